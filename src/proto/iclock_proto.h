@@ -1,0 +1,260 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+/*
+ * The device protocol: bytes to records and records to bytes.  This floor
+ * knows neither HTTP nor SQL; it is unit-tested and fuzzed without a server.
+ *
+ * An upload is read in two steps, so that memory stays near the size of the
+ * body.  ngx_iclock_split_*() cuts a body into items, a few words each, that
+ * point into it; ngx_iclock_parse_item() turns one item into the values of
+ * one record whenever they are needed.  Nothing here is ever fatal to an
+ * upload: what does not parse is a rejected line with a reason.
+ */
+
+
+#ifndef _ICLOCK_PROTO_H_INCLUDED_
+#define _ICLOCK_PROTO_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* the largest number of columns that a kind of record has */
+#define NGX_ICLOCK_MAX_COLUMNS  20
+
+/* a number that was not sent */
+#define NGX_ICLOCK_NOT_SENT     -1
+
+
+typedef enum {
+    NGX_ICLOCK_PUNCH = 0,
+    NGX_ICLOCK_OPERATION,
+    NGX_ICLOCK_USER,
+    NGX_ICLOCK_TEMPLATE,
+    NGX_ICLOCK_PHOTO,
+    NGX_ICLOCK_IDENTITY_CARD,
+    NGX_ICLOCK_WORK_CODE,
+    NGX_ICLOCK_DEVICE_ERROR,
+    NGX_ICLOCK_OPTION,
+    NGX_ICLOCK_REPLY,
+    NGX_ICLOCK_REJECTED,
+    NGX_ICLOCK_KINDS
+} ngx_iclock_kind_e;
+
+
+typedef enum {
+    NGX_ICLOCK_INTEGER = 0,    /* 32 bits, in value.number */
+    NGX_ICLOCK_BIGINT,         /* 64 bits, in value.number */
+    NGX_ICLOCK_TIMESTAMP,      /* microseconds since 2000-01-01 00:00:00,
+                                  without a zone, in value.number */
+    NGX_ICLOCK_TEXT,           /* valid UTF-8 without NUL, in value.text */
+    NGX_ICLOCK_BYTEA           /* any bytes, in value.text */
+} ngx_iclock_type_e;
+
+
+typedef struct {
+    ngx_str_t                   name;
+    ngx_uint_t                  type;
+} ngx_iclock_column_t;
+
+
+typedef struct {
+    ngx_str_t                   name;
+    ngx_uint_t                  ncolumns;
+    const ngx_iclock_column_t  *columns;
+} ngx_iclock_kind_t;
+
+
+/*
+ * What each kind of record consists of, indexed by ngx_iclock_kind_e.  The
+ * store floor sends the columns in this order.
+ */
+extern const ngx_iclock_kind_t  ngx_iclock_kinds[];
+
+
+typedef struct {
+    ngx_str_t                   text;
+    int64_t                     number;
+    unsigned                    null:1;  /* not sent */
+} ngx_iclock_value_t;
+
+
+/*
+ * One record of an upload: where it lies in the body, and the row of the
+ * parsers' table that can read it.
+ */
+typedef struct {
+    const struct ngx_iclock_tag_s  *tag;
+    ngx_str_t                       data;
+} ngx_iclock_item_t;
+
+
+typedef struct {
+    ngx_uint_t                  kind;
+    ngx_iclock_value_t          values[NGX_ICLOCK_MAX_COLUMNS];
+
+    /*
+     * why the bytes of the item are to be kept as a rejected line;
+     * an empty string if nothing is wrong with them
+     */
+    ngx_str_t                   reason;
+} ngx_iclock_record_t;
+
+
+/* what the request tells besides its body */
+typedef struct {
+    /* iconv name for text that is not UTF-8; empty: none */
+    ngx_str_t                   encoding;
+    /* "PIN" and "time" of the URI, for photos sent as a bare JPEG */
+    ngx_str_t                   pin;
+    ngx_str_t                   time;
+} ngx_iclock_context_t;
+
+
+typedef enum {
+    NGX_ICLOCK_OK = 0,         /* "OK" */
+    NGX_ICLOCK_OK_COUNT        /* "OK: n" */
+} ngx_iclock_reply_e;
+
+
+typedef struct ngx_iclock_table_s  ngx_iclock_table_t;
+
+
+typedef struct {
+    ngx_array_t                 items;    /* of ngx_iclock_item_t */
+    ngx_uint_t                  lines;    /* the n of "OK: n": every line
+                                             received, blank ones apart */
+} ngx_iclock_upload_t;
+
+
+struct ngx_iclock_table_s {
+    ngx_str_t                   name;     /* as stamps and rejected lines
+                                             are stored under */
+    ngx_uint_t                  reply;
+    ngx_int_t                 (*split)(ngx_iclock_upload_t *upload,
+                                       ngx_str_t *body,
+                                       const struct ngx_iclock_tag_s *tag);
+    const struct ngx_iclock_tag_s
+                               *tag;
+};
+
+
+/*
+ * Finds the row of an upload's "table" argument, in any case.  Returns NULL
+ * for an empty name.  An unknown name yields the row of unknown tables,
+ * whose lines are all kept as rejected ones.
+ */
+const ngx_iclock_table_t *ngx_iclock_find_table(ngx_str_t *name);
+
+/*
+ * Cuts a body into items that point into it.  upload->items is created in
+ * the pool.  Returns NGX_OK or NGX_ERROR (out of memory).
+ */
+ngx_int_t ngx_iclock_split_upload(ngx_iclock_upload_t *upload,
+    const ngx_iclock_table_t *table, ngx_str_t *body, ngx_pool_t *pool);
+
+/*
+ * The same for the "INFO" argument of a poll (attendance PUSH 2.4.1,
+ * section 9), already unescaped: option records for each value told.
+ */
+ngx_int_t ngx_iclock_split_info(ngx_iclock_upload_t *upload, ngx_str_t *info,
+    ngx_pool_t *pool);
+
+/*
+ * The same for the body of a devicecmd (section 13): reply records, and the
+ * options that an INFO reply brings along.
+ */
+ngx_int_t ngx_iclock_split_replies(ngx_iclock_upload_t *upload,
+    ngx_str_t *body, ngx_pool_t *pool);
+
+/*
+ * Reads one item.  Text values may point into the item or be allocated from
+ * the pool.  Returns
+ *   NGX_OK        values are set; a reason tells that a part of the record
+ *                 could not be read and is to be kept as a rejected line
+ *   NGX_DECLINED  the item is to be kept as a rejected line, reason is set
+ *   NGX_ERROR     out of memory
+ */
+ngx_int_t ngx_iclock_parse_item(ngx_iclock_record_t *record,
+    const ngx_iclock_item_t *item, const ngx_iclock_context_t *context,
+    ngx_pool_t *pool);
+
+
+/* the forms of TransFlag, field notes of several models */
+typedef enum {
+    NGX_ICLOCK_TRANS_TABS = 0,
+    NGX_ICLOCK_TRANS_SPACES,
+    NGX_ICLOCK_TRANS_BITS
+} ngx_iclock_trans_style_e;
+
+
+/*
+ * The words of TransFlag in the order of its digits; a bit mask of words
+ * has bit 0 for the first.  Ended by an empty string.
+ */
+extern const ngx_str_t  ngx_iclock_trans_words[];
+
+#define NGX_ICLOCK_TRANS_ALL    0xfff
+
+
+/* attendance PUSH 2.4.1, section 5 */
+typedef struct {
+    ngx_str_t                   serial_number;
+    ngx_array_t                *stamps;      /* of ngx_keyval_t: table name
+                                                and its last stamp */
+    ngx_flag_t                  bare_stamps; /* Stamp, OpStamp, PhotoStamp */
+    time_t                      error_delay; /* seconds */
+    time_t                      delay;       /* seconds */
+    ngx_str_t                   trans_times;
+    ngx_uint_t                  trans_interval;  /* minutes */
+    ngx_uint_t                  trans_style;
+    ngx_uint_t                  trans_words;
+    ngx_flag_t                  send_timezone;
+    ngx_int_t                   utc_offset;  /* minutes, east positive */
+    ngx_flag_t                  realtime;
+    ngx_str_t                   device_version;  /* "pushver", may be empty */
+    ngx_str_t                   server_version;
+    ngx_str_t                   push_options;    /* may be empty */
+    ngx_str_t                   multi_bio_data;  /* may be empty */
+    ngx_str_t                   multi_bio_photo; /* may be empty */
+} ngx_iclock_handshake_t;
+
+
+/*
+ * Writes the reply to a handshake.  Values that hold CR, LF or NUL are left
+ * out with their line.  Returns NGX_OK or NGX_ERROR (out of memory).
+ */
+ngx_int_t ngx_iclock_handshake_reply(ngx_str_t *reply,
+    ngx_iclock_handshake_t *handshake, ngx_pool_t *pool);
+
+/*
+ * The lower of two protocol versions (appendix 6); an empty or unreadable
+ * one counts as 2.2.14.  "2.0.33S-20220613" reads as 2.0.33.
+ */
+ngx_str_t ngx_iclock_lower_version(ngx_str_t *device, ngx_str_t *server);
+
+/*
+ * The iconv name of the encoding a device of that language number uses for
+ * text (section 11.5, appendix 2); an empty string for UTF-8.
+ */
+ngx_str_t ngx_iclock_language_encoding(ngx_str_t *language);
+
+/*
+ * Valid UTF-8 without NUL, as PostgreSQL understands it: shortest forms
+ * only, no surrogates, up to U+10FFFF.
+ */
+ngx_uint_t ngx_iclock_valid_text(ngx_str_t *text);
+
+/*
+ * Reads "2026-07-15 09:00:00" (also with "T") into microseconds since
+ * 2000-01-01.  Returns NGX_OK or NGX_DECLINED.
+ */
+ngx_int_t ngx_iclock_parse_time(ngx_str_t *text, int64_t *time);
+
+
+#endif /* _ICLOCK_PROTO_H_INCLUDED_ */
