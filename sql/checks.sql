@@ -1,0 +1,37 @@
+-- Functions that the constraints of the tables call; they come first.
+
+-- The answer changes only with PostgreSQL's time zone files, so the function is
+-- marked immutable: a CHECK constraint has to be able to call it.  The shape is
+-- tested because PostgreSQL takes far more than names: "IST" is an abbreviation
+-- (of Israel), "UTC+5" a POSIX zone five hours WEST, "Europe/Berlin2" another.
+create or replace function iclock.is_time_zone(name text)
+    returns boolean
+    language plpgsql immutable strict parallel safe
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if name !~* ('^(UTC|GMT'
+                 '|Etc/GMT(0|\+([0-9]|1[0-2])|-([0-9]|1[0-4]))'
+                 '|[A-Z][A-Z_]*(/[A-Z][A-Z_]*(-[A-Z_]+)*){1,2})$')
+       and name !~ '^[A-Z][a-z]{3,}$'
+    then
+        return false;
+    end if;
+
+    perform timezone(name, timestamptz '2000-01-01 00:00:00+00');
+    return true;
+
+exception when invalid_parameter_value then
+    return false;
+end
+$$;
+
+-- Text that may stand within a line to a device: a TAB separates fields there,
+-- and an end of line would begin another option or another command.
+create or replace function iclock.is_line_text(value text, max_bytes integer)
+    returns boolean
+    language sql immutable strict parallel safe
+as $$
+    select octet_length(value) <= max_bytes
+       and value !~ E'[\\x01-\\x1f\\x7f]'
+$$;

@@ -1,0 +1,325 @@
+-- What nginx calls.  All arguments are arrays, one element for each of the
+-- requests that share a transaction; "ord" is the position, counted from 1.
+--
+-- These functions are SECURITY DEFINER: so the module needs no right to insert
+-- devices, to read or change commands, or to create tables.
+
+create or replace function iclock.register_devices(
+        serial_numbers  text[],
+        statuses        text[],
+        pending_limits  integer[])
+    returns void
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    unknown  record;
+    pending  bigint;
+    added    integer;
+begin
+    if not exists (
+        select
+          from unnest($1) as u (serial_number)
+         where not exists (select from iclock.device d
+                            where d.serial_number = u.serial_number))
+    then
+        return;
+    end if;
+
+    -- one at a time, so that the count below stays true until the commit
+    perform pg_advisory_xact_lock(hashtext('iclock.register_devices'));
+
+    select count(*) into pending from iclock.device where status = 'pending';
+
+    for unknown in
+        select u.*
+          from unnest($1, $2, $3) with ordinality
+               as u (serial_number, status, pending_limit, ord)
+         where not exists (select from iclock.device d
+                            where d.serial_number = u.serial_number)
+         order by u.ord
+    loop
+        continue when unknown.status = 'pending'
+                  and pending >= unknown.pending_limit;
+
+        insert into iclock.device (serial_number, status, first_seen, last_seen)
+        values (unknown.serial_number, unknown.status, now(), now())
+        on conflict (serial_number) do nothing;
+
+        get diagnostics added = row_count;
+        if unknown.status = 'pending' then
+            pending := pending + added;
+        end if;
+    end loop;
+end
+$$;
+
+
+-- Whether a device's return code means that the command was carried out: these
+-- commands return a count or a size, all others 0; the positive codes of
+-- ENROLL_* are failures.
+create or replace function iclock.is_success(body text, return_code integer)
+    returns boolean
+    language sql immutable strict parallel safe
+as $$
+    select return_code = 0
+        or return_code > 0
+           and body ~* '^(DATA QUERY|QUERY|PutFile|GetFile|SyncData|SHELL)\M'
+$$;
+
+
+create or replace function iclock.dequeue_commands(
+        device_ids        bigint[],
+        max_counts        integer[],
+        max_bytes         integer[],
+        timeouts_seconds  integer[],
+        max_attempts      integer[])
+    returns table (ord bigint, id bigint, body text)
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    poll   record;
+    next   record;
+    taken  bigint[];
+    bytes  bigint;
+    size   bigint;
+begin
+    for poll in
+        select p.ord, d.id as device_id,
+               least(p.max_count, d.command_limit) as max_count,
+               p.max_bytes, p.max_attempts,
+               now() - make_interval(secs => p.timeout) as sent_before
+          from unnest($1, $2, $3, $4, $5) with ordinality
+               as p (device_id, max_count, max_bytes, timeout, max_attempts,
+                     ord)
+          join iclock.device d on d.id = p.device_id
+         where d.status = 'active'
+         order by p.ord
+    loop
+        -- A command past its time is not given out again, whether it was ever
+        -- sent or not: a door that opens minutes late is a hazard.  Looked for
+        -- first, because mostly there is none and updates fire triggers.
+        perform
+           from iclock.command c
+          where c.device_id = poll.device_id
+            and (c.status = 'queued' and c.expires_at <= now()
+                 or c.status = 'sent' and c.sent_at <= poll.sent_before
+                    and (c.attempts >= poll.max_attempts
+                         or c.expires_at <= now()))
+            and c.status in ('queued', 'sent')
+          limit 1;
+
+        if found then
+            update iclock.command c
+               set status = case when c.expires_at <= now()
+                                 then 'expired' else 'failed' end,
+                   finished_at = now()
+             where c.id in (
+                   select e.id
+                     from iclock.command e
+                    where e.device_id = poll.device_id
+                      and e.status in ('queued', 'sent')
+                      and (e.status = 'queued' and e.expires_at <= now()
+                           or e.status = 'sent'
+                              and e.sent_at <= poll.sent_before
+                              and (e.attempts >= poll.max_attempts
+                                   or e.expires_at <= now()))
+                      for update skip locked);
+        end if;
+
+        taken := '{}';
+        bytes := 0;
+
+        for next in
+            select c.id, c.body
+              from iclock.command c
+             where c.device_id = poll.device_id
+               and c.status in ('queued', 'sent')
+               and (c.status = 'queued'
+                    and (c.not_before is null or c.not_before <= now())
+                    or c.status = 'sent'
+                       and c.sent_at <= poll.sent_before
+                       and c.attempts < poll.max_attempts)
+               and (c.expires_at is null or c.expires_at > now())
+             order by c.priority desc, c.id
+             limit poll.max_count
+               for update skip locked
+        loop
+            -- as it goes over the wire: C:<id>:<body>\n
+            size := 4 + length((next.id % 1000000000)::text)
+                      + octet_length(next.body);
+            exit when bytes + size > poll.max_bytes and bytes > 0;
+
+            bytes := bytes + size;
+            taken := taken || next.id;
+
+            ord := poll.ord;
+            id := next.id;
+            body := next.body;
+            return next;
+
+            -- the device forgets what comes after
+            exit when next.body ~* '^REBOOT\M';
+        end loop;
+
+        if bytes > 0 then
+            update iclock.command c
+               set status = 'sent', sent_at = now(), attempts = c.attempts + 1
+             where c.id = any (taken);
+        end if;
+    end loop;
+end
+$$;
+
+
+create or replace function iclock.answer_commands(
+        device_ids    bigint[],
+        wire_ids      bigint[],
+        return_codes  integer[],
+        replies       bytea[])
+    returns void
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    -- Only what was sent once can be answered.  A late answer still counts when
+    -- the command has been given up meanwhile; the first answer stands.
+    update iclock.command c
+       set status = case when iclock.is_success(c.body, answer.return_code)
+                         then 'done' else 'failed' end,
+           return_code = answer.return_code,
+           reply = answer.reply,
+           finished_at = now()
+      from (select distinct on (newest.id)
+                   newest.id, a.return_code, a.reply
+              from unnest($1, $2, $3, $4) with ordinality
+                   as a (device_id, wire_id, return_code, reply, ord)
+             cross join lateral
+                   (select f.id
+                      from iclock.command f
+                     where f.device_id = a.device_id
+                       and f.id % 1000000000 = a.wire_id
+                       and f.attempts > 0
+                     order by f.id desc
+                     limit 1) as newest
+             order by newest.id, a.ord) as answer
+     where c.id = answer.id
+       and c.status <> 'done'
+       and c.return_code is null
+$$;
+
+
+create or replace function iclock.due_devices(
+        timeout_seconds  integer default null)
+    returns setof text
+    language sql stable security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select d.serial_number
+      from iclock.device d
+     where d.status = 'active'
+       and exists (
+           select
+             from iclock.command c
+            where c.device_id = d.id
+              and c.status in ('queued', 'sent')
+              and (c.status = 'queued'
+                   and (c.not_before is null or c.not_before <= now())
+                   or c.status = 'sent'
+                      and c.sent_at <= now()
+                                       - make_interval(secs => $1)))
+$$;
+
+
+-- Gives a month its own partition of punch; false if it has one.
+--
+-- CREATE TABLE … PARTITION OF would lock punch against every insert, and fail
+-- when the default partition already holds punches of the month.  So the table
+-- is made on its own, takes the punches over, and is then attached: the only
+-- inserts that wait are those into the default partition.  That is locked
+-- first, because ATTACH would otherwise ask for it while holding others.
+create or replace function iclock.add_punch_partition(month timestamp)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    starts  constant timestamp := date_trunc('month', month);
+    ends    constant timestamp := date_trunc('month', month) + interval '1 month';
+    name    constant text      := 'punch_' || to_char(month, 'YYYY_MM');
+begin
+    if to_regclass(format('iclock.%I', name)) is not null then
+        return false;
+    end if;
+
+    lock table only iclock.punch_default in access exclusive mode;
+
+    execute format('create table iclock.%I (like iclock.punch including all)',
+                   name);
+    execute format('comment on table iclock.%I is %L', name,
+                   'Punches of ' || to_char(month, 'YYYY-MM')
+                   || ', partition of iclock.punch');
+
+    execute format('with moved as ('
+                   '    delete from only iclock.punch_default'
+                   '     where local_time >= %L and local_time < %L'
+                   '    returning *) '
+                   'insert into iclock.%I select * from moved',
+                   starts, ends, name);
+
+    execute format('alter table iclock.punch attach partition iclock.%I '
+                   'for values from (%L) to (%L)', name, starts, ends);
+    return true;
+end
+$$;
+
+
+create or replace function iclock.maintain()
+    returns void
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+    set lock_timeout = '2s'
+as $$
+declare
+    this_month  constant timestamp := date_trunc('month', localtimestamp);
+    missing     timestamp;
+begin
+    -- the second of two waits, and then finds nothing to do
+    begin
+        perform pg_advisory_xact_lock(hashtext('iclock.maintain'));
+    exception when lock_not_available then
+        return;
+    end;
+
+    for missing in
+        select m
+          from generate_series(this_month - interval '1 month',
+                               this_month + interval '3 months',
+                               interval '1 month') as m
+        union
+        select date_trunc('month', p.local_time)
+          from only iclock.punch_default p
+         where p.local_time >= this_month - interval '10 years'
+           and p.local_time < this_month + interval '4 months'
+         order by 1
+    loop
+        -- A long query or a backup may hold the default partition.  Nothing is
+        -- lost then: the next call tries again.
+        begin
+            perform iclock.add_punch_partition(missing);
+        exception when lock_not_available then
+            raise warning 'iclock.maintain: partition of % left for later',
+                          to_char(missing, 'YYYY-MM');
+        end;
+    end loop;
+
+    update iclock.command c
+       set status = 'expired', finished_at = now()
+     where c.id in (select e.id
+                      from iclock.command e
+                     where e.status = 'queued'
+                       and e.expires_at <= now()
+                       for update skip locked);
+end
+$$;

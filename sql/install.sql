@@ -1,0 +1,38 @@
+-- Installs or upgrades the schema of ngx_http_iclock_module:
+--
+--     psql -d attendance -f sql/install.sql
+--
+-- Everything happens in one transaction.  What holds data (tables, indexes,
+-- triggers) comes in numbered migrations, each applied once and recorded in
+-- iclock.schema_version.  What holds none (functions, views, labels, rights,
+-- comments) is put in place again by every run.  A second run changes nothing.
+
+\set ON_ERROR_STOP on
+
+begin;
+
+set local client_min_messages = warning;
+set local search_path = pg_catalog;
+
+\ir roles.sql
+\ir schema.sql
+\ir checks.sql
+
+select not exists (select from iclock.schema_version where version = 1)
+    as migrate \gset
+\if :migrate
+\ir 001_tables.sql
+\endif
+
+\ir triggers.sql
+\ir functions_module.sql
+\ir functions_operator.sql
+\ir labels.sql
+\ir views.sql
+\ir grants.sql
+\ir comments.sql
+
+-- the partitions of the months around today
+do $$ begin perform iclock.maintain(); end $$;
+
+commit;

@@ -1,0 +1,139 @@
+-- Views for analysts.  They read with their owner's rights: a reader sees the
+-- columns listed here and no others.
+
+create or replace view iclock.attendance as
+select p.device_id,
+       d.serial_number,
+       d.name                          as device_name,
+       d.site,
+       p.pin,
+       nullif(u.name, '')              as user_name,
+       p.local_time,
+       p.punched_at,
+       timezone('UTC', p.punched_at)   as utc_time,
+       d.timezone,
+       p.status,
+       s.label                         as status_label,
+       s.direction,
+       p.verify,
+       v.label                         as verify_label,
+       p.work_code,
+       nullif(w.name, '')              as work_code_name,
+       p.id_number,
+       p.record_type,
+       p.mask,
+       p.temperature,
+       p.job_codes,
+       p.tip_codes,
+       p.received_at
+  from iclock.punch p
+  join iclock.device d on d.id = p.device_id
+  left join iclock.device_user u
+         on u.device_id = p.device_id and u.pin = p.pin
+  left join iclock.work_code w
+         on w.device_id = p.device_id and w.code = p.work_code
+  left join iclock.status_label s
+         on s.dialect = d.dialect and s.code = p.status
+  left join iclock.verify_label v
+         on v.dialect = d.dialect and v.code = p.verify;
+
+create or replace view iclock.daily_attendance as
+select p.pin,
+       p.local_time::date                        as day,
+       max(nullif(u.name, ''))                   as user_name,
+       count(*)                                  as punches,
+       min(p.local_time)                         as first_local_time,
+       max(p.local_time)                         as last_local_time,
+       min(p.punched_at)                         as first_punched_at,
+       max(p.punched_at)                         as last_punched_at,
+       max(p.punched_at) - min(p.punched_at)     as span,
+       array_agg(distinct d.serial_number)       as serial_numbers,
+       array_agg(distinct d.site)
+           filter (where d.site is not null)     as sites
+  from iclock.punch p
+  join iclock.device d on d.id = p.device_id
+  left join iclock.device_user u
+         on u.device_id = p.device_id and u.pin = p.pin
+ group by p.pin, p.local_time::date;
+
+create or replace view iclock.device_status as
+select d.id                                      as device_id,
+       d.serial_number,
+       d.name,
+       d.site,
+       d.status,
+       d.status = 'active'
+           and coalesce(d.last_seen > now() - interval '5 minutes', false)
+                                                 as online,
+       d.last_seen,
+       now() - d.last_seen                       as silent_for,
+       d.first_seen,
+       d.ip_address,
+       recent.clock_skew,
+       c.waiting_commands,
+       c.sent_commands,
+       c.oldest_waiting_at,
+       d.timezone,
+       d.dialect,
+       d.push_version,
+       d.firmware,
+       d.language,
+       d.user_count,
+       d.fingerprint_count,
+       d.face_count,
+       d.punch_count
+  from iclock.device d
+  cross join lateral
+       (select count(*) filter (where w.status = 'queued') as waiting_commands,
+               count(*) filter (where w.status = 'sent')   as sent_commands,
+               min(w.created_at) filter (where w.status = 'queued')
+                                                     as oldest_waiting_at
+          from iclock.command w
+         where w.device_id = d.id
+           and w.status in ('queued', 'sent')
+           and (w.status = 'sent' or w.expires_at is null
+                or w.expires_at > now())) as c
+  cross join lateral
+       (select max(r.punched_at - r.received_at) as clock_skew
+          from (select p.punched_at, p.received_at
+                  from iclock.punch p
+                 where p.device_id = d.id
+                   and p.local_time > localtimestamp - interval '2 days'
+                   and p.local_time < localtimestamp + interval '2 days'
+                 order by p.local_time desc
+                 limit 20) as r) as recent;
+
+create or replace view iclock.device_setting as
+select o.device_id,
+       d.serial_number,
+       o.name,
+       o.value,
+       o.updated_at
+  from iclock.device_option o
+  join iclock.device d on d.id = o.device_id
+ where o.name !~* 'key|pass|pwd|secret|token|pin$';
+
+create or replace view iclock.command_status as
+select c.id,
+       c.device_id,
+       d.serial_number,
+       -- the command and its table, or the name of the option
+       case
+       when c.body ~* '^(DATA|SET|QUERY|UPDATE|DELETE)\M'
+       then substring(c.body from '^[^ =\t]+( [^ =\t]+){0,2}')
+       else substring(c.body from '^[^ =\t]+')
+       end                             as command,
+       substring(c.body from '(?:^|[ \t])(?:PIN|Pin)=([^\t]*)')
+                                       as pin,
+       c.status,
+       c.priority,
+       c.not_before,
+       c.expires_at,
+       c.attempts,
+       c.return_code,
+       c.created_at,
+       c.created_by,
+       c.sent_at,
+       c.finished_at
+  from iclock.command c
+  join iclock.device d on d.id = c.device_id;
