@@ -1,0 +1,433 @@
+package Test::IClock;
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# The front door of the test harness: core Perl only.
+#
+#   use Test::More;
+#   use Test::IClock;
+#
+#   my $t = Test::IClock->new;                 # PostgreSQL runs
+#   $t->start();                               # nginx with the module runs
+#   is($t->get('/iclock/ping?SN=TEST0001')->text, '200 OK');
+#   is($t->psql('SELECT count(*) FROM iclock.punch'), 0);
+#   $t->done();
+#
+# done() stops everything and asserts that nginx left nothing behind: exit
+# status, error log, sanitizers, connections to the database.
+
+use strict;
+use warnings;
+
+use Carp qw/ croak /;
+use Exporter qw/ import /;
+use File::Path qw/ remove_tree /;
+use File::Temp ();
+use JSON::PP ();
+use POSIX ();
+use Test::More ();
+use Time::HiRes qw/ sleep time /;
+
+use Test::IClock::Device ();
+use Test::IClock::HTTP ();
+use Test::IClock::Nginx ();
+use Test::IClock::Postgres ();
+use Test::IClock::Process qw/ slurp wait_until /;
+use Test::IClock::Proxy ();
+
+our @EXPORT = qw/ wait_until /;
+
+my %instances;
+
+$SIG{INT} = $SIG{TERM} = sub { exit 1 };
+
+
+# Options: pg => 0 (no database), tcp => 1 (PostgreSQL also on 127.0.0.1),
+# settings => [ [ name, value ], ... ] of PostgreSQL.
+
+sub new {
+    my ($class, %option) = @_;
+
+    my $dir = File::Temp::tempdir('iclock-XXXXXX', TMPDIR => 1);
+    chmod 0755, $dir;
+
+    my $self = bless { dir => $dir, allowed => [], creator => $$ }, $class;
+
+    $instances{$dir} = $self;
+
+    $self->{nginx} = Test::IClock::Nginx->new("$dir/nginx");
+
+    if (!defined $option{pg} || $option{pg}) {
+        my $pgdir = "$dir/pg";
+        mkdir $pgdir or croak "$pgdir: $!";
+        chmod 0755, $pgdir;
+
+        $self->{pg} = Test::IClock::Postgres->new($pgdir, %option,
+                          port => $option{tcp} ? $self->{nginx}->free_port()
+                                               : 5432);
+    }
+
+    return $self;
+}
+
+
+sub pg { $_[0]{pg} }
+sub nginx { $_[0]{nginx} }
+sub dir { $_[0]{dir} }
+
+
+# the database
+
+sub psql { my $self = shift; return $self->{pg}->psql(@_) }
+sub psql_lines { my $self = shift; return $self->{pg}->psql_lines(@_) }
+sub conninfo { my $self = shift; return $self->{pg}->conninfo(@_) }
+
+
+# A proxy between nginx and PostgreSQL; nginx uses it when the conninfo of
+# the configuration is $t->conninfo($proxy->address).
+
+sub proxy {
+    my ($self, %option) = @_;
+
+    my $proxy = Test::IClock::Proxy->new(
+        to => "$self->{pg}{dir}/.s.PGSQL.$self->{pg}{port}",
+        port => $self->{nginx}->free_port(), %option);
+
+    push @{$self->{proxies}}, $proxy;
+
+    return $proxy;
+}
+
+
+# nginx
+
+# The contents of http{} with one device server on %%PORT%%.  Options:
+# database (conninfo), pool, zone, http, server, location (further lines),
+# unknown (hold, accept, reject).
+
+sub device_server {
+    my ($self, %option) = @_;
+
+    %option = (zone => 'iclock:1m', unknown => 'accept', http => '',
+               server => '', location => '', pool => '', %option);
+
+    my $database = defined $option{database} ? $option{database}
+                                             : $self->conninfo();
+    my $pool = $option{pool} eq '' ? '' : "iclock_pool $option{pool};";
+
+    return <<END;
+    iclock_database "$database";
+    iclock_zone $option{zone};
+    $pool
+    $option{http}
+
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        server_name localhost;
+
+        client_max_body_size 16m;
+        client_body_buffer_size 1m;
+
+        $option{server}
+
+        location /iclock {
+            iclock;
+            iclock_unknown_devices $option{unknown};
+            $option{location}
+        }
+    }
+END
+}
+
+
+# Starts nginx with these contents of http{} (default: device_server()) and
+# the options of Test::IClock::Nginx::configuration().
+
+sub start {
+    my ($self, $http, %option) = @_;
+
+    $http = $self->device_server() if !defined $http && !exists $option{raw};
+
+    $self->{nginx}->start($http, %option);
+
+    return $self;
+}
+
+
+sub nginx_t {
+    my ($self, $http, %option) = @_;
+
+    return $self->{nginx}->test($http, %option);
+}
+
+
+sub port { $_[0]{nginx}->port($_[1]) }
+sub reload { my $self = shift; return $self->{nginx}->reload(@_) }
+sub quit { my $self = shift; return $self->{nginx}->quit(@_) }
+sub term { my $self = shift; return $self->{nginx}->term(@_) }
+sub workers { $_[0]{nginx}->workers() }
+sub kill_worker { my $self = shift; return $self->{nginx}->kill_worker(@_) }
+sub upgrade { $_[0]{nginx}->upgrade() }
+sub error_log { $_[0]{nginx}->error_log() }
+
+
+# waits for a line in the error log
+
+sub wait_log {
+    my ($self, $pattern, $seconds) = @_;
+
+    return wait_until($seconds || 10,
+                      sub { $self->error_log() =~ $pattern });
+}
+
+
+# lines of the error log that done() is to bear
+
+sub allow {
+    my ($self, @pattern) = @_;
+
+    push @{$self->{allowed}}, @pattern;
+
+    return $self;
+}
+
+
+# HTTP
+
+# A connection.  Options: port, timeout.
+
+sub connect {
+    my ($self, %option) = @_;
+
+    return Test::IClock::HTTP->new(port => $self->port(), %option);
+}
+
+
+# One request on a connection of its own.  Names of headers that begin with
+# "-" are options: those of Test::IClock::HTTP::format_request(), and -port,
+# -timeout, -split (bytes a write), -delay (seconds between writes).
+
+sub _http {
+    my ($self, $method, $uri, $body, %header) = @_;
+
+    my %option = map { my $name = $_;
+                       exists $header{"-$name"}
+                           ? ($name => delete $header{"-$name"}) : () }
+                 qw/ port timeout split delay /;
+
+    my $bytes = Test::IClock::HTTP::format_request($method, $uri, $body,
+                                                   %header);
+
+    return $self->request($bytes, %option);
+}
+
+
+sub get {
+    my ($self, $uri, %header) = @_;
+
+    return $self->_http('GET', $uri, undef, %header);
+}
+
+
+sub post {
+    my ($self, $uri, $body, %header) = @_;
+
+    return $self->_http('POST', $uri, $body, %header);
+}
+
+
+# The bytes as they are, and the response; undef if there was none.
+
+sub request {
+    my ($self, $bytes, %option) = @_;
+
+    my %connect = map { exists $option{$_} ? ($_ => delete $option{$_}) : () }
+                  qw/ port timeout /;
+
+    my $c = $self->connect(%connect);
+    my $response = $c->request($bytes, %option);
+    $c->close();
+
+    return $response;
+}
+
+
+# Many requests at once from one process: a list of [ method, uri, body,
+# headers ... ] or of bytes.  Options: connections, port, timeout.
+
+sub concurrently {
+    my ($self, $requests, %option) = @_;
+
+    my @bytes = map { ref $_ ? Test::IClock::HTTP::format_request(@$_) : $_ }
+                @$requests;
+
+    return Test::IClock::HTTP->concurrently(\@bytes, port => $self->port(),
+                                            %option);
+}
+
+
+# Runs code in n processes at once, with 0 to n-1 as its argument, and
+# returns what each returned (a scalar or anything that JSON can say); undef
+# for one that died.
+
+sub parallel {
+    my ($self, $n, $code) = @_;
+
+    my @job;
+
+    for my $i (0 .. $n - 1) {
+        pipe my $in, my $out or croak "pipe: $!";
+
+        my $pid = fork;
+        croak "fork: $!" if !defined $pid;
+
+        if ($pid == 0) {
+            close $in;
+            my $value = eval { $code->($i) };
+            warn $@ if $@;
+            print $out JSON::PP->new->canonical->encode([ $value ]) if !$@;
+            close $out;
+            POSIX::_exit(0);
+        }
+
+        close $out;
+        push @job, [ $pid, $in ];
+    }
+
+    my @result;
+
+    for (@job) {
+        my ($pid, $in) = @$_;
+        my $text = do { local $/; <$in> };
+
+        waitpid $pid, 0;
+        push @result, defined $text && $text ne ''
+                      ? JSON::PP::decode_json($text)->[0] : undef;
+    }
+
+    return @result;
+}
+
+
+# A terminal.  Options: those of Test::IClock::Device.
+
+sub device {
+    my ($self, $sn, %option) = @_;
+
+    return Test::IClock::Device->new($sn, port => $self->port(), %option);
+}
+
+
+# the end
+
+# Lines of the error log that nobody allowed.
+
+sub _bad_lines {
+    my ($self) = @_;
+
+    my @bad;
+
+    for my $line (split /\n/, $self->error_log()) {
+        next if $line !~ /\[(?:alert|crit|emerg)\]|Sanitizer
+                          |exited\ on\ signal|open\ socket\ \#/x;
+        next if grep { $line =~ $_ } @{$self->{allowed}};
+
+        push @bad, $line;
+    }
+
+    return @bad;
+}
+
+
+# Stops nginx and asserts what has to be true whatever the test was about.
+# quit() or term() may have been called before.
+
+sub check_shutdown {
+    my ($self) = @_;
+
+    my $nginx = $self->{nginx};
+    my $pg = $self->{pg};
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    if ($nginx->running() || exists $nginx->{status}) {
+
+        Test::More::is($nginx->stop(), 0, 'nginx exits with status 0');
+
+        my @bad = $self->_bad_lines();
+
+        Test::More::ok(!@bad, 'nothing bad in the error log')
+            or Test::More::diag(join "\n", @bad[0 .. ($#bad < 19 ? $#bad
+                                                                 : 19)]);
+
+        my $complaints = $nginx->complaints();
+
+        Test::More::unlike($complaints, qr/Sanitizer|runtime error:/,
+                           'no complaints of sanitizers');
+
+        if ($pg && $pg->running() && !$pg->{frozen}) {
+            Test::More::ok(wait_until(10, sub { $pg->backends() == 0 }),
+                           'no connection to the database is left')
+                or Test::More::diag($pg->psql(
+                       "SELECT pid, application_name, state, query"
+                       . " FROM pg_stat_activity"
+                       . " WHERE application_name LIKE 'iclock%'"));
+        }
+    }
+
+    return;
+}
+
+
+sub done {
+    my ($self) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    $self->check_shutdown();
+    $self->_clean();
+
+    Test::More::done_testing();
+
+    return;
+}
+
+
+sub _clean {
+    my ($self) = @_;
+
+    return if !delete $instances{$self->{dir}};
+
+    $_->stop() for @{$self->{proxies} || []};
+    $self->{nginx}->kill_all();
+
+    if ($self->{pg} && $self->{pg}->running()) {
+        # nobody needs these data again
+        eval { $self->{pg}->stop('immediate') };
+    }
+
+    if ($ENV{TEST_KEEP} || !Test::More->builder->is_passing() || $?) {
+        Test::More::diag("logs are kept in $self->{dir}");
+        remove_tree("$self->{dir}/pg/data") if !$ENV{TEST_KEEP};
+        return;
+    }
+
+    remove_tree($self->{dir});
+
+    return;
+}
+
+
+END {
+    my $status = $?;
+
+    for my $self (values %instances) {
+        $? = $status || 1 if $self->{creator} == $$;
+        $self->_clean() if $self->{creator} == $$;
+    }
+
+    $? = $status;
+}
+
+
+1;

@@ -1,0 +1,551 @@
+package Test::IClock::Postgres;
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# A private PostgreSQL cluster: its own directory, a unix socket in it, no
+# TCP unless asked for.  The cluster of a test is a copy of a template that
+# initdb and sql/install.sql have made once.
+
+use strict;
+use warnings;
+
+use Carp qw/ croak /;
+use Digest::MD5 ();
+use Fcntl qw/ :flock /;
+use File::Basename qw/ dirname /;
+use File::Path qw/ make_path remove_tree /;
+use File::Spec ();
+use File::Temp ();
+use POSIX qw/ :sys_wait_h /;
+use Time::HiRes qw/ sleep time /;
+
+use Test::IClock::Process qw/ children command slurp spawn /;
+
+our $root = dirname(dirname(dirname(dirname(dirname(
+    File::Spec->rel2abs(__FILE__))))));
+
+use constant DATABASE => 'iclock';
+use constant LOGIN => 'iclock_nginx';
+
+# Settings that make a test cluster fast.  Without fsync what is committed
+# survives a crash of the server, though not of the machine.
+my @settings = (
+    "listen_addresses = ''",
+    "fsync = off",
+    "full_page_writes = off",
+    "max_connections = 60",
+    "superuser_reserved_connections = 5",
+    "max_wal_senders = 0",
+    "wal_level = minimal",
+    "shared_buffers = 32MB",
+    "min_wal_size = 4MB",
+    "max_wal_size = 64MB",
+    "autovacuum = off",
+    "timezone = 'UTC'",
+    "log_timezone = 'UTC'",
+    "log_line_prefix = '%m [%p] %a '",
+    "jit = off",
+);
+
+
+# Where the programs of the server are; an empty string if there is none.
+
+sub bindir {
+    return $ENV{PG_BINDIR} if $ENV{PG_BINDIR};
+
+    my ($newest) = sort { ($b =~ m!/(\d+)/bin! ? $1 : 0)
+                          <=> ($a =~ m!/(\d+)/bin! ? $1 : 0) }
+                   glob '/usr/lib/postgresql/*/bin';
+
+    return $newest if defined $newest && -x "$newest/initdb";
+
+    for my $dir (split /:/, $ENV{PATH}) {
+        return $dir if -x "$dir/initdb";
+    }
+
+    return '';
+}
+
+
+# PostgreSQL refuses to run as root: the user it runs as then.
+
+sub owner {
+    return undef if $> != 0;
+
+    for my $name (qw/ postgres nobody /) {
+        my @user = getpwnam $name;
+        return { name => $name, uid => $user[2], gid => $user[3] } if @user;
+    }
+
+    die "neither a user \"postgres\" nor \"nobody\" to run PostgreSQL as\n";
+}
+
+
+# The command as that user; it ends with this process.
+
+sub as_owner {
+    my ($owner, @command) = @_;
+
+    my @prefix = ('setpriv', '--pdeathsig', 'QUIT');
+
+    push @prefix, "--reuid=$owner->{uid}", "--regid=$owner->{gid}",
+        '--clear-groups' if $owner;
+
+    return (@prefix, '--', @command);
+}
+
+
+sub new {
+    my ($class, $dir, %option) = @_;
+
+    my $self = bless {
+        dir => $dir,                    # holds data, socket and log
+        data => "$dir/data",
+        log => "$dir/postgres.log",
+        port => $option{port} || 5432,  # of TCP and in the socket's name
+        owner => owner(),
+        bin => bindir(),
+        creator => $$,
+    }, $class;
+
+    die "no PostgreSQL server found, \"make deps\" installs it\n"
+        if $self->{bin} eq '';
+
+    my $template = $self->template();
+
+    system('cp', '-a', '--reflink=auto', $template, $self->{data}) == 0
+        or die "cannot copy $template\n";
+
+    if ($self->{owner}) {
+        chown $self->{owner}{uid}, $self->{owner}{gid}, $dir;
+    }
+
+    $self->set(listen_addresses => '127.0.0.1') if $option{tcp};
+    $self->set(@$_) for @{$option{settings} || []};
+
+    $self->start();
+
+    return $self;
+}
+
+
+# The template cluster for the present sql/: made when there is none yet.
+
+sub template {
+    my ($self) = @_;
+
+    my $cache = "$root/build/t";
+    make_path($cache);
+
+    my $version = `$self->{bin}/postgres --version`;
+    my @files = glob "$root/sql/*.sql $root/sql/*/*.sql";
+
+    my $sum = Digest::MD5->new;
+    $sum->add(join "\n", $version, $>, @settings, 1);
+    $sum->add($_, slurp($_)) for @files;
+
+    my $template = "$cache/pgtemplate-" . substr $sum->hexdigest, 0, 12;
+
+    open my $lock, '>', "$cache/pgtemplate.lock"
+        or die "$cache/pgtemplate.lock: $!\n";
+    flock $lock, LOCK_EX or die "flock: $!\n";
+
+    return $template if -d $template;
+
+    remove_tree(glob "$cache/pgtemplate-*");
+
+    # built in a directory that the server's user can reach
+
+    my $work = File::Temp->newdir('iclock-XXXXXX', TMPDIR => 1);
+    chmod 0755, $work;
+
+    my $maker = bless {
+        %$self,
+        dir => "$work",
+        data => "$work/data",
+        log => "$work/log",
+    }, ref $self;
+
+    chown $self->{owner}{uid}, $self->{owner}{gid}, "$work" if $self->{owner};
+
+    command({ out => "$work/log" }, as_owner($self->{owner}, "$self->{bin}/initdb",
+         '-D', "$work/data", '-U', 'postgres', '-A', 'trust', '-E', 'UTF8',
+         '--locale=C.UTF-8', '--no-sync', '--wal-segsize=1')) == 0
+        or die "initdb failed:\n" . slurp("$work/log");
+
+    open my $conf, '>>', "$work/data/postgresql.conf"
+        or die "$work/data/postgresql.conf: $!\n";
+    print $conf "$_\n" for @settings;
+    close $conf;
+
+    $maker->start();
+
+    my $ok = eval {
+        $maker->psql('CREATE DATABASE ' . DATABASE, database => 'postgres');
+
+        $maker->psql_file("$root/sql/install.sql")
+            if -e "$root/sql/install.sql";
+
+        $maker->psql('CREATE ROLE ' . LOGIN . ' LOGIN');
+        $maker->psql('GRANT iclock_module TO ' . LOGIN)
+            if -e "$root/sql/install.sql";
+        $maker->psql('CREATE EXTENSION IF NOT EXISTS pgtap');
+        1;
+    };
+    my $error = $@;
+
+    $maker->stop();
+
+    die $error if !$ok;
+
+    system('cp', '-a', "$work/data", "$template.new") == 0
+        && rename("$template.new", $template)
+        or die "cannot keep $template\n";
+
+    return $template;
+}
+
+
+# Appends a setting; takes effect with the next start.
+
+sub set {
+    my ($self, $name, $value) = @_;
+
+    $value =~ s/'/''/g;
+
+    open my $conf, '>>', "$self->{data}/postgresql.conf"
+        or croak "postgresql.conf: $!";
+    print $conf "$name = '$value'\n";
+    close $conf;
+
+    return $self;
+}
+
+
+sub running {
+    my ($self) = @_;
+
+    return 0 if !$self->{pid};
+
+    if (waitpid($self->{pid}, WNOHANG) == $self->{pid}) {
+        delete $self->{pid};
+        return 0;
+    }
+
+    return 1;
+}
+
+
+sub start {
+    my ($self) = @_;
+
+    return $self if $self->running();
+
+    unlink "$self->{data}/postmaster.pid";
+
+    $self->{pid} = spawn({ out => $self->{log}, session => 1 },
+                         as_owner($self->{owner}, "$self->{bin}/postgres",
+                                  '-D', $self->{data}, '-p', $self->{port},
+                                  '-k', $self->{dir}));
+    $self->{frozen} = 0;
+
+    my $until = time + 60;
+
+    while (time < $until) {
+        my @line = split /\n/, slurp("$self->{data}/postmaster.pid");
+
+        return $self if @line >= 8 && $line[7] =~ /^ready/;
+
+        if (!$self->running()) {
+            croak "PostgreSQL did not start:\n" . slurp($self->{log});
+        }
+
+        sleep 0.02;
+    }
+
+    croak "PostgreSQL is not ready after 60 s:\n" . slurp($self->{log});
+}
+
+
+sub _wait_exit {
+    my ($self, $seconds) = @_;
+
+    my $until = time + $seconds;
+
+    while ($self->running()) {
+        return 0 if time > $until;
+        sleep 0.01;
+    }
+
+    return 1;
+}
+
+
+# smart, fast (the default) or immediate
+
+sub stop {
+    my ($self, $mode) = @_;
+
+    return $self if !$self->running();
+
+    $self->thaw() if $self->{frozen};
+
+    my %signal = (smart => 'TERM', fast => 'INT', immediate => 'QUIT');
+
+    kill $signal{$mode || 'fast'}, $self->{pid};
+
+    if (!$self->_wait_exit(30)) {
+        $self->kill();
+        croak "PostgreSQL did not stop within 30 s";
+    }
+
+    return $self;
+}
+
+
+sub restart {
+    my ($self, $mode) = @_;
+
+    return $self->stop($mode)->start();
+}
+
+
+# the processes of the server, the postmaster first
+
+sub pids {
+    my ($self) = @_;
+
+    return if !$self->{pid};
+
+    return ($self->{pid}, children($self->{pid}));
+}
+
+
+# Crash: every process of the server gets a KILL at once.
+
+sub kill {
+    my ($self) = @_;
+
+    my @pids = $self->pids();
+
+    CORE::kill 'KILL', @pids;
+    $self->_wait_exit(10);
+    $self->{frozen} = 0;
+
+    # the children are not ours: the shared memory is free when they are gone
+
+    for (1 .. 500) {
+        last if !grep { CORE::kill 0, $_ } @pids[1 .. $#pids];
+        sleep 0.01;
+    }
+
+    return $self;
+}
+
+
+# The server stays connected and says nothing.
+
+sub freeze {
+    my ($self) = @_;
+
+    CORE::kill 'STOP', $self->pids();
+    $self->{frozen} = 1;
+
+    return $self;
+}
+
+
+sub thaw {
+    my ($self) = @_;
+
+    CORE::kill 'CONT', reverse $self->pids();
+    $self->{frozen} = 0;
+
+    return $self;
+}
+
+
+# A conninfo string: of the module's login through the unix socket, unless
+# host, port, user, dbname or other keywords say otherwise.
+
+sub conninfo {
+    my ($self, %keyword) = @_;
+
+    %keyword = (host => $self->{dir}, port => $self->{port},
+                dbname => DATABASE, user => LOGIN, %keyword);
+
+    return join ' ', map { "$_=$keyword{$_}" }
+                     grep { defined $keyword{$_} } sort keys %keyword;
+}
+
+
+sub _psql {
+    my ($self, $file, %option) = @_;
+
+    $option{vars} ||= {};
+
+    my ($out, $err) = ("$self->{dir}/psql.$$.out", "$self->{dir}/psql.$$.err");
+
+    my $status = command({ out => $out, err => $err,
+                           env => { PGCONNECT_TIMEOUT => 30 } },
+        'psql', '-AtqX', '-v', 'ON_ERROR_STOP=1',
+        map({ ('-v', "$_=$option{vars}{$_}") } sort keys %{$option{vars}}),
+        '-d', $self->conninfo(user => $option{user} || 'postgres',
+                              dbname => $option{database} || DATABASE),
+        '-f', $file);
+
+    my $result = [ $status, slurp($out), slurp($err) ];
+
+    unlink $out, $err;
+
+    return @$result;
+}
+
+
+# Runs SQL as the superuser and returns its output: a row a line, columns
+# separated by "|".  Dies when a statement fails.
+# Options: user, database, vars.
+
+sub psql {
+    my ($self, $sql, %option) = @_;
+
+    my ($status, $out, $err) = $self->psql_try($sql, %option);
+
+    croak "psql failed: $err" if $status != 0;
+
+    chomp $out;
+
+    return $out;
+}
+
+
+# The same; returns exit status, output and messages.
+
+sub psql_try {
+    my ($self, $sql, %option) = @_;
+
+    my $file = "$self->{dir}/psql.$$.sql";
+
+    open my $handle, '>:raw', $file or croak "$file: $!";
+    utf8::encode($sql) if utf8::is_utf8($sql);
+    print $handle $sql, "\n";
+    close $handle;
+
+    my @result = $self->_psql($file, %option);
+    unlink $file;
+
+    return @result;
+}
+
+
+sub psql_file {
+    my ($self, $file, %option) = @_;
+
+    my ($status, $out, $err) = $self->_psql($file, %option);
+
+    croak "psql -f $file failed: $err" if $status != 0;
+
+    chomp $out;
+
+    return $out;
+}
+
+
+sub psql_lines {
+    my ($self, @argument) = @_;
+
+    return split /\n/, $self->psql(@argument);
+}
+
+
+# Runs SQL in a session of its own that goes on while the test does, to hold
+# a lock, say.  Returns an object with wait() and kill().
+
+sub background {
+    my ($self, $sql, %option) = @_;
+
+    my $file = "$self->{dir}/background." . ++$self->{backgrounds};
+
+    open my $handle, '>:raw', $file or croak "$file: $!";
+    print $handle $sql, "\n";
+    close $handle;
+
+    my $pid = spawn({ out => "$file.out" },
+        'setpriv', '--pdeathsig', 'TERM', '--', 'psql', '-AtqX',
+        '-v', 'ON_ERROR_STOP=1',
+        '-d', $self->conninfo(user => $option{user} || 'postgres'),
+        '-f', $file);
+
+    return bless { pid => $pid, out => "$file.out" },
+                 'Test::IClock::Postgres::Background';
+}
+
+
+# how many connections have an application name like that
+
+sub backends {
+    my ($self, $like) = @_;
+
+    $like = 'iclock%' if !defined $like;
+    $like =~ s/'/''/g;
+
+    return $self->psql("SELECT count(*) FROM pg_stat_activity"
+                       . " WHERE application_name LIKE '$like'");
+}
+
+
+# ends those connections from the server's side
+
+sub terminate {
+    my ($self, $like) = @_;
+
+    $like = 'iclock%' if !defined $like;
+    $like =~ s/'/''/g;
+
+    return $self->psql("SELECT count(pg_terminate_backend(pid))"
+                       . " FROM pg_stat_activity"
+                       . " WHERE application_name LIKE '$like'");
+}
+
+
+sub max_connections {
+    my ($self, $n) = @_;
+
+    return $self->set(max_connections => $n)->restart();
+}
+
+
+sub DESTROY {
+    my ($self) = @_;
+
+    return if $$ != $self->{creator};
+
+    local ($?, $!, $@);
+    $self->kill() if $self->running();
+}
+
+
+package Test::IClock::Postgres::Background;
+
+sub wait {
+    my ($self) = @_;
+
+    waitpid $self->{pid}, 0;
+
+    my $text = Test::IClock::Process::slurp($self->{out});
+    chomp $text;
+
+    return $text;
+}
+
+
+sub kill {
+    my ($self) = @_;
+
+    CORE::kill 'TERM', $self->{pid};
+
+    return $self->wait();
+}
+
+
+1;
