@@ -30,29 +30,38 @@ WARN =		-Wextra -Wno-unused-parameter -Wmissing-prototypes \
 # what make -j was given, or else every processor
 PARALLEL =	$(if $(filter -j%,$(MAKEFLAGS)),,-j$(JOBS))
 
+SANITIZE =	-fsanitize=address,undefined \
+		-fno-sanitize=nonnull-attribute \
+		-fno-omit-frame-pointer -O1 -U_FORTIFY_SOURCE
+
 SOURCES =	$(sort $(wildcard $(ROOT)/src/*/*.c))
 HEADERS =	$(sort $(wildcard $(ROOT)/src/*/*.h))
 
+PROVE =		prove -j$(JOBS) -I$(ROOT)/t/lib --timer
+TESTS =		$(sort $(wildcard t/*.t))
 
-.PHONY:		all build run test bench fuzz sanitize lint install clean deps \
-		nginx-src unit FORCE
+DESTDIR =
+MODULES =	$(or $(shell nginx -V 2>&1 \
+		    | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p'), \
+		    /usr/lib/nginx/modules)
+SHARE =		/usr/share/$(NAME)
+
+
+.PHONY:		all build run test unit bench fuzz sanitize lint install \
+		clean deps nginx-src FORCE
 
 all:		build
 
 
 # build
 
-ifeq ($(NGINX_SRC),)
-PREPARE =	$(ROOT)/tools/configure debian
-else
-PREPARE =	$(ROOT)/tools/configure '$(abspath $(NGINX_SRC))'
-endif
-
 build:		$(OBJS)/configured
 	@cd "$$(cat $(OBJS)/configured)" && \
 	    flags=$$(sed -n 's/^CFLAGS = *//p' $(OBJS)/Makefile) && \
+	    link=$$(sed -n 's/^LINK = *//p' $(OBJS)/Makefile) && \
 	    $(MAKE) $(PARALLEL) --no-print-directory -s -f $(OBJS)/Makefile \
-	        CFLAGS="$$flags $(WARN) $(CFLAGS_EXTRA)" modules
+	        CFLAGS="$$flags $(WARN) $(CFLAGS_EXTRA)" \
+	        LINK="$${link//\$$(CC)/cc} $(LDFLAGS_EXTRA)" modules
 	@cmp -s $(OBJS)/$(NAME).so $(MODULE) || { \
 	    mkdir -p $(dir $(MODULE)) && \
 	    cp $(OBJS)/$(NAME).so $(MODULE).new && \
@@ -66,6 +75,63 @@ $(OBJS)/files:	FORCE
 	@cmp -s $@.new $@ && rm -f $@.new || mv -f $@.new $@
 
 $(OBJS)/configured: config tools/configure $(OBJS)/files
-	@$(PREPARE) $(ROOT) $(OBJS) $(NGINX_CONF)
+	@NGINX_SRC='$(NGINX_SRC)' tools/deps build
+	@tools/configure $(if $(NGINX_SRC),'$(abspath $(NGINX_SRC))',debian) \
+	    $(ROOT) $(OBJS) $(NGINX_CONF)
+
+install:	build
+	install -d $(DESTDIR)$(MODULES) $(DESTDIR)$(SHARE)/sql
+	install -m 644 $(MODULE) $(DESTDIR)$(MODULES)/
+	install -m 644 conf.example $(DESTDIR)$(SHARE)/
+	install -m 644 sql/*.sql $(DESTDIR)$(SHARE)/sql/
+
+clean:
+	rm -rf build
+
+deps:
+	@tools/deps build run test fuzz bench
+
+nginx-src:
+	@tools/nginx-src build/nginx-src
+
+
+# try it
+
+run:
+	@tools/deps build run
+	@$(MAKE) --no-print-directory build
+	@exec tools/run
+
+
+# tests
+
+-include t/unit/unit.mk
+-include t/fuzz/fuzz.mk
+
+test:
+	@tools/deps test
+	@$(MAKE) --no-print-directory build nginx-src
+	@$(MAKE) --no-print-directory unit
+	@$(PROVE) $(TESTS)
+
+# the module with the sanitizers in it, loaded into the stock nginx
+sanitize:
+	@tools/deps test
+	@$(MAKE) --no-print-directory build nginx-src \
+	    OBJS=$(BUILD)/objs-sanitize MODULE=$(BUILD)/sanitize/$(NAME).so \
+	    CFLAGS_EXTRA='$(SANITIZE)' LDFLAGS_EXTRA='$(SANITIZE)'
+	@TEST_SANITIZE=1 $(PROVE) $(TESTS)
+
+bench:
+	@tools/deps build bench
+	@$(MAKE) --no-print-directory build
+	@exec t/bench/run
+
+lint:
+	@tools/deps test
+	@tools/lint
+	@$(MAKE) --no-print-directory build \
+	    OBJS=$(BUILD)/objs-analyze MODULE=$(BUILD)/analyze/$(NAME).so \
+	    CFLAGS_EXTRA=-fanalyzer
 
 FORCE:

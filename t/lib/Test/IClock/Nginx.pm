@@ -151,6 +151,8 @@ sub configuration {
     $conf .= "worker_processes $workers;\n";
     $conf .= "error_log $self->{log} $level;\n";
     $conf .= "pid $self->{pidfile};\n";
+    # nginx clears its environment, and USR2 starts the next one with it
+    $conf .= "env $_;\n" for sort keys %{$self->environment()};
     $conf .= ($option{main} || '') . "\n";
     $conf .= "events {\n    worker_connections $connections;\n    "
              . ($option{events} || '') . "\n}\n";

@@ -111,10 +111,7 @@ sub new {
     die "no PostgreSQL server found, \"make deps\" installs it\n"
         if $self->{bin} eq '';
 
-    my $template = $self->template();
-
-    system('cp', '-a', '--reflink=auto', $template, $self->{data}) == 0
-        or die "cannot copy $template\n";
+    $self->copy_template();
 
     if ($self->{owner}) {
         chown $self->{owner}{uid}, $self->{owner}{gid}, $dir;
@@ -129,9 +126,10 @@ sub new {
 }
 
 
-# The template cluster for the present sql/: made when there is none yet.
+# A copy of the template cluster for the present sql/, which is made when
+# there is none yet.
 
-sub template {
+sub copy_template {
     my ($self) = @_;
 
     my $cache = "$root/build/t";
@@ -141,18 +139,35 @@ sub template {
     my @files = glob "$root/sql/*.sql $root/sql/*/*.sql";
 
     my $sum = Digest::MD5->new;
-    $sum->add(join "\n", $version, $>, @settings, 1);
+    $sum->add(join "\n", $version, $>, @settings);
     $sum->add($_, slurp($_)) for @files;
 
     my $template = "$cache/pgtemplate-" . substr $sum->hexdigest, 0, 12;
 
-    open my $lock, '>', "$cache/pgtemplate.lock"
+    # makers of templates exclude each other and those who copy one
+
+    open my $lock, '>>', "$cache/pgtemplate.lock"
         or die "$cache/pgtemplate.lock: $!\n";
-    flock $lock, LOCK_EX or die "flock: $!\n";
+    flock $lock, LOCK_SH or die "flock: $!\n";
 
-    return $template if -d $template;
+    if (!-d $template) {
+        flock $lock, LOCK_EX or die "flock: $!\n";
 
-    remove_tree(glob "$cache/pgtemplate-*");
+        if (!-d $template) {
+            remove_tree(glob "$cache/pgtemplate-*");
+            $self->make_template($template);
+        }
+    }
+
+    system('cp', '-a', '--reflink=auto', $template, $self->{data}) == 0
+        or die "cannot copy $template\n";
+
+    return;
+}
+
+
+sub make_template {
+    my ($self, $template) = @_;
 
     # built in a directory that the server's user can reach
 
@@ -202,7 +217,7 @@ sub template {
         && rename("$template.new", $template)
         or die "cannot keep $template\n";
 
-    return $template;
+    return;
 }
 
 
