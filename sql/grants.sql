@@ -66,6 +66,9 @@ grant select
       iclock.verify_label, iclock.status_label
    to iclock_reader, iclock_operator;
 
+grant execute on function iclock.daily_attendance_between(date, date)
+   to iclock_reader, iclock_operator;
+
 do $do$
 declare
     hidden  record;

@@ -8,6 +8,7 @@
 -- comments) is put in place again by every run.  A second run changes nothing.
 
 \set ON_ERROR_STOP on
+\set QUIET on
 
 begin;
 

@@ -56,6 +56,34 @@ select p.pin,
          on u.device_id = p.device_id and u.pin = p.pin
  group by p.pin, p.local_time::date;
 
+-- A condition on the day does not pick partitions, one on local_time does.
+create or replace function iclock.daily_attendance_between(
+        first_day  date,
+        last_day   date)
+    returns setof iclock.daily_attendance
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+select p.pin,
+       p.local_time::date,
+       max(nullif(u.name, '')),
+       count(*),
+       min(p.local_time),
+       max(p.local_time),
+       min(p.punched_at),
+       max(p.punched_at),
+       max(p.punched_at) - min(p.punched_at),
+       array_agg(distinct d.serial_number),
+       array_agg(distinct d.site) filter (where d.site is not null)
+  from iclock.punch p
+  join iclock.device d on d.id = p.device_id
+  left join iclock.device_user u
+         on u.device_id = p.device_id and u.pin = p.pin
+ where p.local_time >= first_day::timestamp
+   and p.local_time < (last_day + 1)::timestamp
+ group by p.pin, p.local_time::date
+$$;
+
 create or replace view iclock.device_status as
 select d.id                                      as device_id,
        d.serial_number,
