@@ -1,0 +1,191 @@
+-- Who may do what.
+
+begin;
+create extension if not exists pgtap;
+set local search_path = public, pg_catalog;
+
+select * from no_plan();
+
+select has_role(r) from unnest(array['iclock_module', 'iclock_operator',
+                                     'iclock_reader', 'iclock_shell']) as r;
+select is_empty(
+    $$ select rolname from pg_roles
+        where rolname in ('iclock_module', 'iclock_operator', 'iclock_reader',
+                          'iclock_shell')
+          and (rolcanlogin or rolsuper or rolcreaterole or rolcreatedb) $$,
+    'the roles can neither log in nor administrate');
+
+-- secrets
+
+select ok(not has_column_privilege(r, 'iclock.' || t, c, 'select'),
+          format('%s does not see %s.%s', r, t, c))
+  from unnest(array['iclock_reader', 'iclock_operator']) as r,
+       (values ('device', 'comm_key'), ('device_user', 'password'),
+               ('template', 'data'), ('photo', 'content'),
+               ('identity_card', 'photo'), ('identity_card', 'fp_template1'),
+               ('identity_card', 'fp_template2'), ('device_option', 'value'),
+               ('command', 'body'), ('rejected_line', 'line')) as s (t, c);
+select ok(has_column_privilege('iclock_reader', 'iclock.' || t, c, 'select'),
+          format('iclock_reader sees %s.%s', t, c))
+  from (values ('device', 'serial_number'), ('device', 'timezone'),
+               ('device_user', 'name'), ('template', 'type'),
+               ('photo', 'file_name'), ('identity_card', 'name'),
+               ('punch', 'pin'), ('operation', 'code'), ('command', 'status'),
+               ('rejected_line', 'reason')) as s (t, c);
+
+-- writing
+
+select is_empty(
+    format($$ select c.relname, p.privilege
+                from pg_class c,
+                     unnest(array['insert', 'update', 'delete', 'truncate'])
+                     as p (privilege)
+               where c.relnamespace = 'iclock'::regnamespace
+                 and c.relkind in ('r', 'p', 'v')
+                 and has_table_privilege(%L, c.oid, p.privilege) $$, r),
+    r || ' writes no table')
+  from unnest(array['iclock_reader', 'iclock_operator', 'iclock_shell']) as r;
+select is_empty(
+    $$ select c.relname
+         from pg_class c
+        where c.relnamespace = 'iclock'::regnamespace
+          and c.relkind in ('r', 'p')
+          and (has_table_privilege('iclock_module', c.oid, 'delete')
+               or has_table_privilege('iclock_module', c.oid, 'truncate')) $$,
+    'nginx deletes nothing');
+select ok(not has_any_column_privilege('iclock_module', 'iclock.command',
+                                       'select, insert, update'),
+          'nginx touches commands through functions only');
+select ok(not has_table_privilege('iclock_module', 'iclock.device', 'insert'),
+          'nginx inserts devices through a function only');
+select ok(not has_column_privilege('iclock_module', 'iclock.device', c,
+                                   'update'),
+          'nginx does not change device.' || c)
+  from unnest(array['status', 'comm_key', 'allowed_networks', 'timezone',
+                    'serial_number']) as c;
+select ok(not has_schema_privilege(r, 'iclock', 'create'),
+          r || ' creates nothing in the schema')
+  from unnest(array['iclock_module', 'iclock_operator', 'iclock_reader',
+                    'public']) as r;
+
+-- functions
+
+select is_empty(
+    $$ select oid::regprocedure from pg_proc
+        where pronamespace = 'iclock'::regnamespace
+          and has_function_privilege('public', oid, 'execute') $$,
+    'no function is for everyone');
+select set_eq(
+    $$ select proname from pg_proc
+        where pronamespace = 'iclock'::regnamespace
+          and has_function_privilege('iclock_module', oid, 'execute') $$,
+    array['register_devices', 'dequeue_commands', 'answer_commands',
+          'due_devices', 'maintain', 'is_time_zone', 'is_line_text']::name[],
+    'functions of nginx');
+select is_empty(
+    $$ select proname from pg_proc
+        where pronamespace = 'iclock'::regnamespace
+          and has_function_privilege('iclock_reader', oid, 'execute')
+          and prosecdef $$,
+    'functions of readers have no other rights than readers');
+select is_empty(
+    $$ select proname from pg_proc
+        where pronamespace = 'iclock'::regnamespace
+          and has_function_privilege('iclock_operator', oid, 'execute')
+          and has_function_privilege('iclock_module', oid, 'execute') $$,
+    'operators and nginx share no function');
+
+-- as the roles
+
+insert into iclock.device (serial_number, status, comm_key)
+values ('T0001', 'active', 'secret');
+insert into iclock.device_option (device_id, name, value)
+select id, o.name, o.value
+  from iclock.device,
+       (values ('FWVersion', 'Ver 6.60'), ('ComKey', '4711'),
+               ('WifiPassword', 'hidden')) as o (name, value)
+ where serial_number = 'T0001';
+
+-- pgTAP keeps its state in temporary objects of the superuser: only what the
+-- role itself does runs as the role
+create function pg_temp.as_role(role name, statement text) returns text
+    language plpgsql as $$
+begin
+    execute format('set local role %I', role);
+    begin
+        execute statement;
+    exception when others then
+        reset role;
+        return sqlstate;
+    end;
+    reset role;
+    return 'ok';
+end
+$$;
+
+select is(pg_temp.as_role('iclock_reader', s), 'ok', 'reader: ' || s)
+  from unnest(array[
+    'select * from iclock.attendance',
+    'select * from iclock.daily_attendance',
+    'select * from iclock.daily_attendance_between(''2026-01-01'', ''2026-01-31'')',
+    'select * from iclock.device_status',
+    'select * from iclock.device_setting',
+    'select * from iclock.command_status',
+    'select * from iclock.punch',
+    'select serial_number, status from iclock.device']) as s;
+select is(pg_temp.as_role('iclock_reader', s), '42501', 'not reader: ' || s)
+  from unnest(array[
+    'select * from iclock.device',
+    'select password from iclock.device_user',
+    'select data from iclock.template',
+    'select content from iclock.photo',
+    'select * from iclock.device_user',
+    'select iclock.queue_command(''T0001'', ''CHECK'')',
+    'select iclock.maintain()',
+    'select * from iclock.dequeue_commands(''{1}'', ''{1}'', ''{1}'', ''{1}'', ''{1}'')']) as s;
+
+select is(pg_temp.as_role('iclock_operator', s), 'ok', 'operator: ' || s)
+  from unnest(array[
+    'select iclock.queue_command(''T0001'', ''CHECK'')',
+    'select iclock.put_user(''T0001'', ''1'', ''A'')',
+    'select iclock.block_device(''T0001'')',
+    'select iclock.approve_device(''T0001'')',
+    'select * from iclock.attendance',
+    'select id, status, reply from iclock.command']) as s;
+select is(pg_temp.as_role('iclock_operator', s), '42501', 'not operator: ' || s)
+  from unnest(array[
+    'insert into iclock.command (device_id, body) values (1, ''SHELL reboot'')',
+    'select iclock.queue_command(''T0001'', ''SHELL reboot'')',
+    'update iclock.device set status = ''active''',
+    'select body from iclock.command',
+    'select comm_key from iclock.device',
+    'select iclock.register_devices(''{X001}'', ''{active}'', ''{9}'')',
+    'select iclock.maintain()']) as s;
+
+select is(pg_temp.as_role('iclock_module', s), 'ok', 'nginx: ' || s)
+  from unnest(array[
+    'select * from iclock.device',
+    'update iclock.device set last_seen = now(), ip_address = ''10.1.2.3'', user_count = 5',
+    'select iclock.register_devices(''{T0002}'', ''{active}'', ''{9}'')',
+    'insert into iclock.punch (device_id, local_time, pin) select id, ''2026-01-01'', ''1'' from iclock.device on conflict do nothing',
+    'insert into iclock.upload_stamp (device_id, table_name, stamp) select id, ''ATTLOG'', ''1'' from iclock.device on conflict (device_id, table_name) do update set stamp = excluded.stamp, updated_at = now()',
+    'insert into iclock.device_user as u (device_id, pin, name) select id, ''1'', ''A'' from iclock.device on conflict (device_id, pin) do update set name = coalesce(excluded.name, u.name)',
+    'insert into iclock.rejected_line (device_id, table_name, line, reason) select id, ''ATTLOG'', ''x'', ''y'' from iclock.device on conflict do nothing',
+    'insert into iclock.photo (device_id, kind, file_name, content) select id, ''user'', ''1.jpg'', ''x'' from iclock.device on conflict (device_id, kind, file_name) do update set content = excluded.content',
+    'select * from iclock.dequeue_commands(''{1}'', ''{1}'', ''{1}'', ''{1}'', ''{1}'')',
+    'select iclock.answer_commands(''{1}'', ''{1}'', ''{0}'', ''{null}'')',
+    'select iclock.due_devices()',
+    'select iclock.maintain()']) as s;
+select is(pg_temp.as_role('iclock_module', s), '42501', 'not nginx: ' || s)
+  from unnest(array[
+    'select * from iclock.command',
+    'insert into iclock.device (serial_number) values (''T0003'')',
+    'delete from iclock.punch',
+    'update iclock.device set status = ''active''',
+    'select iclock.approve_device(''T0001'')']) as s;
+
+select set_eq('select name from iclock.device_setting', array['FWVersion'],
+              'settings without secrets');
+
+select * from finish();
+rollback;
