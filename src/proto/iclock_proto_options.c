@@ -1,0 +1,285 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+/*
+ * What devices tell of themselves: table=options (attendance PUSH 2.4.1,
+ * section 8), the INFO argument of a poll (section 9) and the reply to an
+ * INFO command (section 12.4.3).
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "iclock_proto.h"
+#include "iclock_proto_private.h"
+
+
+#define NGX_ICLOCK_INFO_VALUES  13
+
+#define ngx_iclock_info_tag(name)                                            \
+    { ngx_string(name), NGX_ICLOCK_OPTION, ngx_iclock_parse_info, NULL,      \
+      ngx_null_string, 0, 0 }
+
+
+static u_char *ngx_iclock_option_end(u_char *p, u_char *last,
+    ngx_uint_t commas);
+static ngx_int_t ngx_iclock_push_option(ngx_iclock_upload_t *upload,
+    u_char *start, u_char *end);
+static ngx_int_t ngx_iclock_parse_info(ngx_iclock_reading_t *r,
+    const ngx_iclock_item_t *item);
+static ngx_int_t ngx_iclock_read_option(ngx_iclock_reading_t *r,
+    ngx_str_t *name, ngx_str_t *value);
+
+
+/* the values of INFO in their order, by the names that options give them */
+
+static const ngx_iclock_tag_t  ngx_iclock_info_tags[] = {
+    ngx_iclock_info_tag("FWVersion"),
+    ngx_iclock_info_tag("UserCount"),
+    ngx_iclock_info_tag("FPCount"),
+    ngx_iclock_info_tag("TransactionCount"),
+    ngx_iclock_info_tag("IPAddress"),
+    ngx_iclock_info_tag("FPVersion"),
+    ngx_iclock_info_tag("FaceVersion"),
+    ngx_iclock_info_tag("FaceMinCount"),
+    ngx_iclock_info_tag("FaceCount"),
+    ngx_iclock_info_tag("FunctionFlags"),
+    ngx_iclock_info_tag("Info11"),
+    ngx_iclock_info_tag("Info12"),
+    ngx_iclock_info_tag("Info13")
+};
+
+
+static const ngx_iclock_key_t  ngx_iclock_option_name_key = {
+    ngx_null_string, NGX_ICLOCK_OPTION_NAME, ngx_iclock_read_word,
+    NGX_ICLOCK_STRICT
+};
+
+/* an option without its value tells nothing */
+
+static const ngx_iclock_key_t  ngx_iclock_option_value_key = {
+    ngx_null_string, NGX_ICLOCK_OPTION_VALUE, ngx_iclock_read_text,
+    NGX_ICLOCK_STRICT
+};
+
+
+ngx_int_t
+ngx_iclock_split_options(ngx_iclock_upload_t *upload, ngx_str_t *body,
+    const ngx_iclock_tag_t *tag)
+{
+    return ngx_iclock_push_options(upload, body, 1);
+}
+
+
+ngx_int_t
+ngx_iclock_push_options(ngx_iclock_upload_t *upload, ngx_str_t *text,
+    ngx_uint_t commas)
+{
+    u_char  *p, *last, *end;
+
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last) {
+        end = ngx_iclock_option_end(p, last, commas);
+
+        if (ngx_iclock_push_option(upload, p, end) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        p = end + 1;
+    }
+
+    return NGX_OK;
+}
+
+
+/* commas occur in values, so one separates only if an option follows it */
+
+static u_char *
+ngx_iclock_option_end(u_char *p, u_char *last, ngx_uint_t commas)
+{
+    for ( /* void */ ; p < last; p++) {
+
+        if (*p == LF) {
+            return p;
+        }
+
+        if (commas && *p == ',' && ngx_iclock_option_name(p + 1, last)) {
+            return p;
+        }
+    }
+
+    return last;
+}
+
+
+static ngx_int_t
+ngx_iclock_push_option(ngx_iclock_upload_t *upload, u_char *start,
+    u_char *end)
+{
+    ngx_str_t                s;
+    const ngx_iclock_tag_t  *tag;
+
+    while (end > start
+           && (end[-1] == '\0' || end[-1] == CR || end[-1] == ' '))
+    {
+        end--;
+    }
+
+    s.data = start;
+    s.len = end - start;
+
+    if (ngx_iclock_blank(&s)) {
+        return NGX_OK;
+    }
+
+    upload->lines++;
+
+    tag = ngx_iclock_option_name(start, end) ? &ngx_iclock_option_tag
+                                             : &ngx_iclock_not_option_tag;
+
+    return ngx_iclock_push_item(upload, tag, start, end);
+}
+
+
+size_t
+ngx_iclock_option_name(u_char *p, u_char *last)
+{
+    u_char  *start, ch;
+
+    start = p;
+
+    if (p < last && *p == '~') {
+        p++;
+    }
+
+    if (p == last) {
+        return 0;
+    }
+
+    ch = ngx_tolower(*p);
+
+    if (ch < 'a' || ch > 'z') {
+        return 0;
+    }
+
+    while (p < last) {
+        ch = ngx_tolower(*p);
+
+        if ((ch < 'a' || ch > 'z') && (ch < '0' || ch > '9') && ch != '_') {
+            break;
+        }
+
+        p++;
+    }
+
+    return (p < last && *p == '=') ? p + 1 - start : 0;
+}
+
+
+ngx_int_t
+ngx_iclock_split_info(ngx_iclock_upload_t *upload, ngx_str_t *info,
+    ngx_pool_t *pool)
+{
+    u_char      *p, *last, *end;
+    ngx_str_t    value;
+    ngx_uint_t   i;
+
+    if (ngx_iclock_init_upload(upload, NGX_ICLOCK_INFO_VALUES, pool)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    p = info->data;
+    last = p + info->len;
+
+    for (i = 0; i < NGX_ICLOCK_INFO_VALUES && p < last; i++) {
+
+        end = ngx_strlchr(p, last, ',');
+
+        value.data = p;
+        value.len = (end ? end : last) - p;
+
+        p = end ? end + 1 : last;
+
+        ngx_iclock_trim(&value);
+
+        if (i == 0
+            && value.len > 4
+            && ngx_strncasecmp(value.data, (u_char *) "Ver ", 4) == 0)
+        {
+            value.data += 4;
+            value.len -= 4;
+        }
+
+        if (value.len == 0) {
+            continue;
+        }
+
+        upload->lines++;
+
+        if (ngx_iclock_push_item(upload, &ngx_iclock_info_tags[i],
+                                 value.data, value.data + value.len)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_parse_info(ngx_iclock_reading_t *r, const ngx_iclock_item_t *item)
+{
+    ngx_str_t  name, value;
+
+    name = item->tag->name;
+    value = item->data;
+
+    return ngx_iclock_read_option(r, &name, &value);
+}
+
+
+ngx_int_t
+ngx_iclock_parse_option(ngx_iclock_reading_t *r,
+    const ngx_iclock_item_t *item)
+{
+    size_t     n;
+    ngx_str_t  name, value;
+
+    n = ngx_iclock_option_name(item->data.data,
+                               item->data.data + item->data.len);
+    if (n == 0) {
+        return ngx_iclock_reject(r, "not an option");
+    }
+
+    name.data = item->data.data;
+    name.len = n - 1;
+
+    value.data = item->data.data + n;
+    value.len = item->data.len - n;
+
+    return ngx_iclock_read_option(r, &name, &value);
+}
+
+
+static ngx_int_t
+ngx_iclock_read_option(ngx_iclock_reading_t *r, ngx_str_t *name,
+    ngx_str_t *value)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_iclock_read_word(r, &ngx_iclock_option_name_key, name);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_iclock_read_text(r, &ngx_iclock_option_value_key, value);
+}

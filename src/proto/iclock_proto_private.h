@@ -1,0 +1,373 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+/*
+ * What the files of the protocol floor share.  Nothing outside of src/proto
+ * includes this.
+ */
+
+
+#ifndef _ICLOCK_PROTO_PRIVATE_H_INCLUDED_
+#define _ICLOCK_PROTO_PRIVATE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "iclock_proto.h"
+
+
+/*
+ * The longest text that may be part of a database key: more than any device
+ * sends, and short enough that no index row of PostgreSQL (2704 bytes)
+ * overflows, which would make a record that can never be stored.
+ */
+#define NGX_ICLOCK_MAX_KEY      255
+
+/* an upload of more columns is read up to here */
+#define NGX_ICLOCK_MAX_FIELDS   18
+
+/* a record without this value is rejected */
+#define NGX_ICLOCK_NEEDED       0x01
+/* a record in which this value cannot be read is rejected */
+#define NGX_ICLOCK_STRICT       0x02
+
+
+/* types of templates, attendance PUSH 2.4.1, appendix 10 */
+#define NGX_ICLOCK_FINGERPRINT  1
+#define NGX_ICLOCK_FACE         2
+#define NGX_ICLOCK_FINGER_VEIN  7
+
+
+/* the columns of the kinds, in the order of ngx_iclock_kinds[] */
+
+enum {
+    NGX_ICLOCK_PUNCH_PIN = 0,
+    NGX_ICLOCK_PUNCH_TIME,
+    NGX_ICLOCK_PUNCH_STATUS,
+    NGX_ICLOCK_PUNCH_VERIFY,
+    NGX_ICLOCK_PUNCH_WORK_CODE,
+    NGX_ICLOCK_PUNCH_ID_NUMBER,
+    NGX_ICLOCK_PUNCH_RECORD_TYPE,
+    NGX_ICLOCK_PUNCH_MASK,
+    NGX_ICLOCK_PUNCH_TEMPERATURE,
+    NGX_ICLOCK_PUNCH_JOB_CODES,
+    NGX_ICLOCK_PUNCH_TIP_CODES,
+    NGX_ICLOCK_PUNCH_EXTRA
+};
+
+
+enum {
+    NGX_ICLOCK_OPERATION_TIME = 0,
+    NGX_ICLOCK_OPERATION_CODE,
+    NGX_ICLOCK_OPERATION_OPERATOR,
+    NGX_ICLOCK_OPERATION_OBJECT1,
+    NGX_ICLOCK_OPERATION_OBJECT2,
+    NGX_ICLOCK_OPERATION_OBJECT3,
+    NGX_ICLOCK_OPERATION_OBJECT4
+};
+
+
+enum {
+    NGX_ICLOCK_USER_PIN = 0,
+    NGX_ICLOCK_USER_NAME,
+    NGX_ICLOCK_USER_PRIVILEGE,
+    NGX_ICLOCK_USER_PASSWORD,
+    NGX_ICLOCK_USER_CARD,
+    NGX_ICLOCK_USER_ACCESS_GROUP,
+    NGX_ICLOCK_USER_TIME_ZONE,
+    NGX_ICLOCK_USER_VERIFY,
+    NGX_ICLOCK_USER_VICE_CARD,
+    NGX_ICLOCK_USER_STARTS_AT,
+    NGX_ICLOCK_USER_ENDS_AT
+};
+
+
+enum {
+    NGX_ICLOCK_TEMPLATE_PIN = 0,
+    NGX_ICLOCK_TEMPLATE_TYPE,
+    NGX_ICLOCK_TEMPLATE_NO,
+    NGX_ICLOCK_TEMPLATE_INDEX,
+    NGX_ICLOCK_TEMPLATE_MAJOR_VERSION,
+    NGX_ICLOCK_TEMPLATE_MINOR_VERSION,
+    NGX_ICLOCK_TEMPLATE_FORMAT,
+    NGX_ICLOCK_TEMPLATE_VALID,
+    NGX_ICLOCK_TEMPLATE_DURESS,
+    NGX_ICLOCK_TEMPLATE_SOURCE,
+    NGX_ICLOCK_TEMPLATE_DATA
+};
+
+
+enum {
+    NGX_ICLOCK_PHOTO_KIND = 0,
+    NGX_ICLOCK_PHOTO_FILE_NAME,
+    NGX_ICLOCK_PHOTO_PIN,
+    NGX_ICLOCK_PHOTO_TAKEN_AT,
+    NGX_ICLOCK_PHOTO_RESULT,
+    NGX_ICLOCK_PHOTO_TYPE,
+    NGX_ICLOCK_PHOTO_ID_NUMBER,
+    NGX_ICLOCK_PHOTO_CONTENT
+};
+
+
+enum {
+    NGX_ICLOCK_IDENTITY_PIN = 0,
+    NGX_ICLOCK_IDENTITY_SN_NUMBER,
+    NGX_ICLOCK_IDENTITY_ID_NUMBER,
+    NGX_ICLOCK_IDENTITY_DN_NUMBER,
+    NGX_ICLOCK_IDENTITY_NAME,
+    NGX_ICLOCK_IDENTITY_GENDER,
+    NGX_ICLOCK_IDENTITY_NATION,
+    NGX_ICLOCK_IDENTITY_BIRTHDAY,
+    NGX_ICLOCK_IDENTITY_VALID_INFO,
+    NGX_ICLOCK_IDENTITY_ADDRESS,
+    NGX_ICLOCK_IDENTITY_ADDITIONAL_INFO,
+    NGX_ICLOCK_IDENTITY_ISSUER,
+    NGX_ICLOCK_IDENTITY_PHOTO,
+    NGX_ICLOCK_IDENTITY_FP_TEMPLATE1,
+    NGX_ICLOCK_IDENTITY_FP_TEMPLATE2,
+    NGX_ICLOCK_IDENTITY_RESERVE,
+    NGX_ICLOCK_IDENTITY_NOTICE
+};
+
+
+enum {
+    NGX_ICLOCK_WORK_CODE_CODE = 0,
+    NGX_ICLOCK_WORK_CODE_NAME,
+    NGX_ICLOCK_WORK_CODE_PIN
+};
+
+
+enum {
+    NGX_ICLOCK_ERROR_CODE = 0,
+    NGX_ICLOCK_ERROR_MESSAGE,
+    NGX_ICLOCK_ERROR_ORIGIN,
+    NGX_ICLOCK_ERROR_COMMAND_ID,
+    NGX_ICLOCK_ERROR_ADDITIONAL
+};
+
+
+enum {
+    NGX_ICLOCK_OPTION_NAME = 0,
+    NGX_ICLOCK_OPTION_VALUE
+};
+
+
+enum {
+    NGX_ICLOCK_REPLY_COMMAND_ID = 0,
+    NGX_ICLOCK_REPLY_RETURN_CODE,
+    NGX_ICLOCK_REPLY_COMMAND,
+    NGX_ICLOCK_REPLY_REPLY
+};
+
+
+typedef struct ngx_iclock_tag_s  ngx_iclock_tag_t;
+typedef struct ngx_iclock_key_s  ngx_iclock_key_t;
+
+
+/* one record in the making */
+typedef struct {
+    ngx_iclock_record_t         *record;
+    const ngx_iclock_context_t  *context;
+    ngx_pool_t                  *pool;
+} ngx_iclock_reading_t;
+
+
+/*
+ * Reads a text of the item into key->column of the record.  Returns NGX_OK,
+ * NGX_DECLINED with the reason set (the record is to be rejected), or
+ * NGX_ERROR (out of memory).  A text that cannot be read leaves the value
+ * null and sets the reason; it is NGX_DECLINED only for strict keys.
+ */
+typedef ngx_int_t (*ngx_iclock_read_pt)(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *text);
+
+/* sets the values of the record; the same return codes */
+typedef ngx_int_t (*ngx_iclock_parse_pt)(ngx_iclock_reading_t *r,
+    const ngx_iclock_item_t *item);
+
+
+/* a key of "Key=value" records, or a column of the others */
+struct ngx_iclock_key_s {
+    ngx_str_t                    name;     /* in any case; tables of keys
+                                              end with an empty name */
+    ngx_uint_t                   column;
+    ngx_iclock_read_pt           read;     /* NULL: known, but of no use */
+    ngx_uint_t                   flags;
+};
+
+
+/* a record tag: how its items are read */
+struct ngx_iclock_tag_s {
+    ngx_str_t                    name;     /* at the head of the line */
+    ngx_uint_t                   kind;
+    ngx_iclock_parse_pt          parse;
+    const ngx_iclock_key_t      *keys;
+    ngx_str_t                    label;    /* the source of a template, the
+                                              kind of a photo, the reason of
+                                              a rejection */
+    ngx_int_t                    type;     /* of templates: if not sent */
+    ngx_int_t                    version;  /* of templates: if not sent */
+};
+
+
+/* tables */
+
+extern const ngx_iclock_tag_t  ngx_iclock_option_tag;
+extern const ngx_iclock_tag_t  ngx_iclock_not_option_tag;
+extern const ngx_iclock_tag_t  ngx_iclock_not_reply_tag;
+extern const ngx_iclock_tag_t  ngx_iclock_nul_tag;
+
+extern const ngx_iclock_key_t  ngx_iclock_punch_keys[];
+extern const ngx_iclock_key_t  ngx_iclock_user_keys[];
+extern const ngx_iclock_key_t  ngx_iclock_identity_keys[];
+extern const ngx_iclock_key_t  ngx_iclock_work_code_keys[];
+extern const ngx_iclock_key_t  ngx_iclock_error_keys[];
+extern const ngx_iclock_key_t  ngx_iclock_template_keys[];
+extern const ngx_iclock_key_t  ngx_iclock_photo_keys[];
+
+/* the tag at the head of a line of mixed records, NULL if there is none */
+const ngx_iclock_tag_t *ngx_iclock_find_tag(ngx_str_t *line);
+
+
+/* upload: adding an item; NGX_OK or NGX_ERROR */
+
+ngx_int_t ngx_iclock_push_item(ngx_iclock_upload_t *upload,
+    const ngx_iclock_tag_t *tag, u_char *start, u_char *end);
+ngx_int_t ngx_iclock_init_upload(ngx_iclock_upload_t *upload, ngx_uint_t n,
+    ngx_pool_t *pool);
+
+
+/* lines: splitters of upload tables, and columns within a line */
+
+ngx_int_t ngx_iclock_split_lines(ngx_iclock_upload_t *upload,
+    ngx_str_t *body, const ngx_iclock_tag_t *tag);
+ngx_int_t ngx_iclock_split_tagged(ngx_iclock_upload_t *upload,
+    ngx_str_t *body, const ngx_iclock_tag_t *tag);
+ngx_int_t ngx_iclock_split_whole(ngx_iclock_upload_t *upload,
+    ngx_str_t *body, const ngx_iclock_tag_t *tag);
+
+/* cuts the next line off "rest", without its end; 0 if nothing is left */
+ngx_uint_t ngx_iclock_next_line(ngx_str_t *rest, ngx_str_t *line);
+
+/* NULs and white space only */
+ngx_uint_t ngx_iclock_blank(ngx_str_t *text);
+
+/* steps over the name of the tag, if the line begins with it */
+void ngx_iclock_skip_tag(const ngx_iclock_tag_t *tag, ngx_str_t *line);
+
+/*
+ * Cuts a line into columns: at TABs, or, if it has none, at runs of spaces,
+ * where date and time stay together; the line is then copied to have TABs.
+ * Returns the number of columns, of which the first NGX_ICLOCK_MAX_FIELDS
+ * are set, one trailing TAB apart; 0 if out of memory.
+ */
+ngx_uint_t ngx_iclock_split_columns(ngx_str_t *line, ngx_str_t *fields,
+    ngx_pool_t *pool);
+
+
+/* keyed: "Key=value" records */
+
+ngx_int_t ngx_iclock_parse_keyed(ngx_iclock_reading_t *r,
+    const ngx_iclock_item_t *item);
+ngx_int_t ngx_iclock_read_keyed(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *keys, ngx_str_t *line);
+ngx_int_t ngx_iclock_check_needed(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *keys);
+
+/* the key that the text begins with, followed by "="; NULL if there is none */
+const ngx_iclock_key_t *ngx_iclock_find_key(const ngx_iclock_key_t *keys,
+    u_char *p, u_char *last);
+
+
+/*
+ * Readers of values.  A text is any text; a short text may be part of a
+ * database key; a word is a short text that is sent back to devices, such as
+ * a PIN: always UTF-8, and nothing that could end a line of a command.
+ */
+
+ngx_int_t ngx_iclock_read_text(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *text);
+ngx_int_t ngx_iclock_read_short_text(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *text);
+ngx_int_t ngx_iclock_read_word(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *text);
+ngx_int_t ngx_iclock_read_number(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *text);
+ngx_int_t ngx_iclock_read_time(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *text);
+ngx_int_t ngx_iclock_read_card(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *text);
+ngx_int_t ngx_iclock_read_base64(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *text);
+
+/* a column of the record, not null from now on */
+void ngx_iclock_set_text(ngx_iclock_reading_t *r, ngx_uint_t column,
+    ngx_str_t *text);
+void ngx_iclock_set_number(ngx_iclock_reading_t *r, ngx_uint_t column,
+    int64_t number);
+
+/* the reason for a rejection; returns NGX_DECLINED */
+ngx_int_t ngx_iclock_reject(ngx_iclock_reading_t *r, char *reason);
+
+
+/* parsers of items */
+
+ngx_int_t ngx_iclock_parse_punch(ngx_iclock_reading_t *r,
+    const ngx_iclock_item_t *item);
+ngx_int_t ngx_iclock_parse_operation(ngx_iclock_reading_t *r,
+    const ngx_iclock_item_t *item);
+ngx_int_t ngx_iclock_parse_template(ngx_iclock_reading_t *r,
+    const ngx_iclock_item_t *item);
+ngx_int_t ngx_iclock_parse_photo_line(ngx_iclock_reading_t *r,
+    const ngx_iclock_item_t *item);
+ngx_int_t ngx_iclock_parse_photo_body(ngx_iclock_reading_t *r,
+    const ngx_iclock_item_t *item);
+ngx_int_t ngx_iclock_parse_option(ngx_iclock_reading_t *r,
+    const ngx_iclock_item_t *item);
+ngx_int_t ngx_iclock_parse_rejected(ngx_iclock_reading_t *r,
+    const ngx_iclock_item_t *item);
+
+
+/* options */
+
+ngx_int_t ngx_iclock_split_options(ngx_iclock_upload_t *upload,
+    ngx_str_t *body, const ngx_iclock_tag_t *tag);
+
+/*
+ * Adds the options of a text that commas separate, or only newlines if
+ * "commas" is not set.
+ */
+ngx_int_t ngx_iclock_push_options(ngx_iclock_upload_t *upload,
+    ngx_str_t *text, ngx_uint_t commas);
+
+/* the length of "name=" at the head of a text, 0 if it is none */
+size_t ngx_iclock_option_name(u_char *p, u_char *last);
+
+
+/* texts */
+
+void ngx_iclock_trim(ngx_str_t *text);
+ngx_uint_t ngx_iclock_digits(u_char *p, u_char *last);
+
+/* NGX_OK, NGX_DECLINED: not a number, NGX_ABORT: out of 32 bits */
+ngx_int_t ngx_iclock_parse_number(ngx_str_t *text, int64_t *number);
+
+/* "20260715090000" */
+ngx_int_t ngx_iclock_parse_compact_time(ngx_str_t *text, int64_t *time);
+
+/*
+ * Makes valid UTF-8 of a text, if it is not yet, by iconv.  Returns NGX_OK,
+ * NGX_DECLINED if it cannot be done, NGX_ERROR (out of memory).
+ */
+ngx_int_t ngx_iclock_decode_text(ngx_str_t *text,
+    const ngx_str_t *encoding, ngx_pool_t *pool);
+
+/* missing padding is accepted, white space is not; the same return codes */
+ngx_int_t ngx_iclock_decode_base64(ngx_str_t *dst, ngx_str_t *src,
+    ngx_pool_t *pool);
+
+
+#endif /* _ICLOCK_PROTO_PRIVATE_H_INCLUDED_ */
