@@ -148,7 +148,7 @@ select c.id,
        -- the command and its table, or the name of the option
        case
        when c.body ~* '^(DATA|SET|QUERY|UPDATE|DELETE)\M'
-       then substring(c.body from '^[^ =\t]+( [^ =\t]+){0,2}')
+       then substring(c.body from '^[^ =\t]+(?: [^ =\t]+){0,2}')
        else substring(c.body from '^[^ =\t]+')
        end                             as command,
        substring(c.body from '(?:^|[ \t])(?:PIN|Pin)=([^\t]*)')

@@ -55,7 +55,7 @@ select iclock.queue_command('T0002', 'other');
 select throws_ok($$ select iclock.queue_command('NOSUCH', 'CHECK') $$, 'P0002',
                  'there is no device with serial number "NOSUCH"');
 select throws_ok(format('select iclock.queue_command(%L, %L)', 'T0001', bad),
-                 '22023', null, 'refused: ' || quote_nullable(bad))
+                 '22023', null, 'refused: ' || coalesce(to_json(bad)::text, 'NULL'))
   from unnest(array[E'CHECK\nREBOOT', E'CHECK\r', '', '  ', null]) as bad;
 select throws_like(
     $$ select iclock.queue_command('T0001', E'a\nb') $$, '%"body"%',
@@ -286,7 +286,7 @@ select is(pg_temp.body(iclock.set_option('T0001', 'Delay', '5')),
 select is(pg_temp.body(iclock.set_option('T0001', '~IsOnlyRFMachine', '')),
           'SET OPTION ~IsOnlyRFMachine=', 'set_option, empty');
 select throws_ok(format('select iclock.set_option(%L, %L, %L)', 'T0001', n, v),
-                 '22023', null, 'set_option, bad ' || quote_literal(n || '=' || v))
+                 '22023', null, 'set_option, bad ' || to_json(n || '=' || v))
   from (values ('a b', '1'), ('', '1'), ('A=B', '1'), (E'A\n', '1'),
                ('A', '1,2'), ('A', E'1\n2'), ('A', E'1\t2')) as b (n, v);
 select throws_like(
@@ -332,7 +332,7 @@ select is(pg_temp.body(iclock.put_user('T0001', '5', password => '')),
           'put_user keeps what is not given');
 select throws_ok(
     format('select iclock.put_user(%L, %L, %L)', 'T0001', p, n),
-    s, null, format('put_user %L, %L', p, n))
+    s, null, format('put_user, bad %s, %s', to_json(p), to_json(n)))
   from (values ('', 'A', '22023'), ('1 2', 'A', '22023'),
                (null, 'A', '22004'), ('1', E'A\tPri=14', '22023'),
                ('1', E'A\nC:1:REBOOT', '22023'),
@@ -343,15 +343,20 @@ select throws_like(
 
 -- what readers see of commands
 
+select iclock.put_user('T0001', '5', password => 'secret');
 select results_eq(
-    $$ select command, pin from iclock.command_status
-        where id = iclock.put_user('T0001', '5', password => 'secret')
-           or command like 'SET%' order by id limit 1 $$,
-    $$ values ('SET OPTION Delay', null::text) $$, 'the name of an option');
+    $$ select distinct command, pin from iclock.command_status
+        where command like 'SET%' order by 1 $$,
+    $$ values ('SET OPTION Delay', null::text),
+              ('SET OPTION ~IsOnlyRFMachine', null) $$,
+    'the name of an option, not its value');
 select results_eq(
     $$ select distinct command, pin from iclock.command_status
         where command like 'DATA UPDATE%' $$,
     $$ values ('DATA UPDATE USERINFO', '5') $$, 'the table and the user');
+select is_empty(
+    $$ select from iclock.command_status s where s::text ~ 'secret' $$,
+    'no passwords');
 
 select * from finish();
 rollback;

@@ -90,7 +90,7 @@ select ok(iclock.is_time_zone(z), z || ' is a time zone')
   from unnest(array['UTC', 'GMT', 'Europe/Berlin', 'Asia/Kolkata',
                     'America/Port-au-Prince', 'America/Argentina/Buenos_Aires',
                     'Etc/GMT+5', 'Etc/GMT-14', 'Japan', 'Singapore']) as z;
-select ok(not iclock.is_time_zone(z), '"' || z || '" is not a time zone')
+select ok(not iclock.is_time_zone(z), to_json(z) || ' is not a time zone')
   from unnest(array['', 'IST', 'EST', 'UTC+5', 'UTC5', 'Europe/Berlin2',
                     'Europe/Nowhere', 'Foo', 'Etc/GMT+99', '+05:30', '5.5',
                     'Europe/Berlin ', E'Europe/Berlin\n', 'posixrules',
