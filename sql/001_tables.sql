@@ -278,7 +278,9 @@ create table iclock.command (
     created_by   text         not null default session_user,
     sent_at      timestamptz,
     finished_at  timestamptz
-);
+)
+-- every command is updated twice: what is finished must leave the indexes below
+with (autovacuum_vacuum_scale_factor = 0.02);
 
 -- a device answers by the last nine digits of the id: longer ones are ignored
 create index command_wire_id_idx on iclock.command
@@ -287,6 +289,9 @@ create index command_wire_id_idx on iclock.command
 -- in the order in which they go out
 create index command_waiting_idx on iclock.command
     (device_id, priority desc, id) where status in ('queued', 'sent');
+
+create index command_sent_idx on iclock.command
+    (device_id, sent_at) where status = 'sent';
 
 create index command_expiry_idx on iclock.command
     (device_id, expires_at) where status = 'queued' and expires_at is not null;

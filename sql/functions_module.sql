@@ -77,6 +77,11 @@ create or replace function iclock.dequeue_commands(
     returns table (ord bigint, id bigint, body text)
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
+    -- Half a million commands queued at once for one device: before the next
+    -- ANALYZE the planner would rather fetch and sort them all than take the
+    -- first from command_waiting_idx.
+    set enable_bitmapscan = off
+    set enable_sort = off
 as $$
 #variable_conflict use_column
 declare
@@ -101,32 +106,40 @@ begin
         -- A command past its time is not given out again, whether it was ever
         -- sent or not: a door that opens minutes late is a hazard.  Looked for
         -- first, because mostly there is none and updates fire triggers.
-        perform
-           from iclock.command c
-          where c.device_id = poll.device_id
-            and (c.status = 'queued' and c.expires_at <= now()
-                 or c.status = 'sent' and c.sent_at <= poll.sent_before
-                    and (c.attempts >= poll.max_attempts
-                         or c.expires_at <= now()))
-            and c.status in ('queued', 'sent')
-          limit 1;
+        if exists (select from iclock.command c
+                    where c.device_id = poll.device_id
+                      and c.status = 'queued'
+                      and c.expires_at <= now())
+        then
+            update iclock.command c
+               set status = 'expired', finished_at = now()
+             where c.id in (select e.id
+                              from iclock.command e
+                             where e.device_id = poll.device_id
+                               and e.status = 'queued'
+                               and e.expires_at <= now()
+                               for update skip locked);
+        end if;
 
-        if found then
+        if exists (select from iclock.command c
+                    where c.device_id = poll.device_id
+                      and c.status = 'sent'
+                      and c.sent_at <= poll.sent_before
+                      and (c.attempts >= poll.max_attempts
+                           or c.expires_at <= now()))
+        then
             update iclock.command c
                set status = case when c.expires_at <= now()
                                  then 'expired' else 'failed' end,
                    finished_at = now()
-             where c.id in (
-                   select e.id
-                     from iclock.command e
-                    where e.device_id = poll.device_id
-                      and e.status in ('queued', 'sent')
-                      and (e.status = 'queued' and e.expires_at <= now()
-                           or e.status = 'sent'
-                              and e.sent_at <= poll.sent_before
-                              and (e.attempts >= poll.max_attempts
-                                   or e.expires_at <= now()))
-                      for update skip locked);
+             where c.id in (select e.id
+                              from iclock.command e
+                             where e.device_id = poll.device_id
+                               and e.status = 'sent'
+                               and e.sent_at <= poll.sent_before
+                               and (e.attempts >= poll.max_attempts
+                                    or e.expires_at <= now())
+                               for update skip locked);
         end if;
 
         taken := '{}';
