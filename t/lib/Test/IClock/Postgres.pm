@@ -183,9 +183,11 @@ sub make_template {
 
     chown $self->{owner}{uid}, $self->{owner}{gid}, "$work" if $self->{owner};
 
-    command({ out => "$work/log" }, as_owner($self->{owner}, "$self->{bin}/initdb",
-         '-D', "$work/data", '-U', 'postgres', '-A', 'trust', '-E', 'UTF8',
-         '--locale=C.UTF-8', '--no-sync', '--wal-segsize=1')) == 0
+    command({ out => "$work/log" },
+            as_owner($self->{owner}, "$self->{bin}/initdb",
+                     '-D', "$work/data", '-U', 'postgres', '-A', 'trust',
+                     '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync',
+                     '--wal-segsize=1')) == 0
         or die "initdb failed:\n" . slurp("$work/log");
 
     open my $conf, '>>', "$work/data/postgresql.conf"
