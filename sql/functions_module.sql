@@ -247,7 +247,7 @@ $$;
 
 -- Gives a month its own partition of punch; false if it has one.
 --
--- CREATE TABLE … PARTITION OF would lock punch against every insert, and fail
+-- CREATE TABLE ... PARTITION OF would lock punch against every insert, and fail
 -- when the default partition already holds punches of the month.  So the table
 -- is made on its own, takes the punches over, and is then attached: the only
 -- inserts that wait are those into the default partition.  That is locked

@@ -15,6 +15,24 @@ begin;
 set local client_min_messages = warning;
 set local search_path = pg_catalog;
 
+do $$
+begin
+    if current_setting('server_version_num')::integer < 130000 then
+        raise feature_not_supported
+            using message = 'PostgreSQL 13 or later is needed, this is '
+                            || current_setting('server_version');
+    end if;
+    -- names of users come in every script there is
+    if current_setting('server_encoding') <> 'UTF8' then
+        raise feature_not_supported
+            using message = 'the encoding of the database must be UTF8, it is '
+                            || current_setting('server_encoding'),
+                  hint = 'CREATE DATABASE ... ENCODING ''UTF8'' '
+                         'TEMPLATE template0';
+    end if;
+end
+$$;
+
 \ir roles.sql
 \ir schema.sql
 \ir checks.sql

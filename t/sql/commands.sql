@@ -6,6 +6,9 @@ set local search_path = public, pg_catalog;
 
 select * from no_plan();
 
+-- whatever the database holds already; comes back with the rollback
+delete from iclock.command;
+
 insert into iclock.device (serial_number, status, dialect)
 values ('T0001', 'active', '2.4'), ('T0002', 'active', '3.2'),
        ('T0003', 'pending', '2.4');
