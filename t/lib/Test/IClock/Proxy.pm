@@ -53,7 +53,7 @@ sub new {
         close $parent;
         $SIG{INT} = $SIG{TERM} = 'DEFAULT';
         $SIG{PIPE} = 'IGNORE';
-        eval { _serve($listen, $child, \%option) };
+        eval { _serve($listen, $child, \%option) } or warn "proxy: $@";
         POSIX::_exit(0);
     }
 
@@ -279,7 +279,9 @@ sub _serve {
                     }
 
                     if ($verb eq 'reset' || $drop) {
-                        $close->($_->[0], $verb eq 'reset') for values %pair;
+                        my @all = map { $_->[0] } values %pair;
+
+                        $close->($_, $verb eq 'reset') for @all;
                     }
 
                     syswrite $control,

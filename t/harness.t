@@ -1,0 +1,220 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# The harness tests itself: what it can do, and that its checks can fail.
+# nginx runs without the module here.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::Process qw/ command slurp /;
+
+my $t = Test::IClock->new(tcp => 1);
+my $pg = $t->pg;
+
+my $conf = <<'END';
+    server {
+        listen 127.0.0.1:%%PORT%%;
+        location / { return 200 "$request_method $request_uri\n"; }
+        location /echo {
+            client_max_body_size 1m;
+            proxy_pass http://127.0.0.1:%%PORT_1%%;
+        }
+        location /slow { limit_rate 1; return 200 0123456789; }
+    }
+    server {
+        listen 127.0.0.1:%%PORT_1%%;
+        location / { return 200 "$content_length $http_x_name"; }
+    }
+END
+
+$t->start($conf, module => 0, daemon => 1);
+
+
+# HTTP
+
+is($t->get('/a?b')->text, "200 GET /a?b\n", 'get');
+is($t->post('/a', 'x')->text, "200 POST /a\n", 'post');
+is($t->post('/echo', 'x' x 3000, 'X-Name' => 'y')->text, '200 3000 y',
+   'body and header');
+is($t->post('/echo', 'abcdefgh', -split => 1, -delay => 0.001)->text,
+   '200 8 ', 'one byte at a time');
+is($t->get('/a', -version => '1.0', -host => undef)->text, "200 GET /a\n",
+   'HTTP/1.0 without Host');
+is($t->request("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")->status, 400,
+   'raw request');
+like($t->get('/')->header('content-type'), qr!^text/plain!, 'header');
+
+my $c = $t->connect();
+
+is($c->get("/$_")->body, "GET /$_\n", "request $_ of a connection")
+    for 1 .. 3;
+ok(!$c->closed(0.1), 'it is open');
+
+$c->write("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
+          . "GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+is($c->read()->body, "GET /1\n", 'first of two in a pipeline');
+is($c->read()->body, "GET /2\n", 'second');
+ok($c->closed(), 'it is closed');
+
+my @response = $t->concurrently([ map { [ 'GET', "/$_" ] } 1 .. 300 ],
+                                connections => 100);
+
+is(scalar(grep { $response[$_] && $response[$_]->body eq 'GET /' . ($_ + 1)
+                                                         . "\n" } 0 .. 299),
+   300, 'concurrent requests');
+
+is_deeply([ $t->parallel(3, sub { { n => $_[0],
+                                    s => $t->get('/')->status } }) ],
+          [ map { { n => $_, s => 200 } } 0 .. 2 ], 'processes');
+
+
+# nginx
+
+my @old = $t->workers();
+
+is(scalar @old, 2, 'two workers');
+is_deeply([ $t->reload($conf, module => 0, daemon => 1, wait => 1) ], \@old,
+          'reload');
+is(scalar(grep { kill 0, $_ } @old), 0, 'the old workers have gone');
+
+$t->upgrade();
+is($t->get('/')->status, 200, 'binary upgrade');
+
+my ($status, $said) = $t->nginx_t('server { listen 99999999; }', module => 0);
+is($status, 1, 'nginx -t fails');
+like($said, qr/\[emerg\].*test\.conf:\d+/, 'nginx -t says why');
+
+($status, $said) = $t->nginx_t(undef, module => 0);
+is($status, 0, 'nginx -t without an http block') or diag($said);
+
+my ($worker) = $t->workers();
+
+cmp_ok($t->nginx->fds($worker), '>', 3, 'descriptors');
+cmp_ok($t->nginx->rss($worker), '>', 1e6, 'memory');
+
+
+# PostgreSQL
+
+is($t->psql('SELECT 1, 2; SELECT 3'), "1|2\n3", 'psql');
+is_deeply([ $t->psql_lines('SELECT generate_series(1, 3)') ], [ 1 .. 3 ],
+          'psql_lines');
+($status, undef, $said) = $pg->psql_try('SELECT 1/0');
+isnt($status, 0, 'psql_try fails');
+like($said, qr/division by zero/, 'psql_try says why');
+ok(!eval { $t->psql('SELECT 1/0'); 1 }, 'psql dies');
+
+is($t->psql("SELECT has_schema_privilege('iclock_nginx', 'iclock', 'usage')"),
+   't', 'the schema is there, the login may use it');
+
+my $session = $pg->background('SELECT pg_sleep(0.2); SELECT 42');
+is($session->wait(), "\n42", 'session in the background');
+
+$t->psql('CREATE TABLE t (i int); INSERT INTO t VALUES (7)');
+$pg->restart();
+is($t->psql('SELECT i FROM t'), 7, 'restart');
+$t->psql('UPDATE t SET i = 8');
+$pg->kill();
+$pg->start();
+is($t->psql('SELECT i FROM t'), 8, 'what was committed survives a kill');
+$pg->max_connections(20);
+is($t->psql('SHOW max_connections'), 20, 'max_connections');
+
+
+# the proxy
+
+my $proxy = $t->proxy();
+my $address = $t->conninfo(host => '127.0.0.1', port => $proxy->port);
+
+my $query = sub {
+    my ($sql, $from) = @_;
+
+    my $out = $t->dir . '/query';
+    unlink $out;
+
+    my $rc = command({ out => $out, env => { PGCONNECT_TIMEOUT => 2 } },
+                     'psql', '-AtXc', $sql, $from || $address);
+
+    return slurp($out);
+};
+
+my $long = "SELECT repeat('x', 20000)";
+
+is($query->('SELECT 1'), "1\n", 'proxy: pass');
+$proxy->mode('byte');
+is($query->($long), 'x' x 20000 . "\n", 'proxy: byte');
+$proxy->mode('reset', after => 10000, dir => 'down');
+unlike($query->($long), qr/xxx/, 'proxy: reset');
+$proxy->mode('cut', after => 50);
+like($query->('SELECT 1'), qr/timeout/, 'proxy: cut');
+$proxy->mode('stall');
+like($query->('SELECT 1'), qr/timeout/, 'proxy: stall');
+$proxy->mode('drop');
+like($query->('SELECT 1'), qr/closed/, 'proxy: drop');
+is($proxy->stats->{open}, 0, 'proxy: none is open');
+$proxy->mode('pass');
+is($query->('SELECT 1'), "1\n", 'proxy: pass again');
+
+$pg->freeze();
+like($query->('SELECT 1'), qr/timeout/, 'a frozen server');
+$pg->thaw();
+is($query->('SELECT 1'), "1\n", 'it thaws');
+
+is($query->('SELECT 1', $t->conninfo(host => '127.0.0.1',
+                                     port => $pg->{port})), "1\n", 'TCP');
+
+
+# What done() asserts is worth something only if it can fail.
+
+my %control = (
+    'nothing bad in the error log' =>
+        'open my $log, ">>", $t->nginx->{log};'
+        . 'print $log "2026/01/01 [alert] 1#1: worker process 2 exited on '
+        . 'signal 11\n"; close $log;',
+    'no complaints of sanitizers' =>
+        'open my $log, ">", "$t->{nginx}{dir}/sanitizer.1";'
+        . 'print $log "==1==ERROR: AddressSanitizer: heap-use-after-free\n";'
+        . 'close $log;',
+    'nginx exits with status 0' =>
+        'kill "KILL", $t->nginx->{pid}, $t->workers; sleep 1;',
+    'no connection to the database is left' =>
+        '$t->pg->background("SET application_name = \'iclock/0\';'
+        . ' SELECT pg_sleep(60)"); sleep 1;',
+    '' => '',
+);
+
+for my $name (sort keys %control) {
+    my $script = $t->dir . '/control.t';
+    my $out = $t->dir . '/control.out';
+
+    open my $file, '>', $script or die "$script: $!";
+    print $file <<"END";
+use Test::More;
+use lib '$FindBin::Bin/lib';
+use Test::IClock;
+my \$t = Test::IClock->new;
+\$t->start('server { listen 127.0.0.1:%%PORT%%; }', module => 0);
+ok(1);
+$control{$name}
+\$t->done();
+END
+    close $file;
+    unlink $out;
+
+    my $rc = command({ out => $out }, $^X, $script);
+    my @failed = slurp($out) =~ /^not ok \d+ - (.*)/mg;
+
+    is("@failed", $name, $name eq '' ? 'control: a good end'
+                                     : "control: not $name");
+    is($rc != 0, $name ne '', 'exit status');
+
+    system('rm', '-rf', $1) if slurp($out) =~ /logs are kept in (\S+)/;
+}
+
+$t->done();
