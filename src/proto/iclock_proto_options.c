@@ -17,7 +17,11 @@
 #include "iclock_proto_private.h"
 
 
-#define NGX_ICLOCK_INFO_VALUES  13
+#define NGX_ICLOCK_INFO_VALUES      13
+
+/* push SDK 3.2.0 sends nine values, without the faces required */
+#define NGX_ICLOCK_SDK_INFO_VALUES  9
+#define NGX_ICLOCK_FACES_REQUIRED   7
 
 #define ngx_iclock_info_tag(name)                                            \
     { ngx_string(name), NGX_ICLOCK_OPTION, ngx_iclock_parse_info, NULL,      \
@@ -28,6 +32,7 @@ static u_char *ngx_iclock_option_end(u_char *p, u_char *last,
     ngx_uint_t commas);
 static ngx_int_t ngx_iclock_push_option(ngx_iclock_upload_t *upload,
     u_char *start, u_char *end);
+static ngx_uint_t ngx_iclock_count_values(ngx_str_t *info);
 static ngx_int_t ngx_iclock_parse_info(ngx_iclock_reading_t *r,
     const ngx_iclock_item_t *item);
 static ngx_int_t ngx_iclock_read_option(ngx_iclock_reading_t *r,
@@ -187,7 +192,7 @@ ngx_iclock_split_info(ngx_iclock_upload_t *upload, ngx_str_t *info,
 {
     u_char      *p, *last, *end;
     ngx_str_t    value;
-    ngx_uint_t   i;
+    ngx_uint_t   i, sdk;
 
     if (ngx_iclock_init_upload(upload, NGX_ICLOCK_INFO_VALUES, pool)
         != NGX_OK)
@@ -195,10 +200,16 @@ ngx_iclock_split_info(ngx_iclock_upload_t *upload, ngx_str_t *info,
         return NGX_ERROR;
     }
 
+    sdk = (ngx_iclock_count_values(info) == NGX_ICLOCK_SDK_INFO_VALUES);
+
     p = info->data;
     last = p + info->len;
 
     for (i = 0; i < NGX_ICLOCK_INFO_VALUES && p < last; i++) {
+
+        if (sdk && i == NGX_ICLOCK_FACES_REQUIRED) {
+            i++;
+        }
 
         end = ngx_strlchr(p, last, ',');
 
@@ -207,15 +218,15 @@ ngx_iclock_split_info(ngx_iclock_upload_t *upload, ngx_str_t *info,
 
         p = end ? end + 1 : last;
 
-        ngx_iclock_trim(&value);
-
         if (i == 0
-            && value.len > 4
+            && value.len >= 4
             && ngx_strncasecmp(value.data, (u_char *) "Ver ", 4) == 0)
         {
             value.data += 4;
             value.len -= 4;
         }
+
+        ngx_iclock_trim(&value);
 
         if (value.len == 0) {
             continue;
@@ -232,6 +243,24 @@ ngx_iclock_split_info(ngx_iclock_upload_t *upload, ngx_str_t *info,
     }
 
     return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_iclock_count_values(ngx_str_t *info)
+{
+    size_t      i;
+    ngx_uint_t  n;
+
+    n = 1;
+
+    for (i = 0; i < info->len; i++) {
+        if (info->data[i] == ',') {
+            n++;
+        }
+    }
+
+    return n;
 }
 
 

@@ -253,7 +253,7 @@ ngx_iclock_read_card(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
 
     digits = s;
 
-    if (s.len > 2 && s.data[0] == '[' && s.data[s.len - 1] == ']') {
+    if (s.len >= 2 && s.data[0] == '[' && s.data[s.len - 1] == ']') {
         digits.data++;
         digits.len -= 2;
     }

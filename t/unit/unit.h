@@ -1,0 +1,67 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#ifndef _UNIT_H_INCLUDED_
+#define _UNIT_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "iclock_proto.h"
+
+
+#define unit_string(str)  { sizeof(str) - 1, (u_char *) str }
+
+#define unit_no_context                                                      \
+    { ngx_null_string, ngx_null_string, ngx_null_string }
+
+
+/* a body and what is to be read from it, as unit_dump() writes it */
+typedef struct {
+    const char            *name;
+    const char            *table;     /* or ":info", ":replies" */
+    ngx_str_t              body;
+    ngx_uint_t             lines;
+    const char            *expected;
+    ngx_iclock_context_t   context;
+} unit_case_t;
+
+
+/* ended by an empty name */
+extern const unit_case_t  unit_attlog_cases[];
+extern const unit_case_t  unit_operlog_cases[];
+extern const unit_case_t  unit_record_cases[];
+extern const unit_case_t  unit_photo_cases[];
+extern const unit_case_t  unit_option_cases[];
+extern const unit_case_t  unit_reply_cases[];
+
+
+/* one TAP line */
+void unit_ok(ngx_uint_t ok, const char *format, ...);
+/* TAP lines of what differs */
+void unit_is(const char *got, size_t len, const char *expected,
+    const char *name);
+
+/*
+ * Splits a body by the name of its table.  The body is copied to a block of
+ * its own, so that reading past its end is seen; it is freed with the pool.
+ */
+ngx_int_t unit_split(ngx_iclock_upload_t *upload, const char *table,
+    const ngx_str_t *body, ngx_pool_t *pool);
+
+/* one line a record; aborts on a record that breaks the contract */
+void unit_dump(FILE *out, ngx_iclock_upload_t *upload,
+    const ngx_iclock_context_t *context, ngx_pool_t *pool);
+
+ngx_pool_t *unit_pool(void);
+
+/* tests that are no tables of bodies */
+void unit_test_text(void);
+void unit_test_handshake(void);
+void unit_test_hostile(void);
+
+
+#endif /* _UNIT_H_INCLUDED_ */

@@ -1,0 +1,182 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "unit.h"
+
+
+static void unit_run_cases(const unit_case_t *cases);
+static void unit_run_cut(const unit_case_t *cases);
+static void unit_cut_case(const unit_case_t *c);
+static void unit_comment(const char *p, size_t len);
+
+
+static ngx_uint_t  unit_number;
+static ngx_uint_t  unit_failed;
+
+
+static const unit_case_t  *unit_tables[] = {
+    unit_attlog_cases,
+    unit_operlog_cases,
+    unit_record_cases,
+    unit_photo_cases,
+    unit_option_cases,
+    unit_reply_cases,
+    NULL
+};
+
+
+int
+main(void)
+{
+    ngx_uint_t  i;
+
+    /* what was tested last is known after a crash */
+    (void) setvbuf(stdout, NULL, _IOLBF, 0);
+
+    for (i = 0; unit_tables[i]; i++) {
+        unit_run_cases(unit_tables[i]);
+    }
+
+    for (i = 0; unit_tables[i]; i++) {
+        unit_run_cut(unit_tables[i]);
+    }
+
+    unit_test_text();
+    unit_test_handshake();
+    unit_test_hostile();
+
+    printf("1..%u\n", (unsigned) unit_number);
+
+    return unit_failed != 0;
+}
+
+
+static void
+unit_run_cases(const unit_case_t *cases)
+{
+    char                 *got;
+    FILE                 *out;
+    size_t                len;
+    ngx_pool_t           *pool;
+    const unit_case_t    *c;
+    ngx_iclock_upload_t   upload;
+
+    for (c = cases; c->name; c++) {
+
+        pool = unit_pool();
+        out = open_memstream(&got, &len);
+
+        if (unit_split(&upload, c->table, &c->body, pool) == NGX_OK) {
+            unit_dump(out, &upload, &c->context, pool);
+        }
+
+        fclose(out);
+
+        unit_is(got, len, c->expected, c->name);
+        unit_ok(upload.lines == c->lines, "%s: %u lines, not %u", c->name,
+                (unsigned) c->lines, (unsigned) upload.lines);
+
+        free(got);
+        ngx_destroy_pool(pool);
+    }
+}
+
+
+/* a body may end anywhere */
+
+static void
+unit_run_cut(const unit_case_t *cases)
+{
+    const unit_case_t  *c;
+
+    for (c = cases; c->name; c++) {
+        unit_cut_case(c);
+        unit_ok(1, "%s: cut anywhere", c->name);
+    }
+}
+
+
+static void
+unit_cut_case(const unit_case_t *c)
+{
+    char                 *got;
+    FILE                 *out;
+    size_t                len;
+    ngx_str_t             body;
+    ngx_pool_t           *pool;
+    ngx_iclock_upload_t   upload;
+
+    for (body = c->body; body.len; body.len--) {
+
+        pool = unit_pool();
+        out = open_memstream(&got, &len);
+
+        if (unit_split(&upload, c->table, &body, pool) == NGX_OK) {
+            unit_dump(out, &upload, &c->context, pool);
+        }
+
+        fclose(out);
+        free(got);
+        ngx_destroy_pool(pool);
+    }
+}
+
+
+void
+unit_ok(ngx_uint_t ok, const char *format, ...)
+{
+    va_list  args;
+
+    unit_number++;
+    unit_failed += !ok;
+
+    printf("%sok %u - ", ok ? "" : "not ", (unsigned) unit_number);
+
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+
+    printf("\n");
+}
+
+
+void
+unit_is(const char *got, size_t len, const char *expected, const char *name)
+{
+    ngx_uint_t  ok;
+
+    ok = (len == ngx_strlen(expected)
+          && ngx_memcmp(got, expected, len) == 0);
+
+    unit_ok(ok, "%s", name);
+
+    if (!ok) {
+        printf("# expected:\n");
+        unit_comment(expected, ngx_strlen(expected));
+        printf("# got:\n");
+        unit_comment(got, len);
+    }
+}
+
+
+static void
+unit_comment(const char *p, size_t len)
+{
+    size_t  i;
+
+    for (i = 0; i < len; i++) {
+
+        if (i == 0 || p[i - 1] == '\n') {
+            printf("#   ");
+        }
+
+        putchar(p[i]);
+    }
+
+    if (len && p[len - 1] != '\n') {
+        printf("\n");
+    }
+}
