@@ -7,6 +7,7 @@
 #
 # NGINX_SRC=dir   build for this nginx source tree instead
 # NGINX_CONF=...  further options for its configure
+# LIBPQ_INC=dir, LIBPQ_LIB=dir    another libpq than the system's
 # ICLOCK_DATABASE=conninfo, ONCE=1    see tools/run
 
 
@@ -71,7 +72,8 @@ build:		$(OBJS)/configured
 # configure anew when a file comes or goes, or the way to configure changes
 $(OBJS)/files:	FORCE
 	@mkdir -p $(OBJS)
-	@printf '%s\n' $(SOURCES) $(HEADERS) '$(NGINX_CONF)' > $@.new
+	@printf '%s\n' $(SOURCES) $(HEADERS) '$(NGINX_CONF)' \
+	    '$(LIBPQ_INC) $(LIBPQ_LIB)' > $@.new
 	@cmp -s $@.new $@ && rm -f $@.new || mv -f $@.new $@
 
 $(OBJS)/configured: config tools/configure $(OBJS)/files

@@ -393,8 +393,10 @@ sub done {
 }
 
 
+# Ends everything; the logs stay when a test has failed or died early.
+
 sub _clean {
-    my ($self) = @_;
+    my ($self, $early) = @_;
 
     return if !delete $instances{$self->{dir}};
 
@@ -406,7 +408,7 @@ sub _clean {
         eval { $self->{pg}->stop('immediate') };
     }
 
-    if ($ENV{TEST_KEEP} || !Test::More->builder->is_passing() || $?) {
+    if ($ENV{TEST_KEEP} || $early || !Test::More->builder->is_passing()) {
         Test::More::diag("logs are kept in $self->{dir}");
         remove_tree("$self->{dir}/pg/data") if !$ENV{TEST_KEEP};
         return;
@@ -422,8 +424,7 @@ END {
     my $status = $?;
 
     for my $self (values %instances) {
-        $? = $status || 1 if $self->{creator} == $$;
-        $self->_clean() if $self->{creator} == $$;
+        $self->_clean(1) if $self->{creator} == $$;
     }
 
     $? = $status;

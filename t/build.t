@@ -1,0 +1,175 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# The build system, with a source tree of a few lines: what is rebuilt when,
+# for which nginx, and what is said when something is missing.
+
+use strict;
+use warnings;
+
+use Cwd qw/ abs_path /;
+use File::Path qw/ make_path /;
+use FindBin;
+use Test::More;
+use Time::HiRes qw/ sleep time /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::Process qw/ command slurp /;
+
+my $root = abs_path("$FindBin::Bin/..");
+my $t = Test::IClock->new(pg => 0);
+my $dir = $t->dir . '/tree';
+my $so = "$dir/build/ngx_http_iclock_module.so";
+
+make_path(map { "$dir/src/$_" } qw/ proto pg store http /);
+system('cp', '-r', map({ "$root/$_" } qw/ config Makefile tools /), $dir) == 0
+    or die "cannot copy the build system\n";
+
+sub put {
+    my ($name, $text) = @_;
+
+    open my $out, '>', "$dir/$name" or die "$dir/$name: $!";
+    print $out $text;
+    close $out;
+
+    return;
+}
+
+put('src/http/ngx_http_iclock_module.c', <<'END');
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <libpq-fe.h>
+#include "number.h"
+
+static ngx_http_module_t  ngx_http_iclock_module_ctx;
+
+ngx_module_t  ngx_http_iclock_module = {
+    NGX_MODULE_V1,
+    &ngx_http_iclock_module_ctx,
+    NULL,
+    NGX_HTTP_MODULE,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
+    NGX_MODULE_V1_PADDING
+};
+
+int ngx_http_iclock_number(void);
+
+int
+ngx_http_iclock_number(void)
+{
+    return NUMBER + PQlibVersion();
+}
+END
+
+put('src/proto/number.h', "#define NUMBER 4711\n");
+
+# not as root when there is a choice
+
+my @user;
+
+if ($> == 0) {
+    system('chown', '-R', 'nobody', $dir) == 0 or die "chown failed\n";
+    @user = ('setpriv', '--reuid', 'nobody', '--clear-groups', '--');
+}
+
+sub build {
+    my (@argument) = @_;
+
+    my $out = $t->dir . '/make.out';
+    unlink $out;
+
+    my $start = time;
+    my $status = command({ out => $out, env => { map { $_ => '' }
+                           qw/ MAKEFLAGS MFLAGS MAKELEVEL NGINX_SRC / } },
+                         @user, 'env', '-u', 'MAKEFLAGS', 'make', '-C', $dir,
+                         '--no-print-directory', 'build', @argument);
+
+    return ($status, slurp($out), time - $start);
+}
+
+my ($status, $said, $time) = build();
+
+is($status, 0, 'build') or diag($said);
+like($said, qr/^built build\/ngx_http_iclock_module\.so$/m, 'it says what');
+
+sub loads {
+    local $ENV{TEST_MODULE} = $so;
+
+    my ($rc, $out) = $t->nginx_t('server { listen 127.0.0.1:%%PORT%%; }');
+
+    return $rc == 0 ? 'loads' : $out;
+}
+
+is(loads(), 'loads', 'nginx loads the module');
+
+my $inode = (stat $so)[1];
+
+($status, $said, $time) = build();
+is($status, 0, 'again');
+is($said, '', 'nothing to do, nothing to say');
+is((stat $so)[1], $inode, 'the module is left alone');
+
+# a second of a machine that does nothing else
+
+sleep 1.1;
+put('src/proto/number.h', "#define NUMBER 4712\n");
+
+($status, $said, $time) = build();
+is($status, 0, 'a header was touched');
+isnt((stat $so)[1], $inode, 'the module is new');
+cmp_ok($time, '<', 3, 'without another configure');
+
+put('src/store/more.c', "int more(void);\nint more(void) { return 1; }\n");
+($status, $said) = build();
+is($status, 0, 'a new file');
+like(`nm -D $so`, qr/ T more$/m, 'it is in');
+
+put('src/store/more.c', "int more(void) { return 1; }\n");
+sleep 1.1;
+($status, $said) = build();
+isnt($status, 0, 'a warning of ours is an error');
+like($said, qr/missing-prototypes/, 'and is told');
+
+unlink "$dir/src/store/more.c";
+($status, $said) = build();
+is($status, 0, 'a file has gone') or diag($said);
+unlike(`nm -D $so`, qr/ T more$/m, 'it is out');
+
+
+# another source tree, which is left as it is
+
+my $src = "$root/build/nginx-src/nginx";
+my $before = `find $src | sort`;
+
+($status, $said) = build("NGINX_SRC=$src");
+is($status, 0, 'NGINX_SRC') or diag($said);
+is(loads(), 'loads', 'with --with-compat it loads, too');
+ok(`find $src | sort` eq $before, 'nothing is written to the tree');
+
+($status, $said) = build("NGINX_SRC=$dir/src");
+isnt($status, 0, 'NGINX_SRC that is no source tree');
+like($said, qr/is not an nginx source tree/, 'and is told');
+
+
+# what is missing is named
+
+($status, $said) = build('LIBPQ_INC=/nonexistent', 'LIBPQ_LIB=/nonexistent');
+isnt($status, 0, 'no libpq');
+like($said, qr/requires libpq 14 or later.*libpq-dev/s,
+     'the package is named');
+
+($status, $said) = build('NGINX_CONF=--without-pcre'
+                         . ' --without-http_rewrite_module');
+isnt($status, 0, 'no PCRE');
+like($said, qr/requires nginx built with PCRE/, 'and is told');
+
+$t->done();
