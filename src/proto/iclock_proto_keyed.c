@@ -196,7 +196,7 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
     u_char                  *p, *last;
     ngx_int_t                rc;
     ngx_str_t                value;
-    ngx_uint_t               tabs, found;
+    ngx_uint_t               tabs, found, seen, bit;
     const ngx_iclock_key_t  *key;
 
     p = line->data;
@@ -208,6 +208,7 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
 
     tabs = (ngx_strlchr(p, last, '\t') != NULL);
     found = 0;
+    seen = 0;
 
     while (p < last) {
 
@@ -233,6 +234,16 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
         {
             continue;
         }
+
+        /* of a key that is repeated the first counts: reading has a price */
+
+        bit = (ngx_uint_t) 1 << key->column;
+
+        if (seen & bit) {
+            continue;
+        }
+
+        seen |= bit;
 
         rc = key->read(r, key, &value);
         if (rc != NGX_OK) {

@@ -77,9 +77,9 @@ static const ngx_iclock_key_t  ngx_iclock_photo_header_keys[] = {
     { ngx_string("PIN"),
       NGX_ICLOCK_PHOTO_FILE_NAME, ngx_iclock_read_word, NGX_ICLOCK_STRICT },
 
+    /* may have the content in it, but is not a value of its own */
     { ngx_string("CMD"),
-      NGX_ICLOCK_PHOTO_CONTENT, ngx_iclock_read_photo_command,
-      NGX_ICLOCK_NEEDED },
+      NGX_ICLOCK_PHOTO_KIND, ngx_iclock_read_photo_command, 0 },
 
     { ngx_string("picture"),
       NGX_ICLOCK_PHOTO_CONTENT, ngx_iclock_read_base64, NGX_ICLOCK_NEEDED },
@@ -91,6 +91,12 @@ static const ngx_iclock_key_t  ngx_iclock_photo_header_keys[] = {
     { ngx_string("size"), 0, NULL, 0 },
 
     { ngx_null_string, 0, NULL, 0 }
+};
+
+
+static const ngx_iclock_key_t  ngx_iclock_photo_content_key = {
+    ngx_null_string, NGX_ICLOCK_PHOTO_CONTENT, ngx_iclock_read_base64,
+    NGX_ICLOCK_STRICT
 };
 
 
@@ -267,7 +273,7 @@ ngx_iclock_read_photo_command(ngx_iclock_reading_t *r,
         s.data = text->data + command->len;
         s.len = text->len - command->len;
 
-        return ngx_iclock_read_base64(r, key, &s);
+        return ngx_iclock_read_base64(r, &ngx_iclock_photo_content_key, &s);
     }
 
     return NGX_OK;

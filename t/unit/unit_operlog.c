@@ -233,7 +233,7 @@ const unit_case_t  unit_operlog_cases[] = {
     { "operlog: user: repeated key, trailing TABs", "OPERLOG",
       unit_string("USER PIN=1\tName=A\tName=B\t\t\t\n"),
       1,
-      "user pin='1' name='B'\n",
+      "user pin='1' name='A'\n",
       unit_no_context },
 
     { NULL, NULL, ngx_null_string, 0, NULL, unit_no_context }

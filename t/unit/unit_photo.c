@@ -114,6 +114,14 @@ const unit_case_t  unit_photo_cases[] = {
       "aken_at=2015-07-31T10:30:12 result=0 content='<ff><d8><ff><e0>'\n",
       unit_no_context },
 
+    { "photo: base64: one line", "ATTPHOTO",
+      unit_string("PIN=20150731103012-123.jpg SN=1 CMD=uploadphoto picture=/9"
+                  "j/4A=="),
+      1,
+      "photo kind='attendance' file_name='20150731103012-123.jpg' pin='123' t"
+      "aken_at=2015-07-31T10:30:12 result=0 content='<ff><d8><ff><e0>'\n",
+      unit_no_context },
+
     { "photo: base64: photo", "ATTPHOTO",
       unit_string("PIN=123\tSN=1\tsize=20480\tphoto=/9j/4A=="),
       1,
