@@ -1,0 +1,143 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# What "make run" does after it has built the module: a private cluster, an
+# existing database, Ctrl-C, failures that tell what to do, as root and not.
+
+use strict;
+use warnings;
+
+use Cwd qw/ abs_path /;
+use FindBin;
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::Process qw/ command slurp spawn /;
+
+my $root = abs_path("$FindBin::Bin/..");
+my $t = Test::IClock->new();
+my $n = 0;
+
+# another user who can come here
+
+my @other;
+
+if ($> == 0) {
+    @other = ('setpriv', '--reuid', 'nobody', '--regid', 'nogroup',
+              '--clear-groups', '--');
+    @other = () if command({ out => '/dev/null' }, @other, 'test', '-x',
+                           "$root/tools/run") != 0;
+}
+
+sub prepare {
+    my (%env) = @_;
+
+    my $dir = $t->dir . '/run' . ++$n;
+
+    mkdir $dir or die "$dir: $!";
+    chmod 0777, $dir;
+
+    return ($dir, "$dir.out",
+            { ICLOCK_PORT => $t->nginx->free_port(), ICLOCK_RUN => $dir,
+              ICLOCK_DATABASE => '', ONCE => '', %env });
+}
+
+sub leftovers {
+    my ($dir) = @_;
+
+    return grep { slurp("/proc/$_/cmdline") =~ /\Q$dir\E/ }
+           map { m!/(\d+)\z! } glob '/proc/[0-9]*';
+}
+
+for my $user ([], @other ? [ @other ] : ()) {
+
+    my $who = @$user ? 'another user: ' : '';
+    my ($dir, $out, $env) = prepare(ONCE => 1);
+    my $status = command({ out => $out, env => $env }, @$user,
+                         "$root/tools/run");
+    my $said = slurp($out);
+
+    is($status, 0, "${who}ONCE=1 ends with 0") or diag($said);
+    like($said, qr/^==> every row arrived, the command \d+ is done$/m,
+         "${who}every row arrived");
+    like($said, qr/\| .* 09:00:02 \| 1001 +\| Asha /,
+         "${who}the punches are shown");
+    like($said, qr/nginx stopped\n==> PostgreSQL stopped\n\z/,
+         "${who}both are stopped");
+    is(join(' ', leftovers($dir)), '', "${who}no process is left");
+
+    # the cluster of the last time is used again
+
+    unlink $out;
+    $env->{ONCE} = 1;
+    $status = command({ out => $out, env => $env }, @$user,
+                      "$root/tools/run");
+    is($status, 0, "${who}a second time") or diag(slurp($out));
+    unlike(slurp($out), qr/cluster created/, "${who}with the same cluster");
+}
+
+# serving until Ctrl-C
+
+{
+    my ($dir, $out, $env) = prepare();
+    my $pid = spawn({ out => $out, env => $env, session => 1 },
+                    "$root/tools/run");
+
+    ok(wait_until(60, sub { slurp($out) =~ /Ctrl-C ends this/
+                            || !kill 0, $pid }), 'it serves')
+        or diag(slurp($out));
+    is($t->get('/iclock/ping?SN=SAMPLE0001', -port => $env->{ICLOCK_PORT})
+          ->status, 200, 'a terminal is answered');
+
+    my ($status, $again) = (0, "$dir.again");
+
+    $status = command({ out => $again, env => $env }, "$root/tools/run");
+    isnt($status, 0, 'a second one at the same time');
+    like(slurp($again), qr/runs already/, 'is told so');
+
+    # to the whole group, as a terminal does
+    kill '-INT', $pid;
+    waitpid $pid, 0;
+
+    is($?, 0, 'Ctrl-C ends it with 0');
+    like(slurp($out), qr/nginx stopped\n==> PostgreSQL stopped\n\z/,
+         'both are stopped');
+    is(join(' ', leftovers($dir)), '', 'no process is left');
+}
+
+# a database of the user's
+
+{
+    my ($dir, $out, $env) = prepare(ONCE => 1, ICLOCK_DATABASE
+                            => $t->conninfo(user => 'postgres'));
+    my $status = command({ out => $out, env => $env }, "$root/tools/run");
+
+    is($status, 0, 'ICLOCK_DATABASE') or diag(slurp($out));
+    is($t->psql('SELECT count(*) FROM iclock.punch'), 8,
+       'the punches are in it');
+    ok(!-e "$dir/pg", 'there is no private cluster');
+
+    unlink $out;
+    $env->{ICLOCK_DATABASE} = 'host=/nonexistent dbname=x';
+    $status = command({ out => $out, env => $env }, "$root/tools/run");
+
+    isnt($status, 0, 'ICLOCK_DATABASE that is not there');
+    like(slurp($out), qr/cannot connect to ICLOCK_DATABASE/, 'is told so');
+}
+
+# a port that is taken
+
+{
+    my ($dir, $out, $env) = prepare(ONCE => 1);
+    my $taken = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1,
+                                      LocalPort => $env->{ICLOCK_PORT});
+    my $status = command({ out => $out, env => $env }, "$root/tools/run");
+
+    isnt($status, 0, 'a port that is taken');
+    like(slurp($out), qr/port \d+ is in use: set ICLOCK_PORT/, 'is told so');
+    is(join(' ', leftovers($dir)), '', 'no process is left');
+}
+
+$t->done();
