@@ -55,6 +55,7 @@ create table iclock.device (
     firmware             text,
     language             text,
     ip_address           inet,
+    remote_address       inet,
     user_count           integer      not null default -1,
     fingerprint_count    integer      not null default -1,
     face_count           integer      not null default -1,

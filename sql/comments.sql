@@ -36,7 +36,8 @@ comment on column iclock.device.command_limit is 'Most commands it is given in o
 comment on column iclock.device.push_version is 'Protocol version it speaks';
 comment on column iclock.device.firmware is 'Firmware version it reports';
 comment on column iclock.device.language is 'Language it reports: 69 English, 83 simplified Chinese, ...';
-comment on column iclock.device.ip_address is 'Address it last connected from';
+comment on column iclock.device.ip_address is 'Its own address, as it tells it';
+comment on column iclock.device.remote_address is 'Address it last connected from: its own, or that of a router or proxy';
 comment on column iclock.device.user_count is 'Users it reports to hold; -1: not reported';
 comment on column iclock.device.fingerprint_count is 'Fingerprints it reports to hold; -1: not reported';
 comment on column iclock.device.face_count is 'Faces it reports to hold; -1: not reported';
@@ -256,7 +257,7 @@ comment on column iclock.device_status.online is 'Active and heard of within fiv
 comment on column iclock.device_status.last_seen is 'When it was last heard of';
 comment on column iclock.device_status.silent_for is 'How long ago that was';
 comment on column iclock.device_status.first_seen is 'When it first connected';
-comment on column iclock.device_status.ip_address is 'Address it last connected from';
+comment on column iclock.device_status.ip_address is 'Its own address, as it tells it';
 comment on column iclock.device_status.clock_skew is 'How far its clock is ahead (negative: behind, or uploading late), estimated from the most timely of the last 20 punches of two days; NULL: no punches';
 comment on column iclock.device_status.waiting_commands is 'Commands queued and not expired';
 comment on column iclock.device_status.sent_commands is 'Commands sent and not answered';

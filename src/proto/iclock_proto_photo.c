@@ -308,7 +308,9 @@ ngx_iclock_read_photo_name(ngx_iclock_reading_t *r)
     }
 
     if (ngx_iclock_digits(base.data, base.data + base.len)
-        != NGX_ICLOCK_PHOTO_TIME_LEN)
+        != NGX_ICLOCK_PHOTO_TIME_LEN
+        || (base.len > NGX_ICLOCK_PHOTO_TIME_LEN
+            && base.data[NGX_ICLOCK_PHOTO_TIME_LEN] != '-'))
     {
         return ngx_iclock_make_photo_name(r, &base);
     }
@@ -351,7 +353,7 @@ ngx_iclock_read_dated_name(ngx_iclock_reading_t *r, ngx_str_t *base)
         return;
     }
 
-    /* the dash, or whatever stands for it */
+    /* the dash */
     p++;
 
     result = NGX_ICLOCK_PHOTO_VERIFIED;

@@ -1,0 +1,153 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "ngx_http_iclock.h"
+
+
+typedef struct {
+    ngx_str_t  name;
+    size_t     offset;
+} ngx_http_iclock_arg_t;
+
+
+static ngx_int_t ngx_http_iclock_parse_arg(ngx_http_request_t *r,
+    ngx_http_iclock_args_t *args, u_char *name, u_char *end);
+static ngx_int_t ngx_http_iclock_unescape(ngx_pool_t *pool, ngx_str_t *value,
+    u_char *p, u_char *end);
+static ngx_uint_t ngx_http_iclock_plain(ngx_str_t *value);
+
+
+/* names in any case: firmware is not of one mind about them */
+
+#define ngx_http_iclock_arg(name, field)                                     \
+    { ngx_string(name), offsetof(ngx_http_iclock_args_t, field) }
+
+static const ngx_http_iclock_arg_t  ngx_http_iclock_arg_names[] = {
+    ngx_http_iclock_arg("SN", sn),
+    ngx_http_iclock_arg("options", options),
+    ngx_http_iclock_arg("table", table),
+    ngx_http_iclock_arg("type", type),
+    ngx_http_iclock_arg("Stamp", stamp),
+    ngx_http_iclock_arg("OpStamp", op_stamp),
+    ngx_http_iclock_arg("PhotoStamp", photo_stamp),
+    ngx_http_iclock_arg("INFO", info),
+    ngx_http_iclock_arg("pushver", push_version),
+    ngx_http_iclock_arg("language", language),
+    ngx_http_iclock_arg("pushcommkey", comm_key),
+    ngx_http_iclock_arg("ComKey", comm_key),
+    ngx_http_iclock_arg("PIN", pin),
+    ngx_http_iclock_arg("time", time),
+    ngx_http_iclock_arg("ID", id),
+    ngx_http_iclock_arg("Return", return_code),
+    { ngx_null_string, 0 }
+};
+
+
+ngx_int_t
+ngx_http_iclock_parse_args(ngx_http_request_t *r,
+    ngx_http_iclock_args_t *args)
+{
+    u_char  *p, *last, *end;
+
+    ngx_memzero(args, sizeof(ngx_http_iclock_args_t));
+
+    last = r->args.data + r->args.len;
+
+    for (p = r->args.data; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, '&');
+        if (end == NULL) {
+            end = last;
+        }
+
+        if (ngx_http_iclock_parse_arg(r, args, p, end) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_parse_arg(ngx_http_request_t *r, ngx_http_iclock_args_t *args,
+    u_char *name, u_char *end)
+{
+    size_t                        len;
+    u_char                       *p;
+    ngx_str_t                    *value;
+    const ngx_http_iclock_arg_t  *arg;
+
+    p = ngx_strlchr(name, end, '=');
+
+    if (p == NULL) {
+        return NGX_OK;
+    }
+
+    len = p++ - name;
+
+    for (arg = ngx_http_iclock_arg_names; arg->name.len; arg++) {
+
+        if (arg->name.len != len
+            || ngx_strncasecmp(arg->name.data, name, len) != 0)
+        {
+            continue;
+        }
+
+        value = (ngx_str_t *) ((u_char *) args + arg->offset);
+
+        if (value->len) {
+            /* an argument may be repeated, the first one counts */
+            return NGX_OK;
+        }
+
+        return ngx_http_iclock_unescape(r->pool, value, p, end);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_unescape(ngx_pool_t *pool, ngx_str_t *value, u_char *p,
+    u_char *end)
+{
+    u_char  *dst;
+
+    value->data = ngx_pnalloc(pool, end - p + 1);
+    if (value->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    dst = value->data;
+
+    ngx_unescape_uri(&dst, &p, end - p, 0);
+
+    value->len = dst - value->data;
+
+    /* what cannot be text was not sent */
+
+    if (!ngx_http_iclock_plain(value)) {
+        value->len = 0;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_plain(ngx_str_t *value)
+{
+    size_t  i;
+
+    for (i = 0; i < value->len; i++) {
+        if (value->data[i] < ' ' || value->data[i] == 0x7f) {
+            return 0;
+        }
+    }
+
+    return ngx_iclock_valid_text(value);
+}

@@ -1,0 +1,264 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "ngx_http_iclock.h"
+
+
+/* longer values of these arguments are not believed */
+#define NGX_HTTP_ICLOCK_MAX_ARG  64
+
+
+static ngx_int_t ngx_http_iclock_greet(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_greeted(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_welcome(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_forbidden(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_options(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static void ngx_http_iclock_settings(ngx_http_iclock_loc_conf_t *ilcf,
+    ngx_iclock_device_t *device, ngx_iclock_handshake_t *hs);
+
+
+#define ngx_http_iclock_override(value, conf)                                \
+    ((value) >= 0 ? (value) : (ngx_int_t) (conf))
+
+#define ngx_http_iclock_override_str(value, conf)                            \
+    ((value).data ? (value) : (conf))
+
+
+/* attendance PUSH 2.4.1, section 5: always answered from the device's row */
+
+ngx_int_t
+ngx_http_iclock_handshake(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    ngx_http_iclock_count(imcf, handshakes);
+
+    if (ngx_http_iclock_job(r, ctx) == NULL
+        || ngx_http_iclock_greet(r, ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_iclock_lookup(r, ctx, 0, ngx_http_iclock_greeted);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_greet(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_iclock_greeting_t  greeting;
+
+    greeting.serial_number = ctx->args.sn;
+    greeting.push_version = ctx->args.push_version;
+    greeting.language = ctx->args.language;
+
+    if (greeting.push_version.len > NGX_HTTP_ICLOCK_MAX_ARG) {
+        greeting.push_version.len = 0;
+    }
+
+    if (greeting.language.len > NGX_HTTP_ICLOCK_MAX_ARG) {
+        greeting.language.len = 0;
+    }
+
+    return ngx_iclock_store_greet(ctx->job, &greeting);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_greeted(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_http_iclock_loc_conf_t  *ilcf;
+
+    if (ctx->job->rc != NGX_OK) {
+        return ngx_http_iclock_unavailable(r);
+    }
+
+    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
+
+    if (ctx->job->device
+        || ilcf->unknown_devices == NGX_HTTP_ICLOCK_REJECT)
+    {
+        return ngx_http_iclock_welcome(r, ctx);
+    }
+
+    if (!ngx_http_iclock_key_fits(r, ctx, NULL)) {
+        return ngx_http_iclock_forbidden(r, ctx);
+    }
+
+    if (ngx_http_iclock_job(r, ctx) == NULL
+        || ngx_http_iclock_greet(r, ctx) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_iclock_lookup(r, ctx, 1, ngx_http_iclock_welcome);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_welcome(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_int_t                     rc;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    if (ctx->job->rc != NGX_OK) {
+        return ngx_http_iclock_unavailable(r);
+    }
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    rc = ngx_http_iclock_verdict(r, ngx_http_iclock_remember(r, ctx));
+
+    if (rc == NGX_HTTP_SERVICE_UNAVAILABLE) {
+        /* nothing else than 200 makes a device wait and ask again */
+        return NGX_HTTP_UNAUTHORIZED;
+    }
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (!ctx->job->device->allowed) {
+        return ngx_http_iclock_forbidden(r, ctx);
+    }
+
+    if (!ngx_http_iclock_key_fits(r, ctx, ctx->job->device)) {
+        ngx_http_iclock_zone_refuse(imcf->zone, &ctx->args.sn, &ctx->addr, 1);
+        return ngx_http_iclock_forbidden(r, ctx);
+    }
+
+    ngx_http_iclock_zone_refuse(imcf->zone, &ctx->args.sn, &ctx->addr, 0);
+
+    return ngx_http_iclock_options(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_forbidden(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    ngx_http_iclock_count(imcf, refused);
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "iclock: device \"%V\" is refused: wrong communication key "
+                  "or network", &ctx->args.sn);
+
+    return NGX_HTTP_FORBIDDEN;
+}
+
+
+ngx_uint_t
+ngx_http_iclock_key_fits(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
+    ngx_iclock_device_t *device)
+{
+    size_t                       i;
+    u_char                       diff;
+    ngx_str_t                   *key;
+    ngx_http_iclock_loc_conf_t  *ilcf;
+
+    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
+
+    key = (device && device->comm_key.data) ? &device->comm_key
+                                            : &ilcf->comm_key;
+
+    if (key->len == 0) {
+        return 1;
+    }
+
+    if (key->len != ctx->args.comm_key.len) {
+        return 0;
+    }
+
+    /* the time must not tell how much of the key was right */
+
+    diff = 0;
+
+    for (i = 0; i < key->len; i++) {
+        diff |= key->data[i] ^ ctx->args.comm_key.data[i];
+    }
+
+    return diff == 0;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_options(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_str_t                    reply;
+    ngx_iclock_handshake_t       hs;
+    ngx_http_iclock_loc_conf_t  *ilcf;
+
+    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
+
+    ngx_memzero(&hs, sizeof(ngx_iclock_handshake_t));
+
+    hs.serial_number = ctx->args.sn;
+    hs.device_version = ctx->args.push_version;
+
+    ngx_http_iclock_settings(ilcf, ctx->job->device, &hs);
+
+    if (ngx_iclock_handshake_reply(&reply, &hs, r->pool) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_iclock_reply(r, &reply);
+}
+
+
+/* a row of iclock.device overrides the directives */
+
+static void
+ngx_http_iclock_settings(ngx_http_iclock_loc_conf_t *ilcf,
+    ngx_iclock_device_t *device, ngx_iclock_handshake_t *hs)
+{
+    hs->stamps = &device->stamps;
+    hs->bare_stamps = ngx_http_iclock_override(device->bare_stamps, 1);
+    hs->error_delay = ngx_http_iclock_override(device->error_delay,
+                                               ilcf->error_delay);
+    hs->delay = ngx_http_iclock_override(device->delay, ilcf->delay);
+    hs->trans_times = ngx_http_iclock_override_str(device->trans_times,
+                                                   ilcf->trans_times);
+    hs->trans_interval = ngx_http_iclock_override(device->trans_interval,
+                                                  ilcf->trans_interval / 60);
+    hs->send_timezone = ngx_http_iclock_override(device->send_timezone,
+                                                 ilcf->send_timezone);
+    hs->utc_offset = device->utc_offset;
+    hs->realtime = ngx_http_iclock_override(device->realtime, ilcf->realtime);
+    hs->push_options = ngx_http_iclock_override_str(device->push_options,
+                                                    ilcf->push_options);
+    hs->multi_bio_data = ngx_http_iclock_override_str(device->multi_bio_data,
+                                                      ilcf->multi_bio_data);
+    hs->multi_bio_photo = ngx_http_iclock_override_str(
+                                                      device->multi_bio_photo,
+                                                      ilcf->multi_bio_photo);
+
+    hs->server_version = ilcf->push_version;
+
+    if (device->max_push_version.len) {
+        hs->server_version = ngx_iclock_lower_version(
+                                                    &device->max_push_version,
+                                                    &ilcf->push_version);
+    }
+
+    hs->trans_style = ilcf->trans_style;
+    hs->trans_words = ilcf->trans_words;
+
+    if (device->trans_flag.len) {
+        (void) ngx_http_iclock_parse_trans_flag(&device->trans_flag,
+                                                &hs->trans_style,
+                                                &hs->trans_words);
+    }
+}

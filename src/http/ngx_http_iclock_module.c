@@ -1,0 +1,64 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "ngx_http_iclock.h"
+
+
+static ngx_int_t ngx_http_iclock_init(ngx_conf_t *cf);
+
+
+static ngx_http_module_t  ngx_http_iclock_module_ctx = {
+    ngx_http_iclock_add_variables,         /* preconfiguration */
+    ngx_http_iclock_init,                  /* postconfiguration */
+
+    ngx_http_iclock_create_main_conf,      /* create main configuration */
+    ngx_http_iclock_init_main_conf,        /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_iclock_create_loc_conf,       /* create location configuration */
+    ngx_http_iclock_merge_loc_conf         /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_iclock_module = {
+    NGX_MODULE_V1,
+    &ngx_http_iclock_module_ctx,           /* module context */
+    ngx_http_iclock_commands,              /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_iclock_init_process,          /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_iclock_exit_process,          /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+/* the "resolver" of the http block, if there is one */
+
+static ngx_int_t
+ngx_http_iclock_init(ngx_conf_t *cf)
+{
+    ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_iclock_module);
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->resolver && clcf->resolver->connections.nelts) {
+        imcf->pool.resolver = clcf->resolver;
+        imcf->pool.resolver_timeout = clcf->resolver_timeout;
+
+        imcf->listen.resolver = clcf->resolver;
+        imcf->listen.resolver_timeout = clcf->resolver_timeout;
+    }
+
+    return NGX_OK;
+}

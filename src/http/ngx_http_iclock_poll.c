@@ -1,0 +1,326 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "ngx_http_iclock.h"
+
+
+static ngx_int_t ngx_http_iclock_poll(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_poll_store(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx, ngx_uint_t info, ngx_uint_t marked);
+static ngx_int_t ngx_http_iclock_poll_done(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_poll_reply(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_replies_admitted(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_replies_body(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_reply_of_uri(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx, ngx_str_t *body);
+static ngx_int_t ngx_http_iclock_replies_done(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_pong(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+
+
+ngx_int_t
+ngx_http_iclock_getrequest(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    ngx_http_iclock_count(imcf, polls);
+
+    return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_poll);
+}
+
+
+/*
+ * Nearly all requests are polls without anything to fetch or to store: they
+ * are answered from the zone.
+ */
+
+static ngx_int_t
+ngx_http_iclock_poll(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_uint_t                    info, marked;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    info = 0;
+
+    if (ctx->args.info.len) {
+        ctx->info_hash = ngx_http_iclock_zone_hash(imcf->zone,
+                                                   &ctx->args.info);
+        info = !ngx_http_iclock_zone_info_known(imcf->zone, &ctx->args.sn,
+                                                ctx->info_hash);
+    }
+
+    marked = ctx->known.marked
+             && ngx_http_iclock_zone_take_mark(imcf->zone, &ctx->args.sn)
+                == NGX_OK;
+
+    if (info || marked) {
+        return ngx_http_iclock_poll_store(r, ctx, info, marked);
+    }
+
+    ngx_http_iclock_count(imcf, polls_from_zone);
+
+    return ngx_http_iclock_reply_ok(r);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_poll_store(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
+    ngx_uint_t info, ngx_uint_t marked)
+{
+    ngx_iclock_store_job_t       *job;
+    ngx_iclock_command_limits_t   limits;
+    ngx_http_iclock_loc_conf_t   *ilcf;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
+
+    job = ngx_http_iclock_job(r, ctx);
+    if (job == NULL) {
+        goto failed;
+    }
+
+    ngx_str_set(&job->table, "INFO");
+
+    if (info) {
+        if (ngx_iclock_split_info(&job->upload, &ctx->args.info, job->pool)
+            != NGX_OK)
+        {
+            goto failed;
+        }
+
+        ctx->records = job->upload.lines;
+
+    } else {
+        ctx->info_hash = 0;
+    }
+
+    limits.count = ilcf->command_count;
+    limits.bytes = ilcf->command_bytes;
+    limits.timeout = ilcf->command_timeout;
+    limits.attempts = ilcf->command_attempts;
+
+    if (marked && ngx_iclock_store_dequeue(job, &limits) != NGX_OK) {
+        goto failed;
+    }
+
+    if (job->upload.items.nelts == 0 && job->nops == 0) {
+        return ngx_http_iclock_reply_ok(r);
+    }
+
+    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_poll_done);
+
+failed:
+
+    if (marked) {
+        imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+        ngx_http_iclock_zone_mark(imcf->zone, &ctx->args.sn);
+    }
+
+    return NGX_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_poll_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_http_iclock_loc_conf_t   *ilcf;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
+
+    if (ctx->job->rc != NGX_OK) {
+
+        /* the device loses nothing by coming again later */
+
+        if (ctx->job->nops) {
+            ngx_http_iclock_zone_mark(imcf->zone, &ctx->args.sn);
+        }
+
+        return ngx_http_iclock_reply_ok(r);
+    }
+
+    if (ctx->info_hash) {
+        ngx_http_iclock_zone_info_stored(imcf->zone, &ctx->args.sn,
+                                         ctx->info_hash);
+    }
+
+    ctx->commands = ctx->job->commands.nelts;
+
+    if (ctx->commands == 0) {
+        return ngx_http_iclock_reply_ok(r);
+    }
+
+    ngx_http_iclock_count_n(imcf, commands, ctx->commands);
+
+    if (ilcf->command_count) {
+        /* there may be more than went into this reply */
+        ngx_http_iclock_zone_mark(imcf->zone, &ctx->args.sn);
+    }
+
+    return ngx_http_iclock_poll_reply(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_poll_reply(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    u_char      *p;
+    ngx_str_t    text, *line;
+    ngx_uint_t   i;
+
+    line = ctx->job->commands.elts;
+    text.len = 0;
+
+    for (i = 0; i < ctx->commands; i++) {
+        text.len += line[i].len;
+    }
+
+    text.data = ngx_pnalloc(r->pool, text.len);
+    if (text.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    p = text.data;
+
+    for (i = 0; i < ctx->commands; i++) {
+        p = ngx_cpymem(p, line[i].data, line[i].len);
+    }
+
+    return ngx_http_iclock_reply(r, &text);
+}
+
+
+/* attendance PUSH 2.4.1, section 13 */
+
+ngx_int_t
+ngx_http_iclock_devicecmd(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    ngx_http_iclock_count(imcf, replies);
+
+    return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_replies_admitted);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_replies_admitted(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx)
+{
+    return ngx_http_iclock_read_body(r, ctx, ngx_http_iclock_replies_body);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_replies_body(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_str_t                body;
+    ngx_iclock_store_job_t  *job;
+
+    if (ngx_http_iclock_body(r, &body) != NGX_OK
+        || (body.len == 0
+            && ngx_http_iclock_reply_of_uri(r, ctx, &body) != NGX_OK))
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    job = ngx_http_iclock_job(r, ctx);
+    if (job == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_str_set(&job->table, "devicecmd");
+    job->context.encoding = ngx_http_iclock_encoding_name(
+                                                         ctx->known.encoding);
+
+    if (ngx_iclock_split_replies(&job->upload, &body, job->pool) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->records = job->upload.lines;
+
+    if (job->upload.items.nelts == 0) {
+        return ngx_http_iclock_reply_ok(r);
+    }
+
+    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_replies_done);
+}
+
+
+/* some firmware answers in the query and sends no body */
+
+static ngx_int_t
+ngx_http_iclock_reply_of_uri(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx, ngx_str_t *body)
+{
+    ngx_http_iclock_args_t  *args;
+
+    args = &ctx->args;
+
+    if (args->id.len == 0 || args->return_code.len == 0) {
+        return NGX_OK;
+    }
+
+    body->data = ngx_pnalloc(r->pool, sizeof("ID=&Return=") + args->id.len
+                                      + args->return_code.len);
+    if (body->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    body->len = ngx_sprintf(body->data, "ID=%V&Return=%V", &args->id,
+                            &args->return_code)
+                - body->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_replies_done(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx)
+{
+    if (ctx->job->rc != NGX_OK) {
+        return ngx_http_iclock_unavailable(r);
+    }
+
+    return ngx_http_iclock_reply_ok(r);
+}
+
+
+ngx_int_t
+ngx_http_iclock_control(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    return (r->method == NGX_HTTP_POST) ? ngx_http_iclock_devicecmd(r, ctx)
+                                        : ngx_http_iclock_getrequest(r, ctx);
+}
+
+
+ngx_int_t
+ngx_http_iclock_ping(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_pong);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_pong(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    return ngx_http_iclock_reply_ok(r);
+}

@@ -1,0 +1,244 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "ngx_http_iclock.h"
+
+
+#define NGX_HTTP_ICLOCK_MAX_STAMP  64
+
+
+static ngx_int_t ngx_http_iclock_time(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_upload(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_upload_admitted(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_upload_body(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_str_t *ngx_http_iclock_upload_stamp(ngx_http_iclock_args_t *args);
+static ngx_int_t ngx_http_iclock_upload_done(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_upload_reply(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+
+
+static ngx_str_t  ngx_http_iclock_attlog = ngx_string("ATTLOG");
+static ngx_str_t  ngx_http_iclock_operlog = ngx_string("OPERLOG");
+static ngx_str_t  ngx_http_iclock_attphoto = ngx_string("ATTPHOTO");
+static ngx_str_t  ngx_http_iclock_no_table = ngx_string("none");
+
+
+ngx_int_t
+ngx_http_iclock_cdata(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_http_iclock_args_t  *args;
+
+    args = &ctx->args;
+
+    if (r->method == NGX_HTTP_POST) {
+        return ngx_http_iclock_upload(r, ctx);
+    }
+
+    if (args->type.len == 4
+        && ngx_strncasecmp(args->type.data, (u_char *) "time", 4) == 0)
+    {
+        return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_time);
+    }
+
+    /* old firmware sends an empty POST as a GET */
+
+    if (args->options.len == 0
+        && (args->table.len || args->stamp.len || args->op_stamp.len
+            || args->photo_stamp.len))
+    {
+        return ngx_http_iclock_upload(r, ctx);
+    }
+
+    return ngx_http_iclock_handshake(r, ctx);
+}
+
+
+/* photos of old firmware, attendance PUSH 2.4.1, section 11.3 */
+
+ngx_int_t
+ngx_http_iclock_fdata(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    if (ctx->args.table.len == 0) {
+        ctx->args.table = ngx_http_iclock_attphoto;
+    }
+
+    return ngx_http_iclock_upload(r, ctx);
+}
+
+
+/* SDK 3.2.0, section 2.3: "Time=2011-05-05T17:40:20-05:00" */
+
+static ngx_int_t
+ngx_http_iclock_time(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_tm_t    tm;
+    ngx_int_t   offset;
+    ngx_str_t   text;
+
+    offset = ctx->known.utc_offset;
+
+    ngx_gmtime(ngx_time() + offset * 60, &tm);
+
+    text.data = ngx_pnalloc(r->pool,
+                            sizeof("Time=2011-05-05T17:40:20-05:00"));
+    if (text.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    text.len = ngx_sprintf(text.data,
+                           "Time=%4d-%02d-%02dT%02d:%02d:%02d%c%02i:%02i",
+                           tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
+                           tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec,
+                           offset < 0 ? '-' : '+', ngx_abs(offset) / 60,
+                           ngx_abs(offset) % 60)
+               - text.data;
+
+    return ngx_http_iclock_reply(r, &text);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_upload(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_str_t                    *name;
+    ngx_http_iclock_args_t       *args;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    ngx_http_iclock_count(imcf, uploads);
+
+    args = &ctx->args;
+
+    name = args->table.len ? &args->table
+           : args->stamp.len ? &ngx_http_iclock_attlog
+           : args->op_stamp.len ? &ngx_http_iclock_operlog
+           : args->photo_stamp.len ? &ngx_http_iclock_attphoto
+           : &ngx_http_iclock_no_table;
+
+    ctx->table = ngx_iclock_find_table(name);
+
+    /* lines of unknown tables are kept under the name that was sent */
+
+    ctx->table_name = ctx->table->name.len ? ctx->table->name : *name;
+    ctx->table_name.len = ngx_min(ctx->table_name.len,
+                                  NGX_HTTP_ICLOCK_MAX_STAMP);
+
+    return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_upload_admitted);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_upload_admitted(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx)
+{
+    return ngx_http_iclock_read_body(r, ctx, ngx_http_iclock_upload_body);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_upload_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_str_t               body, *stamp;
+    ngx_iclock_store_job_t  *job;
+
+    if (ngx_http_iclock_body(r, &body) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    job = ngx_http_iclock_job(r, ctx);
+    if (job == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    job->table = ctx->table_name;
+    job->context.encoding = ngx_http_iclock_encoding_name(
+                                                         ctx->known.encoding);
+    job->context.pin = ctx->args.pin;
+    job->context.time = ctx->args.time;
+
+    if (ngx_iclock_split_upload(&job->upload, ctx->table, &body, job->pool)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->records = job->upload.lines;
+
+    stamp = ngx_http_iclock_upload_stamp(&ctx->args);
+
+    if (stamp->len && ctx->table->name.len
+        && ngx_iclock_store_stamp(job, &ctx->table_name, stamp) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (job->upload.items.nelts == 0 && job->nops == 0) {
+        return ngx_http_iclock_upload_reply(r, ctx);
+    }
+
+    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_upload_done);
+}
+
+
+/* devices send any of them, whatever the table */
+
+static ngx_str_t *
+ngx_http_iclock_upload_stamp(ngx_http_iclock_args_t *args)
+{
+    ngx_str_t         *stamp;
+    static ngx_str_t   none = ngx_null_string;
+
+    stamp = args->stamp.len ? &args->stamp
+            : args->op_stamp.len ? &args->op_stamp
+            : &args->photo_stamp;
+
+    return (stamp->len <= NGX_HTTP_ICLOCK_MAX_STAMP) ? stamp : &none;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_upload_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    if (ctx->job->rc != NGX_OK) {
+        return ngx_http_iclock_unavailable(r);
+    }
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    ngx_http_iclock_count_n(imcf, records, ctx->records);
+    ngx_http_iclock_count_n(imcf, rejected_lines, ctx->job->rejected);
+
+    return ngx_http_iclock_upload_reply(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_upload_reply(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_str_t  text;
+
+    if (ctx->table->reply == NGX_ICLOCK_OK) {
+        return ngx_http_iclock_reply_ok(r);
+    }
+
+    text.data = ngx_pnalloc(r->pool, sizeof("OK: ") + NGX_INT_T_LEN);
+    if (text.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    text.len = ngx_sprintf(text.data, "OK: %ui", ctx->records) - text.data;
+
+    return ngx_http_iclock_reply(r, &text);
+}

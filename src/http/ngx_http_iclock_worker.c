@@ -1,0 +1,436 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "ngx_http_iclock.h"
+
+
+/* devices whose presence goes into one statement */
+#define NGX_HTTP_ICLOCK_PRESENCE    1000
+
+/* how often commands that fell due, or were not answered, are looked for */
+#define NGX_HTTP_ICLOCK_DUE         15000
+#define NGX_HTTP_ICLOCK_DUE_DEAF    2000
+
+/* how often everything counts as changed while nothing is notified */
+#define NGX_HTTP_ICLOCK_DEAF_ROUNDS  30
+
+#define NGX_HTTP_ICLOCK_MAINTAIN    3600000
+
+/* punches for one month after the other may ask for maintenance */
+#define NGX_HTTP_ICLOCK_MAINTAIN_SOON  1000
+
+#define NGX_HTTP_ICLOCK_RETRY       5000
+
+
+static void ngx_http_iclock_notify(ngx_uint_t channel,
+    ngx_str_t *serial_number, void *data);
+static void ngx_http_iclock_start_timers(ngx_http_iclock_main_conf_t *imcf,
+    ngx_cycle_t *cycle);
+static void ngx_http_iclock_timer(ngx_event_t *ev, ngx_msec_t delay);
+static void ngx_http_iclock_presence_handler(ngx_event_t *ev);
+static ngx_int_t ngx_http_iclock_presence_flush(
+    ngx_http_iclock_main_conf_t *imcf);
+static void ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job);
+static void ngx_http_iclock_due_handler(ngx_event_t *ev);
+static void ngx_http_iclock_due_done(ngx_iclock_store_job_t *job);
+static void ngx_http_iclock_maintain_handler(ngx_event_t *ev);
+static void ngx_http_iclock_maintain_done(ngx_iclock_store_job_t *job);
+static ngx_uint_t ngx_http_iclock_stopping(void);
+
+
+static ngx_iclock_store_handlers_t  ngx_http_iclock_store_handlers = {
+    ngx_http_iclock_notify
+};
+
+
+ngx_int_t
+ngx_http_iclock_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    /* the cache manager and loader run this, too */
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    imcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_iclock_module);
+
+    /* no http{} block, or nothing to serve */
+
+    if (imcf == NULL || imcf->locations == 0) {
+        return NGX_OK;
+    }
+
+    imcf->store = ngx_iclock_store_create(cycle, &imcf->pool,
+                                          &imcf->zone->sh->pg);
+    if (imcf->store == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_process == NGX_PROCESS_WORKER && ngx_worker != 0) {
+        return NGX_OK;
+    }
+
+    /* one worker does what must not be done twice */
+
+    if (ngx_iclock_store_listen(imcf->store, cycle, &imcf->listen,
+                                &imcf->zone->sh->pg,
+                                &ngx_http_iclock_store_handlers, imcf)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_iclock_start_timers(imcf, cycle);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_iclock_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_iclock_module);
+
+    if (imcf == NULL || imcf->store == NULL) {
+        return;
+    }
+
+    ngx_iclock_store_close(imcf->store);
+    imcf->store = NULL;
+}
+
+
+static void
+ngx_http_iclock_notify(ngx_uint_t channel, ngx_str_t *serial_number,
+    void *data)
+{
+    ngx_http_iclock_main_conf_t *imcf = data;
+
+    switch (channel) {
+
+    case NGX_ICLOCK_CHANNEL_COMMAND:
+        ngx_http_iclock_zone_mark(imcf->zone, serial_number);
+        break;
+
+    case NGX_ICLOCK_CHANNEL_DEVICE:
+        ngx_http_iclock_zone_expire(imcf->zone, serial_number);
+        break;
+
+    case NGX_ICLOCK_CHANNEL_MAINTAIN:
+        ngx_http_iclock_timer(&imcf->maintain, NGX_HTTP_ICLOCK_MAINTAIN_SOON);
+        break;
+
+    default: /* NGX_ICLOCK_CHANNEL_ALL */
+        ngx_http_iclock_zone_expire_all(imcf->zone);
+        break;
+    }
+}
+
+
+static void
+ngx_http_iclock_start_timers(ngx_http_iclock_main_conf_t *imcf,
+    ngx_cycle_t *cycle)
+{
+    imcf->presence.handler = ngx_http_iclock_presence_handler;
+    imcf->presence.data = imcf;
+    imcf->presence.log = cycle->log;
+    imcf->presence.cancelable = 1;
+
+    imcf->due.handler = ngx_http_iclock_due_handler;
+    imcf->due.data = imcf;
+    imcf->due.log = cycle->log;
+    imcf->due.cancelable = 1;
+
+    imcf->maintain.handler = ngx_http_iclock_maintain_handler;
+    imcf->maintain.data = imcf;
+    imcf->maintain.log = cycle->log;
+    imcf->maintain.cancelable = 1;
+
+    ngx_add_timer(&imcf->presence, imcf->presence_interval);
+    ngx_add_timer(&imcf->due, NGX_HTTP_ICLOCK_DUE);
+    ngx_add_timer(&imcf->maintain, NGX_HTTP_ICLOCK_MAINTAIN_SOON);
+}
+
+
+/* no later than that */
+
+static void
+ngx_http_iclock_timer(ngx_event_t *ev, ngx_msec_t delay)
+{
+    if (ngx_http_iclock_stopping()) {
+        return;
+    }
+
+    if (ev->timer_set) {
+
+        if ((ngx_msec_int_t) (ev->timer.key - ngx_current_msec - delay) <= 0) {
+            return;
+        }
+
+        ngx_del_timer(ev);
+    }
+
+    ngx_add_timer(ev, delay);
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_stopping(void)
+{
+    return ngx_exiting || ngx_terminate || ngx_quit;
+}
+
+
+static void
+ngx_http_iclock_presence_handler(ngx_event_t *ev)
+{
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ev->data;
+
+    if (ngx_http_iclock_stopping()) {
+        return;
+    }
+
+    (void) ngx_http_iclock_presence_flush(imcf);
+
+    ngx_http_iclock_timer(&imcf->presence, imcf->presence_interval);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf)
+{
+    ngx_uint_t               i, n;
+    ngx_array_t             *presence;
+    ngx_iclock_presence_t   *p;
+    ngx_http_iclock_seen_t  *seen;
+    ngx_iclock_store_job_t  *job;
+
+    if (imcf->flushing) {
+        return NGX_OK;
+    }
+
+    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
+    if (job == NULL) {
+        return NGX_ERROR;
+    }
+
+    seen = ngx_palloc(job->pool,
+                      NGX_HTTP_ICLOCK_PRESENCE
+                      * sizeof(ngx_http_iclock_seen_t));
+    if (seen == NULL) {
+        goto failed;
+    }
+
+    n = ngx_http_iclock_zone_unsaved(imcf->zone, seen,
+                                     NGX_HTTP_ICLOCK_PRESENCE);
+
+    if (n == 0) {
+        ngx_iclock_store_job_destroy(job);
+        return NGX_OK;
+    }
+
+    presence = ngx_array_create(job->pool, n, sizeof(ngx_iclock_presence_t));
+    if (presence == NULL) {
+        goto failed;
+    }
+
+    for (i = 0; i < n; i++) {
+
+        p = ngx_array_push(presence);
+
+        if (p == NULL
+            || ngx_http_iclock_addr_text(&seen[i].addr, job->pool,
+                                         &p->address)
+               != NGX_OK)
+        {
+            goto failed;
+        }
+
+        p->id = seen[i].id;
+        p->seen = seen[i].seen;
+    }
+
+    job->handler = ngx_http_iclock_presence_done;
+    job->data = imcf;
+
+    if (ngx_iclock_store_presence(job, presence) != NGX_OK
+        || ngx_iclock_store_submit(job) != NGX_OK)
+    {
+        goto failed;
+    }
+
+    imcf->flushing = n;
+
+    return NGX_OK;
+
+failed:
+
+    /* the devices come again, and are noted again */
+
+    ngx_iclock_store_job_destroy(job);
+
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job)
+{
+    ngx_int_t                     rc;
+    ngx_uint_t                    n;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = job->data;
+    rc = job->rc;
+    n = imcf->flushing;
+    imcf->flushing = 0;
+
+    ngx_iclock_store_job_destroy(job);
+
+    if (rc == NGX_OK && n == NGX_HTTP_ICLOCK_PRESENCE
+        && !ngx_http_iclock_stopping())
+    {
+        /* there are more */
+        (void) ngx_http_iclock_presence_flush(imcf);
+    }
+}
+
+
+/*
+ * Notifications tell of new commands.  What only time brings about is looked
+ * for: commands that are not to be sent before some time, or that were not
+ * answered; and all of them while no notifications arrive.
+ */
+
+static void
+ngx_http_iclock_due_handler(ngx_event_t *ev)
+{
+    ngx_uint_t                    deaf;
+    ngx_iclock_store_job_t       *job;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ev->data;
+
+    if (ngx_http_iclock_stopping()) {
+        return;
+    }
+
+    deaf = !ngx_iclock_store_listening(imcf->store);
+
+    ngx_http_iclock_timer(ev, deaf ? NGX_HTTP_ICLOCK_DUE_DEAF
+                                   : NGX_HTTP_ICLOCK_DUE);
+
+    if (deaf) {
+        if (++imcf->deaf_rounds >= NGX_HTTP_ICLOCK_DEAF_ROUNDS) {
+            imcf->deaf_rounds = 0;
+            ngx_http_iclock_zone_expire_all(imcf->zone);
+        }
+    }
+
+    if (imcf->polling) {
+        return;
+    }
+
+    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
+    if (job == NULL) {
+        return;
+    }
+
+    job->handler = ngx_http_iclock_due_done;
+    job->data = imcf;
+
+    if (ngx_iclock_store_due(job, imcf->command_timeout) != NGX_OK
+        || ngx_iclock_store_submit(job) != NGX_OK)
+    {
+        ngx_iclock_store_job_destroy(job);
+        return;
+    }
+
+    imcf->polling = 1;
+}
+
+
+static void
+ngx_http_iclock_due_done(ngx_iclock_store_job_t *job)
+{
+    ngx_str_t                    *sn;
+    ngx_uint_t                    i;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = job->data;
+    imcf->polling = 0;
+
+    sn = job->serial_numbers.elts;
+
+    for (i = 0; i < job->serial_numbers.nelts; i++) {
+        ngx_http_iclock_zone_mark(imcf->zone, &sn[i]);
+    }
+
+    ngx_iclock_store_job_destroy(job);
+}
+
+
+static void
+ngx_http_iclock_maintain_handler(ngx_event_t *ev)
+{
+    ngx_iclock_store_job_t       *job;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ev->data;
+
+    if (ngx_http_iclock_stopping()) {
+        return;
+    }
+
+    if (imcf->maintaining) {
+        ngx_http_iclock_timer(ev, NGX_HTTP_ICLOCK_RETRY);
+        return;
+    }
+
+    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
+    if (job == NULL) {
+        ngx_http_iclock_timer(ev, NGX_HTTP_ICLOCK_RETRY);
+        return;
+    }
+
+    job->handler = ngx_http_iclock_maintain_done;
+    job->data = imcf;
+
+    if (ngx_iclock_store_maintain(job) != NGX_OK
+        || ngx_iclock_store_submit(job) != NGX_OK)
+    {
+        ngx_iclock_store_job_destroy(job);
+        ngx_http_iclock_timer(ev, NGX_HTTP_ICLOCK_RETRY);
+        return;
+    }
+
+    imcf->maintaining = 1;
+}
+
+
+static void
+ngx_http_iclock_maintain_done(ngx_iclock_store_job_t *job)
+{
+    ngx_int_t                     rc;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = job->data;
+    imcf->maintaining = 0;
+    rc = job->rc;
+
+    ngx_iclock_store_job_destroy(job);
+
+    ngx_http_iclock_timer(&imcf->maintain,
+                          (rc == NGX_OK) ? NGX_HTTP_ICLOCK_MAINTAIN
+                                         : NGX_HTTP_ICLOCK_RETRY);
+}

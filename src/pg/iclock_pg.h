@@ -1,0 +1,295 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+/*
+ * PostgreSQL on nginx's event loop: connections, a pool with group commit
+ * and a listener.  This floor knows neither devices nor HTTP; it calls up
+ * through the handlers it was given.
+ */
+
+
+#ifndef _ICLOCK_PG_H_INCLUDED_
+#define _ICLOCK_PG_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+#include <libpq-fe.h>
+
+
+/* type object ids of pg_type that the floors above send and read */
+#define NGX_ICLOCK_PG_BOOL              16
+#define NGX_ICLOCK_PG_BYTEA             17
+#define NGX_ICLOCK_PG_INT8              20
+#define NGX_ICLOCK_PG_INT4              23
+#define NGX_ICLOCK_PG_TEXT              25
+#define NGX_ICLOCK_PG_TIMESTAMP         1114
+#define NGX_ICLOCK_PG_BYTEA_ARRAY       1001
+#define NGX_ICLOCK_PG_INT4_ARRAY        1007
+#define NGX_ICLOCK_PG_TEXT_ARRAY        1009
+#define NGX_ICLOCK_PG_INT8_ARRAY        1016
+#define NGX_ICLOCK_PG_TIMESTAMP_ARRAY   1115
+
+#define NGX_ICLOCK_PG_SQLSTATE_LEN      5
+
+
+typedef struct ngx_iclock_pg_server_s  ngx_iclock_pg_server_t;
+typedef struct ngx_iclock_pg_pool_s    ngx_iclock_pg_pool_t;
+typedef struct ngx_iclock_pg_batch_s   ngx_iclock_pg_batch_t;
+typedef struct ngx_iclock_pg_job_s     ngx_iclock_pg_job_t;
+typedef struct ngx_iclock_pg_listen_s  ngx_iclock_pg_listen_t;
+
+
+/*
+ * Where to connect
+ */
+
+/*
+ * Reads a connection string or URI.  Host names are looked up once, here;
+ * a failure is no error, since a resolver may find them later.  The server
+ * is allocated from cf->pool.  Returns NULL with *err set to a message for
+ * the operator, which never holds the string itself.
+ */
+ngx_iclock_pg_server_t *ngx_iclock_pg_server_create(ngx_conf_t *cf,
+    ngx_str_t *conninfo, char **err);
+
+/*
+ * Reads the password of the server from a file in the format of .pgpass,
+ * with the rights of the master process.  Returns NGX_CONF_OK,
+ * NGX_CONF_ERROR (logged) or a message.
+ */
+char *ngx_iclock_pg_server_passfile(ngx_conf_t *cf,
+    ngx_iclock_pg_server_t *server, ngx_str_t *file);
+
+
+/*
+ * Statements and their parameters
+ */
+
+typedef struct {
+    const char                 *name;       /* of the prepared statement */
+    const char                 *text;
+    ngx_uint_t                  nparams;
+    const Oid                  *types;
+} ngx_iclock_pg_statement_t;
+
+
+/* an array parameter in binary format that grows as values are added */
+typedef struct {
+    u_char                     *start;
+    u_char                     *last;
+    u_char                     *end;
+    ngx_uint_t                  nelts;
+    ngx_uint_t                  nulls;
+    Oid                         type;       /* of the elements */
+    ngx_pool_t                 *pool;
+} ngx_iclock_pg_array_t;
+
+
+/* all return NGX_OK or NGX_ERROR (out of memory) */
+ngx_int_t ngx_iclock_pg_array_init(ngx_iclock_pg_array_t *array,
+    ngx_pool_t *pool, Oid type);
+ngx_int_t ngx_iclock_pg_array_null(ngx_iclock_pg_array_t *array);
+ngx_int_t ngx_iclock_pg_array_int4(ngx_iclock_pg_array_t *array, int32_t n);
+ngx_int_t ngx_iclock_pg_array_int8(ngx_iclock_pg_array_t *array, int64_t n);
+ngx_int_t ngx_iclock_pg_array_bytes(ngx_iclock_pg_array_t *array,
+    ngx_str_t *s);
+
+/* the parameter value; valid until the next value is added */
+void ngx_iclock_pg_array_value(ngx_iclock_pg_array_t *array,
+    const char **value, int *length);
+
+
+/*
+ * Group commit
+ *
+ * A job is what must be committed before someone can be answered.  It
+ * consists of items, the units that are taken apart when one of them turns
+ * out to be poison.  While all connections are busy jobs queue; when one
+ * falls idle, all that waits goes out as one pipeline, which is one
+ * transaction.
+ */
+
+struct ngx_iclock_pg_job_s {
+    ngx_queue_t                 queue;
+    ngx_uint_t                  nitems;
+    size_t                      bytes;      /* of all items, about */
+    ngx_uint_t                  alone;      /* in its transaction */
+
+    /* private to the pool */
+    ngx_uint_t                  next;       /* first item not handed out */
+    ngx_uint_t                  running;    /* items handed out */
+    ngx_msec_t                  deadline;
+    ngx_int_t                   rc;
+    unsigned                    queued:1;
+    unsigned                    cancelled:1;
+    unsigned                    settled:1;
+};
+
+
+/* a run of one job's items in a batch */
+typedef struct {
+    ngx_iclock_pg_job_t        *job;
+    ngx_uint_t                  first;
+    ngx_uint_t                  n;
+} ngx_iclock_pg_slice_t;
+
+
+/* one statement of a batch */
+typedef struct {
+    const ngx_iclock_pg_statement_t  *statement;
+    ngx_uint_t                  number;     /* of the statement */
+    const char                **values;     /* binary */
+    int                        *lengths;
+    void                       *data;       /* of the build handler */
+    PGresult                   *result;
+} ngx_iclock_pg_exec_t;
+
+
+struct ngx_iclock_pg_batch_s {
+    ngx_queue_t                 queue;
+    ngx_array_t                 slices;     /* ngx_iclock_pg_slice_t */
+    ngx_uint_t                  nitems;
+
+    /* of one run: the build handler allocates here */
+    ngx_pool_t                 *pool;
+    ngx_pool_t                 *params;     /* until the batch is sent */
+    ngx_array_t                 execs;      /* ngx_iclock_pg_exec_t */
+
+    /* private to the pool */
+    ngx_pool_t                 *own;
+    ngx_uint_t                  tries;
+    unsigned                    alone:1;    /* failed with a single item */
+    unsigned                    rejected:1;
+};
+
+
+typedef struct {
+    /*
+     * Turns the slices of the batch into statements by
+     * ngx_iclock_pg_batch_add().  Returns NGX_OK or NGX_ERROR.
+     */
+    ngx_int_t                 (*build)(ngx_iclock_pg_batch_t *batch,
+                                       void *data);
+
+    /* the batch was committed: the result of each of its statements */
+    void                      (*result)(ngx_iclock_pg_batch_t *batch,
+                                        ngx_iclock_pg_exec_t *exec,
+                                        void *data);
+
+    /*
+     * The item alone was refused by the database.  It has to be built in
+     * another way from now on.  Returns NGX_OK or NGX_DECLINED if there is
+     * no other way; the job fails then.
+     */
+    ngx_int_t                 (*reject)(ngx_iclock_pg_job_t *job,
+                                        ngx_uint_t item, ngx_str_t *sqlstate,
+                                        ngx_str_t *message, void *data);
+
+    /*
+     * All items of the job are committed (job->rc is NGX_OK), or the job
+     * failed (NGX_ERROR, NGX_BUSY: too slow, NGX_DECLINED: no connection).
+     * Called for each submitted job exactly once.  It may submit jobs.
+     */
+    void                      (*done)(ngx_iclock_pg_job_t *job, void *data);
+} ngx_iclock_pg_handlers_t;
+
+
+typedef struct {
+    ngx_iclock_pg_server_t     *server;
+    ngx_uint_t                  connections;
+    ngx_uint_t                  queue;
+    ngx_msec_t                  timeout;
+    ngx_msec_t                  connect_timeout;
+    ngx_uint_t                  batch_requests;
+    ngx_uint_t                  batch_records;
+    size_t                      batch_bytes;
+    ngx_resolver_t             *resolver;   /* NULL: none */
+    ngx_msec_t                  resolver_timeout;
+} ngx_iclock_pg_pool_conf_t;
+
+
+/* counters of all workers, in shared memory */
+typedef struct {
+    ngx_atomic_t                connects;
+    ngx_atomic_t                failures;
+    ngx_atomic_t                batches;
+    ngx_atomic_t                splits;
+    ngx_atomic_t                retries;
+    ngx_atomic_t                timeouts;
+    ngx_atomic_t                refused;
+
+    /* seconds since the epoch of the last logged failure, all workers */
+    ngx_atomic_t                logged;
+    ngx_atomic_t                unlogged;
+} ngx_iclock_pg_stat_t;
+
+
+/*
+ * Creates the pool of this worker process in cycle->pool and opens its first
+ * connection.  The statistics are shared by all workers.  Returns NULL when
+ * out of memory; a database that cannot be reached is no error.
+ */
+ngx_iclock_pg_pool_t *ngx_iclock_pg_pool_create(ngx_cycle_t *cycle,
+    ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_handlers_t *handlers,
+    ngx_iclock_pg_stat_t *stat, void *data);
+
+/*
+ * Queues a job, whose nitems and bytes are set and which stays with the
+ * caller.  Returns NGX_OK, NGX_BUSY (the queue is full) or NGX_DECLINED (the
+ * database is away); done() is called only after NGX_OK.
+ */
+ngx_int_t ngx_iclock_pg_submit(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_job_t *job);
+
+/*
+ * The caller is going to lose what the items point to.  What was sent already
+ * goes on, nothing more is built from the job.  done() may be called at once.
+ */
+void ngx_iclock_pg_cancel(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_job_t *job);
+
+/*
+ * Adds a statement, whose values and lengths are to be filled in.  The number
+ * is 0 to 63 and the same for the same statement.  NULL: out of memory.
+ */
+ngx_iclock_pg_exec_t *ngx_iclock_pg_batch_add(ngx_iclock_pg_batch_t *batch,
+    const ngx_iclock_pg_statement_t *statement, ngx_uint_t number,
+    void *data);
+
+/* closes everything at once; for exit_process */
+void ngx_iclock_pg_pool_close(ngx_iclock_pg_pool_t *pool);
+
+
+/*
+ * The listener
+ */
+
+typedef struct {
+    /* a notification, or the gap before it has ended: channel is NULL */
+    void                      (*notify)(const char *channel,
+                                        const char *payload, void *data);
+} ngx_iclock_pg_listen_handlers_t;
+
+
+/*
+ * Listens on the channels, a list ended by NULL; the first of them serves to
+ * probe whether notifications arrive at all.  In cycle->pool.
+ */
+ngx_iclock_pg_listen_t *ngx_iclock_pg_listen_create(ngx_cycle_t *cycle,
+    ngx_iclock_pg_pool_conf_t *conf, const char **channels,
+    ngx_iclock_pg_listen_handlers_t *handlers, ngx_iclock_pg_stat_t *stat,
+    void *data);
+
+/* whether notifications arrive now */
+ngx_uint_t ngx_iclock_pg_listening(ngx_iclock_pg_listen_t *listen);
+
+void ngx_iclock_pg_listen_close(ngx_iclock_pg_listen_t *listen);
+
+
+#endif /* _ICLOCK_PG_H_INCLUDED_ */

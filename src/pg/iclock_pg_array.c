@@ -1,0 +1,161 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "iclock_pg_private.h"
+
+
+/* dimensions, null flag, element type, length and lower bound */
+#define NGX_ICLOCK_PG_ARRAY_HEADER  20
+#define NGX_ICLOCK_PG_ARRAY_SIZE    256
+
+
+static u_char *ngx_iclock_pg_array_push(ngx_iclock_pg_array_t *array,
+    size_t size, int32_t len);
+static u_char *ngx_iclock_pg_write32(u_char *p, uint32_t n);
+
+
+ngx_int_t
+ngx_iclock_pg_array_init(ngx_iclock_pg_array_t *array, ngx_pool_t *pool,
+    Oid type)
+{
+    array->start = ngx_palloc(pool, NGX_ICLOCK_PG_ARRAY_SIZE);
+    if (array->start == NULL) {
+        return NGX_ERROR;
+    }
+
+    array->last = array->start + NGX_ICLOCK_PG_ARRAY_HEADER;
+    array->end = array->start + NGX_ICLOCK_PG_ARRAY_SIZE;
+    array->nelts = 0;
+    array->nulls = 0;
+    array->type = type;
+    array->pool = pool;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iclock_pg_array_null(ngx_iclock_pg_array_t *array)
+{
+    array->nulls = 1;
+
+    return ngx_iclock_pg_array_push(array, 0, -1) ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_int_t
+ngx_iclock_pg_array_int4(ngx_iclock_pg_array_t *array, int32_t n)
+{
+    u_char  *p;
+
+    p = ngx_iclock_pg_array_push(array, 4, 4);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    (void) ngx_iclock_pg_write32(p, (uint32_t) n);
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iclock_pg_array_int8(ngx_iclock_pg_array_t *array, int64_t n)
+{
+    u_char  *p;
+
+    p = ngx_iclock_pg_array_push(array, 8, 8);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_iclock_pg_write32(p, (uint32_t) ((uint64_t) n >> 32));
+    (void) ngx_iclock_pg_write32(p, (uint32_t) ((uint64_t) n & 0xffffffff));
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iclock_pg_array_bytes(ngx_iclock_pg_array_t *array, ngx_str_t *s)
+{
+    u_char  *p;
+
+    p = ngx_iclock_pg_array_push(array, s->len, (int32_t) s->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, s->data, s->len);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_iclock_pg_array_value(ngx_iclock_pg_array_t *array, const char **value,
+    int *length)
+{
+    u_char  *p;
+
+    p = ngx_iclock_pg_write32(array->start, 1);
+    p = ngx_iclock_pg_write32(p, array->nulls);
+    p = ngx_iclock_pg_write32(p, array->type);
+    p = ngx_iclock_pg_write32(p, array->nelts);
+    (void) ngx_iclock_pg_write32(p, 1);
+
+    *value = (char *) array->start;
+    *length = array->last - array->start;
+}
+
+
+/* room for an element: its length is written, the bytes are to follow */
+
+static u_char *
+ngx_iclock_pg_array_push(ngx_iclock_pg_array_t *array, size_t size,
+    int32_t len)
+{
+    u_char  *p;
+    size_t   used, need;
+
+    if ((size_t) (array->end - array->last) < size + 4) {
+
+        used = array->last - array->start;
+        need = ngx_max(2 * (size_t) (array->end - array->start),
+                       used + size + 4);
+
+        p = ngx_palloc(array->pool, need);
+        if (p == NULL) {
+            return NULL;
+        }
+
+        ngx_memcpy(p, array->start, used);
+        (void) ngx_pfree(array->pool, array->start);
+
+        array->start = p;
+        array->last = p + used;
+        array->end = p + need;
+    }
+
+    p = ngx_iclock_pg_write32(array->last, (uint32_t) len);
+
+    array->last = p + size;
+    array->nelts++;
+
+    return p;
+}
+
+
+static u_char *
+ngx_iclock_pg_write32(u_char *p, uint32_t n)
+{
+    *p++ = (u_char) (n >> 24);
+    *p++ = (u_char) (n >> 16);
+    *p++ = (u_char) (n >> 8);
+    *p++ = (u_char) n;
+
+    return p;
+}

@@ -1,0 +1,189 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#ifndef _ICLOCK_PG_PRIVATE_H_INCLUDED_
+#define _ICLOCK_PG_PRIVATE_H_INCLUDED_
+
+
+#include "iclock_pg.h"
+
+
+#define NGX_ICLOCK_PG_ERROR_LEN  512
+
+
+typedef struct {
+    ngx_str_t                   name;       /* empty, a path or a name */
+    ngx_str_t                   port;       /* all strings end with NUL */
+    unsigned                    resolve:1;  /* a name to look up */
+    ngx_str_t                   password;   /* from the password file */
+    ngx_uint_t                  naddrs;
+    ngx_str_t                  *addrs;
+} ngx_iclock_pg_host_t;
+
+
+/* the connection string, taken apart */
+struct ngx_iclock_pg_server_s {
+    ngx_array_t                 hosts;      /* ngx_iclock_pg_host_t */
+    ngx_array_t                 options;    /* ngx_keyval_t, NUL-terminated */
+    ngx_str_t                   dbname;
+    ngx_str_t                   user;
+};
+
+
+typedef enum {
+    NGX_ICLOCK_PG_CLOSED = 0,
+    NGX_ICLOCK_PG_RESOLVING,
+    NGX_ICLOCK_PG_CONNECTING,
+    NGX_ICLOCK_PG_SETUP,
+    NGX_ICLOCK_PG_IDLE,
+    NGX_ICLOCK_PG_BUSY
+} ngx_iclock_pg_state_e;
+
+
+typedef struct ngx_iclock_pg_conn_s  ngx_iclock_pg_conn_t;
+
+
+typedef struct {
+    /* the connection is idle and set up */
+    void                      (*connected)(ngx_iclock_pg_conn_t *conn);
+
+    /*
+     * It is closed already, conn->error tells why: it could not be
+     * established, was lost, or timed out (conn->timedout).
+     */
+    void                      (*closed)(ngx_iclock_pg_conn_t *conn);
+
+    /* input was consumed */
+    void                      (*input)(ngx_iclock_pg_conn_t *conn);
+
+    /* the worker is about to exit, or must exit now (c->error) */
+    void                      (*shutdown)(ngx_iclock_pg_conn_t *conn);
+} ngx_iclock_pg_conn_handlers_t;
+
+
+struct ngx_iclock_pg_conn_s {
+    ngx_uint_t                  state;
+    PGconn                     *pg;
+    ngx_connection_t           *connection;
+    ino_t                       inode;      /* the socket's identity */
+    ngx_event_t                 timer;
+
+    ngx_iclock_pg_pool_conf_t  *conf;
+    const char                 *application;
+    const char                 *setup;      /* sent once connected */
+    ngx_iclock_pg_conn_handlers_t
+                               *handlers;
+    void                       *data;
+    ngx_log_t                  *log;
+
+    ngx_uint_t                  host;       /* the next to try */
+    ngx_uint_t                  addr;
+    ngx_resolver_ctx_t         *resolving;
+    ngx_uint_t                  nresolved;
+    ngx_str_t                  *resolved;
+    ngx_pool_t                 *pool;       /* of the attempt */
+
+    ngx_msec_t                  since;      /* it was established */
+
+    unsigned                    established:1;
+    unsigned                    timedout:1;
+    unsigned                    setup_failed:1;
+
+    size_t                      error_len;
+    u_char                      error[NGX_ICLOCK_PG_ERROR_LEN];
+};
+
+
+/* iclock_pg_conn.c */
+
+void ngx_iclock_pg_conn_init(ngx_iclock_pg_conn_t *conn,
+    ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_conn_handlers_t *handlers,
+    void *data);
+
+/* starts an attempt through all hosts and addresses */
+void ngx_iclock_pg_conn_open(ngx_iclock_pg_conn_t *conn);
+
+/* closes without calling closed() */
+void ngx_iclock_pg_conn_close(ngx_iclock_pg_conn_t *conn);
+
+/* what was queued in libpq is to be sent; NGX_OK or NGX_ERROR (lost) */
+ngx_int_t ngx_iclock_pg_conn_flush(ngx_iclock_pg_conn_t *conn);
+
+/* closes and calls closed(); the message may be NULL: libpq's own */
+void ngx_iclock_pg_conn_lost(ngx_iclock_pg_conn_t *conn, const char *message);
+
+/* the state is idle: shutdown may close it, nothing waits for a timer */
+void ngx_iclock_pg_conn_idle(ngx_iclock_pg_conn_t *conn);
+
+/* the state is busy, for at most the given time */
+void ngx_iclock_pg_conn_busy(ngx_iclock_pg_conn_t *conn, ngx_msec_t timeout);
+
+/* one line of printable text from a message of libpq */
+size_t ngx_iclock_pg_message(u_char *dst, size_t size, const char *message);
+
+
+/* iclock_pg_resolve.c */
+
+/*
+ * Looks a host name up if there is a resolver.  Returns NGX_OK
+ * (conn->resolved is set), NGX_AGAIN (handler will be called),
+ * NGX_DECLINED (no resolver) or NGX_ERROR.
+ */
+ngx_int_t ngx_iclock_pg_resolve(ngx_iclock_pg_conn_t *conn,
+    ngx_iclock_pg_host_t *host, ngx_resolver_handler_pt handler);
+
+void ngx_iclock_pg_resolve_cancel(ngx_iclock_pg_conn_t *conn);
+
+/* takes the addresses over; returns their number */
+ngx_uint_t ngx_iclock_pg_resolved(ngx_iclock_pg_conn_t *conn,
+    ngx_resolver_ctx_t *ctx);
+
+
+/* iclock_pg_log.c */
+
+/*
+ * Logs a failure of the database: the first at once, repetitions within a
+ * minute are counted only, over all workers.
+ */
+void ngx_iclock_pg_log_failure(ngx_iclock_pg_stat_t *stat, ngx_log_t *log,
+    const char *what, u_char *message, size_t len);
+
+
+/* iclock_pg_batch.c */
+
+ngx_iclock_pg_batch_t *ngx_iclock_pg_batch_create(ngx_log_t *log);
+void ngx_iclock_pg_batch_destroy(ngx_iclock_pg_batch_t *batch);
+
+/* forgets what belongs to one run */
+void ngx_iclock_pg_batch_reset(ngx_iclock_pg_batch_t *batch);
+ngx_int_t ngx_iclock_pg_batch_prepare(ngx_iclock_pg_batch_t *batch,
+    ngx_log_t *log);
+
+ngx_int_t ngx_iclock_pg_batch_slice(ngx_iclock_pg_batch_t *batch,
+    ngx_iclock_pg_job_t *job, ngx_uint_t first, ngx_uint_t n);
+
+/* moves the second half of the items to a new batch; NULL: no memory */
+ngx_iclock_pg_batch_t *ngx_iclock_pg_batch_split(ngx_iclock_pg_batch_t *batch,
+    ngx_log_t *log);
+
+
+/* iclock_pg_error.c */
+
+typedef enum {
+    NGX_ICLOCK_PG_FAIL = 0,     /* the jobs fail */
+    NGX_ICLOCK_PG_DATA,         /* some record is at fault */
+    NGX_ICLOCK_PG_RETRY,        /* once more, same connection */
+    NGX_ICLOCK_PG_RECONNECT     /* once more, another connection */
+} ngx_iclock_pg_action_e;
+
+
+ngx_uint_t ngx_iclock_pg_error_action(const char *sqlstate);
+
+/* what the operator can do about it; NULL: nothing special */
+const char *ngx_iclock_pg_error_advice(const char *sqlstate);
+
+
+#endif /* _ICLOCK_PG_PRIVATE_H_INCLUDED_ */

@@ -1,0 +1,307 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "iclock_store_private.h"
+
+
+#define NGX_ICLOCK_STORE_JOB_POOL  1024
+
+
+static void ngx_iclock_store_result(ngx_iclock_pg_batch_t *batch,
+    ngx_iclock_pg_exec_t *exec, void *data);
+static ngx_int_t ngx_iclock_store_reject(ngx_iclock_pg_job_t *pgjob,
+    ngx_uint_t item, ngx_str_t *sqlstate, ngx_str_t *message, void *data);
+static void ngx_iclock_store_done(ngx_iclock_pg_job_t *pgjob, void *data);
+static void ngx_iclock_store_notified(const char *channel,
+    const char *payload, void *data);
+
+
+static ngx_iclock_pg_handlers_t  ngx_iclock_store_pg_handlers = {
+    ngx_iclock_store_build,
+    ngx_iclock_store_result,
+    ngx_iclock_store_reject,
+    ngx_iclock_store_done
+};
+
+
+static ngx_iclock_pg_listen_handlers_t  ngx_iclock_store_listen_handlers = {
+    ngx_iclock_store_notified
+};
+
+
+/* in the order of NGX_ICLOCK_CHANNEL_* */
+
+static const char  *ngx_iclock_store_channels[] = {
+    "iclock_command",
+    "iclock_device",
+    "iclock_maintain",
+    NULL
+};
+
+
+ngx_iclock_store_t *
+ngx_iclock_store_create(ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
+    ngx_iclock_pg_stat_t *stat)
+{
+    ngx_iclock_store_t  *store;
+
+    store = ngx_pcalloc(cycle->pool, sizeof(ngx_iclock_store_t));
+    if (store == NULL) {
+        return NULL;
+    }
+
+    store->pool = ngx_iclock_pg_pool_create(cycle, conf,
+                                            &ngx_iclock_store_pg_handlers,
+                                            stat, store);
+    if (store->pool == NULL) {
+        return NULL;
+    }
+
+    return store;
+}
+
+
+ngx_int_t
+ngx_iclock_store_listen(ngx_iclock_store_t *store, ngx_cycle_t *cycle,
+    ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_stat_t *stat,
+    ngx_iclock_store_handlers_t *handlers, void *data)
+{
+    store->handlers = handlers;
+    store->data = data;
+
+    store->listen = ngx_iclock_pg_listen_create(cycle, conf,
+                                          ngx_iclock_store_channels,
+                                          &ngx_iclock_store_listen_handlers,
+                                          stat, store);
+
+    return store->listen ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_uint_t
+ngx_iclock_store_listening(ngx_iclock_store_t *store)
+{
+    return store->listen && ngx_iclock_pg_listening(store->listen);
+}
+
+
+void
+ngx_iclock_store_close(ngx_iclock_store_t *store)
+{
+    if (store->listen) {
+        ngx_iclock_pg_listen_close(store->listen);
+    }
+
+    ngx_iclock_pg_pool_close(store->pool);
+}
+
+
+static void
+ngx_iclock_store_notified(const char *channel, const char *payload,
+    void *data)
+{
+    ngx_iclock_store_t *store = data;
+
+    ngx_str_t   serial_number;
+    ngx_uint_t  i;
+
+    if (channel == NULL) {
+        store->handlers->notify(NGX_ICLOCK_CHANNEL_ALL, NULL, store->data);
+        return;
+    }
+
+    serial_number.data = (u_char *) payload;
+    serial_number.len = ngx_strlen(payload);
+
+    for (i = 0; ngx_iclock_store_channels[i]; i++) {
+
+        if (ngx_strcmp(channel, ngx_iclock_store_channels[i]) == 0) {
+            store->handlers->notify(i, &serial_number, store->data);
+            return;
+        }
+    }
+}
+
+
+ngx_iclock_store_job_t *
+ngx_iclock_store_job_create(ngx_iclock_store_t *store, ngx_log_t *log)
+{
+    ngx_pool_t              *pool;
+    ngx_iclock_store_job_t  *job;
+
+    pool = ngx_create_pool(NGX_ICLOCK_STORE_JOB_POOL, log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    /* it may outlast the connection whose log this is */
+    pool->log = ngx_cycle->log;
+
+    job = ngx_pcalloc(pool, sizeof(ngx_iclock_store_job_t));
+    if (job == NULL) {
+        ngx_destroy_pool(pool);
+        return NULL;
+    }
+
+    job->pool = pool;
+    job->store = store;
+
+    return job;
+}
+
+
+void
+ngx_iclock_store_job_destroy(ngx_iclock_store_job_t *job)
+{
+    ngx_destroy_pool(job->pool);
+}
+
+
+ngx_int_t
+ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
+{
+    ngx_uint_t          i;
+    ngx_iclock_item_t  *item;
+
+    if (ngx_array_init(&job->refused, job->pool, 1,
+                       sizeof(ngx_iclock_store_refused_t))
+        != NGX_OK)
+    {
+        return NGX_DECLINED;
+    }
+
+    item = job->upload.items.elts;
+
+    for (i = 0; i < job->upload.items.nelts; i++) {
+        job->job.bytes += item[i].data.len;
+    }
+
+    job->job.nitems = job->upload.items.nelts + job->nops;
+    job->started = ngx_current_msec;
+
+    return ngx_iclock_pg_submit(job->store->pool, &job->job);
+}
+
+
+void
+ngx_iclock_store_cancel(ngx_iclock_store_job_t *job)
+{
+    job->handler = NULL;
+
+    ngx_iclock_pg_cancel(job->store->pool, &job->job);
+}
+
+
+/* rows of a result begin with the position of what they answer */
+
+static void
+ngx_iclock_store_result(ngx_iclock_pg_batch_t *batch,
+    ngx_iclock_pg_exec_t *exec, void *data)
+{
+    int                                  row;
+    ngx_int_t                            ord;
+    const char                          *value;
+    ngx_iclock_store_job_t             **owner;
+    ngx_iclock_store_group_t            *group;
+    const ngx_iclock_store_statement_t  *st;
+
+    group = exec->data;
+    st = &ngx_iclock_store_statements[group->statement];
+
+    if (st->row == NULL) {
+        return;
+    }
+
+    owner = group->jobs.elts;
+
+    for (row = 0; row < PQntuples(exec->result); row++) {
+
+        value = PQgetvalue(exec->result, row, 0);
+        ord = ngx_atoi((u_char *) value, ngx_strlen(value));
+
+        if (ord < 1 || (ngx_uint_t) ord > group->jobs.nelts) {
+            continue;
+        }
+
+        if (st->row(owner[ord - 1], exec->result, row) != NGX_OK) {
+            owner[ord - 1]->rc = NGX_ERROR;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_iclock_store_reject(ngx_iclock_pg_job_t *pgjob, ngx_uint_t item,
+    ngx_str_t *sqlstate, ngx_str_t *message, void *data)
+{
+    ngx_str_t                    text;
+    ngx_iclock_store_job_t      *job;
+    ngx_iclock_store_refused_t  *refused;
+
+    job = (ngx_iclock_store_job_t *) pgjob;
+
+    if (item >= job->upload.items.nelts) {
+        return NGX_DECLINED;
+    }
+
+    text = *message;
+
+    /* a long message may have been cut within a character */
+
+    while (text.len && !ngx_iclock_valid_text(&text)) {
+        text.len--;
+    }
+
+    refused = ngx_array_push(&job->refused);
+    if (refused == NULL) {
+        return NGX_DECLINED;
+    }
+
+    refused->item = item;
+    refused->reason.data = ngx_pnalloc(job->pool, sqlstate->len + 2
+                                                  + text.len);
+    if (refused->reason.data == NULL) {
+        job->refused.nelts--;
+        return NGX_DECLINED;
+    }
+
+    refused->reason.len = ngx_sprintf(refused->reason.data, "%V: %V",
+                                      sqlstate, &text)
+                          - refused->reason.data;
+
+    job->rejected++;
+
+    /* the line is kept; what it holds must not get into the log */
+
+    ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
+                  "iclock: PostgreSQL refused a record for table \"%V\" of "
+                  "device %L, SQLSTATE %V",
+                  &job->table, job->device_id, sqlstate);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_iclock_store_done(ngx_iclock_pg_job_t *pgjob, void *data)
+{
+    ngx_iclock_store_job_t  *job;
+
+    job = (ngx_iclock_store_job_t *) pgjob;
+
+    if (job->handler == NULL) {
+        ngx_iclock_store_job_destroy(job);
+        return;
+    }
+
+    if (job->rc == NGX_OK) {
+        job->rc = pgjob->rc;
+    }
+
+    job->elapsed = ngx_current_msec - job->started;
+
+    job->handler(job);
+}

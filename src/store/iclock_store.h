@@ -1,0 +1,200 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+/*
+ * What the module says to PostgreSQL: the only floor with SQL.  A job is
+ * what one request wants committed; it goes into the group commit of the
+ * floor below together with those of other requests.
+ */
+
+
+#ifndef _ICLOCK_STORE_H_INCLUDED_
+#define _ICLOCK_STORE_H_INCLUDED_
+
+
+#include "iclock_proto.h"
+#include "iclock_pg.h"
+
+
+typedef struct ngx_iclock_store_s      ngx_iclock_store_t;
+typedef struct ngx_iclock_store_job_s  ngx_iclock_store_job_t;
+
+
+typedef void (*ngx_iclock_store_handler_pt)(ngx_iclock_store_job_t *job);
+
+
+typedef enum {
+    NGX_ICLOCK_DEVICE_UNKNOWN = 0,
+    NGX_ICLOCK_DEVICE_PENDING,
+    NGX_ICLOCK_DEVICE_ACTIVE,
+    NGX_ICLOCK_DEVICE_BLOCKED
+} ngx_iclock_device_status_e;
+
+
+/* a row of iclock.device; strings that are NULL there have no data */
+typedef struct {
+    int64_t                     id;
+    ngx_uint_t                  status;
+    ngx_str_t                   comm_key;
+    ngx_str_t                   encoding;
+    ngx_str_t                   language;
+    ngx_int_t                   utc_offset;     /* minutes, now */
+    ngx_uint_t                  networks;       /* addresses are limited */
+    ngx_uint_t                  allowed;        /* this one is within */
+
+    /* overrides of the handshake; numbers are -1 where NULL */
+    ngx_int_t                   delay;
+    ngx_int_t                   error_delay;
+    ngx_str_t                   trans_times;
+    ngx_int_t                   trans_interval;
+    ngx_str_t                   trans_flag;
+    ngx_int_t                   realtime;
+    ngx_int_t                   send_timezone;
+    ngx_int_t                   bare_stamps;
+    ngx_str_t                   push_options;
+    ngx_str_t                   multi_bio_data;
+    ngx_str_t                   multi_bio_photo;
+    ngx_str_t                   max_push_version;
+    ngx_array_t                 stamps;         /* of ngx_keyval_t */
+} ngx_iclock_device_t;
+
+
+/* what a device tells of itself when it shakes hands */
+typedef struct {
+    ngx_str_t                   serial_number;
+    ngx_str_t                   push_version;
+    ngx_str_t                   language;
+} ngx_iclock_greeting_t;
+
+
+/* attendance PUSH 2.4.1, section 12 */
+typedef struct {
+    ngx_uint_t                  count;
+    size_t                      bytes;
+    time_t                      timeout;        /* seconds */
+    ngx_uint_t                  attempts;
+} ngx_iclock_command_limits_t;
+
+
+typedef struct {
+    int64_t                     id;             /* of the device */
+    time_t                      seen;
+    ngx_str_t                   address;
+} ngx_iclock_presence_t;
+
+
+typedef struct {
+    ngx_uint_t                  statement;
+    void                       *data;
+} ngx_iclock_store_op_t;
+
+
+struct ngx_iclock_store_job_s {
+    ngx_iclock_pg_job_t         job;
+    ngx_pool_t                 *pool;
+    ngx_iclock_store_t         *store;
+
+    /* set by the caller before the job is submitted */
+    int64_t                     device_id;      /* of the records */
+    ngx_str_t                   timezone;       /* for devices without one */
+    ngx_str_t                   table;          /* of rejected lines */
+    ngx_iclock_context_t        context;
+    ngx_iclock_upload_t         upload;         /* the records */
+    ngx_iclock_store_handler_pt handler;
+    void                       *data;
+
+    /*
+     * results for the handler: NGX_OK (committed), NGX_ERROR, NGX_BUSY (too
+     * slow), NGX_DECLINED (database is away)
+     */
+    ngx_int_t                   rc;
+    ngx_iclock_device_t        *device;         /* NULL: unknown */
+    ngx_array_t                 commands;       /* of ngx_str_t, see below */
+    ngx_array_t                 serial_numbers; /* of ngx_str_t: due ones */
+    ngx_uint_t                  rejected;       /* lines */
+    ngx_msec_t                  elapsed;
+
+    /* private */
+    ngx_iclock_store_op_t       ops[4];
+    ngx_uint_t                  nops;
+    ngx_array_t                 refused;        /* by the database */
+    ngx_uint_t                  counted;
+    ngx_msec_t                  started;
+};
+
+
+typedef struct {
+    /* channel is one of those below, or NULL: all may have changed */
+    void                      (*notify)(ngx_uint_t channel,
+                                        ngx_str_t *serial_number, void *data);
+} ngx_iclock_store_handlers_t;
+
+
+enum {
+    NGX_ICLOCK_CHANNEL_COMMAND = 0,     /* a command waits */
+    NGX_ICLOCK_CHANNEL_DEVICE,          /* the device's row has changed */
+    NGX_ICLOCK_CHANNEL_MAINTAIN,        /* iclock.maintain() has work */
+    NGX_ICLOCK_CHANNEL_ALL              /* after a gap in listening */
+};
+
+
+/* of this worker, in cycle->pool; NULL: out of memory */
+ngx_iclock_store_t *ngx_iclock_store_create(ngx_cycle_t *cycle,
+    ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_stat_t *stat);
+
+/* at most one worker should listen */
+ngx_int_t ngx_iclock_store_listen(ngx_iclock_store_t *store,
+    ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
+    ngx_iclock_pg_stat_t *stat, ngx_iclock_store_handlers_t *handlers,
+    void *data);
+
+ngx_uint_t ngx_iclock_store_listening(ngx_iclock_store_t *store);
+
+void ngx_iclock_store_close(ngx_iclock_store_t *store);
+
+
+/*
+ * A job lives in its own pool, since it may outlast the request.  NULL: out
+ * of memory.
+ */
+ngx_iclock_store_job_t *ngx_iclock_store_job_create(
+    ngx_iclock_store_t *store, ngx_log_t *log);
+void ngx_iclock_store_job_destroy(ngx_iclock_store_job_t *job);
+
+/*
+ * What a job does besides storing its records.  Strings have to live as long
+ * as the job, and to be valid text.  All return NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_iclock_store_greet(ngx_iclock_store_job_t *job,
+    ngx_iclock_greeting_t *greeting);
+ngx_int_t ngx_iclock_store_register(ngx_iclock_store_job_t *job,
+    ngx_str_t *serial_number, ngx_uint_t status, ngx_uint_t pending_limit);
+ngx_int_t ngx_iclock_store_lookup(ngx_iclock_store_job_t *job,
+    ngx_str_t *serial_number, ngx_str_t *address);
+ngx_int_t ngx_iclock_store_stamp(ngx_iclock_store_job_t *job,
+    ngx_str_t *table, ngx_str_t *stamp);
+/* commands come as whole lines: "C:<id>:<text>\n" */
+ngx_int_t ngx_iclock_store_dequeue(ngx_iclock_store_job_t *job,
+    ngx_iclock_command_limits_t *limits);
+ngx_int_t ngx_iclock_store_presence(ngx_iclock_store_job_t *job,
+    ngx_array_t *presence);
+ngx_int_t ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout);
+ngx_int_t ngx_iclock_store_maintain(ngx_iclock_store_job_t *job);
+
+/*
+ * Returns NGX_OK (the handler will be called), NGX_BUSY or NGX_DECLINED.
+ * The job remains the caller's to destroy.
+ */
+ngx_int_t ngx_iclock_store_submit(ngx_iclock_store_job_t *job);
+
+/*
+ * The request is gone, and with it the bytes that the records point to.  The
+ * job is destroyed as soon as nothing runs any more.
+ */
+void ngx_iclock_store_cancel(ngx_iclock_store_job_t *job);
+
+
+#endif /* _ICLOCK_STORE_H_INCLUDED_ */

@@ -1,0 +1,396 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "iclock_store_private.h"
+
+
+#define NGX_ICLOCK_STORE_PARSE_POOL  4096
+
+
+typedef struct {
+    ngx_iclock_pg_batch_t      *batch;
+    ngx_pool_t                 *temp;       /* of parsed values */
+    ngx_iclock_store_group_t   *groups[NGX_ICLOCK_STATEMENTS];
+} ngx_iclock_store_build_t;
+
+
+static ngx_int_t ngx_iclock_store_build_slice(ngx_iclock_store_build_t *build,
+    ngx_iclock_pg_slice_t *slice);
+static ngx_int_t ngx_iclock_store_build_op(ngx_iclock_store_build_t *build,
+    ngx_iclock_store_job_t *job, ngx_iclock_store_op_t *op);
+static ngx_int_t ngx_iclock_store_build_item(ngx_iclock_store_build_t *build,
+    ngx_iclock_store_job_t *job, ngx_uint_t n);
+static ngx_int_t ngx_iclock_store_build_record(
+    ngx_iclock_store_build_t *build, ngx_iclock_store_job_t *job,
+    ngx_iclock_record_t *record);
+static ngx_int_t ngx_iclock_store_build_value(ngx_iclock_pg_array_t *array,
+    ngx_iclock_value_t *value, ngx_uint_t type);
+static ngx_int_t ngx_iclock_store_build_rejected(
+    ngx_iclock_store_build_t *build, ngx_iclock_store_job_t *job,
+    ngx_str_t *line, ngx_str_t *reason);
+static ngx_iclock_store_group_t *ngx_iclock_store_build_group(
+    ngx_iclock_store_build_t *build, ngx_uint_t statement);
+static Oid ngx_iclock_store_element_type(Oid array);
+static ngx_str_t *ngx_iclock_store_refused(ngx_iclock_store_job_t *job,
+    ngx_uint_t item);
+static ngx_int_t ngx_iclock_store_build_execs(
+    ngx_iclock_store_build_t *build);
+
+
+/*
+ * Items are parsed here, when they are sent, and again if they have to be
+ * sent again: an upload that waits takes no more memory than its body.
+ */
+
+ngx_int_t
+ngx_iclock_store_build(ngx_iclock_pg_batch_t *batch, void *data)
+{
+    ngx_int_t                 rc;
+    ngx_uint_t                i;
+    ngx_iclock_pg_slice_t    *slice;
+    ngx_iclock_store_build_t  build;
+
+    ngx_memzero(&build, sizeof(ngx_iclock_store_build_t));
+
+    build.batch = batch;
+    build.temp = ngx_create_pool(NGX_ICLOCK_STORE_PARSE_POOL, ngx_cycle->log);
+
+    if (build.temp == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = NGX_OK;
+    slice = batch->slices.elts;
+
+    for (i = 0; i < batch->slices.nelts && rc == NGX_OK; i++) {
+        rc = ngx_iclock_store_build_slice(&build, &slice[i]);
+    }
+
+    ngx_destroy_pool(build.temp);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_iclock_store_build_execs(&build);
+}
+
+
+static ngx_int_t
+ngx_iclock_store_build_slice(ngx_iclock_store_build_t *build,
+    ngx_iclock_pg_slice_t *slice)
+{
+    ngx_int_t                rc;
+    ngx_uint_t               i, n;
+    ngx_iclock_store_job_t  *job;
+
+    job = (ngx_iclock_store_job_t *) slice->job;
+    n = job->upload.items.nelts;
+
+    for (i = slice->first; i < slice->first + slice->n; i++) {
+
+        if (i < n) {
+            rc = ngx_iclock_store_build_item(build, job, i);
+
+        } else {
+            rc = ngx_iclock_store_build_op(build, job, &job->ops[i - n]);
+        }
+
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    }
+
+    job->counted = ngx_max(job->counted, slice->first + slice->n);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_store_build_op(ngx_iclock_store_build_t *build,
+    ngx_iclock_store_job_t *job, ngx_iclock_store_op_t *op)
+{
+    ngx_iclock_store_job_t    **owner;
+    ngx_iclock_store_group_t   *group;
+
+    group = ngx_iclock_store_build_group(build, op->statement);
+    if (group == NULL) {
+        return NGX_ERROR;
+    }
+
+    owner = ngx_array_push(&group->jobs);
+    if (owner == NULL) {
+        return NGX_ERROR;
+    }
+
+    *owner = job;
+
+    return ngx_iclock_store_statements[op->statement].add(group, job,
+                                                          op->data);
+}
+
+
+static ngx_int_t
+ngx_iclock_store_build_item(ngx_iclock_store_build_t *build,
+    ngx_iclock_store_job_t *job, ngx_uint_t n)
+{
+    ngx_int_t             rc;
+    ngx_str_t            *refused;
+    ngx_iclock_item_t    *item;
+    ngx_iclock_record_t   record;
+
+    item = job->upload.items.elts;
+    item += n;
+
+    refused = ngx_iclock_store_refused(job, n);
+
+    if (refused) {
+        return ngx_iclock_store_build_rejected(build, job, &item->data,
+                                               refused);
+    }
+
+    rc = ngx_iclock_parse_item(&record, item, &job->context, build->temp);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (rc == NGX_OK
+        && ngx_iclock_store_build_record(build, job, &record) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (record.reason.len == 0) {
+        return NGX_OK;
+    }
+
+    /* a run that is repeated does not count again */
+
+    if (n >= job->counted) {
+        job->rejected++;
+    }
+
+    return ngx_iclock_store_build_rejected(build, job, &item->data,
+                                           &record.reason);
+}
+
+
+static ngx_int_t
+ngx_iclock_store_build_record(ngx_iclock_store_build_t *build,
+    ngx_iclock_store_job_t *job, ngx_iclock_record_t *record)
+{
+    ngx_uint_t                 i;
+    const ngx_iclock_kind_t   *kind;
+    ngx_iclock_pg_array_t     *param;
+    ngx_iclock_store_group_t  *group;
+
+    group = ngx_iclock_store_build_group(build, record->kind);
+    if (group == NULL) {
+        return NGX_ERROR;
+    }
+
+    param = group->params;
+
+    if (ngx_iclock_pg_array_int8(param++, job->device_id) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_iclock_store_statements[record->kind].timezone
+        && ngx_iclock_pg_array_bytes(param++, &job->timezone) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    kind = &ngx_iclock_kinds[record->kind];
+
+    for (i = 0; i < kind->ncolumns; i++) {
+
+        if (ngx_iclock_store_build_value(param++, &record->values[i],
+                                         kind->columns[i].type)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_store_build_value(ngx_iclock_pg_array_t *array,
+    ngx_iclock_value_t *value, ngx_uint_t type)
+{
+    if (value->null) {
+        return ngx_iclock_pg_array_null(array);
+    }
+
+    switch (type) {
+
+    case NGX_ICLOCK_INTEGER:
+        return ngx_iclock_pg_array_int4(array, (int32_t) value->number);
+
+    case NGX_ICLOCK_BIGINT:
+    case NGX_ICLOCK_TIMESTAMP:
+        return ngx_iclock_pg_array_int8(array, value->number);
+
+    default: /* NGX_ICLOCK_TEXT, NGX_ICLOCK_BYTEA */
+        return ngx_iclock_pg_array_bytes(array, &value->text);
+    }
+}
+
+
+static ngx_int_t
+ngx_iclock_store_build_rejected(ngx_iclock_store_build_t *build,
+    ngx_iclock_store_job_t *job, ngx_str_t *line, ngx_str_t *reason)
+{
+    ngx_iclock_store_group_t  *group;
+
+    group = ngx_iclock_store_build_group(build, NGX_ICLOCK_REJECTED);
+
+    if (group == NULL
+        || ngx_iclock_pg_array_int8(&group->params[0], job->device_id)
+           != NGX_OK
+        || ngx_iclock_pg_array_bytes(&group->params[1], &job->table) != NGX_OK
+        || ngx_iclock_pg_array_bytes(&group->params[2], line) != NGX_OK
+        || ngx_iclock_pg_array_bytes(&group->params[3], reason) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_iclock_store_group_t *
+ngx_iclock_store_build_group(ngx_iclock_store_build_t *build,
+    ngx_uint_t statement)
+{
+    ngx_uint_t                           i;
+    ngx_iclock_store_group_t            *group;
+    const ngx_iclock_store_statement_t  *st;
+
+    if (build->groups[statement]) {
+        return build->groups[statement];
+    }
+
+    group = ngx_pcalloc(build->batch->pool, sizeof(ngx_iclock_store_group_t));
+    if (group == NULL) {
+        return NULL;
+    }
+
+    group->statement = statement;
+    st = &ngx_iclock_store_statements[statement];
+
+    for (i = 0; i < st->pg.nparams; i++) {
+
+        if (ngx_iclock_pg_array_init(&group->params[i], build->batch->params,
+                             ngx_iclock_store_element_type(st->pg.types[i]))
+            != NGX_OK)
+        {
+            return NULL;
+        }
+    }
+
+    if (ngx_array_init(&group->jobs, build->batch->pool, 4,
+                       sizeof(ngx_iclock_store_job_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    build->groups[statement] = group;
+
+    return group;
+}
+
+
+static Oid
+ngx_iclock_store_element_type(Oid array)
+{
+    switch (array) {
+
+    case NGX_ICLOCK_PG_INT4_ARRAY:
+        return NGX_ICLOCK_PG_INT4;
+
+    case NGX_ICLOCK_PG_INT8_ARRAY:
+        return NGX_ICLOCK_PG_INT8;
+
+    case NGX_ICLOCK_PG_TIMESTAMP_ARRAY:
+        return NGX_ICLOCK_PG_TIMESTAMP;
+
+    case NGX_ICLOCK_PG_BYTEA_ARRAY:
+        return NGX_ICLOCK_PG_BYTEA;
+
+    default: /* NGX_ICLOCK_PG_TEXT_ARRAY */
+        return NGX_ICLOCK_PG_TEXT;
+    }
+}
+
+
+/* items are refused one after the other, so the array is in order */
+
+static ngx_str_t *
+ngx_iclock_store_refused(ngx_iclock_store_job_t *job, ngx_uint_t item)
+{
+    ngx_uint_t                   left, right, middle;
+    ngx_iclock_store_refused_t  *refused;
+
+    refused = job->refused.elts;
+    left = 0;
+    right = job->refused.nelts;
+
+    while (left < right) {
+        middle = (left + right) / 2;
+
+        if (refused[middle].item == item) {
+            return &refused[middle].reason;
+        }
+
+        if (refused[middle].item < item) {
+            left = middle + 1;
+
+        } else {
+            right = middle;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_iclock_store_build_execs(ngx_iclock_store_build_t *build)
+{
+    ngx_uint_t                 i, n;
+    ngx_iclock_pg_exec_t      *exec;
+    ngx_iclock_store_group_t  *group;
+
+    for (n = 0; n < NGX_ICLOCK_STATEMENTS; n++) {
+
+        group = build->groups[n];
+
+        if (group == NULL) {
+            continue;
+        }
+
+        exec = ngx_iclock_pg_batch_add(build->batch,
+                                       &ngx_iclock_store_statements[n].pg, n,
+                                       group);
+        if (exec == NULL) {
+            return NGX_ERROR;
+        }
+
+        for (i = 0; i < ngx_iclock_store_statements[n].pg.nparams; i++) {
+            ngx_iclock_pg_array_value(&group->params[i], &exec->values[i],
+                                      &exec->lengths[i]);
+        }
+    }
+
+    return NGX_OK;
+}

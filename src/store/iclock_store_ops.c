@@ -1,0 +1,614 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "iclock_store_private.h"
+
+
+/* columns of the look-up, in the order of its SELECT list */
+enum {
+    NGX_ICLOCK_COL_ORD = 0,
+    NGX_ICLOCK_COL_ID,
+    NGX_ICLOCK_COL_STATUS,
+    NGX_ICLOCK_COL_COMM_KEY,
+    NGX_ICLOCK_COL_ENCODING,
+    NGX_ICLOCK_COL_LANGUAGE,
+    NGX_ICLOCK_COL_UTC_OFFSET,
+    NGX_ICLOCK_COL_NETWORKS,
+    NGX_ICLOCK_COL_ALLOWED,
+    NGX_ICLOCK_COL_DELAY,
+    NGX_ICLOCK_COL_ERROR_DELAY,
+    NGX_ICLOCK_COL_TRANS_TIMES,
+    NGX_ICLOCK_COL_TRANS_INTERVAL,
+    NGX_ICLOCK_COL_TRANS_FLAG,
+    NGX_ICLOCK_COL_REALTIME,
+    NGX_ICLOCK_COL_SEND_TIMEZONE,
+    NGX_ICLOCK_COL_BARE_STAMPS,
+    NGX_ICLOCK_COL_PUSH_OPTIONS,
+    NGX_ICLOCK_COL_MULTI_BIO_DATA,
+    NGX_ICLOCK_COL_MULTI_BIO_PHOTO,
+    NGX_ICLOCK_COL_MAX_PUSH_VERSION,
+    NGX_ICLOCK_COL_STAMPS
+};
+
+
+typedef struct {
+    ngx_uint_t  column;
+    size_t      offset;     /* in ngx_iclock_device_t */
+} ngx_iclock_store_field_t;
+
+
+typedef struct {
+    ngx_str_t   serial_number;
+    ngx_uint_t  status;
+    ngx_uint_t  pending_limit;
+} ngx_iclock_registration_t;
+
+
+typedef struct {
+    ngx_str_t   serial_number;
+    ngx_str_t   address;
+} ngx_iclock_lookup_t;
+
+
+static ngx_int_t ngx_iclock_store_add_op(ngx_iclock_store_job_t *job,
+    ngx_uint_t statement, void *data);
+static ngx_int_t ngx_iclock_store_add_text(ngx_iclock_pg_array_t *param,
+    ngx_str_t *s);
+static ngx_int_t ngx_iclock_store_copy(ngx_pool_t *pool, ngx_str_t *s,
+    PGresult *res, int row, int column);
+static ngx_int_t ngx_iclock_store_integer(PGresult *res, int row, int column);
+static ngx_uint_t ngx_iclock_store_boolean(PGresult *res, int row,
+    int column);
+static ngx_int_t ngx_iclock_store_stamps(ngx_iclock_store_job_t *job,
+    PGresult *res, int row);
+
+
+static const ngx_str_t  ngx_iclock_device_statuses[] = {
+    ngx_string("unknown"),
+    ngx_string("pending"),
+    ngx_string("active"),
+    ngx_string("blocked")
+};
+
+
+static const ngx_iclock_store_field_t  ngx_iclock_device_texts[] = {
+    { NGX_ICLOCK_COL_COMM_KEY, offsetof(ngx_iclock_device_t, comm_key) },
+    { NGX_ICLOCK_COL_ENCODING, offsetof(ngx_iclock_device_t, encoding) },
+    { NGX_ICLOCK_COL_LANGUAGE, offsetof(ngx_iclock_device_t, language) },
+    { NGX_ICLOCK_COL_TRANS_TIMES,
+      offsetof(ngx_iclock_device_t, trans_times) },
+    { NGX_ICLOCK_COL_TRANS_FLAG, offsetof(ngx_iclock_device_t, trans_flag) },
+    { NGX_ICLOCK_COL_PUSH_OPTIONS,
+      offsetof(ngx_iclock_device_t, push_options) },
+    { NGX_ICLOCK_COL_MULTI_BIO_DATA,
+      offsetof(ngx_iclock_device_t, multi_bio_data) },
+    { NGX_ICLOCK_COL_MULTI_BIO_PHOTO,
+      offsetof(ngx_iclock_device_t, multi_bio_photo) },
+    { NGX_ICLOCK_COL_MAX_PUSH_VERSION,
+      offsetof(ngx_iclock_device_t, max_push_version) },
+    { 0, 0 }
+};
+
+
+static const ngx_iclock_store_field_t  ngx_iclock_device_integers[] = {
+    { NGX_ICLOCK_COL_UTC_OFFSET, offsetof(ngx_iclock_device_t, utc_offset) },
+    { NGX_ICLOCK_COL_DELAY, offsetof(ngx_iclock_device_t, delay) },
+    { NGX_ICLOCK_COL_ERROR_DELAY,
+      offsetof(ngx_iclock_device_t, error_delay) },
+    { NGX_ICLOCK_COL_TRANS_INTERVAL,
+      offsetof(ngx_iclock_device_t, trans_interval) },
+    { NGX_ICLOCK_COL_REALTIME, offsetof(ngx_iclock_device_t, realtime) },
+    { NGX_ICLOCK_COL_SEND_TIMEZONE,
+      offsetof(ngx_iclock_device_t, send_timezone) },
+    { NGX_ICLOCK_COL_BARE_STAMPS,
+      offsetof(ngx_iclock_device_t, bare_stamps) },
+    { 0, 0 }
+};
+
+
+static ngx_int_t
+ngx_iclock_store_add_op(ngx_iclock_store_job_t *job, ngx_uint_t statement,
+    void *data)
+{
+    ngx_iclock_store_op_t  *op;
+
+    if (job->nops == sizeof(job->ops) / sizeof(job->ops[0])) {
+        return NGX_ERROR;
+    }
+
+    op = &job->ops[job->nops++];
+    op->statement = statement;
+    op->data = data;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iclock_store_greet(ngx_iclock_store_job_t *job,
+    ngx_iclock_greeting_t *greeting)
+{
+    ngx_iclock_greeting_t  *g;
+
+    g = ngx_palloc(job->pool, sizeof(ngx_iclock_greeting_t));
+    if (g == NULL) {
+        return NGX_ERROR;
+    }
+
+    *g = *greeting;
+
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_GREET, g);
+}
+
+
+ngx_int_t
+ngx_iclock_store_register(ngx_iclock_store_job_t *job,
+    ngx_str_t *serial_number, ngx_uint_t status, ngx_uint_t pending_limit)
+{
+    ngx_iclock_registration_t  *r;
+
+    r = ngx_palloc(job->pool, sizeof(ngx_iclock_registration_t));
+    if (r == NULL) {
+        return NGX_ERROR;
+    }
+
+    r->serial_number = *serial_number;
+    r->status = status;
+    r->pending_limit = pending_limit;
+
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_REGISTER, r);
+}
+
+
+ngx_int_t
+ngx_iclock_store_lookup(ngx_iclock_store_job_t *job, ngx_str_t *serial_number,
+    ngx_str_t *address)
+{
+    ngx_iclock_lookup_t  *l;
+
+    l = ngx_palloc(job->pool, sizeof(ngx_iclock_lookup_t));
+    if (l == NULL) {
+        return NGX_ERROR;
+    }
+
+    l->serial_number = *serial_number;
+    l->address = *address;
+
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_LOOKUP, l);
+}
+
+
+ngx_int_t
+ngx_iclock_store_stamp(ngx_iclock_store_job_t *job, ngx_str_t *table,
+    ngx_str_t *stamp)
+{
+    ngx_keyval_t  *kv;
+
+    kv = ngx_palloc(job->pool, sizeof(ngx_keyval_t));
+    if (kv == NULL) {
+        return NGX_ERROR;
+    }
+
+    kv->key = *table;
+    kv->value = *stamp;
+
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_STAMP, kv);
+}
+
+
+ngx_int_t
+ngx_iclock_store_dequeue(ngx_iclock_store_job_t *job,
+    ngx_iclock_command_limits_t *limits)
+{
+    ngx_iclock_command_limits_t  *l;
+
+    l = ngx_palloc(job->pool, sizeof(ngx_iclock_command_limits_t));
+    if (l == NULL) {
+        return NGX_ERROR;
+    }
+
+    *l = *limits;
+
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_DEQUEUE, l);
+}
+
+
+ngx_int_t
+ngx_iclock_store_presence(ngx_iclock_store_job_t *job, ngx_array_t *presence)
+{
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_PRESENCE, presence);
+}
+
+
+ngx_int_t
+ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout)
+{
+    time_t  *t;
+
+    t = ngx_palloc(job->pool, sizeof(time_t));
+    if (t == NULL) {
+        return NGX_ERROR;
+    }
+
+    *t = timeout;
+
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_DUE, t);
+}
+
+
+ngx_int_t
+ngx_iclock_store_maintain(ngx_iclock_store_job_t *job)
+{
+    job->job.alone = 1;
+
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_MAINTAIN, NULL);
+}
+
+
+static ngx_int_t
+ngx_iclock_store_add_text(ngx_iclock_pg_array_t *param, ngx_str_t *s)
+{
+    if (s->len == 0) {
+        return ngx_iclock_pg_array_null(param);
+    }
+
+    return ngx_iclock_pg_array_bytes(param, s);
+}
+
+
+ngx_int_t
+ngx_iclock_store_add_greeting(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    ngx_iclock_greeting_t *g = data;
+
+    if (ngx_iclock_pg_array_bytes(&group->params[0], &g->serial_number)
+        != NGX_OK
+        || ngx_iclock_store_add_text(&group->params[1], &g->push_version)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_store_add_text(&group->params[2], &g->language);
+}
+
+
+ngx_int_t
+ngx_iclock_store_add_registration(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    ngx_iclock_registration_t *r = data;
+
+    ngx_str_t  status;
+
+    status = ngx_iclock_device_statuses[r->status];
+
+    if (ngx_iclock_pg_array_bytes(&group->params[0], &r->serial_number)
+        != NGX_OK
+        || ngx_iclock_pg_array_bytes(&group->params[1], &status) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_pg_array_int4(&group->params[2],
+                                    (int32_t) r->pending_limit);
+}
+
+
+ngx_int_t
+ngx_iclock_store_add_lookup(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    ngx_iclock_lookup_t *l = data;
+
+    if (ngx_iclock_pg_array_bytes(&group->params[0], &l->serial_number)
+        != NGX_OK
+        || ngx_iclock_pg_array_bytes(&group->params[1], &job->timezone)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_store_add_text(&group->params[2], &l->address);
+}
+
+
+ngx_int_t
+ngx_iclock_store_add_stamp(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    ngx_keyval_t *kv = data;
+
+    if (ngx_iclock_pg_array_int8(&group->params[0], job->device_id) != NGX_OK
+        || ngx_iclock_pg_array_bytes(&group->params[1], &kv->key) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_pg_array_bytes(&group->params[2], &kv->value);
+}
+
+
+ngx_int_t
+ngx_iclock_store_add_poll(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    ngx_iclock_command_limits_t *l = data;
+
+    if (ngx_iclock_pg_array_int8(&group->params[0], job->device_id) != NGX_OK
+        || ngx_iclock_pg_array_int4(&group->params[1], (int32_t) l->count)
+           != NGX_OK
+        || ngx_iclock_pg_array_int4(&group->params[2], (int32_t) l->bytes)
+           != NGX_OK
+        || ngx_iclock_pg_array_int4(&group->params[3], (int32_t) l->timeout)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_pg_array_int4(&group->params[4], (int32_t) l->attempts);
+}
+
+
+ngx_int_t
+ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    ngx_array_t *presence = data;
+
+    ngx_uint_t              i;
+    ngx_iclock_presence_t  *p;
+
+    p = presence->elts;
+
+    for (i = 0; i < presence->nelts; i++) {
+
+        if (ngx_iclock_pg_array_int8(&group->params[0], p[i].id) != NGX_OK
+            || ngx_iclock_pg_array_int8(&group->params[1], p[i].seen)
+               != NGX_OK
+            || ngx_iclock_store_add_text(&group->params[2], &p[i].address)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iclock_store_add_due(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    time_t *timeout = data;
+
+    return ngx_iclock_pg_array_int4(&group->params[0], (int32_t) *timeout);
+}
+
+
+ngx_int_t
+ngx_iclock_store_add_nothing(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iclock_store_lookup_row(ngx_iclock_store_job_t *job, PGresult *res,
+    int row)
+{
+    u_char                          *base;
+    ngx_uint_t                       i;
+    const char                      *value;
+    ngx_iclock_device_t             *device;
+    const ngx_iclock_store_field_t  *f;
+
+    device = ngx_pcalloc(job->pool, sizeof(ngx_iclock_device_t));
+    if (device == NULL) {
+        return NGX_ERROR;
+    }
+
+    base = (u_char *) device;
+
+    value = PQgetvalue(res, row, NGX_ICLOCK_COL_ID);
+    device->id = ngx_atoof((u_char *) value, ngx_strlen(value));
+
+    value = PQgetvalue(res, row, NGX_ICLOCK_COL_STATUS);
+
+    for (i = NGX_ICLOCK_DEVICE_PENDING; i <= NGX_ICLOCK_DEVICE_BLOCKED; i++) {
+        if (ngx_strcmp(value, ngx_iclock_device_statuses[i].data) == 0) {
+            device->status = i;
+        }
+    }
+
+    for (f = ngx_iclock_device_texts; f->column; f++) {
+        if (ngx_iclock_store_copy(job->pool, (ngx_str_t *) (base + f->offset),
+                                  res, row, (int) f->column)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    for (f = ngx_iclock_device_integers; f->column; f++) {
+        *(ngx_int_t *) (base + f->offset) =
+                         ngx_iclock_store_integer(res, row, (int) f->column);
+    }
+
+    device->networks = ngx_iclock_store_boolean(res, row,
+                                                NGX_ICLOCK_COL_NETWORKS);
+    device->allowed = ngx_iclock_store_boolean(res, row,
+                                               NGX_ICLOCK_COL_ALLOWED);
+
+    if (ngx_array_init(&device->stamps, job->pool, 6, sizeof(ngx_keyval_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    job->device = device;
+
+    return ngx_iclock_store_stamps(job, res, row);
+}
+
+
+/* lines of a table's name, a TAB and its stamp */
+
+static ngx_int_t
+ngx_iclock_store_stamps(ngx_iclock_store_job_t *job, PGresult *res, int row)
+{
+    u_char        *p, *last, *tab, *end;
+    ngx_str_t      text;
+    ngx_keyval_t  *kv;
+
+    if (ngx_iclock_store_copy(job->pool, &text, res, row,
+                              NGX_ICLOCK_COL_STAMPS)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    last = text.data + text.len;
+
+    for (p = text.data; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, LF);
+        if (end == NULL) {
+            end = last;
+        }
+
+        tab = ngx_strlchr(p, end, '\t');
+        if (tab == NULL) {
+            continue;
+        }
+
+        kv = ngx_array_push(&job->device->stamps);
+        if (kv == NULL) {
+            return NGX_ERROR;
+        }
+
+        kv->key.data = p;
+        kv->key.len = tab - p;
+        kv->value.data = tab + 1;
+        kv->value.len = end - tab - 1;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iclock_store_command_row(ngx_iclock_store_job_t *job, PGresult *res,
+    int row)
+{
+    int         idlen, bodylen;
+    u_char     *p;
+    ngx_str_t  *line;
+
+    if (job->commands.elts == NULL
+        && ngx_array_init(&job->commands, job->pool, 4, sizeof(ngx_str_t))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    line = ngx_array_push(&job->commands);
+    if (line == NULL) {
+        return NGX_ERROR;
+    }
+
+    idlen = PQgetlength(res, row, 1);
+    bodylen = PQgetlength(res, row, 2);
+
+    line->len = sizeof("C::\n") - 1 + idlen + bodylen;
+    line->data = ngx_pnalloc(job->pool, line->len);
+    if (line->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(line->data, "C:", 2);
+    p = ngx_cpymem(p, PQgetvalue(res, row, 1), idlen);
+    *p++ = ':';
+    p = ngx_cpymem(p, PQgetvalue(res, row, 2), bodylen);
+    *p = '\n';
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iclock_store_due_row(ngx_iclock_store_job_t *job, PGresult *res, int row)
+{
+    ngx_str_t  *s;
+
+    if (job->serial_numbers.elts == NULL
+        && ngx_array_init(&job->serial_numbers, job->pool, 16,
+                          sizeof(ngx_str_t))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    s = ngx_array_push(&job->serial_numbers);
+    if (s == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_store_copy(job->pool, s, res, row, 1);
+}
+
+
+static ngx_int_t
+ngx_iclock_store_copy(ngx_pool_t *pool, ngx_str_t *s, PGresult *res, int row,
+    int column)
+{
+    ngx_str_null(s);
+
+    if (PQgetisnull(res, row, column)) {
+        return NGX_OK;
+    }
+
+    s->len = PQgetlength(res, row, column);
+    s->data = ngx_pnalloc(pool, s->len + 1);
+    if (s->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(s->data, PQgetvalue(res, row, column), s->len + 1);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_store_integer(PGresult *res, int row, int column)
+{
+    ngx_int_t    n;
+    const char  *value;
+
+    if (PQgetisnull(res, row, column)) {
+        return -1;
+    }
+
+    value = PQgetvalue(res, row, column);
+
+    if (value[0] == '-') {
+        n = ngx_atoi((u_char *) value + 1, ngx_strlen(value + 1));
+        return -n;
+    }
+
+    return ngx_atoi((u_char *) value, ngx_strlen(value));
+}
+
+
+static ngx_uint_t
+ngx_iclock_store_boolean(PGresult *res, int row, int column)
+{
+    return PQgetvalue(res, row, column)[0] == 't';
+}

@@ -1,0 +1,112 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#ifndef _ICLOCK_STORE_PRIVATE_H_INCLUDED_
+#define _ICLOCK_STORE_PRIVATE_H_INCLUDED_
+
+
+#include "iclock_store.h"
+
+
+#define NGX_ICLOCK_STORE_PARAMS  (NGX_ICLOCK_MAX_COLUMNS + 3)
+
+
+/*
+ * Statements in the order in which they are sent.  The first ones are of the
+ * kinds of records.
+ */
+enum {
+    NGX_ICLOCK_ST_REGISTER = NGX_ICLOCK_KINDS,
+    NGX_ICLOCK_ST_GREET,
+    NGX_ICLOCK_ST_LOOKUP,
+    NGX_ICLOCK_ST_STAMP,
+    NGX_ICLOCK_ST_DEQUEUE,
+    NGX_ICLOCK_ST_PRESENCE,
+    NGX_ICLOCK_ST_DUE,
+    NGX_ICLOCK_ST_MAINTAIN,
+    NGX_ICLOCK_STATEMENTS
+};
+
+
+/* the rows that one statement of a batch is about */
+typedef struct {
+    ngx_uint_t                  statement;
+    ngx_iclock_pg_array_t       params[NGX_ICLOCK_STORE_PARAMS];
+    ngx_array_t                 jobs;       /* whose row it is, by position */
+} ngx_iclock_store_group_t;
+
+
+/* a record that the database refused, by its number in the upload */
+typedef struct {
+    ngx_uint_t                  item;
+    ngx_str_t                   reason;
+} ngx_iclock_store_refused_t;
+
+
+typedef struct {
+    ngx_iclock_pg_statement_t   pg;
+
+    /* whether a location's time zone is sent along with each record */
+    ngx_uint_t                  timezone;   /* unsigned  timezone:1; */
+
+    /* adds the row of an operation to the group */
+    ngx_int_t                 (*add)(ngx_iclock_store_group_t *group,
+                                     ngx_iclock_store_job_t *job, void *data);
+
+    /* takes one row of the result over */
+    ngx_int_t                 (*row)(ngx_iclock_store_job_t *job,
+                                     PGresult *res, int row);
+} ngx_iclock_store_statement_t;
+
+
+struct ngx_iclock_store_s {
+    ngx_iclock_pg_pool_t       *pool;
+    ngx_iclock_pg_listen_t     *listen;
+    ngx_iclock_store_handlers_t
+                               *handlers;
+    void                       *data;
+};
+
+
+/* iclock_store_statements.c */
+
+/* by number, ended by none */
+extern const ngx_iclock_store_statement_t  ngx_iclock_store_statements[];
+
+
+/* iclock_store_ops.c */
+
+ngx_int_t ngx_iclock_store_add_greeting(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
+ngx_int_t ngx_iclock_store_add_registration(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
+ngx_int_t ngx_iclock_store_add_lookup(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
+ngx_int_t ngx_iclock_store_add_stamp(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
+ngx_int_t ngx_iclock_store_add_poll(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
+ngx_int_t ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
+ngx_int_t ngx_iclock_store_add_due(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
+ngx_int_t ngx_iclock_store_add_nothing(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
+
+ngx_int_t ngx_iclock_store_lookup_row(ngx_iclock_store_job_t *job,
+    PGresult *res, int row);
+ngx_int_t ngx_iclock_store_command_row(ngx_iclock_store_job_t *job,
+    PGresult *res, int row);
+ngx_int_t ngx_iclock_store_due_row(ngx_iclock_store_job_t *job,
+    PGresult *res, int row);
+
+
+/* iclock_store_build.c */
+
+ngx_int_t ngx_iclock_store_build(ngx_iclock_pg_batch_t *batch, void *data);
+
+
+#endif /* _ICLOCK_STORE_PRIVATE_H_INCLUDED_ */

@@ -1,0 +1,473 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "iclock_store_private.h"
+
+
+#define I4  NGX_ICLOCK_PG_INT4_ARRAY
+#define I8  NGX_ICLOCK_PG_INT8_ARRAY
+#define TX  NGX_ICLOCK_PG_TEXT_ARRAY
+#define TS  NGX_ICLOCK_PG_TIMESTAMP_ARRAY
+#define BY  NGX_ICLOCK_PG_BYTEA_ARRAY
+
+#define ngx_iclock_statement(name, types, text)                              \
+    { name, text, sizeof(types) / sizeof(types[0]), types }
+
+
+/*
+ * Every statement is idempotent: it may be sent again when nobody knows
+ * whether it was committed.  Rows of the same key within one batch are
+ * merged before ON CONFLICT DO UPDATE, which refuses to see a key twice;
+ * what came last wins.
+ */
+
+static const Oid  ngx_iclock_punch_types[] = {
+    I8, TX, TX, TS, I4, I4, TX, TX, I4, I4, TX, TX, TX, TX
+};
+
+static const char  ngx_iclock_punch_text[] =
+    "INSERT INTO iclock.punch (device_id, local_time, pin, status, verify,"
+    " punched_at, work_code, id_number, record_type, mask, temperature,"
+    " job_codes, tip_codes, extra)"
+    " SELECT u.device_id, u.local_time, u.pin, u.status, u.verify,"
+    " u.local_time AT TIME ZONE coalesce(d.timezone, u.zone),"
+    " coalesce(u.work_code, ''), coalesce(u.id_number, ''), u.record_type,"
+    " u.mask, u.temperature::numeric, string_to_array(u.job_codes, E'\\t'),"
+    " string_to_array(u.tip_codes, E'\\t'), string_to_array(u.extra, E'\\t')"
+    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+    " AS u (device_id, zone, pin, local_time, status, verify, work_code,"
+    " id_number, record_type, mask, temperature, job_codes, tip_codes, extra)"
+    " LEFT JOIN iclock.device d ON d.id = u.device_id"
+    " ON CONFLICT DO NOTHING";
+
+
+static const Oid  ngx_iclock_operation_types[] = {
+    I8, TX, TS, I4, TX, TX, TX, TX, TX
+};
+
+static const char  ngx_iclock_operation_text[] =
+    "INSERT INTO iclock.operation (device_id, local_time, code, operator,"
+    " object1, object2, object3, object4, operated_at)"
+    " SELECT u.device_id, u.local_time, u.code, coalesce(u.operator, ''),"
+    " coalesce(u.object1, ''), coalesce(u.object2, ''),"
+    " coalesce(u.object3, ''), coalesce(u.object4, ''),"
+    " u.local_time AT TIME ZONE coalesce(d.timezone, u.zone)"
+    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    " AS u (device_id, zone, local_time, code, operator, object1, object2,"
+    " object3, object4)"
+    " LEFT JOIN iclock.device d ON d.id = u.device_id"
+    " ON CONFLICT DO NOTHING";
+
+
+/* what was not sent, by any line of the batch, stays as it is stored */
+
+#define ngx_iclock_last(column)                                              \
+    "(array_agg(u." column " ORDER BY u.ord DESC)"                           \
+    " FILTER (WHERE u." column " IS NOT NULL))[1] AS " column
+
+static const Oid  ngx_iclock_user_types[] = {
+    I8, TX, TX, I4, TX, TX, I4, TX, I4, TX, TS, TS
+};
+
+static const char  ngx_iclock_user_text[] =
+    "INSERT INTO iclock.device_user AS t (device_id, pin, name, privilege,"
+    " password, card, access_group, time_zone, verify, vice_card, starts_at,"
+    " ends_at)"
+    " SELECT s.device_id, s.pin, coalesce(s.name, o.name, ''),"
+    " coalesce(s.privilege, o.privilege, -1),"
+    " coalesce(s.password, o.password, ''), coalesce(s.card, o.card, ''),"
+    " coalesce(s.access_group, o.access_group, -1),"
+    " coalesce(s.time_zone, o.time_zone, ''),"
+    " coalesce(s.verify, o.verify, -1),"
+    " coalesce(s.vice_card, o.vice_card, ''),"
+    " coalesce(s.starts_at, o.starts_at), coalesce(s.ends_at, o.ends_at)"
+    " FROM (SELECT u.device_id, u.pin, "
+    ngx_iclock_last("name") ", " ngx_iclock_last("privilege") ", "
+    ngx_iclock_last("password") ", " ngx_iclock_last("card") ", "
+    ngx_iclock_last("access_group") ", " ngx_iclock_last("time_zone") ", "
+    ngx_iclock_last("verify") ", " ngx_iclock_last("vice_card") ", "
+    ngx_iclock_last("starts_at") ", " ngx_iclock_last("ends_at")
+    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    " WITH ORDINALITY AS u (device_id, pin, name, privilege, password, card,"
+    " access_group, time_zone, verify, vice_card, starts_at, ends_at, ord)"
+    " GROUP BY u.device_id, u.pin ORDER BY u.device_id, u.pin) s"
+    " LEFT JOIN iclock.device_user o"
+    " ON o.device_id = s.device_id AND o.pin = s.pin"
+    " ON CONFLICT (device_id, pin) DO UPDATE SET name = EXCLUDED.name,"
+    " privilege = EXCLUDED.privilege, password = EXCLUDED.password,"
+    " card = EXCLUDED.card, access_group = EXCLUDED.access_group,"
+    " time_zone = EXCLUDED.time_zone, verify = EXCLUDED.verify,"
+    " vice_card = EXCLUDED.vice_card, starts_at = EXCLUDED.starts_at,"
+    " ends_at = EXCLUDED.ends_at, updated_at = now()"
+    " WHERE (t.name, t.privilege, t.password, t.card, t.access_group,"
+    " t.time_zone, t.verify, t.vice_card, t.starts_at, t.ends_at)"
+    " IS DISTINCT FROM (EXCLUDED.name, EXCLUDED.privilege,"
+    " EXCLUDED.password, EXCLUDED.card, EXCLUDED.access_group,"
+    " EXCLUDED.time_zone, EXCLUDED.verify, EXCLUDED.vice_card,"
+    " EXCLUDED.starts_at, EXCLUDED.ends_at)";
+
+
+static const Oid  ngx_iclock_template_types[] = {
+    I8, TX, I4, I4, I4, I4, I4, I4, I4, I4, TX, BY
+};
+
+static const char  ngx_iclock_template_text[] =
+    "INSERT INTO iclock.template AS t (device_id, pin, type, no, index,"
+    " major_version, minor_version, format, valid, duress, source, data)"
+    " SELECT DISTINCT ON (u.device_id, u.pin, u.type, u.no, u.index,"
+    " u.major_version) u.device_id, u.pin, u.type, u.no, u.index,"
+    " u.major_version, u.minor_version, u.format, u.valid, u.duress,"
+    " u.source, u.data"
+    " FROM (SELECT device_id, pin, coalesce(type, -1) AS type,"
+    " coalesce(no, -1) AS no, coalesce(index, -1) AS index,"
+    " coalesce(major_version, -1) AS major_version,"
+    " coalesce(minor_version, -1) AS minor_version,"
+    " coalesce(format, -1) AS format, coalesce(valid, -1) AS valid,"
+    " coalesce(duress, -1) AS duress, coalesce(source, '') AS source, data,"
+    " ord FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+    " WITH ORDINALITY AS v (device_id, pin, type, no, index, major_version,"
+    " minor_version, format, valid, duress, source, data, ord)) u"
+    " ORDER BY u.device_id, u.pin, u.type, u.no, u.index, u.major_version,"
+    " u.ord DESC"
+    " ON CONFLICT (device_id, pin, type, no, index, major_version)"
+    " DO UPDATE SET minor_version = EXCLUDED.minor_version,"
+    " format = EXCLUDED.format, valid = EXCLUDED.valid,"
+    " duress = EXCLUDED.duress, source = EXCLUDED.source,"
+    " data = EXCLUDED.data, updated_at = now()"
+    " WHERE (t.minor_version, t.format, t.valid, t.duress, t.source, t.data)"
+    " IS DISTINCT FROM (EXCLUDED.minor_version, EXCLUDED.format,"
+    " EXCLUDED.valid, EXCLUDED.duress, EXCLUDED.source, EXCLUDED.data)";
+
+
+static const Oid  ngx_iclock_photo_types[] = {
+    I8, TX, TX, TX, TS, I4, I4, TX, BY
+};
+
+static const char  ngx_iclock_photo_text[] =
+    "INSERT INTO iclock.photo AS t (device_id, kind, file_name, pin,"
+    " taken_at, result, type, id_number, content)"
+    " SELECT DISTINCT ON (u.device_id, u.kind, u.file_name) u.device_id,"
+    " u.kind, u.file_name, coalesce(u.pin, ''), u.taken_at,"
+    " coalesce(u.result, -1), coalesce(u.type, -1),"
+    " coalesce(u.id_number, ''), u.content"
+    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY"
+    " AS u (device_id, kind, file_name, pin, taken_at, result, type,"
+    " id_number, content, ord)"
+    " ORDER BY u.device_id, u.kind, u.file_name, u.ord DESC"
+    " ON CONFLICT (device_id, kind, file_name) DO UPDATE"
+    " SET pin = EXCLUDED.pin, taken_at = EXCLUDED.taken_at,"
+    " result = EXCLUDED.result, type = EXCLUDED.type,"
+    " id_number = EXCLUDED.id_number, content = EXCLUDED.content,"
+    " received_at = now()"
+    " WHERE t.content IS DISTINCT FROM EXCLUDED.content";
+
+
+static const Oid  ngx_iclock_identity_card_types[] = {
+    I8, TX, TX, TX, TX, TX, I4, I4, TX, TX, TX, TX, TX, BY, BY, BY, TX, TX
+};
+
+static const char  ngx_iclock_identity_card_text[] =
+    "INSERT INTO iclock.identity_card (device_id, pin, sn_number, id_number,"
+    " dn_number, name, gender, nation, birthday, valid_info, address,"
+    " additional_info, issuer, photo, fp_template1, fp_template2, reserve,"
+    " notice)"
+    " SELECT DISTINCT ON (u.device_id, coalesce(u.id_number, ''))"
+    " u.device_id, coalesce(u.pin, ''), coalesce(u.sn_number, ''),"
+    " coalesce(u.id_number, ''), coalesce(u.dn_number, ''),"
+    " coalesce(u.name, ''), coalesce(u.gender, -1), coalesce(u.nation, -1),"
+    " coalesce(u.birthday, ''), coalesce(u.valid_info, ''),"
+    " coalesce(u.address, ''), coalesce(u.additional_info, ''),"
+    " coalesce(u.issuer, ''), u.photo, u.fp_template1, u.fp_template2,"
+    " coalesce(u.reserve, ''), coalesce(u.notice, '')"
+    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
+    " $14, $15, $16, $17, $18) WITH ORDINALITY AS u (device_id, pin,"
+    " sn_number, id_number, dn_number, name, gender, nation, birthday,"
+    " valid_info, address, additional_info, issuer, photo, fp_template1,"
+    " fp_template2, reserve, notice, ord)"
+    " ORDER BY u.device_id, coalesce(u.id_number, ''), u.ord DESC"
+    " ON CONFLICT (device_id, id_number) DO UPDATE SET pin = EXCLUDED.pin,"
+    " sn_number = EXCLUDED.sn_number, dn_number = EXCLUDED.dn_number,"
+    " name = EXCLUDED.name, gender = EXCLUDED.gender,"
+    " nation = EXCLUDED.nation, birthday = EXCLUDED.birthday,"
+    " valid_info = EXCLUDED.valid_info, address = EXCLUDED.address,"
+    " additional_info = EXCLUDED.additional_info, issuer = EXCLUDED.issuer,"
+    " photo = EXCLUDED.photo, fp_template1 = EXCLUDED.fp_template1,"
+    " fp_template2 = EXCLUDED.fp_template2, reserve = EXCLUDED.reserve,"
+    " notice = EXCLUDED.notice, updated_at = now()";
+
+
+static const Oid  ngx_iclock_work_code_types[] = { I8, TX, TX, TX };
+
+static const char  ngx_iclock_work_code_text[] =
+    "INSERT INTO iclock.work_code AS t (device_id, code, name, pin)"
+    " SELECT DISTINCT ON (u.device_id, u.code) u.device_id, u.code,"
+    " coalesce(u.name, ''), coalesce(u.pin, '')"
+    " FROM unnest($1, $2, $3, $4) WITH ORDINALITY"
+    " AS u (device_id, code, name, pin, ord)"
+    " ORDER BY u.device_id, u.code, u.ord DESC"
+    " ON CONFLICT (device_id, code) DO UPDATE SET name = EXCLUDED.name,"
+    " pin = EXCLUDED.pin, updated_at = now()"
+    " WHERE (t.name, t.pin) IS DISTINCT FROM (EXCLUDED.name, EXCLUDED.pin)";
+
+
+static const Oid  ngx_iclock_device_error_types[] = {
+    I8, TX, TX, TX, TX, TX
+};
+
+static const char  ngx_iclock_device_error_text[] =
+    "INSERT INTO iclock.device_error (device_id, code, message, origin,"
+    " command_id, additional)"
+    " SELECT u.device_id, coalesce(u.code, ''), coalesce(u.message, ''),"
+    " coalesce(u.origin, ''), coalesce(u.command_id, ''),"
+    " coalesce(u.additional, '')"
+    " FROM unnest($1, $2, $3, $4, $5, $6)"
+    " AS u (device_id, code, message, origin, command_id, additional)"
+    " ON CONFLICT DO NOTHING";
+
+
+/* the columns of the device's row that options tell follow them */
+
+#define ngx_iclock_option_number(option)                                     \
+    "max(CASE WHEN o.name = '" option "' AND o.value ~ '^[0-9]{1,9}$'"       \
+    " THEN o.value::integer END)"
+
+#define ngx_iclock_option_text(option)                                       \
+    "max(CASE WHEN o.name = '" option "' THEN o.value END)"
+
+#define ngx_iclock_option_address                                            \
+    "max(CASE WHEN o.name = 'IPAddress' AND o.value"                         \
+    " ~ '^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"                               \
+    "([.](25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}$'"                          \
+    " THEN o.value::inet END)"
+
+static const Oid  ngx_iclock_device_option_types[] = { I8, TX, TX };
+
+static const char  ngx_iclock_device_option_text[] =
+    "WITH o AS (INSERT INTO iclock.device_option AS t"
+    " (device_id, name, value)"
+    " SELECT DISTINCT ON (u.device_id, u.name) u.device_id, u.name,"
+    " coalesce(u.value, '') FROM unnest($1, $2, $3) WITH ORDINALITY"
+    " AS u (device_id, name, value, ord)"
+    " ORDER BY u.device_id, u.name, u.ord DESC"
+    " ON CONFLICT (device_id, name) DO UPDATE SET value = EXCLUDED.value,"
+    " updated_at = now() WHERE t.value IS DISTINCT FROM EXCLUDED.value"
+    " RETURNING t.device_id, t.name, t.value),"
+    " s AS (SELECT o.device_id, "
+    ngx_iclock_option_text("FWVersion") " AS firmware, "
+    ngx_iclock_option_number("UserCount") " AS users, "
+    ngx_iclock_option_number("FPCount") " AS fingerprints, "
+    ngx_iclock_option_number("TransactionCount") " AS punches, "
+    ngx_iclock_option_number("FaceCount") " AS faces, "
+    ngx_iclock_option_text("FPVersion") " AS fingerprint_version, "
+    ngx_iclock_option_text("FaceVersion") " AS face_version, "
+    ngx_iclock_option_address " AS address"
+    " FROM o GROUP BY o.device_id)"
+    " UPDATE iclock.device d SET firmware = coalesce(s.firmware, d.firmware),"
+    " user_count = coalesce(s.users, d.user_count),"
+    " fingerprint_count = coalesce(s.fingerprints, d.fingerprint_count),"
+    " punch_count = coalesce(s.punches, d.punch_count),"
+    " face_count = coalesce(s.faces, d.face_count),"
+    " fingerprint_version = coalesce(s.fingerprint_version,"
+    " d.fingerprint_version),"
+    " face_version = coalesce(s.face_version, d.face_version),"
+    " ip_address = coalesce(s.address, d.ip_address)"
+    " FROM s WHERE d.id = s.device_id"
+    " AND (s.firmware IS NOT NULL OR s.users IS NOT NULL"
+    " OR s.fingerprints IS NOT NULL OR s.punches IS NOT NULL"
+    " OR s.faces IS NOT NULL OR s.fingerprint_version IS NOT NULL"
+    " OR s.face_version IS NOT NULL OR s.address IS NOT NULL)";
+
+
+static const Oid  ngx_iclock_reply_types[] = { I8, I8, I4, TX, BY };
+
+static const char  ngx_iclock_reply_text[] =
+    "SELECT iclock.answer_commands(array_agg(u.device_id ORDER BY u.ord),"
+    " array_agg(u.command_id ORDER BY u.ord),"
+    " array_agg(u.return_code ORDER BY u.ord),"
+    " array_agg(u.reply ORDER BY u.ord))"
+    " FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY"
+    " AS u (device_id, command_id, return_code, command, reply, ord)"
+    " WHERE u.command_id IS NOT NULL";
+
+
+static const Oid  ngx_iclock_rejected_types[] = { I8, TX, BY, TX };
+
+static const char  ngx_iclock_rejected_text[] =
+    "INSERT INTO iclock.rejected_line (device_id, table_name, line, reason)"
+    " SELECT u.device_id, u.table_name, u.line, u.reason"
+    " FROM unnest($1, $2, $3, $4)"
+    " AS u (device_id, table_name, line, reason)"
+    " ON CONFLICT DO NOTHING";
+
+
+static const Oid  ngx_iclock_greet_types[] = { TX, TX, TX };
+
+static const char  ngx_iclock_greet_text[] =
+    "UPDATE iclock.device d SET"
+    " push_version = coalesce(u.push_version, d.push_version),"
+    " language = coalesce(u.language, d.language)"
+    " FROM (SELECT DISTINCT ON (serial_number) *"
+    " FROM unnest($1, $2, $3) WITH ORDINALITY"
+    " AS v (serial_number, push_version, language, ord)"
+    " ORDER BY serial_number, ord DESC) u"
+    " WHERE d.serial_number = u.serial_number"
+    " AND (d.push_version, d.language) IS DISTINCT FROM"
+    " (coalesce(u.push_version, d.push_version),"
+    " coalesce(u.language, d.language))";
+
+
+static const Oid  ngx_iclock_register_types[] = { TX, TX, I4 };
+
+static const char  ngx_iclock_register_text[] =
+    "SELECT iclock.register_devices($1, $2, $3)";
+
+
+static const Oid  ngx_iclock_lookup_types[] = { TX, TX, TX };
+
+static const char  ngx_iclock_lookup_text[] =
+    "SELECT u.ord, d.id, d.status, d.comm_key, d.encoding, d.language,"
+    " (extract(epoch FROM (now() AT TIME ZONE coalesce(d.timezone, u.zone))"
+    " - (now() AT TIME ZONE 'UTC')) / 60)::integer,"
+    " d.allowed_networks IS NOT NULL,"
+    " d.allowed_networks IS NULL"
+    " OR coalesce(u.address::inet <<= ANY (d.allowed_networks), false),"
+    " d.delay, d.error_delay, d.trans_times, d.trans_interval, d.trans_flag,"
+    " d.realtime::integer, d.send_timezone::integer, d.bare_stamps::integer,"
+    " d.push_options, d.multi_bio_data, d.multi_bio_photo,"
+    " d.max_push_version,"
+    " (SELECT string_agg(s.table_name || E'\\t' || s.stamp, E'\\n')"
+    " FROM iclock.upload_stamp s WHERE s.device_id = d.id)"
+    " FROM unnest($1, $2, $3) WITH ORDINALITY"
+    " AS u (serial_number, zone, address, ord)"
+    " JOIN iclock.device d ON d.serial_number = u.serial_number";
+
+
+static const Oid  ngx_iclock_stamp_types[] = { I8, TX, TX };
+
+static const char  ngx_iclock_stamp_text[] =
+    "INSERT INTO iclock.upload_stamp AS t (device_id, table_name, stamp)"
+    " SELECT DISTINCT ON (u.device_id, u.table_name) u.device_id,"
+    " u.table_name, u.stamp FROM unnest($1, $2, $3) WITH ORDINALITY"
+    " AS u (device_id, table_name, stamp, ord)"
+    " ORDER BY u.device_id, u.table_name, u.ord DESC"
+    " ON CONFLICT (device_id, table_name) DO UPDATE"
+    " SET stamp = EXCLUDED.stamp, updated_at = now()"
+    " WHERE t.stamp IS DISTINCT FROM EXCLUDED.stamp";
+
+
+static const Oid  ngx_iclock_dequeue_types[] = { I8, I4, I4, I4, I4 };
+
+static const char  ngx_iclock_dequeue_text[] =
+    "SELECT c.ord, c.id % 1000000000, c.body"
+    " FROM iclock.dequeue_commands($1, $2, $3, $4, $5) c";
+
+
+static const Oid  ngx_iclock_presence_types[] = { I8, I8, TX };
+
+static const char  ngx_iclock_presence_text[] =
+    "UPDATE iclock.device d SET"
+    " last_seen = greatest(d.last_seen, to_timestamp(u.seen)),"
+    " first_seen = coalesce(d.first_seen, to_timestamp(u.seen)),"
+    " remote_address = coalesce(u.address::inet, d.remote_address)"
+    " FROM (SELECT DISTINCT ON (id) * FROM unnest($1, $2, $3)"
+    " AS v (id, seen, address) ORDER BY id, seen DESC) u"
+    " WHERE d.id = u.id";
+
+
+static const Oid  ngx_iclock_due_types[] = { I4 };
+
+static const char  ngx_iclock_due_text[] =
+    "SELECT u.ord, s.serial_number"
+    " FROM unnest($1) WITH ORDINALITY AS u (timeout, ord)"
+    " CROSS JOIN LATERAL iclock.due_devices(u.timeout) AS s (serial_number)";
+
+
+static const Oid  ngx_iclock_maintain_types[] = { I4 };
+
+static const char  ngx_iclock_maintain_text[] =
+    "SELECT iclock.maintain() WHERE $1 IS NOT NULL";
+
+
+const ngx_iclock_store_statement_t  ngx_iclock_store_statements[] = {
+
+    { ngx_iclock_statement("iclock_punch", ngx_iclock_punch_types,
+                           ngx_iclock_punch_text),
+      1, NULL, NULL },
+
+    { ngx_iclock_statement("iclock_operation", ngx_iclock_operation_types,
+                           ngx_iclock_operation_text),
+      1, NULL, NULL },
+
+    { ngx_iclock_statement("iclock_user", ngx_iclock_user_types,
+                           ngx_iclock_user_text),
+      0, NULL, NULL },
+
+    { ngx_iclock_statement("iclock_template", ngx_iclock_template_types,
+                           ngx_iclock_template_text),
+      0, NULL, NULL },
+
+    { ngx_iclock_statement("iclock_photo", ngx_iclock_photo_types,
+                           ngx_iclock_photo_text),
+      0, NULL, NULL },
+
+    { ngx_iclock_statement("iclock_identity_card",
+                           ngx_iclock_identity_card_types,
+                           ngx_iclock_identity_card_text),
+      0, NULL, NULL },
+
+    { ngx_iclock_statement("iclock_work_code", ngx_iclock_work_code_types,
+                           ngx_iclock_work_code_text),
+      0, NULL, NULL },
+
+    { ngx_iclock_statement("iclock_device_error",
+                           ngx_iclock_device_error_types,
+                           ngx_iclock_device_error_text),
+      0, NULL, NULL },
+
+    { ngx_iclock_statement("iclock_option", ngx_iclock_device_option_types,
+                           ngx_iclock_device_option_text),
+      0, NULL, NULL },
+
+    { ngx_iclock_statement("iclock_reply", ngx_iclock_reply_types,
+                           ngx_iclock_reply_text),
+      0, NULL, NULL },
+
+    { ngx_iclock_statement("iclock_rejected", ngx_iclock_rejected_types,
+                           ngx_iclock_rejected_text),
+      0, NULL, NULL },
+
+    { ngx_iclock_statement("iclock_register", ngx_iclock_register_types,
+                           ngx_iclock_register_text),
+      0, ngx_iclock_store_add_registration, NULL },
+
+    { ngx_iclock_statement("iclock_greet", ngx_iclock_greet_types,
+                           ngx_iclock_greet_text),
+      0, ngx_iclock_store_add_greeting, NULL },
+
+    { ngx_iclock_statement("iclock_lookup", ngx_iclock_lookup_types,
+                           ngx_iclock_lookup_text),
+      0, ngx_iclock_store_add_lookup, ngx_iclock_store_lookup_row },
+
+    { ngx_iclock_statement("iclock_stamp", ngx_iclock_stamp_types,
+                           ngx_iclock_stamp_text),
+      0, ngx_iclock_store_add_stamp, NULL },
+
+    { ngx_iclock_statement("iclock_dequeue", ngx_iclock_dequeue_types,
+                           ngx_iclock_dequeue_text),
+      0, ngx_iclock_store_add_poll, ngx_iclock_store_command_row },
+
+    { ngx_iclock_statement("iclock_presence", ngx_iclock_presence_types,
+                           ngx_iclock_presence_text),
+      0, ngx_iclock_store_add_presence, NULL },
+
+    { ngx_iclock_statement("iclock_due", ngx_iclock_due_types,
+                           ngx_iclock_due_text),
+      0, ngx_iclock_store_add_due, ngx_iclock_store_due_row },
+
+    { ngx_iclock_statement("iclock_maintain", ngx_iclock_maintain_types,
+                           ngx_iclock_maintain_text),
+      0, ngx_iclock_store_add_nothing, NULL }
+};
