@@ -76,7 +76,7 @@ unit_run_cases(const unit_case_t *cases)
         fclose(out);
 
         unit_is(got, len, c->expected, c->name);
-        unit_ok(upload.lines == c->lines, "%s: %u lines, not %u", c->name,
+        unit_ok(upload.lines == c->lines, "%s: %u lines, read %u", c->name,
                 (unsigned) c->lines, (unsigned) upload.lines);
 
         free(got);

@@ -274,6 +274,16 @@ const unit_case_t  unit_photo_cases[] = {
       "esult=0 content='<ff><d8><ff><e0><00><10>JFIF<00><0a>|&PIN=9'\n",
       unit_no_context },
 
+    { "photo: no dash after the time", "ATTPHOTO",
+      unit_string("PIN=20150731103012\323\234-b.jpg\n"
+                  "CMD=uploadphoto\000\377\330\377\340\000\020JFIF\000\n"
+                  "\t&PIN=9"),
+      1,
+      "photo kind='attendance' file_name='20150731103012<d3><9c>-b-6f8e9a43.j"
+      "pg' pin='20150731103012<d3><9c>-b' result=0 content='<ff><d8><ff><e0><"
+      "00><10>JFIF<00><0a>|&PIN=9'\n",
+      unit_no_context },
+
     { "photo: no name", "ATTPHOTO",
       unit_string("SN=1\n"
                   "CMD=uploadphoto\000\377\330\377\340\000\020JFIF\000\n"
