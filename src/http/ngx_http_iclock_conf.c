@@ -517,10 +517,10 @@ static char *
 ngx_http_iclock_default_zone(ngx_conf_t *cf,
     ngx_http_iclock_main_conf_t *imcf)
 {
+    char         *rv;
     ngx_str_t    *value;
     ngx_conf_t    save;
     ngx_array_t  *args;
-    char         *rv;
 
     if (imcf->shm_zone) {
         return NGX_CONF_OK;

@@ -81,8 +81,8 @@ ngx_http_iclock_poll_store(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
     ngx_uint_t info, ngx_uint_t marked)
 {
     ngx_iclock_store_job_t       *job;
-    ngx_iclock_command_limits_t   limits;
     ngx_http_iclock_loc_conf_t   *ilcf;
+    ngx_iclock_command_limits_t   limits;
     ngx_http_iclock_main_conf_t  *imcf;
 
     ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);

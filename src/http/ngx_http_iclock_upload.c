@@ -147,7 +147,7 @@ ngx_http_iclock_upload_admitted(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_iclock_upload_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_str_t               body, *stamp;
+    ngx_str_t                body, *stamp;
     ngx_iclock_store_job_t  *job;
 
     if (ngx_http_iclock_body(r, &body) != NGX_OK) {

@@ -29,6 +29,9 @@ static void ngx_http_iclock_notify(ngx_uint_t channel,
     ngx_str_t *serial_number, void *data);
 static void ngx_http_iclock_start_timers(ngx_http_iclock_main_conf_t *imcf,
     ngx_cycle_t *cycle);
+static void ngx_http_iclock_start_timer(ngx_event_t *ev,
+    ngx_event_handler_pt handler, ngx_http_iclock_main_conf_t *imcf,
+    ngx_cycle_t *cycle, ngx_msec_t delay);
 static void ngx_http_iclock_timer(ngx_event_t *ev, ngx_msec_t delay);
 static void ngx_http_iclock_presence_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_iclock_presence_flush(
@@ -53,7 +56,8 @@ ngx_http_iclock_init_process(ngx_cycle_t *cycle)
 
     /* the cache manager and loader run this, too */
 
-    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    if (ngx_process != NGX_PROCESS_WORKER
+        && ngx_process != NGX_PROCESS_SINGLE)
     {
         return NGX_OK;
     }
@@ -139,24 +143,31 @@ static void
 ngx_http_iclock_start_timers(ngx_http_iclock_main_conf_t *imcf,
     ngx_cycle_t *cycle)
 {
-    imcf->presence.handler = ngx_http_iclock_presence_handler;
-    imcf->presence.data = imcf;
-    imcf->presence.log = cycle->log;
-    imcf->presence.cancelable = 1;
+    ngx_http_iclock_start_timer(&imcf->presence,
+                                ngx_http_iclock_presence_handler, imcf, cycle,
+                                imcf->presence_interval);
 
-    imcf->due.handler = ngx_http_iclock_due_handler;
-    imcf->due.data = imcf;
-    imcf->due.log = cycle->log;
-    imcf->due.cancelable = 1;
+    ngx_http_iclock_start_timer(&imcf->due, ngx_http_iclock_due_handler, imcf,
+                                cycle, NGX_HTTP_ICLOCK_DUE);
 
-    imcf->maintain.handler = ngx_http_iclock_maintain_handler;
-    imcf->maintain.data = imcf;
-    imcf->maintain.log = cycle->log;
-    imcf->maintain.cancelable = 1;
+    ngx_http_iclock_start_timer(&imcf->maintain,
+                                ngx_http_iclock_maintain_handler, imcf, cycle,
+                                NGX_HTTP_ICLOCK_MAINTAIN_SOON);
+}
 
-    ngx_add_timer(&imcf->presence, imcf->presence_interval);
-    ngx_add_timer(&imcf->due, NGX_HTTP_ICLOCK_DUE);
-    ngx_add_timer(&imcf->maintain, NGX_HTTP_ICLOCK_MAINTAIN_SOON);
+
+static void
+ngx_http_iclock_start_timer(ngx_event_t *ev, ngx_event_handler_pt handler,
+    ngx_http_iclock_main_conf_t *imcf, ngx_cycle_t *cycle, ngx_msec_t delay)
+{
+    ngx_memzero(ev, sizeof(ngx_event_t));
+
+    ev->handler = handler;
+    ev->data = imcf;
+    ev->log = cycle->log;
+    ev->cancelable = 1;
+
+    ngx_add_timer(ev, delay);
 }
 
 
