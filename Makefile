@@ -48,7 +48,7 @@ MODULES =	$(or $(shell nginx -V 2>&1 \
 SHARE =		/usr/share/$(NAME)
 
 
-.PHONY:		all build run test unit bench fuzz sanitize lint install \
+.PHONY:		all build module run test unit bench fuzz sanitize lint install \
 		clean deps nginx-src FORCE
 
 all:		build
@@ -56,7 +56,12 @@ all:		build
 
 # build
 
-build:		$(OBJS)/configured
+# two at a time in one tree wait for each other
+build:
+	@mkdir -p $(BUILD)
+	@flock $(OBJS).lock $(MAKE) --no-print-directory module
+
+module:		$(OBJS)/configured
 	@cd "$$(cat $(OBJS)/configured)" && \
 	    flags=$$(sed -n 's/^CFLAGS = *//p' $(OBJS)/Makefile) && \
 	    link=$$(sed -n 's/^LINK = *//p' $(OBJS)/Makefile) && \
