@@ -11,7 +11,8 @@ ROOT ?=		$(CURDIR)
 BUILD ?=	$(ROOT)/build
 FUZZ =		$(BUILD)/fuzz
 FUZZ_NGINX =	$(BUILD)/nginx-src/nginx
-FUZZ_CC ?=	$(firstword $(shell command -v clang clang-14) clang)
+FUZZ_CC ?=	$(firstword $(shell for cc in clang clang-19 clang-14; do \
+		    command -v $$cc; done) clang)
 FUZZ_SECONDS ?=	60
 FUZZ_TARGETS ?=	upload info replies handshake text
 
