@@ -389,6 +389,11 @@ ngx_uint_t ngx_http_iclock_encoding(ngx_iclock_device_t *device);
 ngx_str_t ngx_http_iclock_encoding_name(ngx_uint_t encoding);
 
 
+/* ngx_http_iclock_spaces.c */
+
+ngx_int_t ngx_http_iclock_init_module(ngx_cycle_t *cycle);
+
+
 /* ngx_http_iclock_worker.c */
 
 ngx_int_t ngx_http_iclock_init_process(ngx_cycle_t *cycle);

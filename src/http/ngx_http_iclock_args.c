@@ -16,7 +16,7 @@ typedef struct {
 static ngx_int_t ngx_http_iclock_parse_arg(ngx_http_request_t *r,
     ngx_http_iclock_args_t *args, u_char *name, u_char *end);
 static ngx_int_t ngx_http_iclock_unescape(ngx_pool_t *pool, ngx_str_t *value,
-    u_char *p, u_char *end);
+    u_char *p, u_char *end, ngx_uint_t plus);
 static ngx_uint_t ngx_http_iclock_plain(ngx_str_t *value);
 
 
@@ -104,7 +104,10 @@ ngx_http_iclock_parse_arg(ngx_http_request_t *r, ngx_http_iclock_args_t *args,
             return NGX_OK;
         }
 
-        return ngx_http_iclock_unescape(r->pool, value, p, end);
+        /* a firmware version may hold spaces, keys and stamps may hold plus */
+
+        return ngx_http_iclock_unescape(r->pool, value, p, end,
+                                        value == &args->info);
     }
 
     return NGX_OK;
@@ -113,18 +116,24 @@ ngx_http_iclock_parse_arg(ngx_http_request_t *r, ngx_http_iclock_args_t *args,
 
 static ngx_int_t
 ngx_http_iclock_unescape(ngx_pool_t *pool, ngx_str_t *value, u_char *p,
-    u_char *end)
+    u_char *end, ngx_uint_t plus)
 {
-    u_char  *dst;
+    u_char  *dst, *src;
 
     value->data = ngx_pnalloc(pool, end - p + 1);
     if (value->data == NULL) {
         return NGX_ERROR;
     }
 
+    for (dst = value->data; p < end; p++) {
+        *dst++ = (plus && *p == '+') ? ' ' : *p;
+    }
+
+    end = dst;
+    src = value->data;
     dst = value->data;
 
-    ngx_unescape_uri(&dst, &p, end - p, 0);
+    ngx_unescape_uri(&dst, &src, end - src, 0);
 
     value->len = dst - value->data;
 

@@ -1,0 +1,65 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# Request lines of old firmware, with spaces that nginx would refuse.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+
+my $t = Test::IClock->new;
+
+$t->start();
+
+my $info = 'INFO=Ver 2.0.12-20090806,5,6,7,192.168.16.27';
+
+is($t->request("GET /iclock/getrequest?SN=OLD0000001&$info HTTP/1.0\r\n\r\n")
+     ->text, '200 OK', 'spaces in the query');
+is($t->psql("SELECT firmware, user_count FROM iclock.device"),
+   '2.0.12-20090806|5', 'they are spaces again');
+
+is($t->request("GET /iclock/getrequest?$info&sn=OLD0000001 HTTP/1.0\n\n")
+     ->text, '200 OK', 'SN last, LF only');
+
+is($t->request("GET /iclock/cdata?SN=OLD0000001&options=all"
+               . "&DeviceType=middle east HTTP/1.1\r\nHost: a b\r\n"
+               . "Connection: close\r\n\r\n")->status, 400,
+   'a bad Host is none of our business');
+
+my $c = $t->connect();
+
+for my $n (1 .. 3) {
+    $c->write("GET /iclock/ping?SN=OLD0000001&x=$n $n HTTP/1.1\r\n"
+              . "Host: a\r\n\r\n");
+    is($c->read()->text, '200 OK', "request $n of a connection");
+}
+
+is($t->request("GET /iclock/ping?sn=OLD0000001&a=  b  HTTP/1.1\r\nHost: a\r\n"
+               . "Connection: close\r\n\r\n")->text, '200 OK',
+   'runs of spaces');
+
+# what does not look like a device is left alone
+
+is($t->request("GET /iclock/ping?id=1 2 HTTP/1.0\r\n\r\n")->status, 400,
+   'no serial number');
+is($t->request("GET /iclock/ping x?sn=1 HTTP/1.0\r\n\r\n")->status, 400,
+   'a space in the path');
+is($t->request("GET /iclock/ping?sn=OLD0000001 x\r\n\r\n")->status, 400,
+   'no protocol');
+
+# a body is not a request line
+
+my $line = "GET /a?SN=1 2 3 HTTP/1.0";
+
+is($t->post('/iclock/cdata?SN=OLD0000001&table=ATTLOG', "$line\n",
+            -split => 1000)->text, '200 OK: 1', 'such a line in a body');
+is($t->psql("SELECT convert_from(line, 'UTF8') FROM iclock.rejected_line"),
+   $line, 'it is kept as it was sent');
+
+$t->done();
