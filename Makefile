@@ -132,7 +132,7 @@ sanitize:
 bench:
 	@tools/deps build bench
 	@$(MAKE) --no-print-directory build
-	@exec t/bench/run
+	@prove -v $(ROOT)/t/bench/run
 
 lint:
 	@tools/deps test

@@ -8,8 +8,8 @@ use strict;
 use warnings;
 
 use Carp qw/ croak /;
+use Cwd qw/ abs_path /;
 use File::Basename qw/ dirname /;
-use File::Spec ();
 use IO::Socket::INET;
 use POSIX qw/ :sys_wait_h /;
 use Time::HiRes qw/ sleep time /;
@@ -17,7 +17,7 @@ use Time::HiRes qw/ sleep time /;
 use Test::IClock::Process qw/ children command slurp spawn wait_until /;
 
 our $root = dirname(dirname(dirname(dirname(dirname(
-    File::Spec->rel2abs(__FILE__))))));
+    abs_path(__FILE__))))));
 
 
 sub binary {

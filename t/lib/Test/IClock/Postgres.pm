@@ -10,11 +10,11 @@ use strict;
 use warnings;
 
 use Carp qw/ croak /;
+use Cwd qw/ abs_path /;
 use Digest::MD5 ();
 use Fcntl qw/ :flock /;
 use File::Basename qw/ dirname /;
 use File::Path qw/ make_path remove_tree /;
-use File::Spec ();
 use File::Temp ();
 use POSIX qw/ :sys_wait_h /;
 use Time::HiRes qw/ sleep time /;
@@ -22,7 +22,7 @@ use Time::HiRes qw/ sleep time /;
 use Test::IClock::Process qw/ children command slurp spawn /;
 
 our $root = dirname(dirname(dirname(dirname(dirname(
-    File::Spec->rel2abs(__FILE__))))));
+    abs_path(__FILE__))))));
 
 use constant DATABASE => 'iclock';
 use constant LOGIN => 'iclock_nginx';
