@@ -128,9 +128,8 @@ ngx_http_iclock_upload(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     /* lines of unknown tables are kept under the name that was sent */
 
-    ctx->table_name = ctx->table->name.len ? ctx->table->name : *name;
-    ctx->table_name.len = ngx_min(ctx->table_name.len,
-                                  NGX_HTTP_ICLOCK_MAX_STAMP);
+    ctx->table_name = ngx_iclock_known_table(ctx->table) ? ctx->table->name
+                                                         : *name;
 
     return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_upload_admitted);
 }
@@ -175,7 +174,7 @@ ngx_http_iclock_upload_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     stamp = ngx_http_iclock_upload_stamp(&ctx->args);
 
-    if (stamp->len && ctx->table->name.len
+    if (stamp->len && ngx_iclock_known_table(ctx->table)
         && ngx_iclock_store_stamp(job, &ctx->table_name, stamp) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -151,6 +151,9 @@ struct ngx_iclock_table_s {
  */
 const ngx_iclock_table_t *ngx_iclock_find_table(ngx_str_t *name);
 
+/* whether it is not the row of unknown tables */
+ngx_uint_t ngx_iclock_known_table(const ngx_iclock_table_t *table);
+
 /*
  * Cuts a body into items that point into it.  upload->items is created in
  * the pool.  Returns NGX_OK or NGX_ERROR (out of memory).

@@ -226,6 +226,13 @@ ngx_iclock_find_table(ngx_str_t *name)
 }
 
 
+ngx_uint_t
+ngx_iclock_known_table(const ngx_iclock_table_t *table)
+{
+    return table != &ngx_iclock_unknown_table;
+}
+
+
 /* of "FACE" and "FACETMP" the longer one is meant */
 
 const ngx_iclock_tag_t *

@@ -1,0 +1,39 @@
+-- wrk: uploads of lines that nobody has sent before
+--
+-- arguments: prefix of the serial numbers, lines of an upload, devices
+
+local threads = 0
+
+function setup(thread)
+    thread:set("id", threads)
+    threads = threads + 1
+end
+
+function init(args)
+    prefix = args[1]
+    lines = tonumber(args[2])
+    devices = tonumber(args[3])
+    base = os.time({ year = 2026, month = 11, day = 2, hour = 0 })
+    n = 0
+end
+
+function request()
+    local device = n % devices
+    local body = {}
+
+    for i = 1, lines do
+        n = n + 1
+        body[i] = string.format("%d\t%s\t%d\t%d\t0\t0\t0",
+                                id * 100000000 + n,
+                                os.date("!%Y-%m-%d %H:%M:%S",
+                                        base + n % 2000000),
+                                n % 2, 1)
+    end
+
+    return wrk.format("POST",
+                      string.format("/iclock/cdata?SN=%s%05d"
+                                    .. "&table=ATTLOG&Stamp=9999",
+                                    prefix, device),
+                      { ["Content-Type"] = "text/plain" },
+                      table.concat(body, "\n") .. "\n")
+end
