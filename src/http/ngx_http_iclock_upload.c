@@ -126,6 +126,12 @@ ngx_http_iclock_upload(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ctx->table = ngx_iclock_find_table(name);
 
+    if (ctx->table == NULL) {
+        /* nothing but spaces */
+        name = &ngx_http_iclock_no_table;
+        ctx->table = ngx_iclock_find_table(name);
+    }
+
     /* lines of unknown tables are kept under the name that was sent */
 
     ctx->table_name = ngx_iclock_known_table(ctx->table) ? ctx->table->name
