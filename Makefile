@@ -132,7 +132,7 @@ sanitize:
 bench:
 	@tools/deps build bench
 	@$(MAKE) --no-print-directory build
-	@prove -v $(ROOT)/t/bench/run
+	@exec t/bench/run
 
 lint:
 	@tools/deps test
