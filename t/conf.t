@@ -31,6 +31,11 @@ $local =~ s!/var/log/nginx/!%%PREFIX%%/!g;
 $local =~ s!/run/nginx\.pid!%%PREFIX%%/nginx.pid!;
 $local =~ s/listen \d+;/listen 127.0.0.1:%%PORT%%;/;
 
+my $temp = join '', map { "    ${_}_temp_path %%PREFIX%%/$_;\n" }
+                    qw/ client_body proxy fastcgi uwsgi scgi /;
+
+$local =~ s/^http \{\n/http {\n$temp/m;
+
 my ($status, $said) = $t->nginx_t(undef, raw => $local);
 
 is($status, 0, 'nginx -t accepts conf.example');
