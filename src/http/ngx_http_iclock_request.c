@@ -772,6 +772,11 @@ ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body)
         b = cl->buf;
         size = ngx_buf_size(b);
 
+        if (size == 0) {
+            /* "Content-Length: 0" yields a buffer without memory and file */
+            continue;
+        }
+
         if (ngx_buf_in_memory(b)) {
             p = ngx_cpymem(p, b->pos, size);
             continue;
