@@ -356,7 +356,10 @@ ngx_http_iclock_lookup(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 
     ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
 
-    job = ngx_http_iclock_job(r, ctx);
+    /* a handshake has begun one, with what the device says of itself */
+
+    job = (ctx->job && !ctx->settling) ? ctx->job
+                                       : ngx_http_iclock_job(r, ctx);
     if (job == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
