@@ -218,15 +218,16 @@ ngx_iclock_split_info(ngx_iclock_upload_t *upload, ngx_str_t *info,
 
         p = end ? end + 1 : last;
 
+        ngx_iclock_trim(&value);
+
         if (i == 0
             && value.len >= 4
             && ngx_strncasecmp(value.data, (u_char *) "Ver ", 4) == 0)
         {
             value.data += 4;
             value.len -= 4;
+            ngx_iclock_trim(&value);
         }
-
-        ngx_iclock_trim(&value);
 
         if (value.len == 0) {
             continue;
