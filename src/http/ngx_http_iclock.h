@@ -185,6 +185,7 @@ typedef struct {
     ngx_str_t                   stamp;
     ngx_str_t                   op_stamp;
     ngx_str_t                   photo_stamp;
+    ngx_str_t                   content_type;
     ngx_str_t                   info;
     ngx_str_t                   push_version;
     ngx_str_t                   language;

@@ -33,6 +33,7 @@ static const ngx_http_iclock_arg_t  ngx_http_iclock_arg_names[] = {
     ngx_http_iclock_arg("Stamp", stamp),
     ngx_http_iclock_arg("OpStamp", op_stamp),
     ngx_http_iclock_arg("PhotoStamp", photo_stamp),
+    ngx_http_iclock_arg("ContentType", content_type),
     ngx_http_iclock_arg("INFO", info),
     ngx_http_iclock_arg("pushver", push_version),
     ngx_http_iclock_arg("language", language),

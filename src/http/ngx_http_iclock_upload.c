@@ -18,6 +18,8 @@ static ngx_int_t ngx_http_iclock_upload_admitted(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_upload_body(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_upload_split(ngx_http_iclock_ctx_t *ctx,
+    ngx_str_t *body);
 static ngx_str_t *ngx_http_iclock_upload_stamp(ngx_http_iclock_args_t *args);
 static ngx_int_t ngx_http_iclock_upload_done(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
@@ -170,9 +172,7 @@ ngx_http_iclock_upload_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     job->context.pin = ctx->args.pin;
     job->context.time = ctx->args.time;
 
-    if (ngx_iclock_split_upload(&job->upload, ctx->table, &body, job->pool)
-        != NGX_OK)
-    {
+    if (ngx_http_iclock_upload_split(ctx, &body) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -191,6 +191,25 @@ ngx_http_iclock_upload_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     }
 
     return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_upload_done);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_upload_split(ngx_http_iclock_ctx_t *ctx, ngx_str_t *body)
+{
+    ngx_iclock_store_job_t  *job;
+
+    job = ctx->job;
+
+    if (ctx->args.content_type.len == 3
+        && ngx_strncasecmp(ctx->args.content_type.data, (u_char *) "tgz", 3)
+           == 0)
+    {
+        return ngx_iclock_split_packet(&job->upload, ctx->table, body,
+                                       job->pool);
+    }
+
+    return ngx_iclock_split_upload(&job->upload, ctx->table, body, job->pool);
 }
 
 

@@ -162,6 +162,14 @@ ngx_int_t ngx_iclock_split_upload(ngx_iclock_upload_t *upload,
     const ngx_iclock_table_t *table, ngx_str_t *body, ngx_pool_t *pool);
 
 /*
+ * The same for a data packet (section 11.14), which is unpacked into the
+ * pool, to 16 megabytes at most.  One that is larger, nested, damaged or has
+ * odd paths in it becomes a single rejected item.
+ */
+ngx_int_t ngx_iclock_split_packet(ngx_iclock_upload_t *upload,
+    const ngx_iclock_table_t *table, ngx_str_t *body, ngx_pool_t *pool);
+
+/*
  * The same for the "INFO" argument of a poll (attendance PUSH 2.4.1,
  * section 9), already unescaped: option records for each value told.
  */

@@ -370,4 +370,10 @@ ngx_int_t ngx_iclock_decode_base64(ngx_str_t *dst, ngx_str_t *src,
     ngx_pool_t *pool);
 
 
+/* a tag whose items are kept as rejected lines */
+#define ngx_iclock_rejected_tag(reason)                                      \
+    { ngx_null_string, NGX_ICLOCK_REJECTED, ngx_iclock_parse_rejected, NULL, \
+      ngx_string(reason), 0, 0 }
+
+
 #endif /* _ICLOCK_PROTO_PRIVATE_H_INCLUDED_ */

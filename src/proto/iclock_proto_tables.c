@@ -22,10 +22,6 @@
     { ngx_string(name), NGX_ICLOCK_PHOTO, ngx_iclock_parse_photo_line,       \
       ngx_iclock_photo_keys, ngx_string(kind), 0, 0 }
 
-#define ngx_iclock_rejected_tag(reason)                                      \
-    { ngx_null_string, NGX_ICLOCK_REJECTED, ngx_iclock_parse_rejected, NULL, \
-      ngx_string(reason), 0, 0 }
-
 
 static ngx_uint_t ngx_iclock_tag_ends(const ngx_iclock_tag_t *tag,
     u_char *p, u_char *last);

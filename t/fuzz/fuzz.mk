@@ -50,7 +50,8 @@ fuzz:		fuzz-build
 $(FUZZ)/fuzz-%:	$(ROOT)/t/fuzz/fuzz_%.c $(FUZZ_SRCS) $(FUZZ_HDRS) \
 		$(FUZZ)/libnginx.a
 	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer $(FUZZ_INC) -o $@ \
-	    $< $(FUZZ_SRCS) $(FUZZ)/libnginx.a -ldl -lpthread -lcrypt
+	    $< $(FUZZ_SRCS) $(FUZZ)/libnginx.a -larchive -ldl -lpthread \
+	    -lcrypt
 
 $(FUZZ)/libnginx.a: $(ROOT)/t/fuzz/fuzz.mk $(ROOT)/t/unit/libnginx
 	@$(ROOT)/t/unit/libnginx $(FUZZ_NGINX) $(FUZZ) '$(FUZZ_CC)' \

@@ -35,7 +35,8 @@ unit-build:	$(UNIT)/run
 
 $(UNIT)/run:	$(UNIT)/libnginx.a $(UNIT_SRCS) $(UNIT_HDRS)
 	$(UNIT_CC) $(UNIT_SAN) $(UNIT_WARN) $(UNIT_INC) -o $@ \
-	    $(UNIT_SRCS) $(UNIT)/libnginx.a -ldl -lpthread -lcrypt
+	    $(UNIT_SRCS) $(UNIT)/libnginx.a -larchive -ldl -lpthread \
+	    -lcrypt
 
 $(UNIT)/libnginx.a: $(ROOT)/t/unit/unit.mk
 	@$(ROOT)/t/unit/libnginx $(UNIT_NGINX) $(UNIT) '$(UNIT_CC)' \

@@ -1,0 +1,117 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# Data packets: uploads that are packed by tar and gzip.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+
+my $t = Test::IClock->new;
+my $url = '/iclock/cdata?SN=PACKET0001&table=OPERLOG&ContentType=tgz';
+my $n = 0;
+
+$t->start();
+
+
+# an archive of files by name, made with the options of tar
+
+sub packet {
+    my ($files, @option) = @_;
+
+    my $dir = $t->dir() . '/packet' . $n++;
+    mkdir $dir or die "$dir: $!";
+
+    for my $name (sort keys %$files) {
+        (my $parent = "$dir/$name") =~ s!/[^/]*$!!;
+        system('mkdir', '-p', $parent);
+        open my $f, '>:raw', "$dir/$name" or die "$dir/$name: $!";
+        print $f $files->{$name};
+        close $f;
+    }
+
+    my @names = sort keys %$files;
+    open my $tar, '-|:raw', 'tar', '-C', $dir, '-czPf', '-', @option, @names
+        or die "tar: $!";
+    local $/;
+    return scalar <$tar>;
+}
+
+
+my $users = join '', map { "USER PIN=$_\tName=Worker $_\tPri=0\tCard=$_\n" }
+                     1 .. 100;
+
+is($t->post($url, packet({ 'data.txt' => $users
+                           . "FP PIN=1\tFID=0\tSize=8\tValid=1\tTMP=SghTUw==\n"
+                         }))->text, '200 OK: 101', 'a packet');
+is($t->psql('SELECT count(*), max(name) FROM iclock.device_user'),
+   '100|Worker 99', 'users are stored');
+is($t->psql('SELECT count(*) FROM iclock.template'), 1, 'a template, too');
+
+is($t->post($url, packet({ 'a' => "USER PIN=201\tName=A",
+                           'sub/b' => "USER PIN=202\tName=B\n" }))->text,
+   '200 OK: 2', 'files and directories, missing last newline');
+is($t->psql("SELECT string_agg(pin, ',' ORDER BY pin) FROM iclock.device_user "
+            . "WHERE pin IN ('201', '202')"), '201,202', 'both are stored');
+
+is($t->post($url, packet({ a => "USER PIN=1\tName=A\n" }),
+            -split => 1)->text, '200 OK: 1', 'one byte at a time');
+
+
+# refused ones are kept, and acknowledged so that they do not come again
+
+my $inner = packet({ a => $users });
+my $bomb = packet({ bomb => "\0" x (200 * 1024 * 1024) });
+
+cmp_ok(length $bomb, '<', 1024 * 1024, 'a bomb is small');
+
+my @refused = (
+    [ 'not an archive', "no gzip at all", 'not a packet of tar and gzip' ],
+    [ 'truncated', substr(packet({ a => $users }), 0, 100),
+      'not a packet of tar and gzip' ],
+    [ 'gzip of something else', "\x1f\x8b\x08\0\0\0\0\0\0\3\3\0\0\0\0\0\0\0\0\0",
+      'not a packet of tar and gzip' ],
+    [ 'a bomb', $bomb, 'packet is too large' ],
+    [ 'too many files', packet({ map { ("f$_" => "x\n") } 1 .. 65 }),
+      'packet has too many files' ],
+    [ 'an absolute path', packet({ a => $users }, '--transform=s,^,/tmp/,'),
+      'packet has a path that leads out of it' ],
+    [ 'a path upwards', packet({ a => $users }, '--transform=s,^,b/../../,'),
+      'packet has a path that leads out of it' ],
+    [ 'a packet in a packet', packet({ 'a.tgz' => $inner }),
+      'packet has another packet in it' ],
+);
+
+for my $case (@refused) {
+    my ($name, $body, $reason) = @$case;
+
+    is($t->post($url, $body)->text, '200 OK: 1', $name);
+    is($t->psql("SELECT reason, line = '\\x" . unpack('H*', $body)
+                . "' FROM iclock.rejected_line WHERE reason = '$reason' "
+                . "AND octet_length(line) = " . length $body),
+       "$reason|t", "$name: kept with the reason") if length $body < 50_000;
+    is($t->psql("SELECT count(*) > 0 FROM iclock.rejected_line "
+                . "WHERE reason = '$reason'"), 't', "$name: the reason");
+}
+
+my $link = $t->dir() . '/link';
+mkdir $link;
+symlink '/etc/passwd', "$link/l";
+is($t->post($url, scalar `tar -C $link -czf - l`)->text, '200 OK: 1',
+   'a symbolic link');
+is($t->psql("SELECT count(*) FROM iclock.rejected_line WHERE reason = "
+            . "'packet has something else than plain files'"), 1, 'refused');
+
+is($t->post($url, '')->text, '200 OK: 0', 'nothing');
+is($t->post($url, packet({ a => "USER PIN=9\tName=Z\n" }))->text,
+   '200 OK: 1', 'the next packet is stored');
+is($t->psql("SELECT name FROM iclock.device_user WHERE pin = '9'"), 'Z',
+   'its user');
+
+$t->done();
