@@ -172,6 +172,7 @@ struct ngx_http_iclock_endpoint_s {
     ngx_str_t                   label;          /* $iclock_endpoint */
     ngx_uint_t                  methods;
     ngx_uint_t                  stale;  /* served while PostgreSQL is away */
+    ngx_uint_t                  absent; /* 404 in any case */
     ngx_http_iclock_handler_pt  handler;
 };
 
@@ -303,6 +304,9 @@ ngx_int_t ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body);
 ngx_int_t ngx_http_iclock_handshake(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 
+ngx_int_t ngx_http_iclock_exchange(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+
 /* whether the key of the request fits the device's or the location's */
 ngx_uint_t ngx_http_iclock_key_fits(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx, ngx_iclock_device_t *device);
@@ -369,6 +373,13 @@ ngx_uint_t ngx_http_iclock_zone_info_known(ngx_http_iclock_zone_t *zone,
     ngx_str_t *sn, uint32_t hash);
 void ngx_http_iclock_zone_info_stored(ngx_http_iclock_zone_t *zone,
     ngx_str_t *sn, uint32_t hash);
+
+/*
+ * Whether the device has asked for the encryption that is published nowhere,
+ * and, if set, that it has now.
+ */
+ngx_uint_t ngx_http_iclock_zone_plain(ngx_http_iclock_zone_t *zone,
+    ngx_str_t *sn, ngx_uint_t set);
 
 /* takes at most n devices whose presence is unsaved; returns their number */
 ngx_uint_t ngx_http_iclock_zone_unsaved(ngx_http_iclock_zone_t *zone,

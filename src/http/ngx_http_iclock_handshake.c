@@ -32,6 +32,10 @@ static void ngx_http_iclock_settings(ngx_http_iclock_loc_conf_t *ilcf,
     ((value).data ? (value) : (conf))
 
 
+/* the last one that knows no encryption of all data */
+static ngx_str_t  ngx_http_iclock_plain_version = ngx_string("2.2.14");
+
+
 /* attendance PUSH 2.4.1, section 5: always answered from the device's row */
 
 ngx_int_t
@@ -197,9 +201,10 @@ ngx_http_iclock_key_fits(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 static ngx_int_t
 ngx_http_iclock_options(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_str_t                    reply;
-    ngx_iclock_handshake_t       hs;
-    ngx_http_iclock_loc_conf_t  *ilcf;
+    ngx_str_t                     reply;
+    ngx_iclock_handshake_t        hs;
+    ngx_http_iclock_loc_conf_t   *ilcf;
+    ngx_http_iclock_main_conf_t  *imcf;
 
     ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
 
@@ -210,11 +215,48 @@ ngx_http_iclock_options(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ngx_http_iclock_settings(ilcf, ctx->job->device, &hs);
 
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    if (ngx_http_iclock_zone_plain(imcf->zone, &ctx->args.sn, 0)) {
+        hs.server_version = ngx_iclock_lower_version(
+                                                &ngx_http_iclock_plain_version,
+                                                &hs.server_version);
+    }
+
     if (ngx_iclock_handshake_reply(&reply, &hs, r->pool) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_http_iclock_reply(r, &reply);
+}
+
+
+/*
+ * Sections 6 and 7: keys are exchanged by algorithms that are published
+ * nowhere.  A device that asks for them is offered the last version without
+ * encryption when it shakes hands again.
+ */
+
+ngx_int_t
+ngx_http_iclock_exchange(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    (void) ngx_http_iclock_zone_find(imcf->zone, &ctx->args.sn, &ctx->addr,
+                                     &ctx->known);
+
+    if (ctx->known.status == NGX_ICLOCK_DEVICE_ACTIVE
+        && !ngx_http_iclock_zone_plain(imcf->zone, &ctx->args.sn, 1))
+    {
+        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                      "iclock: device \"%V\" wants to encrypt, it is offered "
+                      "protocol version %V from now on", &ctx->args.sn,
+                      &ngx_http_iclock_plain_version);
+    }
+
+    return NGX_HTTP_NOT_FOUND;
 }
 
 

@@ -35,33 +35,37 @@ static ngx_int_t ngx_http_iclock_retry_after(ngx_http_request_t *r);
 static const ngx_http_iclock_endpoint_t  ngx_http_iclock_endpoints[] = {
 
     { ngx_string("cdata"), ngx_string("cdata"),
-      NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_cdata },
+      NGX_HTTP_ICLOCK_BOTH, 0, 0, ngx_http_iclock_cdata },
 
     /* resellers' firmware */
     { ngx_string("AIData"), ngx_string("cdata"),
-      NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_cdata },
+      NGX_HTTP_ICLOCK_BOTH, 0, 0, ngx_http_iclock_cdata },
 
     { ngx_string("getrequest"), ngx_string("getrequest"),
-      NGX_HTTP_ICLOCK_BOTH, 1, ngx_http_iclock_getrequest },
+      NGX_HTTP_ICLOCK_BOTH, 1, 0, ngx_http_iclock_getrequest },
 
     { ngx_string("getreq"), ngx_string("getrequest"),
-      NGX_HTTP_ICLOCK_BOTH, 1, ngx_http_iclock_getrequest },
+      NGX_HTTP_ICLOCK_BOTH, 1, 0, ngx_http_iclock_getrequest },
 
     /* old firmware sends an empty POST as a GET */
     { ngx_string("devicecmd"), ngx_string("devicecmd"),
-      NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_devicecmd },
+      NGX_HTTP_ICLOCK_BOTH, 0, 0, ngx_http_iclock_devicecmd },
 
     { ngx_string("service/control"), ngx_string("control"),
-      NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_control },
+      NGX_HTTP_ICLOCK_BOTH, 0, 0, ngx_http_iclock_control },
 
     { ngx_string("ping"), ngx_string("ping"),
-      NGX_HTTP_ICLOCK_BOTH, 1, ngx_http_iclock_ping },
+      NGX_HTTP_ICLOCK_BOTH, 1, 0, ngx_http_iclock_ping },
 
     /* photos of old firmware */
     { ngx_string("fdata"), ngx_string("fdata"),
-      NGX_HTTP_POST, 0, ngx_http_iclock_fdata },
+      NGX_HTTP_POST, 0, 0, ngx_http_iclock_fdata },
 
-    { ngx_null_string, ngx_null_string, 0, 0, NULL }
+    /* encryption */
+    { ngx_string("exchange"), ngx_string("exchange"),
+      NGX_HTTP_ICLOCK_BOTH, 0, 1, ngx_http_iclock_exchange },
+
+    { ngx_null_string, ngx_null_string, 0, 0, 0, NULL }
 };
 
 
@@ -89,7 +93,7 @@ ngx_http_iclock_handler(ngx_http_request_t *r)
     }
 
     if (!(r->method & endpoint->methods)) {
-        return NGX_HTTP_NOT_ALLOWED;
+        return endpoint->absent ? NGX_HTTP_NOT_FOUND : NGX_HTTP_NOT_ALLOWED;
     }
 
     ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_iclock_ctx_t));
@@ -109,7 +113,7 @@ ngx_http_iclock_handler(ngx_http_request_t *r)
     rc = ngx_http_iclock_check_serial(r, ctx);
 
     if (rc != NGX_OK) {
-        return rc;
+        return endpoint->absent ? NGX_HTTP_NOT_FOUND : rc;
     }
 
     return endpoint->handler(r, ctx);

@@ -34,6 +34,7 @@ typedef struct {
     unsigned                    marked:1;
     unsigned                    expired:1;
     unsigned                    dirty:1;    /* in the unsaved queue */
+    unsigned                    plain:1;    /* wanted to encrypt, in vain */
     u_char                      sn[1];
 } ngx_http_iclock_node_t;
 
@@ -631,6 +632,28 @@ ngx_http_iclock_zone_info_stored(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+ngx_uint_t
+ngx_http_iclock_zone_plain(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
+    ngx_uint_t set)
+{
+    ngx_uint_t               plain;
+    ngx_http_iclock_node_t  *node;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    node = ngx_http_iclock_zone_lookup(zone, sn);
+    plain = (node && node->plain);
+
+    if (node && set) {
+        node->plain = 1;
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return plain;
 }
 
 
