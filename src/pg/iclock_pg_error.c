@@ -22,9 +22,8 @@ static const ngx_iclock_pg_error_t  ngx_iclock_pg_errors[] = {
     { "22", NGX_ICLOCK_PG_DATA, NULL },
     { "23", NGX_ICLOCK_PG_DATA, NULL },
 
-    /* deadlocks and serialization failures, lock timeouts */
+    /* deadlocks and serialization failures */
     { "40", NGX_ICLOCK_PG_RETRY, NULL },
-    { "55P03", NGX_ICLOCK_PG_RETRY, NULL },
 
     /* a prepared statement that is gone, known already, or out of date */
     { "26", NGX_ICLOCK_PG_RECONNECT, NULL },
@@ -36,6 +35,8 @@ static const ngx_iclock_pg_error_t  ngx_iclock_pg_errors[] = {
     { "25006", NGX_ICLOCK_PG_RECONNECT,
       ", the server is read-only: add target_session_attrs=read-write" },
 
+    { "55P03", NGX_ICLOCK_PG_FAIL,
+      ", a lock was held for longer than the timeout of iclock_pool" },
     { "57014", NGX_ICLOCK_PG_FAIL,
       ", the statement took longer than the timeout of iclock_pool" },
     { "3F000", NGX_ICLOCK_PG_FAIL,

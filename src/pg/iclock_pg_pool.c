@@ -17,6 +17,9 @@
 /* how often a batch is sent again after a failure that may pass */
 #define NGX_ICLOCK_PG_RETRIES       1
 
+/* after a deadlock the other one goes first, in milliseconds */
+#define NGX_ICLOCK_PG_YIELD         50
+
 /* a connection lost sooner is not replaced at once */
 #define NGX_ICLOCK_PG_SHORT_LIFE    1000
 
@@ -30,13 +33,14 @@ typedef struct {
     ngx_queue_t                 todo;       /* to be run here, in order */
 
     uint64_t                    prepared;   /* statements by number */
+    ngx_uint_t                  generation; /* of the statements */
     ngx_array_t                 steps;      /* ngx_iclock_pg_step_t */
     ngx_uint_t                  step;       /* whose results are next */
 
     unsigned                    failed:1;
     u_char                      sqlstate[NGX_ICLOCK_PG_SQLSTATE_LEN + 1];
     size_t                      message_len;
-    u_char                      message[NGX_ICLOCK_PG_ERROR_LEN];
+    u_char                      message[NGX_ICLOCK_PG_ERROR_LEN + 1];
 } ngx_iclock_pg_member_t;
 
 
@@ -58,9 +62,13 @@ struct ngx_iclock_pg_pool_s {
     ngx_queue_t                 jobs;       /* waiting, in order */
     ngx_uint_t                  njobs;
     ngx_queue_t                 redo;       /* batches to be sent again */
+    ngx_queue_t                 later;      /* the same, after a while */
+
+    ngx_uint_t                  generation; /* older connections are closed */
 
     ngx_event_t                 dispatch;   /* posted */
     ngx_event_t                 expire;     /* of the first waiting job */
+    ngx_event_t                 yield;      /* of batches for later */
     ngx_event_t                 backoff;
     ngx_msec_t                  delay;
 
@@ -82,6 +90,7 @@ static void ngx_iclock_pg_pool_backoff(ngx_iclock_pg_pool_t *pool);
 static void ngx_iclock_pg_pool_backoff_handler(ngx_event_t *ev);
 static void ngx_iclock_pg_pool_expire(ngx_iclock_pg_pool_t *pool);
 static void ngx_iclock_pg_pool_expire_handler(ngx_event_t *ev);
+static void ngx_iclock_pg_pool_yield_handler(ngx_event_t *ev);
 static void ngx_iclock_pg_pool_fail_all(ngx_iclock_pg_pool_t *pool);
 static void ngx_iclock_pg_pool_enqueue(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job);
@@ -106,6 +115,8 @@ static void ngx_iclock_pg_member_data_error(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch);
 static void ngx_iclock_pg_member_retry(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch, ngx_int_t rc);
+static void ngx_iclock_pg_member_close(ngx_iclock_pg_member_t *member);
+static void ngx_iclock_pg_member_redo(ngx_iclock_pg_member_t *member);
 static void ngx_iclock_pg_member_log(ngx_iclock_pg_member_t *member);
 
 static void ngx_iclock_pg_member_connected(ngx_iclock_pg_conn_t *conn);
@@ -153,6 +164,7 @@ ngx_iclock_pg_pool_create(ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
 
     ngx_queue_init(&pool->jobs);
     ngx_queue_init(&pool->redo);
+    ngx_queue_init(&pool->later);
 
     pool->dispatch.handler = ngx_iclock_pg_pool_dispatch;
     pool->dispatch.data = pool;
@@ -161,6 +173,10 @@ ngx_iclock_pg_pool_create(ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
     pool->expire.handler = ngx_iclock_pg_pool_expire_handler;
     pool->expire.data = pool;
     pool->expire.log = cycle->log;
+
+    pool->yield.handler = ngx_iclock_pg_pool_yield_handler;
+    pool->yield.data = pool;
+    pool->yield.log = cycle->log;
 
     pool->backoff.handler = ngx_iclock_pg_pool_backoff_handler;
     pool->backoff.data = pool;
@@ -321,6 +337,12 @@ ngx_iclock_pg_pool_dispatch(ngx_event_t *ev)
 
     for (i = 0; i < pool->conf->connections; i++) {
         member = &pool->members[i];
+
+        if (member->conn.state == NGX_ICLOCK_PG_IDLE
+            && member->generation != pool->generation)
+        {
+            ngx_iclock_pg_member_close(member);
+        }
 
         while (member->conn.state == NGX_ICLOCK_PG_IDLE) {
 
@@ -514,6 +536,22 @@ ngx_iclock_pg_pool_expire_handler(ngx_event_t *ev)
 
     ngx_iclock_pg_pool_expire(pool);
     ngx_iclock_pg_pool_done(pool, &done);
+}
+
+
+static void
+ngx_iclock_pg_pool_yield_handler(ngx_event_t *ev)
+{
+    ngx_iclock_pg_pool_t  *pool;
+
+    pool = ev->data;
+
+    if (!ngx_queue_empty(&pool->later)) {
+        ngx_queue_add(&pool->redo, &pool->later);
+        ngx_queue_init(&pool->later);
+    }
+
+    ngx_iclock_pg_pool_post(pool);
 }
 
 
@@ -798,6 +836,7 @@ ngx_iclock_pg_member_connected(ngx_iclock_pg_conn_t *conn)
     pool = member->pool;
 
     member->prepared = 0;
+    member->generation = pool->generation;
 
     if (PQenterPipelineMode(conn->pg) == 0) {
         ngx_iclock_pg_conn_lost(conn, NULL);
@@ -824,7 +863,6 @@ ngx_iclock_pg_member_connected(ngx_iclock_pg_conn_t *conn)
 static void
 ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn)
 {
-    ngx_queue_t             *q;
     ngx_iclock_pg_pool_t    *pool;
     ngx_iclock_pg_batch_t   *batch;
     ngx_iclock_pg_member_t  *member;
@@ -835,12 +873,7 @@ ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn)
     batch = member->batch;
     member->batch = NULL;
 
-    while (!ngx_queue_empty(&member->todo)) {
-        q = ngx_queue_last(&member->todo);
-        ngx_queue_remove(q);
-        ngx_queue_insert_head(&pool->redo, q);
-    }
-
+    ngx_iclock_pg_member_redo(member);
     ngx_iclock_pg_pool_post(pool);
 
     if (!conn->established) {
@@ -907,8 +940,12 @@ ngx_iclock_pg_member_input(ngx_iclock_pg_conn_t *conn)
 
             /* the end of one command's results */
 
-            if (member->step++ >= member->steps.nelts) {
-                ngx_iclock_pg_conn_lost(conn, "unexpected end of results");
+            if (member->step++ >= member->steps.nelts
+                || (member->failed && PQstatus(conn->pg) != CONNECTION_OK))
+            {
+                ngx_iclock_pg_conn_lost(conn, member->failed
+                                              ? (char *) member->message
+                                              : "unexpected end of results");
                 return;
             }
 
@@ -1011,6 +1048,7 @@ ngx_iclock_pg_member_error(ngx_iclock_pg_member_t *member, PGresult *res)
     member->message_len = ngx_iclock_pg_message(member->message,
                                                 NGX_ICLOCK_PG_ERROR_LEN,
                                                 message);
+    member->message[member->message_len] = '\0';
 }
 
 
@@ -1058,7 +1096,12 @@ ngx_iclock_pg_member_finished(ngx_iclock_pg_member_t *member)
             pool->unprepared = 1;
         }
 
-        ngx_iclock_pg_conn_close(&member->conn);
+        if (ngx_strncmp(member->sqlstate, "0A", 2) == 0 && batch->tries == 0) {
+            /* a table has changed, which no connection knows of */
+            pool->generation++;
+        }
+
+        ngx_iclock_pg_member_close(member);
         ngx_iclock_pg_member_retry(member, batch, NGX_DECLINED);
         return;
 
@@ -1162,7 +1205,41 @@ ngx_iclock_pg_member_retry(ngx_iclock_pg_member_t *member,
 
     (void) ngx_atomic_fetch_add(&pool->stat->retries, 1);
 
-    ngx_queue_insert_tail(&pool->redo, &batch->queue);
+    if (rc != NGX_BUSY) {
+        ngx_queue_insert_tail(&pool->redo, &batch->queue);
+        return;
+    }
+
+    ngx_queue_insert_tail(&pool->later, &batch->queue);
+
+    if (!pool->yield.timer_set) {
+        ngx_add_timer(&pool->yield,
+                      NGX_ICLOCK_PG_YIELD
+                      + (ngx_msec_t) ngx_random() % NGX_ICLOCK_PG_YIELD);
+    }
+}
+
+
+static void
+ngx_iclock_pg_member_close(ngx_iclock_pg_member_t *member)
+{
+    ngx_iclock_pg_conn_close(&member->conn);
+    ngx_iclock_pg_member_redo(member);
+}
+
+
+/* what was to be run on a connection that is closed, others have to run */
+
+static void
+ngx_iclock_pg_member_redo(ngx_iclock_pg_member_t *member)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&member->todo)) {
+        q = ngx_queue_last(&member->todo);
+        ngx_queue_remove(q);
+        ngx_queue_insert_head(&member->pool->redo, q);
+    }
 }
 
 
@@ -1327,6 +1404,10 @@ ngx_iclock_pg_pool_close(ngx_iclock_pg_pool_t *pool)
 
     if (pool->expire.timer_set) {
         ngx_del_timer(&pool->expire);
+    }
+
+    if (pool->yield.timer_set) {
+        ngx_del_timer(&pool->yield);
     }
 
     if (pool->backoff.timer_set) {
