@@ -1,0 +1,419 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# What happens to PostgreSQL, and what terminals notice of it: at most 503,
+# and nothing that was acknowledged is lost.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+use Time::HiRes qw/ sleep /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::HTTP;
+use Test::IClock::Load;
+
+my $t = Test::IClock->new(settings => [ [ deadlock_timeout => '1500ms' ] ]);
+my $pg = $t->pg;
+my $logged = 0;     # bytes of the error log that were dealt with
+my $minute = 0;
+
+
+# another nginx; what the last one logged is of no interest any more
+
+sub another {
+    my ($name, $conf, %option) = @_;
+
+    is($t->quit(), 0, "nginx before: $name") if $t->nginx->running();
+
+    $logged = length $t->error_log();
+    $t->start($t->device_server(%$conf), %option);
+}
+
+
+sub new_log { substr $t->error_log(), $logged }
+
+
+# what an operator finds at the usual level
+
+sub errors { grep { /\[error\]/ } split /\n/, new_log() }
+
+
+# a punch that there was not before
+
+sub punch {
+    $minute++;
+
+    return sprintf "7\t2026-03-01 %02d:%02d:00\t0\t1", int($minute / 60),
+                   $minute % 60;
+}
+
+
+sub upload { $t->device($_[0])->punches(punch()) }
+
+
+sub upload_request {
+    my ($sn) = @_;
+
+    return [ 'POST', "/iclock/cdata?SN=$sn&table=ATTLOG&Stamp=9999",
+             punch() ];
+}
+
+
+# an upload on a connection that is left waiting for the answer
+
+sub upload_later {
+    my ($sn) = @_;
+
+    my $c = $t->connect();
+
+    $c->write(Test::IClock::HTTP::format_request(@{upload_request($sn)}));
+
+    return $c;
+}
+
+
+sub is_unavailable {
+    my ($response, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    is($response->status . ' ' . ($response->header('Retry-After') || ''),
+       '503 30', $name);
+}
+
+
+sub punches { $t->psql('SELECT count(*) FROM iclock.punch') }
+
+
+# a transaction that keeps others from storing punches until it is ended
+
+sub hold {
+    my $holder = $pg->background("SET application_name = 'holder'; BEGIN;"
+        . ' LOCK TABLE iclock.punch IN SHARE ROW EXCLUSIVE MODE;'
+        . ' SELECT pg_sleep(60)');
+
+    wait_until(10, sub {
+        $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
+                 . " application_name = 'holder' AND wait_event = 'PgSleep'");
+    }) or die "no lock";
+
+    return sub { $pg->terminate('holder'); $holder->wait() };
+}
+
+
+# backends of nginx that wait for a lock
+
+sub blocked {
+    $t->psql_lines("SELECT pid FROM pg_stat_activity WHERE application_name"
+                   . " LIKE 'iclock/%' AND wait_event_type = 'Lock'");
+}
+
+
+# 64 terminals while something happens
+
+sub under_load {
+    my ($name, $code, %option) = @_;
+
+    my $before = punches();
+    my $load = Test::IClock::Load->start(port => $t->port, %option);
+
+    wait_until(10, sub { punches() > $before + 100 });
+    $code->();
+
+    my $report = $load->stop();
+
+    is("@{$report->{bad}}", '', "$name: nothing but OK and 503");
+
+    my %stored = map { $_ => 1 } $t->psql_lines(
+        "SELECT d.serial_number, p.pin, p.local_time FROM iclock.punch p"
+        . " JOIN iclock.device d ON d.id = p.device_id");
+
+    is(scalar(grep { !$stored{$_} } @{$report->{acknowledged}}), 0,
+       "$name: what was acknowledged is stored");
+
+    return $report;
+}
+
+
+# what a new connection may inherit, and what it must not
+
+$t->psql('ALTER DATABASE iclock SET synchronous_commit = off');
+$t->psql(<<'END');
+    CREATE TABLE seen (setting text);
+    CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+    $$
+    BEGIN
+        RAISE WARNING 'a loud trigger';
+        INSERT INTO public.seen VALUES (current_setting('synchronous_commit'));
+        RETURN NULL;
+    END
+    $$;
+    CREATE TRIGGER loud AFTER INSERT ON iclock.punch
+        FOR EACH STATEMENT EXECUTE FUNCTION loud();
+END
+
+
+# down at start
+
+$pg->stop();
+$t->start();
+
+ok(wait_until(10, sub { (() = new_log() =~ /no connection to Postgr/g) >= 3 }),
+   'down: both workers and the listener have tried');
+
+is_unavailable($t->device('DOWN0001')->handshake(), 'down: handshake');
+is_unavailable(upload('DOWN0001'), 'down: upload');
+is_unavailable($t->device('DOWN0001')->poll(), 'down: poll of an unknown');
+is(scalar errors(), 1, 'down: one error line') or diag(errors());
+like((errors())[0], qr/iclock: no connection to PostgreSQL.*No such file/,
+     'down: it tells why');
+
+$pg->start();
+
+ok(wait_until(15, sub { upload('DOWN0001')->status == 200 }),
+   'down: uploads work once it has started');
+is(punches(), 1, 'down: stored');
+is($t->psql('SELECT DISTINCT setting FROM seen'), 'on',
+   'synchronous_commit is on whatever the default is');
+like(new_log(), qr/\[info\].*a loud trigger/, 'a notice is in the log');
+unlike($t->nginx->complaints(), qr/loud/, 'a notice is not on stderr');
+
+$t->psql('DROP TRIGGER loud ON iclock.punch');
+$t->psql('ALTER DATABASE iclock RESET ALL');
+
+
+# connections are killed while they are idle
+
+another('idle', {});
+under_load('warm', sub { }, prefix => 'WARM');
+sleep 1.1;
+
+my @pids = $t->psql_lines("SELECT pid FROM pg_stat_activity"
+                          . " WHERE application_name LIKE 'iclock/%'");
+cmp_ok(scalar @pids, '>', 2, 'idle: connections are kept');
+
+$pg->terminate('iclock/%');
+wait_until(10, sub { !grep { kill 0, $_ } @pids });
+
+my @response = $t->concurrently([ map { upload_request('IDLE000' . $_ % 8) }
+                                  1 .. 64 ], connections => 64);
+
+is(scalar(grep { $_ && $_->text eq '200 OK: 1' } @response), 64,
+   'idle: the next requests know nothing of it');
+is(scalar errors(), 0, 'idle: it is not worth an error') or diag(errors());
+
+
+# a connection is killed within a transaction
+
+sleep 1.1;
+
+my $count = punches();
+my $release = hold();
+my $c = upload_later('IDLE0000');
+my ($victim) = @{wait_until(10, sub { my @b = blocked(); @b && \@b }) || []};
+
+ok($victim, 'killed: the upload waits for a lock');
+$t->psql("SELECT pg_terminate_backend($victim)");
+wait_until(10, sub { !kill 0, $victim });
+ok(wait_until(10, sub { blocked() }), 'killed: the upload is sent again');
+$release->();
+is($c->read->text, '200 OK: 1', 'killed: it is acknowledged');
+is(punches(), $count + 1, 'killed: it is stored once');
+like(join('', errors()), qr/lost: terminating connection due to administrator/,
+     'killed: the reason is told');
+
+
+# prepared statements that no longer fit, on every connection
+
+under_load('plans', sub { }, prefix => 'WARM');
+sleep 1.1;
+$t->psql(<<'END');
+    DO $$
+    DECLARE
+        triggers text[];
+        command text;
+    BEGIN
+        SELECT array_agg(pg_get_triggerdef(oid)) INTO triggers FROM pg_trigger
+         WHERE tgrelid = 'iclock.device'::regclass AND NOT tgisinternal;
+
+        FOR command IN SELECT format('DROP TRIGGER %I ON iclock.device', tgname)
+                         FROM pg_trigger
+                        WHERE tgrelid = 'iclock.device'::regclass
+                          AND NOT tgisinternal
+        LOOP
+            EXECUTE command;
+        END LOOP;
+
+        ALTER TABLE iclock.device ALTER COLUMN delay TYPE bigint;
+
+        FOREACH command IN ARRAY triggers LOOP
+            EXECUTE command;
+        END LOOP;
+    END
+    $$
+END
+
+is($t->device("WARM000$_")->handshake()->status, 200,
+   "plans: handshake $_ after a change of the table") for 0 .. 9;
+is(upload('WARM0001')->text, '200 OK: 1', 'plans: upload');
+
+
+# a deadlock
+
+is($t->device('WARM0001')->operations("USER PIN=$_\tName=n")->text,
+   '200 OK: 1', "user $_") for 1, 2;
+
+my $other = $pg->background(<<'END');
+    SET application_name = 'other';
+    SET deadlock_timeout = '1min';
+    BEGIN;
+    UPDATE iclock.device_user SET name = 'other' WHERE pin = '2';
+    DO $$
+    BEGIN
+        WHILE NOT EXISTS (SELECT FROM pg_stat_activity
+                           WHERE application_name LIKE 'iclock/%'
+                             AND wait_event_type = 'Lock')
+        LOOP
+            PERFORM pg_sleep(0.01);
+            PERFORM pg_stat_clear_snapshot();
+        END LOOP;
+    END
+    $$;
+    UPDATE iclock.device_user SET name = 'other' WHERE pin = '1';
+    COMMIT;
+    SELECT 'committed';
+END
+
+wait_until(10, sub { $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
+                              . " application_name = 'other'"
+                              . " AND query LIKE '%DO%'") });
+
+is($t->device('WARM0001')->operations(map { "USER PIN=$_\tName=ours" } 1, 2)
+   ->text, '200 OK: 2', 'deadlock: the upload is sent again');
+like($other->wait(), qr/committed/, 'deadlock: the other one went first');
+is($t->psql("SELECT string_agg(DISTINCT name, ',') FROM iclock.device_user"
+            . " WHERE pin IN ('1', '2')"), 'ours', 'deadlock: stored');
+
+open my $log, '<', $pg->{log} or die "$pg->{log}: $!";
+ok(scalar(grep { /deadlock detected/ } <$log>), 'deadlock: there was one');
+close $log;
+
+
+# connections are killed again and again
+
+under_load('killing', sub {
+    for (1 .. 8) {
+        $pg->terminate('iclock/%');
+        sleep 0.15;
+    }
+}, prefix => 'KILL');
+
+
+# the server says nothing
+
+another('frozen', { pool => 'timeout=1s connect_timeout=1s' });
+
+for (0 .. 3) {
+    is($t->device("WARM000$_")->handshake()->status, 200, "handshake $_");
+    is($t->device("WARM000$_")->poll()->text, '200 OK', "poll $_");
+}
+
+my $report = under_load('frozen', sub {
+    $pg->freeze();
+    is_unavailable(upload('WARM0000'), 'frozen: upload');
+    is_unavailable(upload('WARM0001'), 'frozen: another one');
+    is($t->device("WARM000$_")->poll()->text, '200 OK',
+       "frozen: poll of known device $_") for 0 .. 3;
+    is_unavailable($t->device('WARM9999')->poll(), 'frozen: unknown device');
+    $pg->thaw();
+    ok(wait_until(20, sub { upload('WARM0000')->status == 200 }),
+       'frozen: uploads work again');
+}, prefix => 'COLD');
+
+cmp_ok($report->{refused}, '>', 10, 'frozen: terminals were refused');
+ok(wait_until(10, sub { $pg->backends('iclock/%') <= 9 }),
+   'frozen: connections that were given up are gone');
+
+
+# a statement takes too long
+
+$release = hold();
+is_unavailable(upload('WARM0000'), 'slow: upload');
+is($t->device("WARM0000")->poll()->text, '200 OK', 'slow: poll');
+ok(wait_until(10, sub { !blocked() }), 'slow: the statement does not go on');
+$release->();
+is(upload('WARM0000')->text, '200 OK: 1', 'slow: later');
+
+
+# more requests than the queue may hold
+
+another('queue', { pool => 'connections=1 queue=2' }, workers => 1);
+is(upload('WARM0000')->text, '200 OK: 1', 'queue: a known device');
+
+$count = punches();
+$release = hold();
+
+my @waiting = upload_later('WARM0000');
+wait_until(10, sub { blocked() });
+push @waiting, upload_later('WARM0000') for 1 .. 2;
+
+# a poll after them tells that they were read
+is($t->device('WARM0000')->poll('INFO=')->status, 200, 'queue: poll');
+
+@response = $t->concurrently([ map { upload_request('WARM0000') } 1 .. 61 ],
+                             connections => 61);
+
+is(scalar(grep { $_ && $_->status == 503 && $_->header('Retry-After') eq '30' }
+               @response), 61, 'queue: the surplus is refused');
+$release->();
+is($_->read->text, '200 OK: 1', 'queue: who waited is served') for @waiting;
+is(punches(), $count + 3, 'queue: stored');
+
+
+# not enough connections
+
+$pg->set(superuser_reserved_connections => 3);
+$pg->max_connections(9);
+another('full', {});
+under_load('full', sub { sleep 1 }, prefix => 'FULL');
+is(upload('WARM0000')->text, '200 OK: 1', 'full: upload');
+$pg->max_connections(60);
+
+
+# what an operator has to put right
+
+another('role', { database => $t->conninfo(user => 'stranger') });
+is_unavailable(upload('WARM0000'), 'role: upload');
+is(scalar errors(), 1, 'role: one error line') or diag(errors());
+like((errors())[0], qr/role "stranger" does not exist/, 'role: it is named');
+
+another('schema', { database => $t->conninfo(dbname => 'postgres') });
+is_unavailable(upload('WARM0000'), "schema: upload $_") for 1, 2;
+is(scalar errors(), 1, 'schema: one error line') or diag(errors());
+like((errors())[0], qr/relation "iclock.device" does not exist, install.*psql -f sql/,
+     'schema: it tells what to do');
+
+$t->psql("CREATE ROLE guest LOGIN PASSWORD 'right'");
+another('rights', { database => $t->conninfo(user => 'guest') });
+is_unavailable(upload('WARM0000'), 'rights: upload');
+like((errors())[0], qr/permission denied.*grant the role iclock_module/,
+     'rights: it tells what to do');
+
+open my $hba, '>', "$pg->{data}/pg_hba.conf" or die "pg_hba.conf: $!";
+print $hba "local all guest scram-sha-256\nlocal all all trust\n";
+close $hba;
+$t->psql('SELECT pg_reload_conf()');
+
+another('password', { database => $t->conninfo(user => 'guest',
+                                               password => 'wr0ng') });
+is_unavailable(upload('WARM0000'), 'password: upload');
+like((errors())[0], qr/password authentication failed for user "guest"/,
+     'password: it tells why');
+unlike($t->error_log(), qr/wr0ng/, 'password: it is not told');
+
+$t->done();
