@@ -194,7 +194,7 @@ sub allow {
 
 # HTTP
 
-# A connection.  Options: port, timeout.
+# A connection.  Options: those of Test::IClock::HTTP.
 
 sub connect {
     my ($self, %option) = @_;
@@ -205,7 +205,8 @@ sub connect {
 
 # One request on a connection of its own.  Names of headers that begin with
 # "-" are options: those of Test::IClock::HTTP::format_request(), and -port,
-# -timeout, -split (bytes a write), -delay (seconds between writes).
+# -timeout, -local (address to come from), -split (bytes a write), -delay
+# (seconds between writes).
 
 sub _http {
     my ($self, $method, $uri, $body, %header) = @_;
@@ -213,7 +214,7 @@ sub _http {
     my %option = map { my $name = $_;
                        exists $header{"-$name"}
                            ? ($name => delete $header{"-$name"}) : () }
-                 qw/ port timeout split delay /;
+                 qw/ port timeout local split delay /;
 
     my $bytes = Test::IClock::HTTP::format_request($method, $uri, $body,
                                                    %header);
@@ -242,7 +243,7 @@ sub request {
     my ($self, $bytes, %option) = @_;
 
     my %connect = map { exists $option{$_} ? ($_ => delete $option{$_}) : () }
-                  qw/ port timeout /;
+                  qw/ port timeout local /;
 
     my $c = $self->connect(%connect);
     my $response = $c->request($bytes, %option);

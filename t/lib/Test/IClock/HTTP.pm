@@ -16,7 +16,8 @@ use Socket qw/ IPPROTO_TCP TCP_NODELAY SOL_SOCKET SO_LINGER /;
 use Time::HiRes qw/ sleep time /;
 
 
-# options: host, port, timeout (seconds, of each wait), tls
+# options: host, port, local (address to come from), timeout (seconds, of
+# each wait), tls
 
 sub new {
     my ($class, %option) = @_;
@@ -28,7 +29,8 @@ sub new {
     }, $class;
 
     my @where = (PeerAddr => $self->{host}, PeerPort => $self->{port},
-                 Timeout => $self->{timeout});
+                 Timeout => $self->{timeout},
+                 $self->{local} ? (LocalAddr => $self->{local}) : ());
 
     if ($self->{tls}) {
         require IO::Socket::SSL;
