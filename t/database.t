@@ -90,28 +90,9 @@ sub is_unavailable {
 sub punches { $t->psql('SELECT count(*) FROM iclock.punch') }
 
 
-# a transaction that keeps others from storing punches until it is ended
+# a transaction that keeps others from storing punches
 
-sub hold {
-    my $holder = $pg->background("SET application_name = 'holder'; BEGIN;"
-        . ' LOCK TABLE iclock.punch IN SHARE ROW EXCLUSIVE MODE;'
-        . ' SELECT pg_sleep(60)');
-
-    wait_until(10, sub {
-        $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
-                 . " application_name = 'holder' AND wait_event = 'PgSleep'");
-    }) or die "no lock";
-
-    return sub { $pg->terminate('holder'); $holder->wait() };
-}
-
-
-# backends of nginx that wait for a lock
-
-sub blocked {
-    $t->psql_lines("SELECT pid FROM pg_stat_activity WHERE application_name"
-                   . " LIKE 'iclock/%' AND wait_event_type = 'Lock'");
-}
+sub hold { $pg->hold('LOCK TABLE iclock.punch IN SHARE ROW EXCLUSIVE MODE') }
 
 
 # 64 terminals while something happens
@@ -129,11 +110,7 @@ sub under_load {
 
     is("@{$report->{bad}}", '', "$name: nothing but OK and 503");
 
-    my %stored = map { $_ => 1 } $t->psql_lines(
-        "SELECT d.serial_number, p.pin, p.local_time FROM iclock.punch p"
-        . " JOIN iclock.device d ON d.id = p.device_id");
-
-    is(scalar(grep { !$stored{$_} } @{$report->{acknowledged}}), 0,
+    is(Test::IClock::Load::missing($t, $report), 0,
        "$name: what was acknowledged is stored");
 
     return $report;
@@ -213,15 +190,17 @@ is(scalar errors(), 0, 'idle: it is not worth an error') or diag(errors());
 sleep 1.1;
 
 my $count = punches();
-my $release = hold();
+my $lock = hold();
 my $c = upload_later('IDLE0000');
-my ($victim) = @{wait_until(10, sub { my @b = blocked(); @b && \@b }) || []};
 
-ok($victim, 'killed: the upload waits for a lock');
+ok($pg->wait_blocked(), 'killed: the upload waits for a lock');
+
+my ($victim) = $pg->blocked();
+
 $t->psql("SELECT pg_terminate_backend($victim)");
 wait_until(10, sub { !kill 0, $victim });
-ok(wait_until(10, sub { blocked() }), 'killed: the upload is sent again');
-$release->();
+ok($pg->wait_blocked(), 'killed: the upload is sent again');
+$lock->release();
 is($c->read->text, '200 OK: 1', 'killed: it is acknowledged');
 is(punches(), $count + 1, 'killed: it is stored once');
 like(join('', errors()), qr/lost: terminating connection due to administrator/,
@@ -342,11 +321,12 @@ ok(wait_until(10, sub { $pg->backends('iclock/%') <= 9 }),
 
 # a statement takes too long
 
-$release = hold();
+$lock = hold();
 is_unavailable(upload('WARM0000'), 'slow: upload');
 is($t->device("WARM0000")->poll()->text, '200 OK', 'slow: poll');
-ok(wait_until(10, sub { !blocked() }), 'slow: the statement does not go on');
-$release->();
+ok(wait_until(10, sub { !$pg->blocked() }),
+   'slow: the statement does not go on');
+$lock->release();
 is(upload('WARM0000')->text, '200 OK: 1', 'slow: later');
 
 
@@ -356,10 +336,10 @@ another('queue', { pool => 'connections=1 queue=2' }, workers => 1);
 is(upload('WARM0000')->text, '200 OK: 1', 'queue: a known device');
 
 $count = punches();
-$release = hold();
+$lock = hold();
 
 my @waiting = upload_later('WARM0000');
-wait_until(10, sub { blocked() });
+$pg->wait_blocked();
 push @waiting, upload_later('WARM0000') for 1 .. 2;
 
 # a poll after them tells that they were read
@@ -370,7 +350,7 @@ is($t->device('WARM0000')->poll('INFO=')->status, 200, 'queue: poll');
 
 is(scalar(grep { $_ && $_->status == 503 && $_->header('Retry-After') eq '30' }
                @response), 61, 'queue: the surplus is refused');
-$release->();
+$lock->release();
 is($_->read->text, '200 OK: 1', 'queue: who waited is served') for @waiting;
 is(punches(), $count + 3, 'queue: stored');
 

@@ -11,6 +11,9 @@ package Test::IClock::Load;
 #   $t->reload();
 #   my $report = $load->stop();
 #
+#   is("@{$report->{bad}}", '');
+#   is(Test::IClock::Load::missing($t, $report), 0);
+#
 # The report: sent and acknowledged (punches as "serial|pin|time"), refused
 # (replies with 503), closed (connections without a reply), and bad, a list
 # of what must not happen.
@@ -74,6 +77,19 @@ sub stop {
     waitpid delete $self->{pid}, 0;
 
     return JSON::PP::decode_json($text);
+}
+
+
+# how many punches of reports were acknowledged and are not stored
+
+sub missing {
+    my ($t, @report) = @_;
+
+    my %stored = map { $_ => 1 } $t->psql_lines(
+        "SELECT d.serial_number, p.pin, p.local_time FROM iclock.punch p"
+        . " JOIN iclock.device d ON d.id = p.device_id");
+
+    return scalar grep { !$stored{$_} } map { @{$_->{acknowledged}} } @report;
 }
 
 

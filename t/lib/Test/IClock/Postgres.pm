@@ -498,6 +498,47 @@ sub background {
 }
 
 
+# A transaction that does this and then keeps its locks until release().
+
+sub hold {
+    my ($self, $sql) = @_;
+
+    my $name = 'holder ' . ++$self->{holders};
+    my $session = $self->background("SET application_name = '$name'; BEGIN;"
+                                    . " $sql; SELECT pg_sleep(60)");
+
+    Test::IClock::Process::wait_until(10, sub {
+        $self->psql("SELECT count(*) FROM pg_stat_activity WHERE"
+                    . " application_name = '$name'"
+                    . " AND wait_event = 'PgSleep'");
+    }) or croak "cannot hold: $sql";
+
+    return bless { pg => $self, name => $name, session => $session },
+                 'Test::IClock::Postgres::Hold';
+}
+
+
+# the backends of nginx that wait for a lock
+
+sub blocked {
+    my ($self) = @_;
+
+    return $self->psql_lines("SELECT pid FROM pg_stat_activity WHERE"
+                             . " application_name LIKE 'iclock%'"
+                             . " AND wait_event_type = 'Lock'");
+}
+
+
+sub wait_blocked {
+    my ($self, $n) = @_;
+
+    return Test::IClock::Process::wait_until(10, sub {
+        my @pids = $self->blocked();
+        return @pids >= ($n || 1);
+    });
+}
+
+
 # how many connections have an application name like that
 
 sub backends {
@@ -539,6 +580,16 @@ sub DESTROY {
 
     local ($?, $!, $@);
     $self->kill() if $self->running();
+}
+
+
+package Test::IClock::Postgres::Hold;
+
+sub release {
+    my ($self) = @_;
+
+    $self->{pg}->terminate($self->{name});
+    $self->{session}->wait();
 }
 
 
