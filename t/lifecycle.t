@@ -1,0 +1,282 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# The life of nginx: signals, crashes, upgrades, processes of other kinds, and
+# clients that leave early.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+use Time::HiRes qw/ sleep /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::HTTP;
+use Test::IClock::Load;
+use Test::IClock::Process qw/ children slurp /;
+
+my $t = Test::IClock->new;
+my $pg = $t->pg;
+my $minute = 0;
+
+
+sub another {
+    my ($name, @start) = @_;
+
+    is($t->quit(), 0, "nginx before: $name") if $t->nginx->running();
+
+    $t->start(@start);
+}
+
+
+sub punch {
+    $minute++;
+
+    return sprintf "7\t2026-03-01 %02d:%02d:00\t0\t1", int($minute / 60),
+                   $minute % 60;
+}
+
+
+sub upload { $t->device($_[0])->punches(punch()) }
+sub punches { $t->psql('SELECT count(*) FROM iclock.punch') }
+
+
+# the bytes of an upload
+
+sub upload_request {
+    my ($sn, %header) = @_;
+
+    return Test::IClock::HTTP::format_request('POST',
+        "/iclock/cdata?SN=$sn&table=ATTLOG&Stamp=9999", punch(), %header);
+}
+
+
+# an upload that waits in the database, and the lock it waits for
+
+sub waiting_upload {
+    my ($sn, %header) = @_;
+
+    my $lock = hold();
+    my $c = $t->connect();
+
+    $c->write(upload_request($sn, %header));
+    ok($pg->wait_blocked(), "an upload of $sn waits");
+
+    return ($c, $lock);
+}
+
+
+sub hold { $pg->hold('LOCK TABLE iclock.punch IN SHARE ROW EXCLUSIVE MODE') }
+
+
+# descriptors of the workers apart from their connections to the database
+
+sub descriptors {
+    my $n = -$pg->backends();
+
+    $n += $t->nginx->fds($_) for $t->workers();
+
+    return $n;
+}
+
+
+# clients that leave early: their descriptors go, too
+
+$t->start($t->device_server(http => 'iclock_presence_interval 1s;'));
+is(upload('LEFT0001')->text, '200 OK: 1', 'upload');
+is($t->device('LEFT0001')->poll()->text, '200 OK', 'poll');
+
+my $descriptors = descriptors();
+my $count = punches();
+
+for (1 .. 64) {
+    my $c = $t->connect();
+
+    $c->write(upload_request(sprintf 'LEFT%04d', 1 + $_ % 8));
+    $c->close();
+}
+
+ok(wait_until(10, sub { punches() == $count + 64 }),
+   'left after the body: all punches are stored') or diag(punches() - $count);
+
+$count = punches();
+
+for my $n (1 .. 64) {
+    my $c = $t->connect();
+    my $request = upload_request(sprintf 'LEFT%04d', 1 + $n % 8);
+
+    # in the body and in the header
+    $c->write(substr $request, 0, $n % 2 ? -5 : 90);
+    $n % 4 > 1 ? $c->abort() : $c->close();
+}
+
+is(upload('LEFT0001')->text, '200 OK: 1', 'another upload');
+is(punches(), $count + 1, 'half a request: nothing is stored');
+
+my ($c, $lock) = waiting_upload('LEFT0002', -keepalive => 1);
+my @gone = map {
+    my $c = $t->connect();
+    $c->write(upload_request(sprintf('LEFT%04d', 1 + $_ % 8),
+                             -keepalive => 1));
+    $c;
+} 1 .. 63;
+
+# an answer to a later request: these have been read
+is($t->device('LEFT0001')->poll()->text, '200 OK', 'poll') for 1, 2;
+$_ % 2 ? $gone[$_]->abort() : $gone[$_]->close() for 0 .. $#gone;
+$c->close();
+$count = punches();
+$lock->release();
+ok(wait_until(10, sub { punches() == $count + 64 }),
+   'left while waiting: all punches are stored') or diag(punches() - $count);
+
+ok(wait_until(10, sub { descriptors() <= $descriptors }),
+   'no descriptor is left') or diag(descriptors() . " of $descriptors");
+
+
+# presence
+
+$t->psql('UPDATE iclock.device SET last_seen = NULL, remote_address = NULL');
+$t->device('LEFT0003')->poll();
+ok(wait_until(10, sub {
+    $t->psql("SELECT last_seen > now() - interval '1 min', remote_address"
+             . " FROM iclock.device WHERE serial_number = 'LEFT0003'")
+        eq 't|127.0.0.1' }), 'presence is written');
+
+
+# QUIT and TERM while an upload is under way
+
+($c, $lock) = waiting_upload('QUIT0001');
+kill 'QUIT', $t->nginx->{pid};
+wait_until(10, sub { $t->nginx->old_workers() });
+$lock->release();
+is($c->read->text, '200 OK: 1', 'QUIT: the upload is finished');
+is($t->quit(), 0, 'QUIT: exit status');
+
+another('TERM');
+($c, $lock) = waiting_upload('TERM0001');
+is($t->term(), 0, 'TERM: exit status');
+my $response = $c->read();
+ok(!$response || $response->status != 200, 'TERM: nothing is acknowledged');
+$lock->release();
+ok(wait_until(10, sub { !$pg->backends() }), 'TERM: no connection is left');
+
+another('shutdown timeout', undef, main => 'worker_shutdown_timeout 1s;');
+($c, $lock) = waiting_upload('TIME0001');
+$t->reload(undef, wait => 1);
+pass('shutdown timeout: the old workers are gone');
+$response = $c->read();
+ok(!$response || $response->status != 200,
+   'shutdown timeout: nothing is acknowledged');
+$lock->release();
+is(upload('TIME0001')->text, '200 OK: 1', 'shutdown timeout: upload');
+
+
+# old workers with idle connections, and with a server that says nothing
+
+upload("IDLE000$_") for 0 .. 9;
+$pg->freeze();
+$t->reload(undef, wait => 1);
+$pg->thaw();
+pass('idle connections do not keep old workers');
+ok(wait_until(10, sub { upload('IDLE0001')->status == 200 }), 'upload');
+
+
+# processes of other kinds
+
+another('no master', $t->device_server(), main => 'master_process off;',
+        workers => 1);
+is($t->device('SOLE0001')->handshake()->status, 200, 'no master: handshake');
+is(upload('SOLE0001')->text, '200 OK: 1', 'no master: upload');
+is($t->device('SOLE0001')->poll()->text, '200 OK', 'no master: poll');
+$t->psql("SELECT iclock.queue_command('SOLE0001', 'INFO')");
+ok(wait_until(10, sub { $t->device('SOLE0001')->poll()->commands() }),
+   'no master: a command is heard of');
+is($pg->backends('iclock/listen'), 1, 'no master: one listener');
+
+another('no http', undef, raw => $t->nginx->configuration(undef));
+is(scalar $t->workers(), 2, 'no http: workers run');
+is($pg->backends(), 0, 'no http: no connection');
+$t->nginx->reload();
+
+another('cache', $t->device_server(
+    http => 'proxy_cache_path %%PREFIX%%/cache keys_zone=c:1m;'));
+ok(wait_until(10, sub { $pg->backends() >= 3 }), 'cache: connections');
+
+my @helper = grep { slurp("/proc/$_/cmdline") =~ /nginx: cache/ }
+             children($t->nginx->{pid});
+
+cmp_ok(scalar @helper, '>=', 1, 'cache: there is a cache manager');
+is(upload('HELP0001')->text, '200 OK: 1', 'cache: upload');
+is($t->psql("SELECT string_agg(application_name, ' ' ORDER BY 1)"
+            . " FROM pg_stat_activity WHERE application_name LIKE 'iclock%'"),
+   'iclock/0 iclock/1 iclock/listen', 'cache: only workers are connected');
+
+
+# workers die
+
+$t->allow(qr/exited on signal 9/);
+
+my $load = Test::IClock::Load->start(port => $t->port, prefix => 'DIED');
+
+for (1 .. 4) {
+    $count = punches();
+    $t->kill_worker(($t->workers())[$_ % 2]);
+    ok(wait_until(20, sub { punches() > $count + 50 }),
+       "punches are stored after death $_");
+}
+
+my $report = $load->stop();
+is("@{$report->{bad}}", '', 'killed workers: nothing but OK and 503');
+is(Test::IClock::Load::missing($t, $report), 0,
+   'killed workers: what was acknowledged is stored');
+ok(wait_until(10, sub { $pg->backends() <= 9 }), 'killed workers: connections');
+
+
+# a binary upgrade under load
+
+another('upgrade', undef, daemon => 1);
+$load = Test::IClock::Load->start(port => $t->port, prefix => 'NEXT');
+$count = punches();
+wait_until(10, sub { punches() > $count + 50 });
+$t->upgrade();
+$count = punches();
+ok(wait_until(20, sub { punches() > $count + 50 }), 'upgrade: punches');
+$report = $load->stop();
+is("@{$report->{bad}}", '', 'upgrade: nothing but OK and 503');
+is(Test::IClock::Load::missing($t, $report), 0,
+   'upgrade: what was acknowledged is stored');
+ok(wait_until(10, sub { $pg->backends() <= 9 }), 'upgrade: connections');
+
+
+# many reloads
+
+another('reloads');
+
+my @series;
+
+for my $n (1 .. 30) {
+    $t->reload(undef, wait => 1);
+    is(upload('MANY0001')->text, '200 OK: 1', "upload after reload $n");
+
+    my $master = $t->nginx->{pid};
+    my ($worker) = $t->workers();
+
+    push @series, { map { ("fds of $_->[0]" => $t->nginx->fds($_->[1]),
+                           "memory of $_->[0]" => $t->nginx->rss($_->[1])) }
+                    [ 'the master', $master ], [ 'a worker', $worker ] };
+}
+
+# nginx itself forgets a few kilobytes of regular expressions a reload
+
+for my $what (sort keys %{$series[0]}) {
+    my $limit = $series[9]{$what} + ($what =~ /fds/ ? 2 : 1 << 20);
+
+    cmp_ok($series[29]{$what}, '<=', $limit, "$what after 30 reloads")
+        or diag(join ' ', map { $_->{$what} } @series);
+}
+
+$t->done();
