@@ -29,6 +29,8 @@ static ngx_int_t ngx_http_iclock_admitted(ngx_http_request_t *r,
 static void ngx_http_iclock_job_done(ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_cleanup(void *data);
 static void ngx_http_iclock_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_iclock_join_body(ngx_http_request_t *r,
+    ngx_str_t *body);
 static ngx_int_t ngx_http_iclock_retry_after(ngx_http_request_t *r);
 
 
@@ -738,6 +740,71 @@ ngx_http_iclock_body_handler(ngx_http_request_t *r)
 }
 
 
+/*
+ * A body in memory usually comes as a part that was read with the header and
+ * pieces that adjoin each other, in a buffer with room for that part.  They
+ * are joined in place, since a body may be large.
+ */
+
+static ngx_int_t
+ngx_http_iclock_join_body(ngx_http_request_t *r, ngx_str_t *body)
+{
+    u_char       *start, *last;
+    size_t        size;
+    ngx_buf_t    *head, *buf;
+    ngx_chain_t  *cl;
+
+    head = r->request_body->bufs->buf;
+    buf = r->request_body->buf;
+
+    if (!ngx_buf_in_memory(head)) {
+        return NGX_DECLINED;
+    }
+
+    start = head->pos;
+    last = head->last;
+    size = 0;
+
+    for (cl = r->request_body->bufs->next; cl; cl = cl->next) {
+
+        if (!ngx_buf_in_memory(cl->buf)) {
+            return NGX_DECLINED;
+        }
+
+        if (cl->buf->pos == last) {
+            last = cl->buf->last;
+            continue;
+        }
+
+        if (cl != r->request_body->bufs->next || buf == NULL
+            || cl->buf->pos != buf->start)
+        {
+            return NGX_DECLINED;
+        }
+
+        size = head->last - head->pos;
+        start = cl->buf->pos;
+        last = cl->buf->last;
+    }
+
+    if (size) {
+
+        if ((size_t) (buf->end - last) < size) {
+            return NGX_DECLINED;
+        }
+
+        ngx_memmove(start + size, start, last - start);
+        ngx_memcpy(start, head->pos, size);
+        last += size;
+    }
+
+    body->data = start;
+    body->len = last - start;
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body)
 {
@@ -753,17 +820,13 @@ ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body)
         return NGX_OK;
     }
 
-    cl = r->request_body->bufs;
-
-    if (cl->next == NULL && ngx_buf_in_memory(cl->buf)) {
-        body->data = cl->buf->pos;
-        body->len = cl->buf->last - cl->buf->pos;
+    if (ngx_http_iclock_join_body(r, body) == NGX_OK) {
         return NGX_OK;
     }
 
     len = 0;
 
-    for ( /* void */ ; cl; cl = cl->next) {
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
         len += ngx_buf_size(cl->buf);
     }
 

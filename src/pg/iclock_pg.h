@@ -100,6 +100,10 @@ ngx_int_t ngx_iclock_pg_array_int8(ngx_iclock_pg_array_t *array, int64_t n);
 ngx_int_t ngx_iclock_pg_array_bytes(ngx_iclock_pg_array_t *array,
     ngx_str_t *s);
 
+/* single values in binary format; return their length */
+int ngx_iclock_pg_int4(u_char *p, int32_t n);
+int ngx_iclock_pg_int8(u_char *p, int64_t n);
+
 /* the parameter value; valid until the next value is added */
 void ngx_iclock_pg_array_value(ngx_iclock_pg_array_t *array,
     const char **value, int *length);

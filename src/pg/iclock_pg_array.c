@@ -56,7 +56,7 @@ ngx_iclock_pg_array_int4(ngx_iclock_pg_array_t *array, int32_t n)
         return NGX_ERROR;
     }
 
-    (void) ngx_iclock_pg_write32(p, (uint32_t) n);
+    (void) ngx_iclock_pg_int4(p, n);
 
     return NGX_OK;
 }
@@ -72,8 +72,7 @@ ngx_iclock_pg_array_int8(ngx_iclock_pg_array_t *array, int64_t n)
         return NGX_ERROR;
     }
 
-    p = ngx_iclock_pg_write32(p, (uint32_t) ((uint64_t) n >> 32));
-    (void) ngx_iclock_pg_write32(p, (uint32_t) ((uint64_t) n & 0xffffffff));
+    (void) ngx_iclock_pg_int8(p, n);
 
     return NGX_OK;
 }
@@ -92,6 +91,25 @@ ngx_iclock_pg_array_bytes(ngx_iclock_pg_array_t *array, ngx_str_t *s)
     ngx_memcpy(p, s->data, s->len);
 
     return NGX_OK;
+}
+
+
+int
+ngx_iclock_pg_int4(u_char *p, int32_t n)
+{
+    (void) ngx_iclock_pg_write32(p, (uint32_t) n);
+
+    return 4;
+}
+
+
+int
+ngx_iclock_pg_int8(u_char *p, int64_t n)
+{
+    p = ngx_iclock_pg_write32(p, (uint32_t) ((uint64_t) n >> 32));
+    (void) ngx_iclock_pg_write32(p, (uint32_t) ((uint64_t) n & 0xffffffff));
+
+    return 8;
 }
 
 

@@ -12,7 +12,7 @@
 #define NGX_ICLOCK_PG_BACKOFF_MAX   5000
 
 /* items of one job in one batch, so that large uploads hold up no one */
-#define NGX_ICLOCK_PG_SLICE         1024
+#define NGX_ICLOCK_PG_SLICE         512
 
 /* how often a batch is sent again after a failure that may pass */
 #define NGX_ICLOCK_PG_RETRIES       1

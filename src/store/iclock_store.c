@@ -209,6 +209,11 @@ ngx_iclock_store_result(ngx_iclock_pg_batch_t *batch,
     const ngx_iclock_store_statement_t  *st;
 
     group = exec->data;
+
+    if (group == NULL) {
+        return;
+    }
+
     st = &ngx_iclock_store_statements[group->statement];
 
     if (st->row == NULL) {

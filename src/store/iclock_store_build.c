@@ -7,12 +7,8 @@
 #include "iclock_store_private.h"
 
 
-#define NGX_ICLOCK_STORE_PARSE_POOL  4096
-
-
 typedef struct {
     ngx_iclock_pg_batch_t      *batch;
-    ngx_pool_t                 *temp;       /* of parsed values */
     ngx_iclock_store_group_t   *groups[NGX_ICLOCK_STATEMENTS];
 } ngx_iclock_store_build_t;
 
@@ -26,6 +22,12 @@ static ngx_int_t ngx_iclock_store_build_item(ngx_iclock_store_build_t *build,
 static ngx_int_t ngx_iclock_store_build_record(
     ngx_iclock_store_build_t *build, ngx_iclock_store_job_t *job,
     ngx_iclock_record_t *record);
+static ngx_int_t ngx_iclock_store_build_single(
+    ngx_iclock_store_build_t *build, ngx_iclock_store_job_t *job,
+    ngx_iclock_record_t *record);
+static ngx_int_t ngx_iclock_store_single_value(
+    ngx_iclock_store_build_t *build, ngx_iclock_pg_exec_t *exec, ngx_uint_t n,
+    ngx_iclock_value_t *value, ngx_uint_t type);
 static ngx_int_t ngx_iclock_store_build_value(ngx_iclock_pg_array_t *array,
     ngx_iclock_value_t *value, ngx_uint_t type);
 static ngx_int_t ngx_iclock_store_build_rejected(
@@ -56,20 +58,12 @@ ngx_iclock_store_build(ngx_iclock_pg_batch_t *batch, void *data)
     ngx_memzero(&build, sizeof(ngx_iclock_store_build_t));
 
     build.batch = batch;
-    build.temp = ngx_create_pool(NGX_ICLOCK_STORE_PARSE_POOL, ngx_cycle->log);
-
-    if (build.temp == NULL) {
-        return NGX_ERROR;
-    }
-
     rc = NGX_OK;
     slice = batch->slices.elts;
 
     for (i = 0; i < batch->slices.nelts && rc == NGX_OK; i++) {
         rc = ngx_iclock_store_build_slice(&build, &slice[i]);
     }
-
-    ngx_destroy_pool(build.temp);
 
     if (rc != NGX_OK) {
         return rc;
@@ -153,7 +147,8 @@ ngx_iclock_store_build_item(ngx_iclock_store_build_t *build,
                                                refused);
     }
 
-    rc = ngx_iclock_parse_item(&record, item, &job->context, build->temp);
+    rc = ngx_iclock_parse_item(&record, item, &job->context,
+                               build->batch->params);
 
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
@@ -189,6 +184,12 @@ ngx_iclock_store_build_record(ngx_iclock_store_build_t *build,
     ngx_iclock_pg_array_t     *param;
     ngx_iclock_store_group_t  *group;
 
+    if (ngx_iclock_store_statements[record->kind].flags
+        & NGX_ICLOCK_ST_SINGLE)
+    {
+        return ngx_iclock_store_build_single(build, job, record);
+    }
+
     group = ngx_iclock_store_build_group(build, record->kind);
     if (group == NULL) {
         return NGX_ERROR;
@@ -200,7 +201,7 @@ ngx_iclock_store_build_record(ngx_iclock_store_build_t *build,
         return NGX_ERROR;
     }
 
-    if (ngx_iclock_store_statements[record->kind].timezone
+    if ((ngx_iclock_store_statements[record->kind].flags & NGX_ICLOCK_ST_ZONED)
         && ngx_iclock_pg_array_bytes(param++, &job->timezone) != NGX_OK)
     {
         return NGX_ERROR;
@@ -217,6 +218,90 @@ ngx_iclock_store_build_record(ngx_iclock_store_build_t *build,
             return NGX_ERROR;
         }
     }
+
+    return NGX_OK;
+}
+
+
+/* values that are sent from where they are; no copies of large ones */
+
+static ngx_int_t
+ngx_iclock_store_build_single(ngx_iclock_store_build_t *build,
+    ngx_iclock_store_job_t *job, ngx_iclock_record_t *record)
+{
+    ngx_uint_t                i;
+    ngx_iclock_value_t        id;
+    ngx_iclock_pg_exec_t     *exec;
+    const ngx_iclock_kind_t  *kind;
+
+    exec = ngx_iclock_pg_batch_add(build->batch,
+                              &ngx_iclock_store_statements[record->kind].pg,
+                              record->kind, NULL);
+    if (exec == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(&id, sizeof(ngx_iclock_value_t));
+    id.number = job->device_id;
+
+    if (ngx_iclock_store_single_value(build, exec, 0, &id, NGX_ICLOCK_BIGINT)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    kind = &ngx_iclock_kinds[record->kind];
+
+    for (i = 0; i < kind->ncolumns; i++) {
+
+        if (ngx_iclock_store_single_value(build, exec, i + 1,
+                                          &record->values[i],
+                                          kind->columns[i].type)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_store_single_value(ngx_iclock_store_build_t *build,
+    ngx_iclock_pg_exec_t *exec, ngx_uint_t n, ngx_iclock_value_t *value,
+    ngx_uint_t type)
+{
+    u_char  *p;
+
+    static u_char  empty[1];
+
+    if (value->null) {
+        /* a NULL pointer is NULL */
+        return NGX_OK;
+    }
+
+    switch (type) {
+
+    case NGX_ICLOCK_TEXT:
+    case NGX_ICLOCK_BYTEA:
+        p = value->text.len ? value->text.data : empty;
+        exec->lengths[n] = (int) value->text.len;
+        break;
+
+    default:
+        p = ngx_palloc(build->batch->params, 8);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        exec->lengths[n] = (type == NGX_ICLOCK_INTEGER)
+                           ? ngx_iclock_pg_int4(p, (int32_t) value->number)
+                           : ngx_iclock_pg_int8(p, value->number);
+        break;
+    }
+
+    exec->values[n] = (char *) p;
 
     return NGX_OK;
 }

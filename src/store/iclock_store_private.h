@@ -31,6 +31,13 @@ enum {
 };
 
 
+/* a location's time zone is sent along with each record */
+#define NGX_ICLOCK_ST_ZONED   0x01
+
+/* a statement for each record, instead of arrays for all of them */
+#define NGX_ICLOCK_ST_SINGLE  0x02
+
+
 /* the rows that one statement of a batch is about */
 typedef struct {
     ngx_uint_t                  statement;
@@ -49,8 +56,7 @@ typedef struct {
 typedef struct {
     ngx_iclock_pg_statement_t   pg;
 
-    /* whether a location's time zone is sent along with each record */
-    ngx_uint_t                  timezone;   /* unsigned  timezone:1; */
+    ngx_uint_t                  flags;      /* NGX_ICLOCK_ST_* below */
 
     /* adds the row of an operation to the group */
     ngx_int_t                 (*add)(ngx_iclock_store_group_t *group,

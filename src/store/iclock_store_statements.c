@@ -142,21 +142,19 @@ static const char  ngx_iclock_template_text[] =
     " EXCLUDED.valid, EXCLUDED.duress, EXCLUDED.source, EXCLUDED.data)";
 
 
+/* pictures are large: each is a statement, whose value is not copied */
+
 static const Oid  ngx_iclock_photo_types[] = {
-    I8, TX, TX, TX, TS, I4, I4, TX, BY
+    NGX_ICLOCK_PG_INT8, NGX_ICLOCK_PG_TEXT, NGX_ICLOCK_PG_TEXT,
+    NGX_ICLOCK_PG_TEXT, NGX_ICLOCK_PG_TIMESTAMP, NGX_ICLOCK_PG_INT4,
+    NGX_ICLOCK_PG_INT4, NGX_ICLOCK_PG_TEXT, NGX_ICLOCK_PG_BYTEA
 };
 
 static const char  ngx_iclock_photo_text[] =
     "INSERT INTO iclock.photo AS t (device_id, kind, file_name, pin,"
     " taken_at, result, type, id_number, content)"
-    " SELECT DISTINCT ON (u.device_id, u.kind, u.file_name) u.device_id,"
-    " u.kind, u.file_name, coalesce(u.pin, ''), u.taken_at,"
-    " coalesce(u.result, -1), coalesce(u.type, -1),"
-    " coalesce(u.id_number, ''), u.content"
-    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) WITH ORDINALITY"
-    " AS u (device_id, kind, file_name, pin, taken_at, result, type,"
-    " id_number, content, ord)"
-    " ORDER BY u.device_id, u.kind, u.file_name, u.ord DESC"
+    " VALUES ($1, $2, $3, coalesce($4, ''), $5, coalesce($6, -1),"
+    " coalesce($7, -1), coalesce($8, ''), $9)"
     " ON CONFLICT (device_id, kind, file_name) DO UPDATE"
     " SET pin = EXCLUDED.pin, taken_at = EXCLUDED.taken_at,"
     " result = EXCLUDED.result, type = EXCLUDED.type,"
@@ -395,11 +393,11 @@ const ngx_iclock_store_statement_t  ngx_iclock_store_statements[] = {
 
     { ngx_iclock_statement("iclock_punch", ngx_iclock_punch_types,
                            ngx_iclock_punch_text),
-      1, NULL, NULL },
+      NGX_ICLOCK_ST_ZONED, NULL, NULL },
 
     { ngx_iclock_statement("iclock_operation", ngx_iclock_operation_types,
                            ngx_iclock_operation_text),
-      1, NULL, NULL },
+      NGX_ICLOCK_ST_ZONED, NULL, NULL },
 
     { ngx_iclock_statement("iclock_user", ngx_iclock_user_types,
                            ngx_iclock_user_text),
@@ -411,7 +409,7 @@ const ngx_iclock_store_statement_t  ngx_iclock_store_statements[] = {
 
     { ngx_iclock_statement("iclock_photo", ngx_iclock_photo_types,
                            ngx_iclock_photo_text),
-      0, NULL, NULL },
+      NGX_ICLOCK_ST_SINGLE, NULL, NULL },
 
     { ngx_iclock_statement("iclock_identity_card",
                            ngx_iclock_identity_card_types,
