@@ -375,7 +375,7 @@ like((errors())[0], qr/role "stranger" does not exist/, 'role: it is named');
 another('schema', { database => $t->conninfo(dbname => 'postgres') });
 is_unavailable(upload('WARM0000'), "schema: upload $_") for 1, 2;
 is(scalar errors(), 1, 'schema: one error line') or diag(errors());
-like((errors())[0], qr/relation "iclock.device" does not exist, install.*psql -f sql/,
+like((errors())[0], qr/"iclock.device" does not exist, install.*psql -f sql/,
      'schema: it tells what to do');
 
 $t->psql("CREATE ROLE guest LOGIN PASSWORD 'right'");

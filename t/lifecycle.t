@@ -211,8 +211,8 @@ my @helper = grep { slurp("/proc/$_/cmdline") =~ /nginx: cache/ }
 
 cmp_ok(scalar @helper, '>=', 1, 'cache: there is a cache manager');
 is(upload('HELP0001')->text, '200 OK: 1', 'cache: upload');
-is($t->psql("SELECT string_agg(application_name, ' ' ORDER BY 1)"
-            . " FROM pg_stat_activity WHERE application_name LIKE 'iclock%'"),
+is(join(' ', sort $t->psql_lines("SELECT application_name"
+       . " FROM pg_stat_activity WHERE application_name LIKE 'iclock%'")),
    'iclock/0 iclock/1 iclock/listen', 'cache: only workers are connected');
 
 

@@ -202,7 +202,9 @@ sub _read {
         push @{$report->{bad}}, $response->text;
     }
 
+    # an answer may come before the end of what it answers
     _hang_up($client, 0) if !$n || !$client->{keepalive}
+        || $client->{out} ne ''
         || ($response->header('Connection') || '') eq 'close';
 
     $client->{asked} = 0;
