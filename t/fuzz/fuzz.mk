@@ -14,7 +14,7 @@ FUZZ_NGINX =	$(BUILD)/nginx-src/nginx
 FUZZ_CC ?=	$(firstword $(shell for cc in clang clang-19 clang-14; do \
 		    command -v $$cc; done) clang)
 FUZZ_SECONDS ?=	60
-FUZZ_TARGETS ?=	upload info replies handshake text
+FUZZ_TARGETS ?=	upload packet info replies handshake text
 
 FUZZ_SAN =	-O1 -g -fno-omit-frame-pointer \
 		-fsanitize=address,undefined,fuzzer-no-link \
