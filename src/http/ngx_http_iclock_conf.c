@@ -446,6 +446,7 @@ ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_iclock_loc_conf_t *prev = parent;
     ngx_http_iclock_loc_conf_t *conf = child;
 
+    ngx_http_core_loc_conf_t     *clcf;
     ngx_http_iclock_main_conf_t  *imcf;
 
     static ngx_str_t  pattern = ngx_string("^[A-Za-z0-9_-]{4,32}$");
@@ -482,6 +483,14 @@ ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                              600);
     ngx_conf_merge_uint_value(conf->command_attempts, prev->command_attempts,
                               3);
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->noname && clcf->handler == NULL && prev->enable) {
+        /* "if" within the location */
+        conf->enable = 1;
+        clcf->handler = ngx_http_iclock_handler;
+    }
 
     if (!conf->enable) {
         return NGX_CONF_OK;

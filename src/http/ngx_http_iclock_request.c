@@ -12,9 +12,9 @@
 
 static const ngx_http_iclock_endpoint_t *ngx_http_iclock_find_endpoint(
     ngx_http_request_t *r);
-static void ngx_http_iclock_endpoint_name(ngx_http_request_t *r,
+static ngx_uint_t ngx_http_iclock_endpoint_name(ngx_http_request_t *r,
     ngx_str_t *name);
-static void ngx_http_iclock_strip_prefix(ngx_http_request_t *r,
+static ngx_uint_t ngx_http_iclock_strip_prefix(ngx_http_request_t *r,
     ngx_str_t *name);
 static ngx_int_t ngx_http_iclock_check_serial(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
@@ -125,15 +125,23 @@ ngx_http_iclock_handler(ngx_http_request_t *r)
 static const ngx_http_iclock_endpoint_t *
 ngx_http_iclock_find_endpoint(ngx_http_request_t *r)
 {
+    u_char                            *p;
     ngx_str_t                          name;
+    ngx_uint_t                         tail;
     const ngx_http_iclock_endpoint_t  *e;
 
-    ngx_http_iclock_endpoint_name(r, &name);
+    tail = ngx_http_iclock_endpoint_name(r, &name);
 
     for (e = ngx_http_iclock_endpoints; e->name.len; e++) {
 
-        if (e->name.len == name.len
-            && ngx_strncasecmp(e->name.data, name.data, name.len) == 0)
+        if (e->name.len > name.len) {
+            continue;
+        }
+
+        p = name.data + name.len - e->name.len;
+
+        if (ngx_strncasecmp(e->name.data, p, e->name.len) == 0
+            && (p == name.data || (tail && p[-1] == '/')))
         {
             return e;
         }
@@ -146,13 +154,16 @@ ngx_http_iclock_find_endpoint(ngx_http_request_t *r)
 /*
  * What stands behind the location's prefix, without the forms in which
  * firmware wraps it: "/iclock/iclock/cdata", "/iclock/cdata.aspx",
- * "/iclock/cdata/".
+ * "/iclock/cdata/".  Returns 1 if the prefix is unknown: the name is what
+ * the whole URI ends with.
  */
 
-static void
+static ngx_uint_t
 ngx_http_iclock_endpoint_name(ngx_http_request_t *r, ngx_str_t *name)
 {
-    ngx_http_iclock_strip_prefix(r, name);
+    ngx_uint_t  tail;
+
+    tail = ngx_http_iclock_strip_prefix(r, name);
 
     while (name->len && name->data[name->len - 1] == '/') {
         name->len--;
@@ -181,58 +192,50 @@ ngx_http_iclock_endpoint_name(ngx_http_request_t *r, ngx_str_t *name)
             continue;
         }
 
-        return;
+        return tail;
     }
 }
 
 
-static void
+static ngx_uint_t
 ngx_http_iclock_strip_prefix(ngx_http_request_t *r, ngx_str_t *name)
 {
-    u_char                    *p;
     ngx_http_core_loc_conf_t  *clcf;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
     *name = r->uri;
 
+    /* a regular expression, "location =", "if" */
+
+    if (clcf->exact_match || clcf->noname) {
+        return 1;
+    }
+
 #if (NGX_PCRE)
 
     if (clcf->regex) {
-
-        /* the prefix is unknown, so the last segment counts */
-
-        while (name->len && name->data[name->len - 1] == '/') {
-            name->len--;
-        }
-
-        for (p = name->data + name->len; p > name->data; p--) {
-            if (p[-1] == '/') {
-                break;
-            }
-        }
-
-        name->len -= p - name->data;
-        name->data = p;
-
-        return;
+        return 1;
     }
 
 #endif
 
-    if (!clcf->noname && name->len >= clcf->name.len
-        && ngx_filename_cmp(name->data, clcf->name.data, clcf->name.len) == 0)
+    if (name->len < clcf->name.len
+        || ngx_filename_cmp(name->data, clcf->name.data, clcf->name.len) != 0)
     {
-        name->data += clcf->name.len;
-        name->len -= clcf->name.len;
+        return 0;
     }
 
-    if (name->len == 0 && clcf->exact_match) {
+    name->data += clcf->name.len;
+    name->len -= clcf->name.len;
 
-        /* location = /iclock/cdata */
+    /* "location /iclock" is tried with "/iclockcdata", too */
 
-        *name = clcf->name;
+    if (name->len && name->data[0] != '/' && name->data[-1] != '/') {
+        name->len = 0;
     }
+
+    return 0;
 }
 
 
