@@ -319,9 +319,4 @@ comment on function iclock.cancel_command(bigint) is 'Cancels a command; one alr
 comment on function iclock.approve_device(text) is 'Makes a device active';
 comment on function iclock.block_device(text) is 'Refuses a device from now on';
 comment on function iclock.request_reupload(text, text) is 'Has a device upload a table (ATTLOG, OPERLOG, ATTPHOTO, ...) from the beginning';
-comment on function iclock.reboot(text) is 'Restarts a device';
-comment on function iclock.set_option(text, text, text) is 'Sets an option of a device';
-comment on function iclock.query_attendance(text, timestamp, timestamp) is 'Has a device upload the punches between two local times';
-comment on function iclock.put_user(text, text, text, integer, text, text, integer, text, integer, text) is 'Puts a user on a device. What is not given stays as the device reported it';
-comment on function iclock.delete_user(text, text) is 'Deletes a user from a device';
 comment on function iclock.daily_attendance_between(date, date) is 'The rows of daily_attendance of some days, reading only the partitions of their months';

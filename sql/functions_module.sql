@@ -55,16 +55,22 @@ end
 $$;
 
 
--- Whether a device's return code means that the command was carried out: these
--- commands return a count or a size, all others 0; the positive codes of
--- ENROLL_* are failures.
+-- Whether a device's return code means that the command was carried out.  These
+-- commands return a count, a size or the status of a shell, all others 0; the
+-- positive codes of ENROLL_* are failures.
+create or replace function iclock.returns_count(body text)
+    returns boolean
+    language sql immutable strict parallel safe
+as $$
+    select body ~* '^(DATA QUERY|QUERY|VERIFY SUM|PutFile|GetFile|SyncData|SHELL)\M'
+$$;
+
 create or replace function iclock.is_success(body text, return_code integer)
     returns boolean
     language sql immutable strict parallel safe
 as $$
     select return_code = 0
-        or return_code > 0
-           and body ~* '^(DATA QUERY|QUERY|PutFile|GetFile|SyncData|SHELL)\M'
+        or return_code > 0 and iclock.returns_count(body)
 $$;
 
 
@@ -198,25 +204,53 @@ create or replace function iclock.answer_commands(
 as $$
     -- Only what was sent once can be answered.  A late answer still counts when
     -- the command has been given up meanwhile; the first answer stands.
+    with answer as materialized (
+        select a.device_id, a.wire_id, a.return_code, a.reply, a.ord, newest.id
+          from unnest($1, $2, $3, $4) with ordinality
+               as a (device_id, wire_id, return_code, reply, ord)
+          left join lateral
+               (select f.id
+                  from iclock.command f
+                 where f.device_id = a.device_id
+                   and f.id % 1000000000 = a.wire_id
+                   and f.attempts > 0
+                 order by f.id desc
+                 limit 1) as newest on true
+    ),
+    -- Answers to commands that this device was never given.  The newest command
+    -- of that number is meant, see command.id; unknown numbers are passed over.
+    refused as (
+        insert into iclock.refused_answer as r (device_id, answers, command_id,
+                                                return_code)
+        select a.device_id, count(*),
+               (array_agg(f.id order by a.ord desc))[1],
+               (array_agg(a.return_code order by a.ord desc))[1]
+          from answer a
+          join iclock.command f
+            on f.id = a.wire_id
+                      + (((select max(n.id) from iclock.command n) - a.wire_id)
+                         / 1000000000) * 1000000000
+          join iclock.device d on d.id = a.device_id
+         where a.id is null
+           and a.wire_id between 0 and 999999999
+         group by a.device_id
+         order by a.device_id
+        on conflict (device_id) do update
+        set answers = r.answers + excluded.answers,
+            command_id = excluded.command_id,
+            return_code = excluded.return_code,
+            last_at = now()
+    )
     update iclock.command c
        set status = case when iclock.is_success(c.body, answer.return_code)
                          then 'done' else 'failed' end,
            return_code = answer.return_code,
            reply = answer.reply,
            finished_at = now()
-      from (select distinct on (newest.id)
-                   newest.id, a.return_code, a.reply
-              from unnest($1, $2, $3, $4) with ordinality
-                   as a (device_id, wire_id, return_code, reply, ord)
-             cross join lateral
-                   (select f.id
-                      from iclock.command f
-                     where f.device_id = a.device_id
-                       and f.id % 1000000000 = a.wire_id
-                       and f.attempts > 0
-                     order by f.id desc
-                     limit 1) as newest
-             order by newest.id, a.ord) as answer
+      from (select distinct on (a.id) a.id, a.return_code, a.reply
+              from answer a
+             where a.id is not null
+             order by a.id, a.ord) as answer
      where c.id = answer.id
        and c.status <> 'done'
        and c.return_code is null

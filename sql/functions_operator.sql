@@ -13,58 +13,6 @@ as $$
            else current_setting('role')::name end
 $$;
 
-create or replace function iclock.device_id(serial_number text)
-    returns bigint
-    language plpgsql stable
-    set search_path = pg_catalog, iclock, pg_temp
-as $$
-declare
-    found_id  bigint;
-begin
-    select d.id into found_id
-      from iclock.device d
-     where d.serial_number = $1;
-
-    if found_id is null then
-        raise no_data_found
-            using message = format('there is no device with serial number %s',
-                                   coalesce('"' || $1 || '"', 'NULL'));
-    end if;
-    return found_id;
-end
-$$;
-
--- The value of one field of a command, or an error that names the argument.
-create or replace function iclock.field(argument text, value text,
-                                        pattern text default null,
-                                        max_bytes integer default 1000)
-    returns text
-    language plpgsql immutable
-    set search_path = pg_catalog, iclock, pg_temp
-as $$
-begin
-    if value is null then
-        raise null_value_not_allowed
-            using message = format('argument "%s" must not be NULL', argument);
-    end if;
-
-    if not iclock.is_line_text(value, max_bytes) then
-        raise invalid_parameter_value
-            using message = format('argument "%s" is longer than %s bytes or '
-                                   'contains a TAB, an end of line or another '
-                                   'control character', argument, max_bytes);
-    end if;
-
-    if value !~ pattern then
-        raise invalid_parameter_value
-            using message = format('argument "%s" does not match %s',
-                                   argument, pattern);
-    end if;
-
-    return value;
-end
-$$;
-
 
 create or replace function iclock.queue_command(
         serial_number  text,
@@ -84,9 +32,10 @@ begin
             using message = 'argument "body" is empty';
     end if;
 
-    if body ~ '[\r\n]' then
+    if body ~ E'[\\x01-\\x08\\x0a-\\x1f\\x7f]' then
         raise invalid_parameter_value
-            using message = 'argument "body" contains an end of line',
+            using message = 'argument "body" contains an end of line or '
+                            'another control character',
                   hint = 'A command is one line; its fields are separated by '
                          'TAB.';
     end if;
@@ -183,125 +132,184 @@ end
 $$;
 
 
-create or replace function iclock.reboot(serial_number text)
-    returns bigint
-    language sql security definer
-    set search_path = pg_catalog, iclock, pg_temp
-as $$
-    select iclock.queue_command($1, 'REBOOT')
-$$;
-
-
-create or replace function iclock.set_option(
-        serial_number  text,
-        name           text,
-        value          text)
-    returns bigint
+-- For a command that waits: when it goes out, and before which others.
+create or replace function iclock.schedule_command(
+        id          bigint,
+        not_before  timestamptz default null,
+        expires_at  timestamptz default null,
+        priority    integer     default null)
+    returns boolean
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 begin
-    if value like '%,%' then
-        raise invalid_parameter_value
-            using message = 'argument "value" contains a comma',
-                  hint = 'Devices take a comma for the end of the option.';
+    if expires_at <= greatest(not_before, now()) then
+        perform iclock.wrong_argument('expires_at',
+            'is past, or before "not_before"');
     end if;
 
-    return iclock.queue_command($1,
-        'SET OPTION '
-        || iclock.field('name', $2, '^~?[A-Za-z][A-Za-z0-9_]*$', 100)
-        || '=' || iclock.field('value', $3));
+    update iclock.command c
+       set not_before = coalesce($2, c.not_before),
+           expires_at = coalesce($3, c.expires_at),
+           priority = coalesce($4, c.priority)
+     where c.id = $1
+       and c.status = 'queued';
+
+    if found then
+        return true;
+    end if;
+
+    if not exists (select from iclock.command c where c.id = $1) then
+        raise no_data_found
+            using message = format('there is no command with id %s',
+                                   coalesce($1::text, 'NULL'));
+    end if;
+    return false;
 end
 $$;
 
 
-create or replace function iclock.query_attendance(
-        serial_number  text,
-        starts         timestamp,
-        ends           timestamp)
-    returns bigint
-    language plpgsql security definer
-    set search_path = pg_catalog, iclock, pg_temp
-as $$
-begin
-    if not (isfinite(starts) and isfinite(ends) and starts <= ends) then
-        raise invalid_parameter_value
-            using message = 'argument "ends" is before "starts", or one of '
-                            'them is infinite';
-    end if;
-
-    return iclock.queue_command($1,
-        format(E'DATA QUERY ATTLOG StartTime=%s\tEndTime=%s',
-               iclock.field('starts', to_char($2, 'YYYY-MM-DD HH24:MI:SS')),
-               iclock.field('ends', to_char($3, 'YYYY-MM-DD HH24:MI:SS'))));
-end
-$$;
-
-
--- Devices wipe the fields that a record leaves out, so the record is always
--- complete: an argument that is not given is taken from what the device has
--- reported of the user.
-create or replace function iclock.put_user(
-        serial_number  text,
-        pin            text,
-        name           text    default null,
-        privilege      integer default null,
-        password       text    default null,
-        card           text    default null,
-        access_group   integer default null,
-        time_zone      text    default null,
-        verify         integer default null,
-        vice_card      text    default null)
+-- Changes what is given and leaves the rest; reset_device() takes a setting
+-- back.  The constraints of the table know what is right.
+create or replace function iclock.set_device(
+        serial_number     text,
+        name              text    default null,
+        site              text    default null,
+        timezone          text    default null,
+        comm_key          text    default null,
+        allowed_networks  cidr[]  default null,
+        encoding          text    default null,
+        dialect           text    default null,
+        status            text    default null,
+        delay             integer default null,
+        error_delay       integer default null,
+        trans_times       text    default null,
+        trans_interval    integer default null,
+        trans_flag        text    default null,
+        realtime          boolean default null,
+        send_timezone     boolean default null,
+        bare_stamps       boolean default null,
+        push_options      text    default null,
+        multi_bio_data    text    default null,
+        multi_bio_photo   text    default null,
+        max_push_version  text    default null,
+        command_limit     integer default null)
     returns bigint
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    device   iclock.device;
-    known    iclock.device_user;
-    body     text;
+    device   constant bigint := iclock.device_id($1);
+    refused  text;
 begin
-    select d.* into device
-      from iclock.device d
-     where d.id = iclock.device_id($1);
+    if $2 is not null then
+        perform iclock.field('name', $2);
+    end if;
+    if $3 is not null then
+        perform iclock.field('site', $3, '\S', 500);
+    end if;
 
-    select u.* into known
-      from iclock.device_user u
-     where u.device_id = device.id and u.pin = $2;
+    begin
+        update iclock.device d
+           set name = coalesce($2, d.name),
+               site = coalesce($3, d.site),
+               timezone = coalesce($4, d.timezone),
+               comm_key = coalesce($5, d.comm_key),
+               allowed_networks = coalesce($6, d.allowed_networks),
+               encoding = coalesce($7, d.encoding),
+               dialect = coalesce($8, d.dialect),
+               status = coalesce($9, d.status),
+               delay = coalesce($10, d.delay),
+               error_delay = coalesce($11, d.error_delay),
+               trans_times = coalesce($12, d.trans_times),
+               trans_interval = coalesce($13, d.trans_interval),
+               trans_flag = coalesce($14, d.trans_flag),
+               realtime = coalesce($15, d.realtime),
+               send_timezone = coalesce($16, d.send_timezone),
+               bare_stamps = coalesce($17, d.bare_stamps),
+               push_options = coalesce($18, d.push_options),
+               multi_bio_data = coalesce($19, d.multi_bio_data),
+               multi_bio_photo = coalesce($20, d.multi_bio_photo),
+               max_push_version = coalesce($21, d.max_push_version),
+               command_limit = coalesce($22, d.command_limit)
+         where d.id = device;
+    exception when check_violation then
+        get stacked diagnostics refused = constraint_name;
+        perform iclock.wrong_argument(
+            regexp_replace(refused, '^device_|_check[0-9]*$', '', 'g'),
+            'has no value that this setting can have',
+            'See the comment of the column of iclock.device.');
+    end;
 
-    -- -1 in a stored record: the device did not say
-    body := 'DATA UPDATE USERINFO PIN=' || iclock.field('pin', $2, '^\S+$', 100)
-        || E'\tName='   || iclock.field('name', coalesce($3, known.name, ''))
-        || E'\tPri='    || coalesce($4, nullif(known.privilege, -1), 0)
-        || E'\tPasswd=' || iclock.field('password',
-                                        coalesce($5, known.password, ''))
-        || E'\tCard='   || iclock.field('card', coalesce($6, known.card, ''))
-        || E'\tGrp='    || coalesce($7, nullif(known.access_group, -1), 1)
-        || E'\tTZ='     || iclock.field('time_zone',
-                               coalesce($8, nullif(known.time_zone, ''),
-                                        '0000000000000000'));
-
-    body := body || case device.dialect
-        when '3.2' then
-            E'\tVerifyMode=' || coalesce($9, known.verify, -1)
-        else
-            E'\tVerify=' || coalesce($9, known.verify, -1)
-            || E'\tViceCard=' || iclock.field('vice_card',
-                                     coalesce($10, known.vice_card, ''))
-        end;
-
-    return iclock.queue_command($1, body);
+    return device;
 end
 $$;
 
 
-create or replace function iclock.delete_user(
-        serial_number  text,
-        pin            text)
+create or replace function iclock.reset_device(
+        serial_number      text,
+        variadic settings  text[])
+    returns void
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    device   constant bigint := iclock.device_id($1);
+    setting  text;
+begin
+    foreach setting in array coalesce(settings, array[null]) loop
+        if setting is null or setting <> all (array[
+            'name', 'site', 'timezone', 'comm_key', 'allowed_networks',
+            'encoding', 'dialect', 'delay', 'error_delay', 'trans_times',
+            'trans_interval', 'trans_flag', 'realtime', 'send_timezone',
+            'bare_stamps', 'push_options', 'multi_bio_data', 'multi_bio_photo',
+            'max_push_version', 'command_limit'])
+        then
+            perform iclock.wrong_argument('settings',
+                format('names no setting: %s', coalesce(setting, 'NULL')),
+                'They are the arguments of set_device().');
+        end if;
+
+        execute format('update iclock.device set %I = default where id = $1',
+                       setting)
+          using device;
+    end loop;
+end
+$$;
+
+
+create or replace function iclock.register_device(
+        serial_number     text,
+        name              text    default null,
+        site              text    default null,
+        timezone          text    default null,
+        status            text    default 'active',
+        comm_key          text    default null,
+        allowed_networks  cidr[]  default null,
+        dialect           text    default null,
+        encoding          text    default null)
     returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    perform iclock.field('serial_number', $1, '^\S+$', 100);
+
+    insert into iclock.device as d (serial_number) values ($1)
+    on conflict on constraint device_serial_number_key do nothing;
+
+    return iclock.set_device(
+        $1, name => $2, site => $3, timezone => $4, status => $5,
+        comm_key => $6, allowed_networks => $7, dialect => $8,
+        encoding => $9);
+end
+$$;
+
+
+create or replace function iclock.delete_device(serial_number text)
+    returns void
     language sql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
-    select iclock.queue_command($1,
-        'DATA DELETE USERINFO PIN=' || iclock.field('pin', $2, '^\S+$', 100))
+    delete from iclock.device d where d.id = iclock.device_id($1)
 $$;

@@ -30,6 +30,12 @@ grant execute on function
     iclock.answer_commands(bigint[], bigint[], integer[], bytea[]),
     iclock.due_devices(integer),
     iclock.maintain(),
+    iclock.verify_due(integer),
+    iclock.remote_attendance(bigint, text),
+    iclock.last_punch(bigint, text),
+    iclock.upgrade_file(bigint, text),
+    iclock.self_service(text, text, text),
+    iclock.verify_decision(text, bytea),
     -- called by the constraints of the tables it writes
     iclock.is_time_zone(text),
     iclock.is_line_text(text, integer)
@@ -37,19 +43,49 @@ grant execute on function
 
 -- people, through functions only
 
-grant execute on function
-    iclock.queue_command(text, text, integer, interval),
-    iclock.cancel_command(bigint),
-    iclock.approve_device(text),
-    iclock.block_device(text),
-    iclock.request_reupload(text, text),
-    iclock.reboot(text),
-    iclock.set_option(text, text, text),
-    iclock.query_attendance(text, timestamp, timestamp),
-    iclock.put_user(text, text, text, integer, text, text, integer, text,
-                    integer, text),
-    iclock.delete_user(text, text)
-   to iclock_operator;
+do $do$
+declare
+    name  text;
+begin
+    foreach name in array array[
+        -- devices, the queue, many devices
+        'queue_command', 'cancel_command', 'schedule_command',
+        'approve_device', 'block_device', 'register_device', 'set_device',
+        'reset_device', 'delete_device', 'request_reupload', 'copy_user',
+        'copy_user_to_site', 'copy_site', 'sync_site',
+        'delete_user_from_site', 'set_site', 'verify_attendance',
+        'verify_all',
+        -- the commands of the documents
+        'put_user', 'delete_user', 'delete_all_users', 'query_user',
+        'query_all_users', 'put_user_extension', 'put_identity_card',
+        'blacklist_identity_card', 'put_fingerprint', 'delete_fingerprint',
+        'delete_all_fingerprints', 'query_fingerprint',
+        'query_all_fingerprints', 'put_face', 'delete_face',
+        'delete_all_faces', 'put_finger_vein', 'delete_finger_vein',
+        'put_template', 'delete_template', 'query_template', 'put_photo',
+        'delete_photo', 'put_comparison_photo', 'delete_comparison_photo',
+        'put_publicity_picture', 'delete_publicity_picture', 'put_message',
+        'delete_message', 'delete_all_messages', 'assign_message',
+        'put_work_code', 'delete_work_code', 'delete_all_work_codes',
+        'put_job_code_group', 'delete_job_code_group', 'put_job_code',
+        'delete_job_code', 'put_tip_code', 'put_time_period',
+        'delete_time_period', 'delete_all_time_periods', 'put_access_group',
+        'put_holiday', 'put_unlock_combination', 'put_bell', 'delete_bell',
+        'delete_all_bells', 'put_shortcut_key', 'put_function_key',
+        'map_status_code', 'reset_function_keys', 'reset_time_periods',
+        'put_self_service', 'query_attendance', 'query_attendance_photos',
+        'query_attendance_count', 'check_data', 'send_new_data',
+        'clear_attendance', 'clear_attendance_photos', 'clear_data',
+        'clear_templates', 'clear_users', 'clear_bells', 'set_option',
+        'reload_options', 'query_options', 'get_file', 'put_file',
+        'enroll_fingerprint', 'enroll_card', 'enroll_template', 'reboot',
+        'unlock_door', 'cancel_alarm', 'run_shell', 'upgrade_firmware']
+    loop
+        execute format('grant execute on function iclock.%I '
+                       'to iclock_operator', name);
+    end loop;
+end
+$do$;
 
 -- the device's answer, not the command: that may hold passwords and templates
 grant select (reply) on iclock.command to iclock_operator;
@@ -60,8 +96,9 @@ grant select (reply) on iclock.command to iclock_operator;
 
 grant select
    on iclock.attendance, iclock.daily_attendance, iclock.device_status,
-      iclock.device_setting, iclock.command_status,
-      iclock.schema_version, iclock.upload_stamp, iclock.punch,
+      iclock.device_setting, iclock.command_status, iclock.reconciliation,
+      iclock.attendance_check, iclock.command_result_label,
+      iclock.refused_answer, iclock.site, iclock.schema_version, iclock.upload_stamp, iclock.punch,
       iclock.operation, iclock.work_code, iclock.device_error,
       iclock.verify_label, iclock.status_label
    to iclock_reader, iclock_operator;

@@ -43,13 +43,25 @@ select not exists (select from iclock.schema_version where version = 1)
 \ir 001_tables.sql
 \endif
 
+select not exists (select from iclock.schema_version where version = 2)
+    as migrate \gset
+\if :migrate
+\ir 002_commands.sql
+\endif
+
 \ir triggers.sql
+\ir fields.sql
 \ir functions_module.sql
 \ir functions_operator.sql
+\ir commands.sql
+\ir fleet.sql
+\ir verification.sql
+\ir served.sql
 \ir labels.sql
 \ir views.sql
 \ir grants.sql
 \ir comments.sql
+\ir comments_commands.sql
 
 -- the partitions of the months around today
 do $$ begin perform iclock.maintain(); end $$;

@@ -100,3 +100,122 @@ begin
     return null;
 end
 $$;
+
+-- What a device was told to keep or to delete, and has confirmed, is what it
+-- holds: most firmware does not report it.  A copy that the fleet functions
+-- sent must not set off further copies.
+create or replace function iclock.command_applied()
+    returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    before  constant text := current_setting('iclock.applying', true);
+begin
+    if new.subject is not null then
+        perform set_config('iclock.applying', 'on', true);
+    end if;
+
+    -- whatever somebody queued by hand: the answer counts all the same
+    begin
+        perform iclock.apply_command(new.device_id, new.body);
+    exception when data_exception or integrity_constraint_violation
+                   or program_limit_exceeded then
+        null;
+    end;
+
+    perform set_config('iclock.applying', coalesce(before, ''), true);
+    return null;
+end
+$$;
+
+create or replace function iclock.command_verified()
+    returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    perform iclock.advance_check(new);
+    return null;
+end
+$$;
+
+-- Enrol once, present everywhere: sends what a terminal has uploaded to the
+-- other terminals of its site, if the site shares its people.
+--
+-- A terminal that was sent a copy may upload it again, shortened or completed in
+-- its own way.  Such an echo goes no further; what would be sent to a terminal
+-- that holds the same already is not sent either.  So nothing goes in circles.
+create or replace function iclock.share_changes()
+    returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    change  record;
+begin
+    if current_setting('iclock.applying', true) = 'on'
+       or not exists (select from iclock.site s where s.share_people)
+    then
+        return null;
+    end if;
+
+    if tg_table_name = 'device_user' and tg_op = 'UPDATE' then
+        for change in
+            select distinct a.device_id, a.pin, d.site
+              from after a
+              join before b on b.device_id = a.device_id and b.pin = a.pin
+              join iclock.device d on d.id = a.device_id
+              join iclock.site s on s.name = d.site
+             where s.share_people and d.status = 'active'
+               and not iclock.is_echo(a.device_id, iclock.subject_of(a),
+                                      iclock.same_user(a, b, true))
+        loop
+            perform iclock.share_person(change.device_id, change.pin,
+                                        change.site);
+        end loop;
+
+    elsif tg_table_name = 'device_user' then
+        for change in
+            select distinct a.device_id, a.pin, d.site
+              from after a
+              join iclock.device d on d.id = a.device_id
+              join iclock.site s on s.name = d.site
+             where s.share_people and d.status = 'active'
+               and not iclock.is_echo(a.device_id, iclock.subject_of(a), true)
+        loop
+            perform iclock.share_person(change.device_id, change.pin,
+                                        change.site);
+        end loop;
+
+    elsif tg_table_name = 'template' then
+        for change in
+            select distinct a.device_id, a.pin, d.site
+              from after a
+              join iclock.device d on d.id = a.device_id
+              join iclock.site s on s.name = d.site
+             where s.share_people and d.status = 'active'
+               and not iclock.is_echo(a.device_id, iclock.subject_of(a), true)
+        loop
+            perform iclock.share_person(change.device_id, change.pin,
+                                        change.site);
+        end loop;
+
+    else
+        for change in
+            select distinct a.device_id, a.pin, d.site
+              from after a
+              join iclock.device d on d.id = a.device_id
+              join iclock.site s on s.name = d.site
+             where s.share_people and d.status = 'active'
+               and a.kind in ('user', 'comparison') and a.pin <> ''
+               and not iclock.is_echo(a.device_id, iclock.subject_of(a), true)
+        loop
+            perform iclock.share_person(change.device_id, change.pin,
+                                        change.site);
+        end loop;
+    end if;
+
+    return null;
+end
+$$;

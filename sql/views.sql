@@ -162,6 +162,44 @@ select c.id,
        c.created_at,
        c.created_by,
        c.sent_at,
-       c.finished_at
+       c.finished_at,
+       coalesce(
+           case when c.return_code > 0 and c.status = 'done'
+                then 'success, with a count, a size or a status' end,
+           (select l.label
+              from iclock.command_result_label l
+             where l.code = c.return_code
+               and l.dialect in ('', d.dialect)
+               and starts_with(upper(c.body), upper(l.command))
+             order by length(l.command) desc, l.dialect desc
+             limit 1),
+           case when c.status = 'failed' and c.return_code is null
+                then 'no answer'
+                when c.return_code is not null
+                then 'unknown code ' || c.return_code end)
+                                       as result
   from iclock.command c
   join iclock.device d on d.id = c.device_id;
+
+create or replace view iclock.reconciliation as
+select k.id,
+       k.device_id,
+       d.serial_number,
+       d.site,
+       k.starts,
+       k.ends,
+       k.status,
+       k.device_count,
+       k.stored_count,
+       greatest(k.device_count - k.stored_count, 0) as missing,
+       k.attempts,
+       k.max_attempts,
+       k.command_id,
+       c.status                                     as command_status,
+       c.return_code,
+       k.created_at,
+       k.created_by,
+       k.finished_at
+  from iclock.attendance_check k
+  join iclock.device d on d.id = k.device_id
+  left join iclock.command c on c.id = k.command_id;

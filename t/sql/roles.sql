@@ -80,7 +80,9 @@ select set_eq(
         where pronamespace = 'iclock'::regnamespace
           and has_function_privilege('iclock_module', oid, 'execute') $$,
     array['register_devices', 'dequeue_commands', 'answer_commands',
-          'due_devices', 'maintain', 'is_time_zone', 'is_line_text']::name[],
+          'due_devices', 'maintain', 'verify_due', 'remote_attendance',
+          'last_punch', 'upgrade_file', 'self_service', 'verify_decision',
+          'is_time_zone', 'is_line_text']::name[],
     'functions of nginx');
 select is_empty(
     $$ select proname from pg_proc

@@ -7,18 +7,21 @@ set local search_path = public, pg_catalog;
 select * from no_plan();
 
 select has_schema('iclock');
-select set_eq('select version from iclock.schema_version', array[1],
+select set_eq('select version from iclock.schema_version', array[1, 2],
               'every migration is recorded once');
 
 select has_table('iclock', t, t)
   from unnest(array['device', 'device_option', 'upload_stamp', 'operation',
                     'device_user', 'template', 'photo', 'identity_card',
                     'work_code', 'device_error', 'rejected_line', 'command',
-                    'verify_label', 'status_label']) as t;
+                    'verify_label', 'status_label', 'command_result_label',
+                    'refused_answer', 'site', 'upgrade', 'attendance_check',
+                    'job']) as t;
 select is_partitioned('iclock', 'punch', 'punch is partitioned');
 select has_view('iclock', v, v)
   from unnest(array['attendance', 'daily_attendance', 'device_status',
-                    'device_setting', 'command_status']) as v;
+                    'device_setting', 'command_status',
+                    'reconciliation']) as v;
 
 select col_is_pk('iclock', t, columns, 'key of ' || t)
   from (values

@@ -1,0 +1,1394 @@
+-- A function for each command of the two documents.  Those that put something
+-- on a device are called put_..., those that take it off delete_... or
+-- clear_..., those that have it uploaded query_....
+--
+-- Where the dialects differ, device.dialect chooses.  A command that only one of
+-- the documents knows goes to any device: it answers when it cannot do it.
+
+
+-- users and what they carry
+
+create or replace function iclock.put_user(
+        serial_number  text,
+        pin            text,
+        name           text    default null,
+        privilege      integer default null,
+        password       text    default null,
+        card           text    default null,
+        access_group   integer default null,
+        time_zone      text    default null,
+        verify         integer default null,
+        vice_card      text    default null)
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    device  iclock.device;
+    known   iclock.device_user;
+begin
+    select d.* into device
+      from iclock.device d
+     where d.id = iclock.device_id($1);
+
+    select u.* into known
+      from iclock.device_user u
+     where u.device_id = device.id and u.pin = $2;
+
+    perform iclock.number('privilege', coalesce($4, 0), 0, 14),
+            iclock.number('access_group', coalesce($7, 1), 0, 255),
+            iclock.number('verify', coalesce($9, -1), -1, 255);
+
+    -- an argument that is not given is taken from what the device reported;
+    -- -1 in a stored record: it did not say
+    return iclock.queue_command($1, iclock.user_record(
+        device.dialect,
+        iclock.pin($2),
+        iclock.given('name', $3, known.name, null, 200),
+        coalesce($4, nullif(known.privilege, -1), 0),
+        iclock.given('password', $5, known.password, null, 100),
+        iclock.given('card', $6, known.card,
+                     '^([0-9]{0,20}|\[[0-9A-Fa-f]{0,20}\])$'),
+        coalesce($7, nullif(known.access_group, -1), 1),
+        iclock.given('time_zone', $8,
+                     coalesce(nullif(known.time_zone, ''), '0000000000000000'),
+                     '^[0-9A-Fa-f]{16}$'),
+        coalesce($9, known.verify, -1),
+        iclock.given('vice_card', $10, known.vice_card,
+                     '^([0-9]{0,20}|\[[0-9A-Fa-f]{0,20}\])$')));
+end
+$$;
+
+create or replace function iclock.delete_user(
+        serial_number  text,
+        pin            text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE USERINFO '
+        || iclock.fields('PIN', iclock.pin(pin)))
+$$;
+
+create or replace function iclock.delete_all_users(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE USERINFO')
+$$;
+
+create or replace function iclock.query_user(
+        serial_number  text,
+        pin            text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA QUERY USERINFO '
+        || iclock.fields('PIN', iclock.pin(pin)))
+$$;
+
+create or replace function iclock.query_all_users(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA QUERY USERINFO')
+$$;
+
+create or replace function iclock.put_user_extension(
+        serial_number          text,
+        pin                    text,
+        recheck_seconds        integer default 0,
+        lockout_override       boolean default false,
+        fingerprint_threshold  integer default null)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE USEREXTINFO ' || iclock.fields(
+        'PIN',             iclock.pin(pin),
+        'RecheckMin',      iclock.number('recheck_seconds', recheck_seconds,
+                                         0, 86400),
+        'LockoutOverride', iclock.flag('lockout_override', lockout_override),
+        'User1to1FpThreshold',
+                           case when fingerprint_threshold is not null
+                           then iclock.number('fingerprint_threshold',
+                                              fingerprint_threshold, 10, 35)
+                           end))
+$$;
+
+create or replace function iclock.put_identity_card(
+        serial_number         text,
+        id_number             text,
+        pin                   text    default '0',
+        sn_number             text    default '',
+        dn_number             text    default '',
+        name                  text    default '',
+        gender                integer default null,
+        nation                integer default null,
+        birthday              date    default null,
+        valid_from            date    default null,
+        valid_until           date    default null,
+        address               text    default '',
+        additional_info       text    default '',
+        issuer                text    default '',
+        photo                 bytea   default null,
+        fingerprint1          bytea   default null,
+        fingerprint2          bytea   default null,
+        reserve               text    default '',
+        notice                text    default '')
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if (valid_from is null) <> (valid_until is null)
+       or valid_until < valid_from
+    then
+        perform iclock.wrong_argument('valid_until',
+            'is before "valid_from", or one of them is missing');
+    end if;
+
+    return iclock.queue_command($1, 'DATA UPDATE IDCARD ' || iclock.fields(
+        'PIN',            iclock.pin(pin),
+        'SNNum',          iclock.field('sn_number', sn_number, null, 100),
+        'IDNum',          iclock.field('id_number', id_number, '^\S+$', 100),
+        'DNNum',          iclock.field('dn_number', dn_number, null, 100),
+        'Name',           iclock.field('name', name, null, 200),
+        'Gender',         case when gender is null then ''
+                          else iclock.number('gender', gender, 1, 2) end,
+        'Nation',         case when nation is null then ''
+                          else iclock.number('nation', nation, 0, 98) end,
+        'Birthday',       case when birthday is null then ''
+                          else iclock.moment('birthday', birthday,
+                                             'YYYYMMDD') end,
+        'ValidInfo',      case when valid_from is null then ''
+                          else iclock.moment('valid_from', valid_from,
+                                             'YYYYMMDD')
+                               || iclock.moment('valid_until', valid_until,
+                                                'YYYYMMDD') end,
+        'Address',        iclock.field('address', address),
+        'AdditionalInfo', iclock.field('additional_info', additional_info),
+        'Issuer',         iclock.field('issuer', issuer),
+        'Photo',          case when photo is null then ''
+                          else iclock.base64('photo', photo, 100000) end,
+        'FPTemplate1',    case when fingerprint1 is null then ''
+                          else iclock.base64('fingerprint1', fingerprint1,
+                                             20000) end,
+        'FPTemplate2',    case when fingerprint2 is null then ''
+                          else iclock.base64('fingerprint2', fingerprint2,
+                                             20000) end,
+        'Reserve',        iclock.field('reserve', reserve),
+        'Notice',         iclock.field('notice', notice)));
+end
+$$;
+
+create or replace function iclock.blacklist_identity_card(
+        serial_number  text,
+        id_number      text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE Blacklist ' || iclock.fields(
+        'IDNum', iclock.field('id_number', id_number, '^\S+$', 100)))
+$$;
+
+
+-- templates and photos: content as it is, not base64
+
+create or replace function iclock.put_fingerprint(
+        serial_number  text,
+        pin            text,
+        finger         integer,
+        template       bytea,
+        valid          integer default 1)
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if valid not in (0, 1, 3) then
+        perform iclock.wrong_argument('valid', format('is %s', valid),
+            'It is 0 (invalid), 1 (normal) or 3 (duress).');
+    end if;
+
+    return iclock.queue_command($1, iclock.template_record(
+        iclock.dialect($1), 'FP', iclock.pin(pin), 1,
+        iclock.number('finger', finger, 0, 9)::integer, 0, 10, 0, 0,
+        iclock.number('valid', valid, 0, 3)::integer, 0,
+        iclock.base64('template', template, 20000)));
+end
+$$;
+
+create or replace function iclock.delete_fingerprint(
+        serial_number  text,
+        pin            text,
+        finger         integer default null)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE FINGERTMP ' || iclock.fields(
+        'PIN', iclock.pin(pin),
+        'FID', case when finger is not null
+               then iclock.number('finger', finger, 0, 9) end))
+$$;
+
+create or replace function iclock.delete_all_fingerprints(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE FINGERTMP')
+$$;
+
+create or replace function iclock.query_fingerprint(
+        serial_number  text,
+        pin            text,
+        finger         integer default null)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA QUERY FINGERTMP ' || iclock.fields(
+        'PIN', iclock.pin(pin),
+        case iclock.dialect($1) when '3.2' then 'FID' else 'FingerID' end,
+        case when finger is not null
+        then iclock.number('finger', finger, 0, 10) end))
+$$;
+
+create or replace function iclock.query_all_fingerprints(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA QUERY FINGERTMP')
+$$;
+
+create or replace function iclock.put_face(
+        serial_number  text,
+        pin            text,
+        no             integer,
+        template       bytea,
+        valid          boolean default true)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, iclock.template_record(
+        iclock.dialect($1), 'FACE', iclock.pin(pin), 2,
+        iclock.number('no', no, 0, 99)::integer, 0, 7, 0, 0,
+        iclock.flag('valid', valid)::integer, 0,
+        iclock.base64('template', template, 100000)))
+$$;
+
+create or replace function iclock.delete_face(
+        serial_number  text,
+        pin            text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE FACE '
+        || iclock.fields('PIN', iclock.pin(pin)))
+$$;
+
+create or replace function iclock.delete_all_faces(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE FACE')
+$$;
+
+create or replace function iclock.put_finger_vein(
+        serial_number  text,
+        pin            text,
+        finger         integer,
+        index          integer,
+        template       bytea,
+        valid          boolean default true)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, iclock.template_record(
+        iclock.dialect($1), 'FVEIN', iclock.pin(pin), 7,
+        iclock.number('finger', finger, 0, 9)::integer,
+        iclock.number('index', index, 0, 2)::integer, 3, 0, 0,
+        iclock.flag('valid', valid)::integer, 0,
+        iclock.base64('template', template, 100000)))
+$$;
+
+create or replace function iclock.delete_finger_vein(
+        serial_number  text,
+        pin            text,
+        finger         integer default null)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE FVEIN ' || iclock.fields(
+        'Pin', iclock.pin(pin),
+        'FID', case when finger is not null
+               then iclock.number('finger', finger, 0, 9) end))
+$$;
+
+create or replace function iclock.put_template(
+        serial_number  text,
+        pin            text,
+        type           integer,
+        template       bytea,
+        no             integer default 0,
+        index          integer default 0,
+        major_version  integer default 0,
+        minor_version  integer default 0,
+        format         integer default 0,
+        valid          boolean default true,
+        duress         boolean default false)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, iclock.template_record(
+        iclock.dialect($1), 'BIODATA', iclock.pin(pin),
+        iclock.number('type', type, 0, 99)::integer,
+        iclock.number('no', no, 0, 99)::integer,
+        iclock.number('index', index, 0, 99)::integer,
+        iclock.number('major_version', major_version, 0, 9999)::integer,
+        iclock.number('minor_version', minor_version, 0, 9999)::integer,
+        iclock.number('format', format, 0, 999)::integer,
+        iclock.flag('valid', valid)::integer,
+        iclock.flag('duress', duress)::integer,
+        iclock.base64('template', template, 1000000)))
+$$;
+
+create or replace function iclock.delete_template(
+        serial_number  text,
+        pin            text,
+        type           integer default null,
+        no             integer default null)
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if no is not null and type is null then
+        perform iclock.wrong_argument('no', 'needs "type"');
+    end if;
+
+    return iclock.queue_command($1, 'DATA DELETE BIODATA ' || iclock.fields(
+        'Pin',  iclock.pin(pin),
+        'Type', case when type is not null
+                then iclock.number('type', type, 0, 99) end,
+        'No',   case when no is not null
+                then iclock.number('no', no, 0, 99) end));
+end
+$$;
+
+create or replace function iclock.query_template(
+        serial_number  text,
+        type           integer,
+        pin            text    default null,
+        no             integer default null)
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if no is not null and pin is null then
+        perform iclock.wrong_argument('no', 'needs "pin"');
+    end if;
+
+    return iclock.queue_command($1, 'DATA QUERY BIODATA ' || iclock.fields(
+        'Type', iclock.number('type', type, 0, 99),
+        'PIN',  case when pin is not null then iclock.pin(pin) end,
+        'No',   case when no is not null
+                then iclock.number('no', no, 0, 99) end));
+end
+$$;
+
+create or replace function iclock.put_photo(
+        serial_number  text,
+        pin            text,
+        content        bytea)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, iclock.photo_record(
+        iclock.pin(pin), iclock.base64('content', content, 5000000)))
+$$;
+
+create or replace function iclock.delete_photo(
+        serial_number  text,
+        pin            text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE USERPIC '
+        || iclock.fields('PIN', iclock.pin(pin)))
+$$;
+
+create or replace function iclock.put_comparison_photo(
+        serial_number    text,
+        pin              text,
+        content          bytea   default null,
+        url              text    default null,
+        type             integer default 9,
+        return_template  boolean default false)
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if (content is null) = (url is null) then
+        perform iclock.wrong_argument('url',
+            'and "content" are both given, or neither');
+    end if;
+
+    return iclock.queue_command($1, iclock.comparison_photo_record(
+        iclock.pin(pin),
+        iclock.number('type', type, 0, 99)::integer,
+        case when content is null then ''
+        else iclock.base64('content', content, 5000000) end,
+        case when url is null then ''
+        else iclock.field('url', url, '^\S+$') end,
+        iclock.flag('return_template', return_template)::integer::boolean));
+end
+$$;
+
+create or replace function iclock.delete_comparison_photo(
+        serial_number  text,
+        pin            text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE BIOPHOTO '
+        || iclock.fields('PIN', iclock.pin(pin)))
+$$;
+
+create or replace function iclock.put_publicity_picture(
+        serial_number  text,
+        index          integer,
+        content        bytea,
+        extension      text default 'jpg')
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    data  constant text := iclock.base64('content', content, 5000000);
+begin
+    return iclock.queue_command($1, 'DATA UPDATE ADPIC ' || iclock.fields(
+        'Index',     iclock.number('index', index, 0, 9999),
+        'Size',      length(data)::text,
+        'Extension', iclock.field('extension', extension,
+                                  '^[A-Za-z0-9]{1,10}$'),
+        'Content',   data));
+end
+$$;
+
+create or replace function iclock.delete_publicity_picture(
+        serial_number  text,
+        index          integer)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE ADPIC '
+        || iclock.fields('Index', iclock.number('index', index, 0, 9999)))
+$$;
+
+
+-- messages
+
+create or replace function iclock.put_message(
+        serial_number  text,
+        id             integer,
+        message        text,
+        kind           text      default 'public',
+        minutes        integer   default 60,
+        starts         timestamp default null)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE SMS ' || iclock.fields(
+        'MSG',       iclock.field('message', message, '\S', 320),
+        'TAG',       iclock.choice('kind', kind,
+                                   array['public', 'user', 'reserved'],
+                                   array['253', '254', '255']),
+        'UID',       iclock.number('id', id, 0, 65535),
+        'MIN',       iclock.number('minutes', minutes, 0, 525600),
+        -- by the device's clock
+        'StartTime', iclock.moment('starts', coalesce(starts,
+            (select timezone(coalesce(d.timezone, 'UTC'), now())
+               from iclock.device d where d.id = iclock.device_id($1))))))
+$$;
+
+create or replace function iclock.delete_message(
+        serial_number  text,
+        id             integer)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE SMS '
+        || iclock.fields('UID', iclock.number('id', id, 0, 65535)))
+$$;
+
+create or replace function iclock.delete_all_messages(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE SMS')
+$$;
+
+create or replace function iclock.assign_message(
+        serial_number  text,
+        pin            text,
+        id             integer)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE USER_SMS ' || iclock.fields(
+        'PIN', iclock.pin(pin), 'UID', iclock.number('id', id, 0, 65535)))
+$$;
+
+
+-- work codes, job codes, tip codes
+
+create or replace function iclock.put_work_code(
+        serial_number  text,
+        code           text,
+        name           text,
+        index          integer default null)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE WORKCODE '
+        || case iclock.dialect($1)
+        when '3.2' then
+            iclock.fields(
+                'CODE', iclock.field('code', code, '^\S+$', 50),
+                'Name', iclock.field('name', name, null, 200))
+        else
+            iclock.fields(
+                'PIN',  iclock.number('index', coalesce(index,
+                            case when code ~ '^[0-9]{1,9}$'
+                                 then code::integer else 1 end),
+                            0, 999999999),
+                'CODE', iclock.field('code', code, '^\S+$', 50),
+                'NAME', iclock.field('name', name, null, 200))
+        end)
+$$;
+
+create or replace function iclock.delete_work_code(
+        serial_number  text,
+        code           text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE WORKCODE '
+        || iclock.fields('CODE', iclock.field('code', code, '^\S+$', 50)))
+$$;
+
+create or replace function iclock.delete_all_work_codes(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE WORKCODE')
+$$;
+
+create or replace function iclock.put_job_code_group(
+        serial_number  text,
+        id             integer,
+        name           text,
+        enabled        boolean default true)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE JOBCODEGROUP '
+        || iclock.fields(
+            'ID',     iclock.number('id', id, 1, 6),
+            'Name',   iclock.field('name', name, null, 200),
+            'Enable', iclock.flag('enabled', enabled)))
+$$;
+
+create or replace function iclock.delete_job_code_group(
+        serial_number  text,
+        id             integer)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE JOBCODEGROUP '
+        || iclock.fields('ID', iclock.number('id', id, 1, 6)))
+$$;
+
+create or replace function iclock.put_job_code(
+        serial_number  text,
+        number         integer,
+        name           text,
+        group_id       integer)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE JOBCODE ' || iclock.fields(
+        'Number',         iclock.number('number', number, 0, 999999999),
+        'Name',           iclock.field('name', name, null, 200),
+        'JobCodeGroupId', iclock.number('group_id', group_id, 1, 6)))
+$$;
+
+create or replace function iclock.delete_job_code(
+        serial_number  text,
+        number         integer,
+        group_id       integer)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE JOBCODE ' || iclock.fields(
+        'Number',         iclock.number('number', number, 0, 999999999),
+        'JobCodeGroupId', iclock.number('group_id', group_id, 1, 6)))
+$$;
+
+create or replace function iclock.put_tip_code(
+        serial_number  text,
+        id             integer,
+        name           text,
+        enabled        boolean default true)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE TIPCODE ' || iclock.fields(
+        'ID',     iclock.number('id', id, 1, 3),
+        'Name',   iclock.field('name', name, null, 200),
+        'Enable', iclock.flag('enabled', enabled)))
+$$;
+
+
+-- access
+
+-- from and to of a day, as the two numbers HHMM that devices know
+create or replace function iclock.day_period(argument text, value text)
+    returns text[]
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select regexp_match(
+        replace(iclock.field(argument, value,
+            '^([01][0-9]|2[0-3]):?[0-5][0-9]-([01][0-9]|2[0-3]):?[0-5][0-9]$'),
+            ':', ''),
+        '^(.{4})-(.{4})$')
+$$;
+
+create or replace function iclock.put_time_period(
+        serial_number  text,
+        id             integer,
+        sunday         text default '00:00-23:59',
+        monday         text default '00:00-23:59',
+        tuesday        text default '00:00-23:59',
+        wednesday      text default '00:00-23:59',
+        thursday       text default '00:00-23:59',
+        friday         text default '00:00-23:59',
+        saturday       text default '00:00-23:59')
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    sun  constant text[] := iclock.day_period('sunday', sunday);
+    mon  constant text[] := iclock.day_period('monday', monday);
+    tue  constant text[] := iclock.day_period('tuesday', tuesday);
+    wed  constant text[] := iclock.day_period('wednesday', wednesday);
+    thu  constant text[] := iclock.day_period('thursday', thursday);
+    fri  constant text[] := iclock.day_period('friday', friday);
+    sat  constant text[] := iclock.day_period('saturday', saturday);
+    uid  constant text   := iclock.number('id', id, 1, 50);
+begin
+    if iclock.dialect($1) = '3.2' then
+        return iclock.queue_command($1, 'DATA UPDATE TIMEZONE '
+            || iclock.fields(
+                'TZID', uid,
+                'TIME', array_to_string(sun || mon || tue || wed || thu || fri
+                                        || sat, '')));
+    end if;
+
+    return iclock.queue_command($1, 'DATA UPDATE AccTimeZone ' || iclock.fields(
+        'UID',        uid,
+        'SunStart',   sun[1], 'SunEnd',   sun[2],
+        'MonStart',   mon[1], 'MonEnd',   mon[2],
+        'TuesStart',  tue[1], 'TuesEnd',  tue[2],
+        'WedStart',   wed[1], 'WedEnd',   wed[2],
+        'ThursStart', thu[1], 'ThursEnd', thu[2],
+        'FriStart',   fri[1], 'FriEnd',   fri[2],
+        'SatStart',   sat[1], 'SatEnd',   sat[2]));
+end
+$$;
+
+create or replace function iclock.delete_time_period(
+        serial_number  text,
+        id             integer)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE TIMEZONE '
+        || iclock.fields('TZID', iclock.number('id', id, 1, 50)))
+$$;
+
+create or replace function iclock.delete_all_time_periods(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE TIMEZONE')
+$$;
+
+create or replace function iclock.put_access_group(
+        serial_number      text,
+        id                 integer,
+        verify             integer   default 0,
+        valid_on_holidays  boolean   default false,
+        time_periods       integer[] default '{}',
+        group_periods      boolean   default true)
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    periods  integer[] := '{}';
+begin
+    if coalesce(cardinality(time_periods), 4) > 3 then
+        perform iclock.wrong_argument('time_periods',
+            'is NULL or has more than three numbers');
+    end if;
+
+    for i in 1 .. 3 loop
+        periods := periods || iclock.number('time_periods',
+            case when i <= cardinality(time_periods)
+                 then time_periods[i] else 0 end, 0, 50)::integer;
+    end loop;
+
+    if iclock.dialect($1) = '3.2' then
+        return iclock.queue_command($1, 'DATA UPDATE AccGroup '
+            || iclock.fields(
+                'ID',           iclock.number('id', id, 1, 99),
+                'Verify',       iclock.number('verify', verify, 0, 255),
+                'Validholiday', iclock.flag('valid_on_holidays',
+                                            valid_on_holidays),
+                'TZ',           upper(lpad(to_hex(periods[1]), 4, '0')
+                                      || lpad(to_hex(periods[2]), 4, '0')
+                                      || lpad(to_hex(periods[3]), 4, '0'))));
+    end if;
+
+    return iclock.queue_command($1, 'DATA UPDATE AccGroup ' || iclock.fields(
+        'ID',           iclock.number('id', id, 1, 99),
+        'Verify',       iclock.number('verify', verify, 0, 255),
+        'ValidHoliday', iclock.flag('valid_on_holidays', valid_on_holidays),
+        'TZ',           array_to_string(
+                            iclock.flag('group_periods', group_periods)::integer
+                            || periods, ';')));
+end
+$$;
+
+create or replace function iclock.put_holiday(
+        serial_number  text,
+        id             integer,
+        name           text,
+        starts         date,
+        ends           date    default null,
+        time_period    integer default 1)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE AccHoliday ' || iclock.fields(
+        'UID',         iclock.number('id', id, 0, 999),
+        'HolidayName', iclock.field('name', name, null, 200),
+        'StartDate',   iclock.moment('starts', starts, 'MMDD'),
+        'EndDate',     iclock.moment('ends', coalesce(ends, starts), 'MMDD'),
+        'TimeZone',    iclock.number('time_period', time_period, 0, 50)))
+$$;
+
+create or replace function iclock.put_unlock_combination(
+        serial_number  text,
+        id             integer,
+        group1         integer,
+        group2         integer default 0,
+        group3         integer default 0,
+        group4         integer default 0,
+        group5         integer default 0)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE AccUnLockComb '
+        || iclock.fields(
+            'UID',    iclock.number('id', id, 0, 99),
+            'Group1', iclock.number('group1', group1, 0, 99),
+            'Group2', iclock.number('group2', group2, 0, 99),
+            'Group3', iclock.number('group3', group3, 0, 99),
+            'Group4', iclock.number('group4', group4, 0, 99),
+            'Group5', iclock.number('group5', group5, 0, 99)))
+$$;
+
+
+-- bells, keys, self service
+
+create or replace function iclock.put_bell(
+        serial_number  text,
+        id             integer,
+        rings_at       time,
+        days           integer[] default '{0,1,2,3,4,5,6}',
+        music          integer   default 0,
+        volume         integer   default 67,
+        enabled        boolean   default true,
+        type           integer   default 0,
+        life_time      integer   default 0)
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    flags  constant text[] := iclock.day_flags('days', days);
+begin
+    return iclock.queue_command($1, 'DATA UPDATE BELL ' || iclock.fields(
+        'BellID',       iclock.number('id', id, 0, 999),
+        'Time',         iclock.time_of_day('rings_at', rings_at),
+        'MusicID',      iclock.number('music', music, 0, 9),
+        'Volume',       iclock.number('volume', volume, 0, 99),
+        'State',        iclock.flag('enabled', enabled),
+        'SUN', flags[1], 'MON', flags[2], 'TUE', flags[3], 'WED', flags[4],
+        'THU', flags[5], 'FRI', flags[6], 'SAT', flags[7],
+        'BellType',     iclock.number('type', type, 0, 2),
+        'BellLifeTime', iclock.number('life_time', life_time, 0, 255)));
+end
+$$;
+
+create or replace function iclock.delete_bell(
+        serial_number  text,
+        id             integer)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE BELL '
+        || iclock.fields('BellID', iclock.number('id', id, 0, 999)))
+$$;
+
+create or replace function iclock.delete_all_bells(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA DELETE BELL')
+$$;
+
+-- seven times from Sunday to Saturday, NULL where nothing changes
+create or replace function iclock.switch_times(times time[])
+    returns text[]
+    language plpgsql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if cardinality(times) <> 7 then
+        perform iclock.wrong_argument('times', 'has not seven elements',
+            'One for each day from Sunday to Saturday, NULL for none.');
+    end if;
+
+    return array(select coalesce(to_char(times[i], 'HH24:MI'), '00:00')
+                   from generate_series(1, 7) as i order by i);
+end
+$$;
+
+create or replace function iclock.put_shortcut_key(
+        serial_number  text,
+        key            integer,
+        function       integer,
+        status_code    integer default 0,
+        label          text    default '',
+        times          time[]  default null,
+        map_value      integer default null,
+        job_groups     text    default '0:0:0:0:0:0',
+        tip_groups     text    default '0:0:0')
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    switched  constant text[] := iclock.switch_times(times);
+    days      constant text[] := array(
+        select (times is not null and times[i] is not null)::integer::text
+          from generate_series(1, 7) as i order by i);
+begin
+    perform iclock.number('key', key, 1, 8),
+            iclock.number('function', function, 0, 9),
+            iclock.number('status_code', status_code, 0, 255),
+            iclock.field('label', label, null, 96),
+            iclock.number('map_value', coalesce(map_value, 0), 0, 255);
+
+    if iclock.dialect($1) = '3.2' then
+        return iclock.queue_command($1, 'DATA UPDATE SHORTKEY '
+            || iclock.fields(
+                'keyID',      key::text,
+                'keyFun',     function::text,
+                'stateCode',  status_code::text,
+                'keyLabel',   label,
+                'mapValue',   coalesce(map_value, status_code)::text,
+                'autoChange', (times is not null)::integer::text,
+                'Time',       array_to_string(switched, ';') || ';',
+                'SUN', days[1], 'MON', days[2], 'TUE', days[3],
+                'WED', days[4], 'THU', days[5], 'FRI', days[6],
+                'SAT', days[7],
+                'JobGroup',   iclock.field('job_groups', job_groups,
+                                           '^[01](:[01]){5}$'),
+                'TipGroup',   iclock.field('tip_groups', tip_groups,
+                                           '^[01](:[01]){2}$')));
+    end if;
+
+    return iclock.queue_command($1, 'DATA UPDATE ShortcutKey ' || iclock.fields(
+        'KeyID',      key::text,
+        'KeyFun',     function::text,
+        'StatusCode', status_code::text,
+        'ShowName',   label,
+        'AutoState',  (times is not null)::integer::text,
+        -- this document begins the week with Monday
+        'AutoTime',   array_to_string(switched[2:7] || switched[1], ';'),
+        'Sun', days[1], 'Mon', days[2], 'Tue', days[3], 'Wed', days[4],
+        'Thu', days[5], 'Fri', days[6], 'Sat', days[7]));
+end
+$$;
+
+create or replace function iclock.put_function_key(
+        serial_number  text,
+        key            integer,
+        function       integer,
+        status_code    integer default 0,
+        label          text    default '',
+        times          time[]  default null)
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    switched  constant text[] := iclock.switch_times(times);
+    days      constant text[] := array(
+        select (times is not null and times[i] is not null)::integer::text
+          from generate_series(1, 7) as i order by i);
+begin
+    return iclock.queue_command($1, 'DATA UPDATE FUNCTIONKEY ' || iclock.fields(
+        'ShortKeyID',      iclock.number('key', key, 1, 8),
+        'ShortKeyFun',     iclock.number('function', function, 0, 9),
+        'StateCode',       iclock.number('status_code', status_code, 0, 255),
+        'StateName',       iclock.field('label', label, null, 96),
+        'StateAutoChange', (times is not null)::integer::text,
+        'Time',            array_to_string(switched, ';') || ';',
+        'SUN', days[1], 'MON', days[2], 'TUE', days[3], 'WED', days[4],
+        'THU', days[5], 'FRI', days[6], 'SAT', days[7]));
+end
+$$;
+
+create or replace function iclock.map_status_code(
+        serial_number  text,
+        status_code    integer,
+        value          integer)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE ATTSTATE ' || iclock.fields(
+        'AttStateKey',   iclock.number('status_code', status_code, 0, 255),
+        'AttStateValue', iclock.number('value', value, 0, 255)))
+$$;
+
+create or replace function iclock.reset_function_keys(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'RESET ALL FUNCKEYS')
+$$;
+
+create or replace function iclock.reset_time_periods(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'RESET ALL TIMEZONE')
+$$;
+
+create or replace function iclock.put_self_service(
+        serial_number   text,
+        service_number  integer,
+        name            text,
+        enabled         boolean default true)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA UPDATE SELFSERVICEINFO '
+        || iclock.fields(
+            'ServiceNum',  iclock.number('service_number', service_number,
+                                         0, 9999),
+            'ServiceName', iclock.field('name', name, null, 200),
+            'Enable',      iclock.flag('enabled', enabled)))
+$$;
+
+
+-- attendance
+
+create or replace function iclock.query_attendance(
+        serial_number  text,
+        starts         timestamp,
+        ends           timestamp)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA QUERY ATTLOG '
+        || iclock.time_range(iclock.dialect($1), starts, ends))
+$$;
+
+create or replace function iclock.query_attendance_photos(
+        serial_number  text,
+        starts         timestamp,
+        ends           timestamp)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'DATA QUERY ATTPHOTO '
+        || iclock.time_range(iclock.dialect($1), starts, ends))
+$$;
+
+create or replace function iclock.query_attendance_count(
+        serial_number  text,
+        starts         timestamp,
+        ends           timestamp)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'VERIFY SUM ATTLOG '
+        || iclock.time_range(iclock.dialect($1), starts, ends))
+$$;
+
+create or replace function iclock.check_data(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'CHECK')
+$$;
+
+create or replace function iclock.send_new_data(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'LOG')
+$$;
+
+
+-- clearing
+
+create or replace function iclock.clear_attendance(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'CLEAR LOG')
+$$;
+
+create or replace function iclock.clear_attendance_photos(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'CLEAR PHOTO')
+$$;
+
+create or replace function iclock.clear_data(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'CLEAR DATA')
+$$;
+
+create or replace function iclock.clear_templates(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'CLEAR BIODATA')
+$$;
+
+create or replace function iclock.clear_users(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'CLEAR ALL USERINFO')
+$$;
+
+create or replace function iclock.clear_bells(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'CLEAR ALL BELL')
+$$;
+
+
+-- options
+
+create or replace function iclock.set_option(
+        serial_number  text,
+        name           text,
+        value          text)
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if value like '%,%' then
+        perform iclock.wrong_argument('value', 'contains a comma',
+            'Devices take a comma for the end of the option.');
+    end if;
+
+    return iclock.queue_command($1, 'SET OPTION ' || iclock.fields(
+        iclock.field('name', $2, '^~?[A-Za-z][A-Za-z0-9_]*$', 100),
+        iclock.field('value', $3)));
+end
+$$;
+
+create or replace function iclock.reload_options(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'RELOAD OPTIONS')
+$$;
+
+create or replace function iclock.query_options(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'INFO')
+$$;
+
+
+-- files
+
+create or replace function iclock.get_file(
+        serial_number  text,
+        path           text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'GetFile '
+        || iclock.field('path', path, '^\S+$'))
+$$;
+
+create or replace function iclock.put_file(
+        serial_number  text,
+        url            text,
+        path           text    default null,
+        action         text    default null,
+        table_name     text    default null,
+        record_count   integer default null)
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    body  text := 'PutFile ' || iclock.field('url', url, '^\S+$');
+begin
+    if path is not null then
+        body := body || E'\t' || iclock.field('path', path, '^\S+$');
+    end if;
+
+    if action is not null then
+        perform iclock.choice('action', action,
+                              array['SyncData', 'AppendData'], '{}');
+        if path is null then
+            perform iclock.wrong_argument('path', 'is needed by "action"');
+        end if;
+        body := body || E'\t' || iclock.fields('Action', action);
+    end if;
+
+    if action = 'SyncData' then
+        return iclock.queue_command($1, body || E'\t' || iclock.fields(
+            'TableName',   iclock.choice('table_name', table_name,
+                               array['USERINFO', 'FINGERTMP', 'FACE'],
+                               array['USERINFO', 'FINGERTMP', 'FACE']),
+            'RecordCount', iclock.number('record_count', record_count,
+                                         0, 999999999)));
+    end if;
+
+    if table_name is not null or record_count is not null then
+        perform iclock.wrong_argument(
+            case when table_name is null then 'record_count'
+                 else 'table_name' end,
+            'is for action SyncData only');
+    end if;
+
+    return iclock.queue_command($1, body);
+end
+$$;
+
+
+-- enrolment at the device
+
+create or replace function iclock.enroll_fingerprint(
+        serial_number  text,
+        pin            text,
+        finger         integer,
+        retries        integer default 3,
+        overwrite      boolean default true)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'ENROLL_FP ' || iclock.fields(
+        'PIN',       iclock.pin(pin),
+        'FID',       iclock.number('finger', finger, 0, 10),
+        'RETRY',     iclock.number('retries', retries, 0, 99),
+        -- "2 - not overwrite" is what the old document says
+        'OVERWRITE', case when iclock.flag('overwrite', overwrite) = '1'
+                     then '1'
+                     when iclock.dialect($1) = '3.2' then '2'
+                     else '0' end))
+$$;
+
+create or replace function iclock.enroll_card(
+        serial_number  text,
+        pin            text,
+        retries        integer default 3)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'ENROLL_MF ' || iclock.fields(
+        'PIN',   iclock.pin(pin),
+        'RETRY', iclock.number('retries', retries, 0, 99)))
+$$;
+
+create or replace function iclock.enroll_template(
+        serial_number  text,
+        pin            text,
+        type           integer,
+        card           text    default '',
+        retries        integer default 3,
+        overwrite      boolean default true)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'ENROLL_BIO ' || iclock.fields(
+        'TYPE',      iclock.number('type', type, 0, 99),
+        'PIN',       iclock.pin(pin),
+        'CardNo',    iclock.field('card', card,
+                                  '^([0-9]{0,20}|\[[0-9A-Fa-f]{0,20}\])$'),
+        'RETRY',     iclock.number('retries', retries, 0, 99),
+        'OVERWRITE', iclock.flag('overwrite', overwrite)))
+$$;
+
+
+-- control
+
+create or replace function iclock.reboot(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'REBOOT')
+$$;
+
+-- a door that opens long after somebody asked for it is a hazard
+create or replace function iclock.unlock_door(
+        serial_number  text,
+        expires        interval default '1 minute')
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'AC_UNLOCK', 100,
+                                coalesce(expires, '1 minute'))
+$$;
+
+create or replace function iclock.cancel_alarm(serial_number text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'AC_UNALARM', 100)
+$$;
+
+create or replace function iclock.run_shell(
+        serial_number  text,
+        command        text)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.queue_command($1, 'SHELL '
+        || iclock.field('command', command, '\S', 2000))
+$$;
+
+create or replace function iclock.upgrade_firmware(
+        serial_number  text,
+        url            text,
+        checksum       text,
+        size           integer,
+        method         text default 'raw',
+        file           text default null)
+    returns bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    -- what the module serves it from, below its directory of files
+    path     constant text := coalesce(file, substring(url from '[^/\\]+$'));
+    command  bigint;
+begin
+    perform iclock.field('url', url, '^[^\s,]+$'),
+            iclock.field('checksum', checksum, '^[0-9A-Za-z]{1,64}$'),
+            iclock.number('size', size, 1, 2147483647),
+            iclock.choice('method', method, array['raw', 'base64'], '{}'),
+            iclock.field('file', path,
+                '^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$');
+
+    command := iclock.queue_command($1, case method
+        when 'raw' then
+            format('UPGRADE type=1,checksum=%s,size=%s,url=%s',
+                   checksum, size, url)
+        else
+            format('UPGRADE checksum=%s,url=%s,size=%s', checksum, url, size)
+        end);
+
+    insert into iclock.upgrade (command_id, url, path, encoding)
+    values (command, $2, path, $5);
+
+    return command;
+end
+$$;

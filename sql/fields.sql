@@ -1,0 +1,388 @@
+-- The fields that commands are put together from.  Every value comes through
+-- one of these functions, which name the argument that is wrong.
+
+create or replace function iclock.device_id(serial_number text)
+    returns bigint
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    found_id  bigint;
+begin
+    select d.id into found_id
+      from iclock.device d
+     where d.serial_number = $1;
+
+    if found_id is null then
+        raise no_data_found
+            using message = format('there is no device with serial number %s',
+                                   coalesce('"' || $1 || '"', 'NULL'));
+    end if;
+    return found_id;
+end
+$$;
+
+create or replace function iclock.wrong_argument(argument text, what text,
+                                                 hint text default null)
+    returns void
+    language plpgsql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    raise invalid_parameter_value
+        using message = format('argument "%s" %s', argument, what),
+              hint = coalesce(hint, 'See the comment of the function and '
+                                    'docs/commands.md.');
+end
+$$;
+
+-- The value of one field of a command, or an error that names the argument.
+-- What separates lines in Unicode may do so in a device's own encoding.
+create or replace function iclock.field(argument text, value text,
+                                        pattern text default null,
+                                        max_bytes integer default 1000)
+    returns text
+    language plpgsql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if value is null then
+        raise null_value_not_allowed
+            using message = format('argument "%s" must not be NULL', argument);
+    end if;
+
+    if octet_length(value) > max_bytes then
+        perform iclock.wrong_argument(argument,
+            format('is longer than %s bytes', max_bytes),
+            format('It has %s bytes in UTF-8.', octet_length(value)));
+    end if;
+
+    if value ~ E'[\\x01-\\x1f\\x7f\\u0080-\\u009f\\u2028\\u2029]' then
+        perform iclock.wrong_argument(argument,
+            'contains a TAB, an end of line or another control character',
+            'A TAB would begin another field of the command, an end of line '
+            'another command.');
+    end if;
+
+    if value !~ pattern then
+        perform iclock.wrong_argument(argument,
+            format('does not match %s', pattern));
+    end if;
+
+    return value;
+end
+$$;
+
+create or replace function iclock.pin(value text)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.field('pin', value, '^\S+$', 100)
+$$;
+
+create or replace function iclock.harmless(value text,
+                                           max_characters integer default 250)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select left(regexp_replace(coalesce(value, ''),
+                    E'[\\x01-\\x1f\\x7f\\u0080-\\u009f\\u2028\\u2029]', ' ', 'g'),
+                max_characters)
+$$;
+
+-- What the caller gave, or else what a device reported: that is not the
+-- caller's fault, so it is only made harmless.
+create or replace function iclock.given(argument text, value text, known text,
+                                        pattern text default null,
+                                        max_bytes integer default 1000)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select case when value is not null
+                then iclock.field(argument, value, pattern, max_bytes)
+                else iclock.harmless(known) end
+$$;
+
+create or replace function iclock.number(argument text, value integer,
+                                         least_value integer,
+                                         greatest_value integer)
+    returns text
+    language plpgsql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if value is null then
+        raise null_value_not_allowed
+            using message = format('argument "%s" must not be NULL', argument);
+    end if;
+
+    if value not between least_value and greatest_value then
+        perform iclock.wrong_argument(argument,
+            format('is %s', value),
+            format('It is between %s and %s.', least_value, greatest_value));
+    end if;
+
+    return value::text;
+end
+$$;
+
+create or replace function iclock.flag(argument text, value boolean)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.number(argument, value::integer, 0, 1)
+$$;
+
+-- the code of one of some words
+create or replace function iclock.choice(argument text, value text,
+                                         words text[], codes text[])
+    returns text
+    language plpgsql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    perform iclock.field(argument, value);
+
+    if value <> all (words) then
+        perform iclock.wrong_argument(argument, 'is none of the words known',
+            'It is one of: ' || array_to_string(words, ', ') || '.');
+    end if;
+
+    return codes[array_position(words, value)];
+end
+$$;
+
+create or replace function iclock.moment(argument text, value timestamp,
+                                         form text default
+                                             'YYYY-MM-DD HH24:MI:SS')
+    returns text
+    language plpgsql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if value is null then
+        raise null_value_not_allowed
+            using message = format('argument "%s" must not be NULL', argument);
+    end if;
+
+    if value not between timestamp '1900-01-01' and timestamp '9999-12-31'
+    then
+        perform iclock.wrong_argument(argument, format('is %s', value),
+            'Terminals know the years from 1900 on.');
+    end if;
+
+    return to_char(value, form);
+end
+$$;
+
+create or replace function iclock.time_of_day(argument text, value time)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.field(argument, to_char(value, 'HH24:MI'))
+$$;
+
+create or replace function iclock.base64(argument text, value bytea,
+                                         max_bytes integer)
+    returns text
+    language plpgsql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if value is null then
+        raise null_value_not_allowed
+            using message = format('argument "%s" must not be NULL', argument);
+    end if;
+
+    if octet_length(value) not between 1 and max_bytes then
+        perform iclock.wrong_argument(argument,
+            format('has %s bytes', octet_length(value)),
+            format('It has at least one byte and at most %s; it is the '
+                   'content itself, not base64.', max_bytes));
+    end if;
+
+    return translate(encode(value, 'base64'), E'\n', '');
+end
+$$;
+
+-- Names and values in turn, as Name=value separated by TAB; what is NULL is
+-- left out.
+create or replace function iclock.fields(variadic pairs text[])
+    returns text
+    language plpgsql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    list  text[] := '{}';
+begin
+    for i in 1 .. cardinality(pairs) by 2 loop
+        continue when pairs[i + 1] is null;
+
+        -- whoever forgot to check: nothing gets past here
+        if pairs[i + 1] ~ E'[\\x01-\\x1f]' then
+            raise invalid_parameter_value
+                using message = format('field "%s" contains a control '
+                                       'character', pairs[i]);
+        end if;
+
+        list := list || (pairs[i] || '=' || pairs[i + 1]);
+    end loop;
+
+    return array_to_string(list, E'\t');
+end
+$$;
+
+-- seven flags for the days in a list, 0 being Sunday
+create or replace function iclock.day_flags(argument text, days integer[])
+    returns text[]
+    language plpgsql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if days is null
+       or not days <@ array[0, 1, 2, 3, 4, 5, 6]
+    then
+        perform iclock.wrong_argument(argument, 'is no list of days',
+            'It is an array of numbers from 0 (Sunday) to 6 (Saturday).');
+    end if;
+
+    return array(select (d = any (days))::integer::text
+                   from generate_series(0, 6) as d order by d);
+end
+$$;
+
+create or replace function iclock.dialect(serial_number text)
+    returns text
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select d.dialect from iclock.device d where d.id = iclock.device_id($1)
+$$;
+
+create or replace function iclock.time_range(dialect text, starts timestamp,
+                                             ends timestamp)
+    returns text
+    language plpgsql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    form  constant text := case dialect
+                           when '3.2' then 'YYYY-MM-DD"T"HH24:MI:SS'
+                           else 'YYYY-MM-DD HH24:MI:SS' end;
+begin
+    if ends < starts then
+        perform iclock.wrong_argument('ends', 'is before "starts"');
+    end if;
+
+    return iclock.fields(
+        'StartTime', iclock.moment('starts', starts, form),
+        'EndTime',   iclock.moment('ends', ends, form));
+end
+$$;
+
+-- the record of a user, complete: devices wipe what is left out
+create or replace function iclock.user_record(
+        dialect       text,
+        pin           text,
+        name          text,
+        privilege     integer,
+        password      text,
+        card          text,
+        access_group  integer,
+        time_zone     text,
+        verify        integer,
+        vice_card     text)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select 'DATA UPDATE USERINFO ' || iclock.fields(
+        'PIN',    pin,
+        'Name',   name,
+        'Pri',    privilege::text,
+        'Passwd', password,
+        'Card',   card,
+        'Grp',    access_group::text,
+        'TZ',     time_zone,
+        case dialect when '3.2' then 'VerifyMode' else 'Verify' end,
+                  verify::text,
+        'ViceCard', case when dialect <> '3.2' then vice_card end)
+$$;
+
+-- A template in the form that a kind of record has, see template.source.
+create or replace function iclock.template_record(
+        dialect        text,
+        source         text,
+        pin            text,
+        type           integer,
+        no             integer,
+        index          integer,
+        major_version  integer,
+        minor_version  integer,
+        format         integer,
+        valid          integer,
+        duress         integer,
+        data           text)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select case
+    when source = 'FP' then
+        'DATA UPDATE FINGERTMP ' || iclock.fields(
+            'PIN', pin, 'FID', no::text, 'Size', length(data)::text,
+            'Valid', valid::text, 'TMP', data)
+    when source = 'FACE' and dialect = '3.2' then
+        'DATA UPDATE FACE ' || iclock.fields(
+            'PIN', pin, 'FID', no::text, 'Size', length(data)::text,
+            'Valid', valid::text, 'TMP', data)
+    when source = 'FACE' then
+        'DATA UPDATE FACE ' || iclock.fields(
+            'PIN', pin, 'FID', no::text, 'Valid', valid::text,
+            'Size', length(data)::text, 'TMP', data)
+    when source = 'FVEIN' then
+        'DATA UPDATE FVEIN ' || iclock.fields(
+            'Pin', pin, 'FID', no::text, 'Index', index::text,
+            'Valid', valid::text, 'Size', length(data)::text, 'Tmp', data)
+    else
+        'DATA UPDATE BIODATA ' || iclock.fields(
+            'Pin', pin, 'No', no::text, 'Index', index::text,
+            'Valid', valid::text, 'Duress', duress::text, 'Type', type::text,
+            'MajorVer', major_version::text, 'MinorVer', minor_version::text,
+            'Format', format::text, 'Tmp', data)
+    end
+$$;
+
+create or replace function iclock.photo_record(pin text, data text)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select 'DATA UPDATE USERPIC ' || iclock.fields(
+        'PIN', pin, 'Size', length(data)::text, 'Content', data)
+$$;
+
+create or replace function iclock.comparison_photo_record(
+        pin               text,
+        type              integer,
+        data              text,
+        url               text,
+        return_template   boolean)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select 'DATA UPDATE BIOPHOTO ' || iclock.fields(
+        'PIN',             pin,
+        'Type',            type::text,
+        'Size',            length(data)::text,
+        'Content',         data,
+        'Format',          case when url = '' then '0' else '1' end,
+        'Url',             url,
+        'PostBackTmpFlag', return_template::integer::text)
+$$;

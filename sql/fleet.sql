@@ -1,0 +1,750 @@
+-- People on many terminals: copies of users with their templates and photos.
+
+
+-- what a copy is a copy of, command.subject
+
+create or replace function iclock.subject_of(u iclock.device_user)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select 'user ' || u.pin
+$$;
+
+create or replace function iclock.subject_of(t iclock.template)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select format('template %s %s %s %s %s', t.type, t.no, t.index,
+                  t.major_version, t.pin)
+$$;
+
+create or replace function iclock.subject_of(p iclock.photo)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select format('%s photo %s', p.kind, p.pin)
+$$;
+
+-- 123456789 however it is written, '' for none
+create or replace function iclock.card_number(card text)
+    returns text
+    language plpgsql immutable strict
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    digits  constant text := substring(card from
+                                       '^\[([0-9A-Fa-f]{8}(?:[0-9A-Fa-f]{2})*)\]$');
+    number  numeric := 0;
+    bytes   bytea;
+begin
+    if digits is null then
+        -- also what some devices send for none: 0, [000]
+        return ltrim(translate(card, '[]', ''), '0');
+    end if;
+
+    -- the lowest byte comes first
+    bytes := decode(digits, 'hex');
+    for i in reverse length(bytes) - 1 .. 0 loop
+        number := number * 256 + get_byte(bytes, i);
+    end loop;
+
+    return case when number = 0 then '' else number::text end;
+end
+$$;
+
+-- Whether two records of a user say the same, apart from what a terminal has
+-- not said, and from names that it cut off (at 24 bytes; lenient: anywhere).
+create or replace function iclock.same_user(
+        a        iclock.device_user,
+        b        iclock.device_user,
+        lenient  boolean)
+    returns boolean
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select coalesce(
+            (a.name = b.name
+             or least(octet_length(a.name), octet_length(b.name))
+                    >= case when lenient then 1 else 20 end
+                and (starts_with(a.name, b.name) or starts_with(b.name, a.name)))
+        and (a.privilege = b.privilege or -1 in (a.privilege, b.privilege))
+        and (a.password = b.password
+             or lenient and '' in (a.password, b.password))
+        and iclock.card_number(a.card) = iclock.card_number(b.card)
+        and (a.access_group = b.access_group
+             or -1 in (a.access_group, b.access_group))
+        and (a.time_zone = b.time_zone or '' in (a.time_zone, b.time_zone))
+        and (a.verify = b.verify or -1 in (a.verify, b.verify))
+        and (iclock.card_number(a.vice_card) = iclock.card_number(b.vice_card)
+             or '' in (a.vice_card, b.vice_card)), false)
+$$;
+
+-- Whether an upload only repeats what the terminal was sent: while the copy is
+-- under way, and for ten minutes after it.
+create or replace function iclock.is_echo(
+        device_id  bigint,
+        subject    text,
+        alike      boolean)
+    returns boolean
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select coalesce(
+        (select c.status in ('queued', 'sent')
+                or c.status = 'done' and $3
+                   and c.finished_at > now() - interval '10 minutes'
+           from iclock.command c
+          where c.device_id = $1
+            and c.subject = $2
+          order by c.id desc
+          limit 1), false)
+$$;
+
+
+-- The version of the algorithm that a terminal has for a type of template: NULL
+-- if it has not said, '0' if it has none.
+create or replace function iclock.algorithm_version(
+        device_id  bigint,
+        type       integer)
+    returns text
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    device    iclock.device;
+    unified   text;
+    legacy    text;
+begin
+    if type < 0 then
+        return null;
+    end if;
+
+    select d.* into device from iclock.device d where d.id = $1;
+
+    select split_part(replace(o.value, ' ', ''), ':', $2 + 1) into unified
+      from iclock.device_option o
+     where o.device_id = $1 and o.name = 'MultiBioVersion';
+
+    if unified ~ '^[0-9]+' and unified !~ '^0+([.]|$)' then
+        return unified;
+    end if;
+
+    select max(v) into legacy
+      from (select device.fingerprint_version where $2 = 1
+            union all
+            select device.face_version where $2 = 2
+            union all
+            select o.value
+              from iclock.device_option o
+             where o.device_id = $1
+               and o.name = any (case $2
+                   when 1 then array['FPVersion', 'ZKFPVersion']
+                   when 2 then array['FaceVersion', 'ZKFaceVersion']
+                   when 6 then array['PvVersion']
+                   when 7 then array['FvVersion', 'ZKFvVersion']
+                   when 8 then array['PvVersion']
+                   else '{}' end)) as l (v)
+     where v ~ '^[0-9]+' and v !~ '^0+([.]|$)';
+
+    if legacy is not null then
+        return legacy;
+    end if;
+
+    if unified <> '' then
+        return '0';
+    end if;
+
+    if exists (select from iclock.device_option o
+                where o.device_id = $1
+                  and o.name = 'MultiBioDataSupport'
+                  and split_part(replace(o.value, ' ', ''), ':', $2 + 1) = '0')
+       or $2 = 1 and device.fingerprint_version ~ '^(-|0+$)'
+       or $2 = 2 and device.face_version ~ '^(-|0+$)'
+    then
+        return '0';
+    end if;
+
+    return null;
+end
+$$;
+
+create or replace function iclock.type_name(type integer)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce((array['general template', 'fingerprint',
+                           'near-infrared face', 'voice', 'iris', 'retina',
+                           'palm print', 'finger vein', 'palm vein',
+                           'visible light face'])[type + 1],
+                    'template of type ' || type)
+$$;
+
+-- Why a terminal cannot use a template; NULL if it can, or may.
+create or replace function iclock.unusable(
+        t       iclock.template,
+        target  iclock.device)
+    returns text
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    wanted   constant text := iclock.algorithm_version(target.id, t.type);
+    -- a FACE or FVEIN record does not say its version, the terminal does
+    version  constant text := coalesce(
+        case when t.source in ('FACE', 'FVEIN')
+             then nullif(iclock.algorithm_version(t.device_id, t.type), '0')
+             end,
+        t.major_version::text);
+begin
+    if target.dialect = '3.2'
+       and t.source = 'BIODATA'
+       and not (t.type = 1 and t.major_version in (9, 10))
+    then
+        return 'dialect 3.2 has no command for it';
+    end if;
+
+    if wanted = '0' then
+        return 'the terminal has no algorithm for it';
+    end if;
+
+    if wanted is not null and version ~ '^[0-9]+'
+       and substring(wanted from '^[0-9]{1,9}')::integer
+           <> substring(version from '^[0-9]{1,9}')::integer
+    then
+        return format('it is of version %s of the algorithm, the terminal has '
+                      'version %s', version, wanted);
+    end if;
+
+    return null;
+end
+$$;
+
+
+-- Queues one copy, unless the same waits already.
+create or replace function iclock.queue_copy(
+        target_id  bigint,
+        subject    text,
+        body       text)
+    returns bigint
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    last     record;
+    command  bigint;
+begin
+    select c.id, c.status, c.body = $3 as same into last
+      from iclock.command c
+     where c.device_id = $1
+       and c.subject = $2
+     order by c.id desc
+     limit 1;
+
+    if last.status in ('queued', 'sent') and last.same then
+        return last.id;
+    end if;
+
+    -- what has not gone out yet goes out as it is now
+    if last.status = 'queued' then
+        update iclock.command c
+           set body = $3
+         where c.id = last.id and c.status = 'queued';
+
+        if found then
+            return last.id;
+        end if;
+    end if;
+
+    insert into iclock.command as c (device_id, body, subject)
+    values ($1, $3, $2)
+    returning c.id into command;
+
+    return command;
+end
+$$;
+
+-- Sends a person to one terminal: the newest of each thing that the terminals
+-- among "sources" hold.  Unless all of it is wanted, only what is missing there
+-- or older.
+create or replace function iclock.copy_person(
+        sources    bigint[],
+        target_id  bigint,
+        pin        text,
+        all_of_it  boolean)
+    returns table (command_id bigint, serial_number text, what text,
+                   skipped_reason text)
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    target  iclock.device;
+    known   iclock.device_user;
+    mine    iclock.device_user;
+    item    record;
+    t       iclock.template;
+    p       iclock.photo;
+    source  text;
+begin
+    select d.* into target from iclock.device d where d.id = $2;
+    serial_number := target.serial_number;
+
+    select u.* into known
+      from iclock.device_user u
+     where u.device_id = any ($1) and u.pin = $3
+     order by u.updated_at desc, u.device_id
+     limit 1;
+
+    -- its templates follow when it is known
+    if not found then
+        return;
+    end if;
+
+    select u.* into mine
+      from iclock.device_user u
+     where u.device_id = $2 and u.pin = $3;
+
+    if $4 or mine.pin is null
+       or mine.updated_at <= known.updated_at
+          and not iclock.same_user(known, mine, false)
+    then
+        what := 'user';
+        command_id := iclock.queue_copy($2, iclock.subject_of(known),
+            iclock.user_record(
+                target.dialect, iclock.harmless(known.pin),
+                iclock.harmless(known.name),
+                coalesce(nullif(known.privilege, -1), 0),
+                iclock.harmless(known.password), iclock.harmless(known.card),
+                coalesce(nullif(known.access_group, -1), 1),
+                coalesce(nullif(iclock.harmless(known.time_zone), ''),
+                         '0000000000000000'),
+                known.verify, iclock.harmless(known.vice_card)));
+        return next;
+    end if;
+
+    for item in
+        select s as template
+          from (select distinct on (t.type, t.no, t.index, t.major_version) t.*
+                  from iclock.template t
+                 where t.device_id = any ($1) and t.pin = $3
+                 order by t.type, t.no, t.index, t.major_version,
+                          t.updated_at desc, t.device_id) as s
+          left join iclock.template m
+                 on m.device_id = $2 and m.pin = $3 and m.type = s.type
+                and m.no = s.no and m.index = s.index
+                and m.major_version = s.major_version
+         where $4 or m.pin is null
+            or m.updated_at <= s.updated_at and m.data <> s.data
+    loop
+        t := item.template;
+        what := format('%s %s index %s version %s', iclock.type_name(t.type),
+                       t.no, t.index, t.major_version);
+        skipped_reason := iclock.unusable(t, target);
+        command_id := null;
+
+        if skipped_reason is null then
+            -- the old records do for the old algorithms, on all terminals
+            source := case
+                when t.type = 1 and t.major_version in (9, 10)
+                     and (t.source = 'FP' or target.dialect = '3.2') then 'FP'
+                else t.source end;
+
+            command_id := iclock.queue_copy($2, iclock.subject_of(t),
+                iclock.template_record(
+                    target.dialect, source, iclock.harmless(t.pin),
+                    t.type, greatest(t.no, 0), greatest(t.index, 0),
+                    greatest(t.major_version, 0), greatest(t.minor_version, 0),
+                    greatest(t.format, 0),
+                    case when t.valid < 0 then 1
+                         when source = 'FP' and t.duress = 1 then 3
+                         else t.valid end,
+                    greatest(t.duress, 0),
+                    translate(encode(t.data, 'base64'), E'\n', '')));
+        end if;
+
+        return next;
+    end loop;
+
+    for item in
+        select s as photo
+          from (select distinct on (p.kind) p.*
+                  from iclock.photo p
+                 where p.device_id = any ($1) and p.pin = $3
+                   and p.kind in ('user', 'comparison')
+                 order by p.kind desc, p.received_at desc, p.device_id) as s
+         where $4
+            or not exists (
+                   select from iclock.photo m
+                    where m.device_id = $2 and m.pin = $3 and m.kind = s.kind
+                      and (m.content = s.content
+                           or m.received_at > s.received_at))
+    loop
+        p := item.photo;
+        what := p.kind || ' photo';
+        skipped_reason := null;
+        command_id := null;
+
+        if p.kind = 'user' then
+            command_id := iclock.queue_copy($2, iclock.subject_of(p),
+                iclock.photo_record(iclock.harmless(p.pin),
+                    translate(encode(p.content, 'base64'), E'\n', '')));
+
+        elsif target.dialect = '3.2' then
+            skipped_reason := 'dialect 3.2 has no command for it';
+
+        elsif exists (select from iclock.device_option o
+                       where o.device_id = $2
+                         and o.name = 'MultiBioPhotoSupport'
+                         and split_part(replace(o.value, ' ', ''), ':',
+                                        greatest(p.type, 0) + 1) = '0'
+                         and p.type > 0)
+        then
+            skipped_reason := 'the terminal does not take photos of this type';
+
+        else
+            command_id := iclock.queue_copy($2, iclock.subject_of(p),
+                iclock.comparison_photo_record(
+                    iclock.harmless(p.pin), greatest(p.type, 0),
+                    translate(encode(p.content, 'base64'), E'\n', ''), '',
+                    false));
+        end if;
+
+        return next;
+    end loop;
+end
+$$;
+
+create or replace function iclock.share_person(
+        source_id  bigint,
+        pin        text,
+        site       text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    perform iclock.copy_person(array[$1], d.id, $2, false)
+       from iclock.device d
+      where d.site = $3 and d.status = 'active' and d.id <> $1;
+end
+$$;
+
+
+create or replace function iclock.copy_user(
+        pin          text,
+        from_serial  text,
+        to_serial    text)
+    returns table (command_id bigint, serial_number text, what text,
+                   skipped_reason text)
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    source_id  constant bigint := iclock.device_id(from_serial);
+    target_id  constant bigint := iclock.device_id(to_serial);
+begin
+    perform iclock.pin($1);
+
+    if source_id = target_id then
+        perform iclock.wrong_argument('to_serial', 'is the same terminal');
+    end if;
+
+    if not exists (select from iclock.device_user u
+                    where u.device_id = source_id and u.pin = $1)
+    then
+        raise no_data_found
+            using message = format('device "%s" has reported no user "%s"',
+                                   from_serial, $1),
+                  hint = 'query_user() has it report the user.';
+    end if;
+
+    return query
+    select * from iclock.copy_person(array[source_id], target_id, $1, true);
+end
+$$;
+
+create or replace function iclock.copy_user_to_site(
+        pin          text,
+        from_serial  text,
+        site         text default null)
+    returns table (command_id bigint, serial_number text, what text,
+                   skipped_reason text)
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    target  record;
+begin
+    for target in
+        select d.serial_number
+          from iclock.device d
+         where d.site = coalesce($3, (select s.site from iclock.device s
+                                       where s.id = iclock.device_id($2)))
+           and d.status = 'active' and d.serial_number <> $2
+         order by d.id
+    loop
+        return query
+        select * from iclock.copy_user($1, $2, target.serial_number);
+    end loop;
+end
+$$;
+
+create or replace function iclock.copy_site(
+        from_serial  text,
+        site         text default null)
+    returns table (command_id bigint, serial_number text, what text,
+                   skipped_reason text)
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    source_id  constant bigint := iclock.device_id(from_serial);
+begin
+    return query
+    select c.*
+      from iclock.device d
+     cross join iclock.device_user u
+     cross join lateral iclock.copy_person(array[source_id], d.id, u.pin,
+                                           false) as c
+     where d.site = coalesce($2, (select s.site from iclock.device s
+                                   where s.id = source_id))
+       and d.status = 'active' and d.id <> source_id
+       and u.device_id = source_id;
+end
+$$;
+
+create or replace function iclock.sync_site(site text)
+    returns table (command_id bigint, serial_number text, what text,
+                   skipped_reason text)
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    members  constant bigint[] := array(
+        select d.id from iclock.device d
+         where d.site = $1 and d.status = 'active' order by d.id);
+begin
+    if not exists (select from iclock.device d where d.site = $1) then
+        raise no_data_found
+            using message = format('there is no device at site %s',
+                                   coalesce('"' || $1 || '"', 'NULL'));
+    end if;
+
+    return query
+    select c.*
+      from unnest(members) as m (id)
+     cross join (select distinct u.pin
+                   from iclock.device_user u
+                  where u.device_id = any (members)) as people
+     cross join lateral iclock.copy_person(array_remove(members, m.id), m.id,
+                                           people.pin, false) as c;
+end
+$$;
+
+create or replace function iclock.delete_user_from_site(
+        site  text,
+        pin   text)
+    returns setof bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.delete_user(d.serial_number, $2)
+      from iclock.device d
+     where d.site = $1 and d.status = 'active'
+     order by d.id
+$$;
+
+create or replace function iclock.set_site(
+        name          text,
+        share_people  boolean default null)
+    returns void
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    insert into iclock.site as s (name, share_people)
+    values (iclock.field('name', $1, '\S', 500), coalesce($2, false))
+    on conflict on constraint site_pkey do update
+    set share_people = coalesce($2, s.share_people), updated_at = now();
+end
+$$;
+
+
+-- the number in a field of a stored command
+create or replace function iclock.stored_number(fields jsonb, key text,
+                                                otherwise integer)
+    returns integer
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when fields ->> key ~ '^-?[0-9]{1,9}$'
+                then (fields ->> key)::integer else otherwise end
+$$;
+
+-- Notes what a device now holds, or no longer holds, when it has confirmed a
+-- command; as the module would when the device reported it.
+create or replace function iclock.apply_command(device_id bigint, body text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    verb     constant text := split_part(body, ' ', 2);
+    what     constant text := upper(split_part(body, ' ', 3));
+    fields   jsonb;
+    pin      text;
+    content  bytea;
+    kind     integer;
+begin
+    if body in ('CLEAR DATA', 'CLEAR ALL USERINFO', 'DATA DELETE USERINFO') then
+        delete from iclock.device_user u where u.device_id = $1;
+        delete from iclock.template t where t.device_id = $1;
+        delete from iclock.photo p
+         where p.device_id = $1 and p.kind in ('user', 'comparison');
+        return;
+
+    elsif body = 'CLEAR BIODATA' then
+        delete from iclock.template t
+         where t.device_id = $1 and t.source = 'BIODATA';
+        return;
+    end if;
+
+    if not body ~ '^DATA (UPDATE|DELETE) ' or what not in (
+        'USERINFO', 'FINGERTMP', 'FACE', 'FVEIN', 'BIODATA', 'USERPIC',
+        'BIOPHOTO', 'WORKCODE')
+    then
+        return;
+    end if;
+
+    select coalesce(jsonb_object_agg(
+               lower(split_part(f, '=', 1)),
+               substr(f, strpos(f, '=') + 1)), '{}')
+      into fields
+      from unnest(string_to_array(
+               substr(body, length('DATA ' || verb || ' ' || what) + 2),
+               E'\t')) as f
+     where strpos(f, '=') > 1;
+
+    pin := fields ->> 'pin';
+    kind := case what when 'FINGERTMP' then 1 when 'FACE' then 2
+                      when 'FVEIN' then 7
+                      else iclock.stored_number(fields, 'type', null) end;
+
+    if verb = 'DELETE' then
+        if what = 'USERINFO' then
+            delete from iclock.device_user u
+             where u.device_id = $1 and u.pin = fields ->> 'pin';
+        elsif what = 'WORKCODE' then
+            delete from iclock.work_code w
+             where w.device_id = $1
+               and (w.code = fields ->> 'code' or not fields ? 'code');
+        end if;
+
+        if what in ('USERINFO', 'FINGERTMP', 'FACE', 'FVEIN', 'BIODATA') then
+            delete from iclock.template t
+             where t.device_id = $1
+               and (t.pin = fields ->> 'pin' or not fields ? 'pin')
+               and (t.type = kind or kind is null)
+               and (t.no = coalesce(
+                        iclock.stored_number(fields, 'fid', null),
+                        iclock.stored_number(fields, 'no', null))
+                    or not fields ?| array['fid', 'no']);
+        end if;
+
+        if what in ('USERINFO', 'USERPIC', 'BIOPHOTO') then
+            delete from iclock.photo p
+             where p.device_id = $1 and p.pin = fields ->> 'pin'
+               and p.pin <> ''
+               and (p.kind = 'user' and what <> 'BIOPHOTO'
+                    or p.kind = 'comparison' and what <> 'USERPIC');
+        end if;
+        return;
+    end if;
+
+    if what = 'WORKCODE' then
+        insert into iclock.work_code as w (device_id, code, name, pin)
+        values ($1, fields ->> 'code', coalesce(fields ->> 'name', ''),
+                coalesce(pin, ''))
+        on conflict on constraint work_code_pkey do update
+        set name = excluded.name, pin = excluded.pin, updated_at = now();
+        return;
+    end if;
+
+    if what = 'USERINFO' then
+        insert into iclock.device_user as u (
+            device_id, pin, name, privilege, password, card, access_group,
+            time_zone, verify, vice_card)
+        values ($1, pin, coalesce(fields ->> 'name', ''),
+                iclock.stored_number(fields, 'pri', -1),
+                coalesce(fields ->> 'passwd', ''),
+                coalesce(fields ->> 'card', ''),
+                iclock.stored_number(fields, 'grp', -1),
+                coalesce(fields ->> 'tz', ''),
+                coalesce(iclock.stored_number(fields, 'verify', null),
+                         iclock.stored_number(fields, 'verifymode', -1)),
+                coalesce(fields ->> 'vicecard', ''))
+        on conflict on constraint device_user_pkey do update
+        set name = excluded.name, privilege = excluded.privilege,
+            password = excluded.password, card = excluded.card,
+            access_group = excluded.access_group,
+            time_zone = excluded.time_zone, verify = excluded.verify,
+            vice_card = excluded.vice_card, updated_at = now()
+        where (u.name, u.privilege, u.password, u.card, u.access_group,
+               u.time_zone, u.verify, u.vice_card)
+              is distinct from
+              (excluded.name, excluded.privilege, excluded.password,
+               excluded.card, excluded.access_group, excluded.time_zone,
+               excluded.verify, excluded.vice_card);
+        return;
+    end if;
+
+    content := decode(coalesce(fields ->> 'tmp', fields ->> 'content', ''),
+                      'base64');
+    if content = '' then
+        return;
+    end if;
+
+    if what in ('USERPIC', 'BIOPHOTO') then
+        insert into iclock.photo as p (device_id, kind, file_name, pin, type,
+                                       content)
+        values ($1, case what when 'USERPIC' then 'user' else 'comparison' end,
+                pin || '.jpg', pin, coalesce(kind, -1), content)
+        on conflict on constraint photo_pkey do update
+        set content = excluded.content, received_at = now()
+        where p.content <> excluded.content;
+        return;
+    end if;
+
+    insert into iclock.template as t (
+        device_id, pin, type, no, index, major_version, minor_version, format,
+        valid, duress, source, data)
+    values ($1, pin, kind,
+            coalesce(iclock.stored_number(fields, 'fid', null),
+                     iclock.stored_number(fields, 'no', 0)),
+            iclock.stored_number(fields, 'index', 0),
+            case what
+            when 'FINGERTMP' then
+                case when fields ->> 'tmp' like 'oco%' then 9 else 10 end
+            when 'FACE' then 7
+            when 'FVEIN' then 3
+            else iclock.stored_number(fields, 'majorver', 0) end,
+            iclock.stored_number(fields, 'minorver', 0),
+            iclock.stored_number(fields, 'format', 0),
+            iclock.stored_number(fields, 'valid', 1),
+            iclock.stored_number(fields, 'duress', 0),
+            case what when 'FINGERTMP' then 'FP' else what end,
+            content)
+    on conflict on constraint template_pkey do update
+    set minor_version = excluded.minor_version, format = excluded.format,
+        valid = excluded.valid, duress = excluded.duress,
+        source = excluded.source, data = excluded.data, updated_at = now()
+    where (t.minor_version, t.format, t.valid, t.duress, t.source, t.data)
+          is distinct from
+          (excluded.minor_version, excluded.format, excluded.valid,
+           excluded.duress, excluded.source, excluded.data);
+end
+$$;

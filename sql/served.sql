@@ -1,0 +1,190 @@
+-- Requests that the module answers with what the database says.  Two of the
+-- functions belong to the site: they are created when they are missing, and an
+-- upgrade leaves them as they are.
+
+-- Lines that a terminal takes for a user it does not know: those of the same
+-- site first, else the newest.
+create or replace function iclock.remote_attendance(
+        device_id  bigint,
+        pin        text)
+    returns text
+    language plpgsql stable security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    asking  iclock.device;
+    known   iclock.device_user;
+    lines   text;
+begin
+    select d.* into asking from iclock.device d where d.id = $1;
+
+    select u.* into known
+      from iclock.device d
+      join iclock.device_user u on u.device_id = d.id and u.pin = $2
+     where d.status = 'active'
+     order by u.device_id = $1, d.site is distinct from asking.site,
+              u.updated_at desc, d.id
+     limit 1;
+
+    if not found then
+        return 'NONE';
+    end if;
+
+    lines := 'DATA UPDATE USERINFO ' || iclock.fields(
+        'PIN',    iclock.harmless(known.pin),
+        'Name',   iclock.harmless(known.name),
+        'Passwd', iclock.harmless(known.password),
+        'Card',   iclock.harmless(known.card),
+        'Grp',    coalesce(nullif(known.access_group, -1), 1)::text,
+        'TZ',     coalesce(nullif(iclock.harmless(known.time_zone), ''),
+                           '0000000000000000'),
+        'Pri',    coalesce(nullif(known.privilege, -1), 0)::text);
+
+    return lines || coalesce(
+        (select string_agg(E'\n' || iclock.template_record(
+                    asking.dialect, 'FP', iclock.harmless(t.pin), 1,
+                    greatest(t.no, 0), 0, 0, 0, 0,
+                    case when t.valid < 0 then 1 when t.duress = 1 then 3
+                         else t.valid end,
+                    0, translate(encode(t.data, 'base64'), E'\n', '')),
+                    '' order by t.no)
+           from iclock.template t
+          where t.device_id = known.device_id and t.pin = known.pin
+            and t.type = 1
+            and t.major_version in (9, 10)
+            and iclock.unusable(t, asking) is null), '');
+end
+$$;
+
+-- The user's last punch of 31 days, at the device or at its site.
+create or replace function iclock.last_punch(
+        device_id  bigint,
+        pin        text)
+    returns text
+    language sql stable security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select coalesce(
+        (select E'status=0\n' || iclock.fields(
+                    'name', iclock.harmless((
+                        select u.name
+                          from iclock.device_user u
+                         where u.pin = $2
+                           and u.device_id in (last.device_id, $1)
+                         order by u.device_id = $1 desc limit 1)),
+                    'pin', iclock.harmless($2),
+                    'state', last.status::text,
+                    'workcode', iclock.harmless(last.work_code),
+                    'date', to_char(last.local_time, 'YYYY-MM-DD'),
+                    'time', to_char(last.local_time, 'HH24:MI:SS'))
+           from iclock.device asking
+           join iclock.device d
+             on d.id = asking.id or d.site = asking.site
+          cross join lateral
+                (select p.*
+                   from iclock.punch p
+                  where p.device_id = d.id
+                    and p.pin = $2
+                    and p.local_time > localtimestamp - interval '31 days'
+                    and p.local_time < localtimestamp + interval '2 days'
+                  order by p.local_time desc
+                  limit 1) as last
+          where asking.id = $1
+          order by last.local_time desc
+          limit 1),
+        'status=1')
+$$;
+
+-- Where the file of an UPGRADE is, if the device was told to fetch it and has
+-- not answered yet; else NULL.
+create or replace function iclock.upgrade_file(
+        device_id     bigint,
+        url           text,
+        out path      text,
+        out encoding  text)
+    language sql stable security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select u.path, u.encoding
+      from (select) as always
+      left join lateral
+           (select g.path, g.encoding
+              from iclock.command c
+              join iclock.upgrade g on g.command_id = c.id
+             where c.device_id = $1
+               and c.status in ('queued', 'sent')
+               and g.url = $2
+               and (c.expires_at is null or c.expires_at > now())
+             order by c.id desc
+             limit 1) as u on true
+$$;
+
+-- The reply to a self service request.  Style 0: Text as it is, 1: lines of
+-- values separated by commas, 2: a menu ID=1&CMD=Title;ID=2&CMD=Title.
+create or replace function iclock.self_service_reply(
+        service_number  text,
+        pin             text,
+        style           integer,
+        content         text)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select 'DATA UPDATE SELFSERVICEDATA ' || iclock.fields(
+        'ServiceNum', iclock.harmless(service_number),
+        'PIN',        iclock.harmless(pin),
+        'Style',      iclock.number('style', style, 0, 2),
+        'Data',       translate(encode(convert_to(content, 'UTF8'), 'base64'),
+                                E'\n', ''))
+$$;
+
+do $install$
+begin
+    if to_regprocedure('iclock.self_service(text, text, text)') is null then
+        create function iclock.self_service(
+                serial_number   text,
+                pin             text,
+                service_number  text)
+            returns text
+            language sql stable security definer
+            set search_path = pg_catalog, iclock, pg_temp
+        as $$
+            -- 0 begins the dialogue
+            select case
+            when service_number = '0' then
+                iclock.self_service_reply(service_number, pin, 2,
+                    'ID=1&CMD=Punches')
+            else
+                iclock.self_service_reply(service_number, pin, 1, coalesce(
+                    (select string_agg(to_char(p.local_time,
+                                               'YYYY-MM-DD HH24:MI:SS')
+                                       || ',' || p.status, E'\r\n'
+                                       order by p.local_time desc)
+                       from (select l.local_time, l.status
+                               from iclock.punch l
+                               join iclock.device d on d.id = l.device_id
+                              where d.serial_number = $1
+                                and l.pin = $2
+                                and l.local_time > localtimestamp
+                                                   - interval '7 days'
+                                and l.local_time < localtimestamp
+                                                   + interval '2 days'
+                              order by l.local_time desc
+                              limit 10) as p), ''))
+            end
+        $$;
+    end if;
+
+    if to_regprocedure('iclock.verify_decision(text, bytea)') is null then
+        create function iclock.verify_decision(
+                serial_number  text,
+                data           bytea)
+            returns text
+            language sql stable
+            set search_path = pg_catalog, pg_temp
+        as $$
+            select 'OK'::text
+        $$;
+    end if;
+end
+$install$;

@@ -1,0 +1,296 @@
+-- Reconciliation: has every punch that a terminal holds arrived?  The terminal
+-- is asked how many it holds in a range of time (VERIFY SUM), and where the
+-- table has another number it uploads the range again and is asked once more.
+
+-- the count in the reply to VERIFY SUM; NULL if there is none
+create or replace function iclock.attendance_sum(reply bytea)
+    returns bigint
+    language sql immutable strict
+    set search_path = pg_catalog, pg_temp
+as $$
+    select (regexp_match(encode(reply, 'escape'),
+                         '\mAttlog(?:Sum|Count)=\s*([0-9]{1,15})\M', 'i'))[1]
+           ::bigint
+$$;
+
+-- Takes a check one step further when its command has come to an end.
+create or replace function iclock.advance_check(ended iclock.command)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    c       iclock.attendance_check;
+    device  iclock.device;
+    held    bigint;
+    stored  bigint;
+    next    text;
+    pause   interval := '0';
+begin
+    -- a check that was given up may still get its answer
+    select k.* into c
+      from iclock.attendance_check k
+     where k.command_id = ended.id
+       and (k.finished_at is null or k.status = 'failed')
+       for update;
+
+    if not found then
+        return;
+    end if;
+
+    select d.* into device from iclock.device d where d.id = c.device_id;
+
+    if ended.status <> 'done' then
+        c.status := 'failed';
+
+    elsif ended.body like 'DATA QUERY%' then
+        -- what it uploads may come after its answer: time for that, more each
+        -- time
+        c.status := 'asking';
+        next := 'VERIFY SUM ATTLOG ';
+        pause := c.attempts * interval '5 seconds';
+
+    else
+        held := iclock.attendance_sum(ended.reply);
+
+        select count(*) into stored
+          from iclock.punch p
+         where p.device_id = c.device_id
+           and p.local_time between c.starts and c.ends;
+
+        if held is null then
+            c.status := 'failed';
+
+        elsif held = stored then
+            c.status := 'agreed';
+
+        elsif c.attempts > 0 and held < stored then
+            -- the terminal has deleted some: they are here
+            c.status := 'surplus';
+
+        elsif c.attempts >= c.max_attempts then
+            c.status := 'differs';
+
+        else
+            c.status := 'filling';
+            c.attempts := c.attempts + 1;
+            next := 'DATA QUERY ATTLOG ';
+        end if;
+    end if;
+
+    if next is not null then
+        insert into iclock.command as n (device_id, body, priority, not_before)
+        values (c.device_id,
+                next || iclock.time_range(device.dialect, c.starts, c.ends),
+                ended.priority,
+                case when pause > interval '0' then now() + pause end)
+        returning n.id into c.command_id;
+    end if;
+
+    update iclock.attendance_check k
+       set status = c.status,
+           attempts = c.attempts,
+           command_id = c.command_id,
+           device_count = coalesce(held, k.device_count),
+           stored_count = coalesce(stored, k.stored_count),
+           finished_at = case when next is null then now() end
+     where k.id = c.id;
+end
+$$;
+
+
+create or replace function iclock.begin_check(
+        device_id   bigint,
+        starts      timestamp,
+        ends        timestamp,
+        attempts    integer,
+        priority    integer     default 0,
+        not_before  timestamptz default null)
+    returns bigint
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    body     text;
+    command  bigint;
+begin
+    perform iclock.number('attempts', $4, 0, 100);
+
+    select 'VERIFY SUM ATTLOG ' || iclock.time_range(d.dialect, $2, $3)
+      into body
+      from iclock.device d
+     where d.id = $1;
+
+    -- one that is under way is not begun again
+    select k.command_id into command
+      from iclock.attendance_check k
+     where k.device_id = $1 and k.starts = $2 and k.ends = $3
+       and k.finished_at is null
+     order by k.id desc
+     limit 1;
+
+    if command is not null then
+        return command;
+    end if;
+
+    insert into iclock.command as c (device_id, body, priority, not_before)
+    values ($1, body, $5, $6)
+    returning c.id into command;
+
+    insert into iclock.attendance_check (device_id, starts, ends, max_attempts,
+                                         command_id)
+    values ($1, date_trunc('second', $2), date_trunc('second', $3), $4,
+            command);
+
+    return command;
+end
+$$;
+
+create or replace function iclock.verify_attendance(
+        serial_number  text,
+        starts         timestamp,
+        ends           timestamp,
+        attempts       integer default 3)
+    returns bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.begin_check(iclock.device_id($1), date_trunc('second', $2),
+                              date_trunc('second', $3), $4)
+$$;
+
+-- Every active device, or those of a site.  Without times: from the last
+-- agreement, at least two days and at most 31, until the last midnight of the
+-- device.  The checks begin one after the other, over the time given.
+create or replace function iclock.verify_all(
+        starts    timestamp default null,
+        ends      timestamp default null,
+        site      text      default null,
+        spread    interval  default '0',
+        attempts  integer   default 3)
+    returns setof bigint
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+#variable_conflict use_column
+begin
+    if not coalesce($4 between interval '0' and interval '7 days', false) then
+        perform iclock.wrong_argument('spread',
+            'is NULL, negative or longer than seven days');
+    end if;
+
+    return query
+    select iclock.begin_check(
+               v.id,
+               coalesce($1, greatest(
+                   least(v.agreed, v.until - interval '2 days'),
+                   v.until - interval '31 days')),
+               v.until, $5, -10,
+               case when $4 > interval '0'
+                    then now() + $4 * ((v.n - 1)::double precision / v.total)
+                    end)
+      from (select d.id,
+                   coalesce($2, date_trunc('day', timezone(
+                                    coalesce(d.timezone, 'UTC'), now()))
+                                - interval '1 second') as until,
+                   (select max(k.ends)
+                      from iclock.attendance_check k
+                     where k.device_id = d.id
+                       and k.status in ('agreed', 'surplus')) as agreed,
+                   row_number() over (order by d.id) as n,
+                   count(*) over () as total
+              from iclock.device d
+             where d.status = 'active'
+               and (d.site = $3 or $3 is null)) as v
+     order by v.n;
+end
+$$;
+
+-- For nginx, as often as it likes: begins the checks when the last ones began
+-- so many seconds ago.  A daily check takes place in the device's own night,
+-- between one and five o'clock; a more frequent one begins at once, over the
+-- first half of the interval, and includes what is new.
+create or replace function iclock.verify_due(interval_seconds integer)
+    returns integer
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    device  record;
+    begun   integer := 0;
+begin
+    if coalesce(interval_seconds, 0) <= 0
+       or not exists (
+           select from iclock.job j
+            where j.name = 'verify'
+              and j.last_run_at <= now() - make_interval(secs => $1))
+    then
+        return 0;
+    end if;
+
+    -- of several that call at once, one goes on
+    update iclock.job j
+       set last_run_at = now()
+     where j.name = 'verify'
+       and j.last_run_at <= now() - make_interval(secs => $1);
+
+    if not found then
+        return 0;
+    end if;
+
+    for device in
+        select v.id, v.agreed, v.local_now, v.zone,
+               (v.n - 1)::double precision / v.total as place
+          from (select d.id,
+                       coalesce(d.timezone, 'UTC') as zone,
+                       timezone(coalesce(d.timezone, 'UTC'), now())
+                           as local_now,
+                       (select max(k.ends)
+                          from iclock.attendance_check k
+                         where k.device_id = d.id
+                           and k.status in ('agreed', 'surplus')) as agreed,
+                       row_number() over (order by d.id) as n,
+                       count(*) over () as total
+                  from iclock.device d
+                 where d.status = 'active'
+                   -- a terminal that is away is asked when it comes back
+                   and not exists (select from iclock.attendance_check k
+                                    where k.device_id = d.id
+                                      and k.finished_at is null)) as v
+         order by v.n
+    loop
+        declare
+            night   timestamp;
+            until   timestamp;
+            begins  timestamptz;
+        begin
+            if interval_seconds >= 86400 then
+                night := date_trunc('day', device.local_now)
+                         + interval '1 hour'
+                         + device.place * interval '4 hours';
+                if night < device.local_now then
+                    night := night + interval '1 day';
+                end if;
+                until := date_trunc('day', night) - interval '1 second';
+                begins := timezone(device.zone, night);
+            else
+                until := date_trunc('second', device.local_now);
+                begins := now() + device.place
+                          * make_interval(secs => interval_seconds / 2.0);
+            end if;
+
+            perform iclock.begin_check(
+                device.id,
+                greatest(least(device.agreed, until - interval '2 days'),
+                         until - interval '31 days'),
+                until, 3, -10,
+                case when begins > now() then begins end);
+        end;
+
+        begun := begun + 1;
+    end loop;
+
+    return begun;
+end
+$$;
