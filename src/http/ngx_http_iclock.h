@@ -195,6 +195,8 @@ typedef struct {
     ngx_str_t                   time;
     ngx_str_t                   id;
     ngx_str_t                   return_code;
+    ngx_str_t                   service;
+    ngx_str_t                   url;
 } ngx_http_iclock_args_t;
 
 
@@ -211,6 +213,11 @@ struct ngx_http_iclock_ctx_s {
     ngx_http_iclock_handler_pt         read;    /* when the body is there */
     const ngx_iclock_table_t          *table;
     ngx_str_t                          table_name;
+    ngx_str_t                          body;
+    ngx_str_t                          path;    /* behind the endpoint */
+    ngx_uint_t                         call;    /* NGX_ICLOCK_CALL_* */
+
+    ngx_str_t                          reply;   /* to a handshake */
 
     ngx_uint_t                         records;
     ngx_uint_t                         rejected;
@@ -248,6 +255,11 @@ ngx_int_t ngx_http_iclock_parse_trans_flag(ngx_str_t *value,
 /* returns NGX_OK or NGX_ERROR (out of memory) */
 ngx_int_t ngx_http_iclock_parse_args(ngx_http_request_t *r,
     ngx_http_iclock_args_t *args);
+
+
+#define ngx_http_iclock_arg_is(arg, name)                                    \
+    ((arg)->len == sizeof(name) - 1                                          \
+     && ngx_strncasecmp((arg)->data, (u_char *) name, sizeof(name) - 1) == 0)
 
 
 /* ngx_http_iclock_request.c: the content handler, and what is common */
@@ -317,6 +329,22 @@ ngx_uint_t ngx_http_iclock_key_fits(ngx_http_request_t *r,
 ngx_int_t ngx_http_iclock_cdata(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 ngx_int_t ngx_http_iclock_fdata(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+
+
+/* ngx_http_iclock_served.c */
+
+/* requests that the database answers; NGX_DECLINED: it is none of them */
+ngx_int_t ngx_http_iclock_served(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+ngx_int_t ngx_http_iclock_decision(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+
+
+/* ngx_http_iclock_file.c */
+
+/* "file/<path>" and "file?SN=&url=" */
+ngx_int_t ngx_http_iclock_file(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 
 

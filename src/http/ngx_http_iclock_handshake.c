@@ -11,11 +11,14 @@
 #define NGX_HTTP_ICLOCK_MAX_ARG  64
 
 
-static ngx_int_t ngx_http_iclock_greet(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx);
-static ngx_int_t ngx_http_iclock_greeted(ngx_http_request_t *r,
+static ngx_int_t ngx_http_iclock_met(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_welcome(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_greet(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_uint_t ngx_http_iclock_no_news(ngx_str_t *said, ngx_str_t *known);
+static ngx_int_t ngx_http_iclock_greeted(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_forbidden(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
@@ -47,39 +50,12 @@ ngx_http_iclock_handshake(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ngx_http_iclock_count(imcf, handshakes);
 
-    if (ngx_http_iclock_job(r, ctx) == NULL
-        || ngx_http_iclock_greet(r, ctx) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_iclock_lookup(r, ctx, 0, ngx_http_iclock_greeted);
+    return ngx_http_iclock_lookup(r, ctx, 0, ngx_http_iclock_met);
 }
 
 
 static ngx_int_t
-ngx_http_iclock_greet(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
-{
-    ngx_iclock_greeting_t  greeting;
-
-    greeting.serial_number = ctx->args.sn;
-    greeting.push_version = ctx->args.push_version;
-    greeting.language = ctx->args.language;
-
-    if (greeting.push_version.len > NGX_HTTP_ICLOCK_MAX_ARG) {
-        greeting.push_version.len = 0;
-    }
-
-    if (greeting.language.len > NGX_HTTP_ICLOCK_MAX_ARG) {
-        greeting.language.len = 0;
-    }
-
-    return ngx_iclock_store_greet(ctx->job, &greeting);
-}
-
-
-static ngx_int_t
-ngx_http_iclock_greeted(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+ngx_http_iclock_met(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
     ngx_http_iclock_loc_conf_t  *ilcf;
 
@@ -97,12 +73,6 @@ ngx_http_iclock_greeted(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     if (!ngx_http_iclock_key_fits(r, ctx, NULL)) {
         return ngx_http_iclock_forbidden(r, ctx);
-    }
-
-    if (ngx_http_iclock_job(r, ctx) == NULL
-        || ngx_http_iclock_greet(r, ctx) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ngx_http_iclock_lookup(r, ctx, 1, ngx_http_iclock_welcome);
@@ -143,7 +113,80 @@ ngx_http_iclock_welcome(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ngx_http_iclock_zone_refuse(imcf->zone, &ctx->args.sn, &ctx->addr, 0);
 
-    return ngx_http_iclock_options(r, ctx);
+    if (ngx_http_iclock_options(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_iclock_greet(r, ctx);
+}
+
+
+/*
+ * What the device says of itself is stored if it is news, and not before it
+ * has shown who it is.
+ */
+
+static ngx_int_t
+ngx_http_iclock_greet(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_iclock_device_t    *device;
+    ngx_iclock_greeting_t   greeting;
+
+    device = ctx->job->device;
+
+    greeting.serial_number = ctx->args.sn;
+    greeting.push_version = ctx->args.push_version;
+    greeting.language = ctx->args.language;
+
+    if (ngx_http_iclock_no_news(&greeting.push_version,
+                                &device->push_version))
+    {
+        greeting.push_version.len = 0;
+    }
+
+    if (ngx_http_iclock_no_news(&greeting.language, &device->language)) {
+        greeting.language.len = 0;
+    }
+
+    if (greeting.push_version.len == 0 && greeting.language.len == 0) {
+        return ngx_http_iclock_reply(r, &ctx->reply);
+    }
+
+    if (ngx_http_iclock_job(r, ctx) == NULL
+        || ngx_iclock_store_greet(ctx->job, &greeting) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_greeted);
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_no_news(ngx_str_t *said, ngx_str_t *known)
+{
+    return said->len > NGX_HTTP_ICLOCK_MAX_ARG
+           || (said->len == known->len
+               && ngx_memcmp(said->data, known->data, said->len) == 0);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_greeted(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    if (ctx->job->rc != NGX_OK) {
+        return ngx_http_iclock_unavailable(r);
+    }
+
+    /* the encoding of its texts may be another one now */
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    ngx_http_iclock_zone_expire(imcf->zone, &ctx->args.sn);
+
+    return ngx_http_iclock_reply(r, &ctx->reply);
 }
 
 
@@ -201,7 +244,6 @@ ngx_http_iclock_key_fits(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 static ngx_int_t
 ngx_http_iclock_options(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_str_t                     reply;
     ngx_iclock_handshake_t        hs;
     ngx_http_iclock_loc_conf_t   *ilcf;
     ngx_http_iclock_main_conf_t  *imcf;
@@ -223,11 +265,7 @@ ngx_http_iclock_options(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
                                                 &hs.server_version);
     }
 
-    if (ngx_iclock_handshake_reply(&reply, &hs, r->pool) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_iclock_reply(r, &reply);
+    return ngx_iclock_handshake_reply(&ctx->reply, &hs, r->pool);
 }
 
 

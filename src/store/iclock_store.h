@@ -41,6 +41,7 @@ typedef struct {
     ngx_str_t                   comm_key;
     ngx_str_t                   encoding;
     ngx_str_t                   language;
+    ngx_str_t                   push_version;
     ngx_int_t                   utc_offset;     /* minutes, now */
     ngx_uint_t                  networks;       /* addresses are limited */
     ngx_uint_t                  allowed;        /* this one is within */
@@ -114,6 +115,7 @@ struct ngx_iclock_store_job_s {
     ngx_iclock_device_t        *device;         /* NULL: unknown */
     ngx_array_t                 commands;       /* of ngx_str_t, see below */
     ngx_array_t                 serial_numbers; /* of ngx_str_t: due ones */
+    ngx_str_t                   text;           /* of a call; NULL: no data */
     ngx_uint_t                  rejected;       /* lines */
     ngx_msec_t                  elapsed;
 
@@ -131,6 +133,16 @@ typedef struct {
     void                      (*notify)(ngx_uint_t channel,
                                         ngx_str_t *serial_number, void *data);
 } ngx_iclock_store_handlers_t;
+
+
+/* functions of the database that answer a device */
+typedef enum {
+    NGX_ICLOCK_CALL_LAST_PUNCH = 0,     /* PIN */
+    NGX_ICLOCK_CALL_REMOTE_ATTENDANCE,  /* PIN */
+    NGX_ICLOCK_CALL_SELF_SERVICE,       /* PIN, number of the service */
+    NGX_ICLOCK_CALL_VERIFY_DECISION,    /* body, any bytes */
+    NGX_ICLOCK_CALL_UPGRADE_FILE        /* URL; path, TAB, encoding */
+} ngx_iclock_call_e;
 
 
 enum {
@@ -183,6 +195,11 @@ ngx_int_t ngx_iclock_store_presence(ngx_iclock_store_job_t *job,
     ngx_array_t *presence);
 ngx_int_t ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout);
 ngx_int_t ngx_iclock_store_maintain(ngx_iclock_store_job_t *job);
+ngx_int_t ngx_iclock_store_verify(ngx_iclock_store_job_t *job,
+    time_t interval);
+/* b may be NULL; the result is job->text */
+ngx_int_t ngx_iclock_store_call(ngx_iclock_store_job_t *job, ngx_uint_t call,
+    ngx_str_t *a, ngx_str_t *b);
 
 /*
  * Returns NGX_OK (the handler will be called), NGX_BUSY or NGX_DECLINED.

@@ -15,6 +15,7 @@ enum {
     NGX_ICLOCK_COL_COMM_KEY,
     NGX_ICLOCK_COL_ENCODING,
     NGX_ICLOCK_COL_LANGUAGE,
+    NGX_ICLOCK_COL_PUSH_VERSION,
     NGX_ICLOCK_COL_UTC_OFFSET,
     NGX_ICLOCK_COL_NETWORKS,
     NGX_ICLOCK_COL_ALLOWED,
@@ -53,8 +54,16 @@ typedef struct {
 } ngx_iclock_lookup_t;
 
 
+typedef struct {
+    ngx_str_t   a;
+    ngx_str_t   b;
+} ngx_iclock_arguments_t;
+
+
 static ngx_int_t ngx_iclock_store_add_op(ngx_iclock_store_job_t *job,
     ngx_uint_t statement, void *data);
+static ngx_int_t ngx_iclock_store_seconds(ngx_iclock_store_job_t *job,
+    ngx_uint_t statement, time_t seconds);
 static ngx_int_t ngx_iclock_store_add_text(ngx_iclock_pg_array_t *param,
     ngx_str_t *s);
 static ngx_int_t ngx_iclock_store_copy(ngx_pool_t *pool, ngx_str_t *s,
@@ -78,6 +87,8 @@ static const ngx_iclock_store_field_t  ngx_iclock_device_texts[] = {
     { NGX_ICLOCK_COL_COMM_KEY, offsetof(ngx_iclock_device_t, comm_key) },
     { NGX_ICLOCK_COL_ENCODING, offsetof(ngx_iclock_device_t, encoding) },
     { NGX_ICLOCK_COL_LANGUAGE, offsetof(ngx_iclock_device_t, language) },
+    { NGX_ICLOCK_COL_PUSH_VERSION,
+      offsetof(ngx_iclock_device_t, push_version) },
     { NGX_ICLOCK_COL_TRANS_TIMES,
       offsetof(ngx_iclock_device_t, trans_times) },
     { NGX_ICLOCK_COL_TRANS_FLAG, offsetof(ngx_iclock_device_t, trans_flag) },
@@ -226,6 +237,23 @@ ngx_iclock_store_presence(ngx_iclock_store_job_t *job, ngx_array_t *presence)
 ngx_int_t
 ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout)
 {
+    return ngx_iclock_store_seconds(job, NGX_ICLOCK_ST_DUE, timeout);
+}
+
+
+ngx_int_t
+ngx_iclock_store_verify(ngx_iclock_store_job_t *job, time_t interval)
+{
+    job->job.alone = 1;
+
+    return ngx_iclock_store_seconds(job, NGX_ICLOCK_ST_VERIFY, interval);
+}
+
+
+static ngx_int_t
+ngx_iclock_store_seconds(ngx_iclock_store_job_t *job, ngx_uint_t statement,
+    time_t seconds)
+{
     time_t  *t;
 
     t = ngx_palloc(job->pool, sizeof(time_t));
@@ -233,9 +261,33 @@ ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout)
         return NGX_ERROR;
     }
 
-    *t = timeout;
+    *t = seconds;
 
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_DUE, t);
+    return ngx_iclock_store_add_op(job, statement, t);
+}
+
+
+ngx_int_t
+ngx_iclock_store_call(ngx_iclock_store_job_t *job, ngx_uint_t call,
+    ngx_str_t *a, ngx_str_t *b)
+{
+    ngx_iclock_arguments_t  *args;
+
+    args = ngx_pcalloc(job->pool, sizeof(ngx_iclock_arguments_t));
+    if (args == NULL) {
+        return NGX_ERROR;
+    }
+
+    args->a = *a;
+
+    if (b) {
+        args->b = *b;
+    }
+
+    /* what fails in a function of the site is to fail for no one else */
+    job->job.alone = 1;
+
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_CALL + call, args);
 }
 
 
@@ -388,6 +440,22 @@ ngx_iclock_store_add_due(ngx_iclock_store_group_t *group,
     time_t *timeout = data;
 
     return ngx_iclock_pg_array_int4(&group->params[0], (int32_t) *timeout);
+}
+
+
+ngx_int_t
+ngx_iclock_store_add_call(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    ngx_iclock_arguments_t *args = data;
+
+    if (ngx_iclock_pg_array_int8(&group->params[0], job->device_id) != NGX_OK
+        || ngx_iclock_pg_array_bytes(&group->params[1], &args->a) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_store_add_text(&group->params[2], &args->b);
 }
 
 
@@ -561,6 +629,13 @@ ngx_iclock_store_due_row(ngx_iclock_store_job_t *job, PGresult *res, int row)
     }
 
     return ngx_iclock_store_copy(job->pool, s, res, row, 1);
+}
+
+
+ngx_int_t
+ngx_iclock_store_text_row(ngx_iclock_store_job_t *job, PGresult *res, int row)
+{
+    return ngx_iclock_store_copy(job->pool, &job->text, res, row, 1);
 }
 
 

@@ -327,6 +327,7 @@ static const Oid  ngx_iclock_lookup_types[] = { TX, TX, TX };
 
 static const char  ngx_iclock_lookup_text[] =
     "SELECT u.ord, d.id, d.status, d.comm_key, d.encoding, d.language,"
+    " d.push_version,"
     " (extract(epoch FROM (now() AT TIME ZONE coalesce(d.timezone, u.zone))"
     " - (now() AT TIME ZONE 'UTC')) / 60)::integer,"
     " d.allowed_networks IS NOT NULL,"
@@ -387,6 +388,42 @@ static const Oid  ngx_iclock_maintain_types[] = { I4 };
 
 static const char  ngx_iclock_maintain_text[] =
     "SELECT iclock.maintain() WHERE $1 IS NOT NULL";
+
+
+static const Oid  ngx_iclock_verify_types[] = { I4 };
+
+static const char  ngx_iclock_verify_text[] =
+    "SELECT u.ord, iclock.verify_due(u.seconds)"
+    " FROM unnest($1) WITH ORDINALITY AS u (seconds, ord)";
+
+
+/* functions that the site may have replaced are run on their own */
+
+static const Oid  ngx_iclock_call_types[] = { I8, TX, TX };
+static const Oid  ngx_iclock_decision_types[] = { I8, BY, TX };
+
+#define ngx_iclock_call(function)                                            \
+    "SELECT u.ord, iclock." function " FROM unnest($1, $2, $3)"              \
+    " WITH ORDINALITY AS u (device_id, a, b, ord)"                           \
+    " JOIN iclock.device d ON d.id = u.device_id"
+
+static const char  ngx_iclock_last_punch_text[] =
+    ngx_iclock_call("last_punch(u.device_id, u.a)");
+
+static const char  ngx_iclock_remote_attendance_text[] =
+    ngx_iclock_call("remote_attendance(u.device_id, u.a)");
+
+static const char  ngx_iclock_self_service_text[] =
+    ngx_iclock_call("self_service(d.serial_number, u.a, u.b)");
+
+static const char  ngx_iclock_decision_text[] =
+    ngx_iclock_call("verify_decision(d.serial_number, u.a)");
+
+static const char  ngx_iclock_upgrade_file_text[] =
+    "SELECT u.ord, f.path || E'\\t' || f.encoding FROM unnest($1, $2, $3)"
+    " WITH ORDINALITY AS u (device_id, a, b, ord)"
+    " CROSS JOIN LATERAL iclock.upgrade_file(u.device_id, u.a)"
+    " AS f (path, encoding)";
 
 
 const ngx_iclock_store_statement_t  ngx_iclock_store_statements[] = {
@@ -467,5 +504,29 @@ const ngx_iclock_store_statement_t  ngx_iclock_store_statements[] = {
 
     { ngx_iclock_statement("iclock_maintain", ngx_iclock_maintain_types,
                            ngx_iclock_maintain_text),
-      0, ngx_iclock_store_add_nothing, NULL }
+      0, ngx_iclock_store_add_nothing, NULL },
+
+    { ngx_iclock_statement("iclock_verify", ngx_iclock_verify_types,
+                           ngx_iclock_verify_text),
+      0, ngx_iclock_store_add_due, NULL },
+
+    { ngx_iclock_statement("iclock_last_punch", ngx_iclock_call_types,
+                           ngx_iclock_last_punch_text),
+      0, ngx_iclock_store_add_call, ngx_iclock_store_text_row },
+
+    { ngx_iclock_statement("iclock_remote_attendance", ngx_iclock_call_types,
+                           ngx_iclock_remote_attendance_text),
+      0, ngx_iclock_store_add_call, ngx_iclock_store_text_row },
+
+    { ngx_iclock_statement("iclock_self_service", ngx_iclock_call_types,
+                           ngx_iclock_self_service_text),
+      0, ngx_iclock_store_add_call, ngx_iclock_store_text_row },
+
+    { ngx_iclock_statement("iclock_decision", ngx_iclock_decision_types,
+                           ngx_iclock_decision_text),
+      0, ngx_iclock_store_add_call, ngx_iclock_store_text_row },
+
+    { ngx_iclock_statement("iclock_upgrade_file", ngx_iclock_call_types,
+                           ngx_iclock_upgrade_file_text),
+      0, ngx_iclock_store_add_call, ngx_iclock_store_text_row }
 };
