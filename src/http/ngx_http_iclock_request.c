@@ -365,10 +365,7 @@ ngx_http_iclock_lookup(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 
     ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
 
-    /* a handshake has begun one, with what the device says of itself */
-
-    job = (ctx->job && !ctx->settling) ? ctx->job
-                                       : ngx_http_iclock_job(r, ctx);
+    job = ngx_http_iclock_job(r, ctx);
     if (job == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -699,6 +696,12 @@ ngx_http_iclock_reply(ngx_http_request_t *r, ngx_str_t *text)
     if (rc != NGX_OK) {
         return rc;
     }
+
+#if (NGX_HTTP_GZIP)
+    /* devices read no compressed replies, whatever they accept */
+    r->gzip_tested = 1;
+    r->gzip_ok = 0;
+#endif
 
     ngx_memzero(&cv, sizeof(ngx_http_complex_value_t));
     cv.value = *text;
