@@ -1,0 +1,543 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# Handshakes: what is answered, by directives and by the device's row, and
+# to whom; and that a device which is not answered 200 cannot do anything.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+
+my $t = Test::IClock->new;
+
+# a location for each setting: its name, its directives
+
+my %locations = (
+    iclock => '',
+    hold => 'iclock_unknown_devices hold;',
+    few => 'iclock_unknown_devices hold; iclock_pending_limit 3;',
+    reject => 'iclock_unknown_devices reject;',
+    key => 'iclock_comm_key sample1;',
+    keyhold => 'iclock_comm_key sample1; iclock_unknown_devices hold;',
+
+    delay => 'iclock_delay 20s;',
+    error => 'iclock_error_delay 2m;',
+    realtime => 'iclock_realtime off;',
+    times => 'iclock_trans_times 06:00;',
+    notimes => 'iclock_trans_times "";',
+    interval => 'iclock_trans_interval 30m;',
+    spaces => 'iclock_trans_flag spaces AttLog OpLog;',
+    bits => 'iclock_trans_flag bits;',
+    somebits => 'iclock_trans_flag bits AttLog OpLog FACE;',
+    words => 'iclock_trans_flag tabs attlog USERPIC;',
+    version => 'iclock_push_version 2.4.0;',
+    options => 'iclock_push_options FingerFunOn,FaceFunOn;',
+    data => 'iclock_multi_bio_data 0:1:1:0:0:0:0:0:0:0;',
+    photo => 'iclock_multi_bio_photo 0:0:1:0:0:0:0:0:0:0;',
+    notz => 'iclock_send_timezone off;',
+
+    utc => 'iclock_timezone UTC;',
+    shanghai => 'iclock_timezone Asia/Shanghai;',
+    kolkata => 'iclock_timezone Asia/Kolkata;',
+    kathmandu => 'iclock_timezone Asia/Kathmandu;',
+    stjohns => 'iclock_timezone America/St_Johns;',
+    tongatapu => 'iclock_timezone Pacific/Tongatapu;',
+    kiritimati => 'iclock_timezone Pacific/Kiritimati;',
+    phoenix => 'iclock_timezone America/Phoenix;',
+    midway => 'iclock_timezone Pacific/Midway;',
+    west => 'iclock_timezone Etc/GMT+12;',
+);
+
+sub zone_of { $locations{$_[0]} =~ /iclock_timezone (\S+);/ ? $1 : undef }
+
+my $conf = $t->device_server(server => join '', map {
+    my $text = $locations{$_};
+    $text = "iclock_unknown_devices accept; $text"
+        if $text !~ /unknown_devices/;
+    $_ eq 'iclock' ? '' : "location /$_/ { iclock; $text }\n"
+} sort keys %locations);
+
+$t->start($conf);
+
+
+sub device { $t->psql("SELECT $_[1] FROM iclock.device"
+                      . " WHERE serial_number = '$_[0]'") }
+
+sub hello {
+    my ($where, $sn, $more, @option) = @_;
+
+    return $t->get("/$where/cdata?SN=$sn&options=all"
+                   . (defined $more && $more ne '' ? "&$more" : ''), @option);
+}
+
+# the lines of a reply that are not the usual ones: "-old" and "+new"
+
+my %usual;
+
+sub differences {
+    my ($reply) = @_;
+
+    return 'status ' . $reply->status if $reply->status != 200;
+
+    my @line = split /\n/, $reply->body;
+    my %line = map { $_ => 1 } @line;
+
+    return join ' ', (map { "-$_" } grep { !$line{$_} } sort keys %usual),
+                     (map { "+$_" } grep { !$usual{$_} } sort @line);
+}
+
+
+# the request lines that were seen
+
+my $words = join "\t", qw/ AttLog OpLog AttPhoto EnrollFP EnrollUser FPImag
+                           ChgUser ChgFP FACE UserPic WORKCODE BioPhoto /;
+
+sub reply_to {
+    my ($sn, $version) = @_;
+
+    return <<"REPLY";
+GET OPTION FROM: $sn
+Stamp=0
+OpStamp=0
+PhotoStamp=0
+ATTLOGStamp=0
+OPERLOGStamp=0
+ATTPHOTOStamp=0
+BIODATAStamp=0
+IDCARDStamp=0
+ERRORLOGStamp=0
+ErrorDelay=30
+Delay=10
+TransTimes=00:00;14:05
+TransInterval=1
+TransFlag=TransData $words
+TimeZone=0
+Realtime=1
+Encrypt=0
+ServerVer=2.4.1
+PushProtVer=$version
+PushOptionsFlag=1
+REPLY
+}
+
+for ([ 'AJE0000000133', '2.4.1', '2.4.1', 69,
+       'SN=AJE0000000133&options=all&language=69&pushver=2.4.1'
+       . '&DeviceType=att&PushOptionsFlag=1' ],
+     [ 'CEZ0000000241', '2.4.0', '2.4.0', 69,
+       'PushOptionsFlag=2&SN=CEZ0000000241&language=69&options=all'
+       . '&pushver=2.4.0' ],
+     [ 'CEX0000000007', '2.4.0', '2.4.0', 83,
+       'SN=CEX0000000007&options=all&language=83&pushver=2.4.0'
+       . '&pushcommkey=sample1&PushOptionsFlag=1' ],
+     [ 'NFZ0000001103', '2.0.33', '2.0.33S-20220613', 'English',
+       'SN=NFZ0000001103&options=all&pushver=2.0.33S-20220613'
+       . '&language=English' ],
+     [ 'CGK0000002350', '2.0.33', '2.0.33S', '',
+       'SN=CGK0000002350&pushver=2.0.33S' ],
+     [ 'OLD0001', '2.0.1', '2.0.1', 'XX',
+       'sn=OLD0001&options=all&pushver=2.0.1&language=XX' ],
+     [ 'NOVER0001', '2.2.14', '', '', 'SN=NOVER0001&options=all' ],
+     [ 'NEWER0001', '2.4.1', '3.1.2', '',
+       'SN=NEWER0001&options=all&pushver=3.1.2' ],
+     [ 'NEWER0002', '2.4.1', '2.10.0', '',
+       'SN=NEWER0002&options=all&pushver=2.10.0' ],
+     [ 'ODD00001', '2.2.14', 'new', '', 'SN=ODD00001&pushver=new' ])
+{
+    my ($sn, $version, $sent, $language, $query) = @$_;
+
+    for my $which ('first', 'next') {
+        my $r = $t->get("/iclock/cdata?$query");
+
+        is($r->text, '200 ' . reply_to($sn, $version),
+           "$sn: $which handshake");
+        cmp_ok(length $r->head, '<', 2048, "$sn: length of the headers");
+    }
+
+    is(device($sn, 'status, push_version, language'),
+       "active|$sent|$language", "$sn: the device's row");
+}
+
+%usual = map { $_ => 1 } split /\n/, reply_to('TEST0001', '2.4.1');
+
+
+# each directive changes its line and no other
+
+my $version = 'pushver=2.4.1';
+
+for ([ iclock => '' ],
+     [ delay => '-Delay=10 +Delay=20' ],
+     [ error => '-ErrorDelay=30 +ErrorDelay=120' ],
+     [ realtime => '-Realtime=1 +Realtime=0' ],
+     [ times => '-TransTimes=00:00;14:05 +TransTimes=06:00' ],
+     [ notimes => '-TransTimes=00:00;14:05 +TransTimes=' ],
+     [ interval => '-TransInterval=1 +TransInterval=30' ],
+     [ spaces => "-TransFlag=TransData $words"
+                 . ' +TransFlag=TransData AttLog OpLog' ],
+     [ bits => "-TransFlag=TransData $words +TransFlag=111111111111" ],
+     [ somebits => "-TransFlag=TransData $words +TransFlag=110000001000" ],
+     [ words => "-TransFlag=TransData $words"
+                . " +TransFlag=TransData AttLog\tUserPic" ],
+     [ version => '-PushProtVer=2.4.1 -ServerVer=2.4.1'
+                  . ' +PushProtVer=2.4.0 +ServerVer=2.4.0' ],
+     [ options => '+PushOptions=FingerFunOn,FaceFunOn' ],
+     [ data => '+MultiBioDataSupport=0:1:1:0:0:0:0:0:0:0' ],
+     [ photo => '+MultiBioPhotoSupport=0:0:1:0:0:0:0:0:0:0' ],
+     [ notz => '-TimeZone=0' ])
+{
+    my ($where, $expected) = @$_;
+
+    is(differences(hello($where, 'TEST0001', $version)), $expected,
+       "directive: $where");
+}
+
+
+# as does each column of the device's row
+
+for ([ 'delay = 25', '-Delay=10 +Delay=25' ],
+     [ 'error_delay = 90', '-ErrorDelay=30 +ErrorDelay=90' ],
+     [ 'realtime = false', '-Realtime=1 +Realtime=0' ],
+     [ "trans_times = '07:30;19:30'",
+       '-TransTimes=00:00;14:05 +TransTimes=07:30;19:30' ],
+     [ "trans_times = ''", '-TransTimes=00:00;14:05 +TransTimes=' ],
+     [ 'trans_interval = 0', '-TransInterval=1 +TransInterval=0' ],
+     [ "trans_flag = 'spaces AttLog'",
+       "-TransFlag=TransData $words +TransFlag=TransData AttLog" ],
+     [ "trans_flag = 'bits'",
+       "-TransFlag=TransData $words +TransFlag=111111111111" ],
+     [ 'bare_stamps = false', '-OpStamp=0 -PhotoStamp=0 -Stamp=0' ],
+     [ "push_options = 'A,B'", '+PushOptions=A,B' ],
+     [ "multi_bio_data = '0:1'", '+MultiBioDataSupport=0:1' ],
+     [ "multi_bio_photo = '1:0'", '+MultiBioPhotoSupport=1:0' ],
+     [ "max_push_version = '2.3.0'", '-PushProtVer=2.4.1 -ServerVer=2.4.1'
+       . ' +PushProtVer=2.3.0 +ServerVer=2.3.0' ],
+     [ "max_push_version = '9.9'", '' ],
+     [ "timezone = 'Asia/Shanghai'", '-TimeZone=0 +TimeZone=8' ],
+     [ 'send_timezone = false', '-TimeZone=0' ],
+     [ "name = 'x', site = 'y', dialect = '3.2', encoding = 'gbk'", '' ])
+{
+    my ($set, $expected) = @$_;
+
+    $t->psql("UPDATE iclock.device SET $set"
+             . " WHERE serial_number = 'TEST0001'");
+    is(differences(hello('iclock', 'TEST0001', $version)), $expected,
+       "row: $set");
+
+    my ($column) = $set =~ /^(\w+)/;
+
+    $t->psql("UPDATE iclock.device SET $column = DEFAULT"
+             . " WHERE serial_number = 'TEST0001'");
+}
+
+is(differences(hello('iclock', 'TEST0001', $version)), '', 'all as before');
+
+# the row against the directive
+
+$t->psql("UPDATE iclock.device SET delay = 10, error_delay = 30,"
+         . " realtime = true, send_timezone = true, push_options = '',"
+         . " trans_times = '00:00;14:05', trans_interval = 1"
+         . " WHERE serial_number = 'TEST0001'");
+is(differences(hello($_, 'TEST0001', $version)), '',
+   "the row overrides the directive: $_")
+    for qw/ delay error realtime notz options times interval /;
+
+# nothing in a row can begin a line
+
+for my $column (qw/ trans_times push_options multi_bio_data multi_bio_photo
+                    trans_flag /)
+{
+    my ($status) = $t->pg->psql_try("UPDATE iclock.device SET $column ="
+                       . " E'tabs\\nICLOCKSVRURL=x'"
+                       . " WHERE serial_number = 'TEST0001'");
+    isnt($status, 0, "no end of line in $column");
+}
+
+
+# stamps: for each table its own, in both styles
+
+my $d = $t->device('STAMP0001', port => $t->port);
+
+$d->handshake();
+
+for ([ ATTLOG => 'Stamp=82983982' ], [ OPERLOG => 'OpStamp=9238883' ],
+     [ ATTPHOTO => 'PhotoStamp=9238833' ],
+     [ BIODATA => 'Stamp=2026-09-22T09:31:05' ], [ IDCARD => 'Stamp=None' ],
+     [ ERRORLOG => 'Stamp=9999' ])
+{
+    my ($table, $stamp) = @$_;
+
+    is($t->post("/iclock/cdata?SN=STAMP0001&table=$table&$stamp", '')->status,
+       200, "a stamp of $table");
+}
+
+is($d->handshake()->body =~ s/^ErrorDelay.*//msr, <<'REPLY', 'are echoed');
+GET OPTION FROM: STAMP0001
+Stamp=82983982
+OpStamp=9238883
+PhotoStamp=9238833
+ATTLOGStamp=82983982
+OPERLOGStamp=9238883
+ATTPHOTOStamp=9238833
+BIODATAStamp=2026-09-22T09:31:05
+IDCARDStamp=None
+ERRORLOGStamp=9999
+REPLY
+
+$t->psql("DELETE FROM iclock.upload_stamp WHERE table_name = 'OPERLOG'");
+like($d->handshake()->body, qr/^Stamp=82983982\nOpStamp=0\n/m,
+     'a stamp that was removed is 0: the device sends everything again');
+
+
+# TimeZone: hours up to eleven, else minutes
+
+my %timezone = (utc => 0, shanghai => 8, kolkata => 330, kathmandu => 345,
+                tongatapu => 780, kiritimati => 840, phoenix => -7,
+                midway => -11, west => -720);
+
+# this one changes its clocks
+
+$timezone{stjohns} = $t->psql("SELECT extract(epoch FROM now() AT TIME ZONE"
+                              . " 'America/St_Johns'"
+                              . " - now() AT TIME ZONE 'UTC')::integer / 60");
+
+for my $where (sort keys %timezone) {
+    like(hello($where, "TZ-$where")->body, qr/^TimeZone=$timezone{$where}\n/m,
+         'TimeZone: ' . zone_of($where));
+}
+
+unlike(hello('notz', 'TZ-none')->body, qr/TimeZone/, 'no TimeZone');
+
+
+# type=time and Date
+
+for ([ utc => '+00:00' ], [ kathmandu => '+05:45' ], [ phoenix => '-07:00' ],
+     [ stjohns => sprintf '-%02d:%02d', -$timezone{stjohns} / 60,
+                          -$timezone{stjohns} % 60 ])
+{
+    my ($where, $offset) = @$_;
+    my $r;
+    my $zone = zone_of($where);
+    my ($before, $after);
+
+    # the clock of nginx may be a second behind
+    $before = $t->psql("SELECT to_char(now() AT TIME ZONE '$zone'"
+                       . " - interval '2 s', 'YYYY-MM-DD\"T\"HH24:MI:SS')");
+    $r = $t->get("/$where/cdata?SN=TZ-$where&type=time");
+    $after = $t->psql("SELECT to_char(now() AT TIME ZONE '$zone'"
+                      . " + interval '1 s', 'YYYY-MM-DD\"T\"HH24:MI:SS')");
+
+    my ($time, $got) = $r->text =~ /^200 Time=(\S{19})(\S{6})\z/;
+
+    is($got, $offset, "type=time: $zone");
+    ok(defined $time && $before le $time && $time le $after, "$zone: the time")
+        or diag("$before $time $after");
+}
+
+like(hello('utc', 'TZ-utc')->header('date'),
+     qr/^\w{3}, \d\d \w{3} 20\d\d \d\d:\d\d:\d\d GMT$/, 'Date');
+
+
+# hold
+
+my $hold = sub { $t->device('HOLD0001', port => $t->port, path => '/hold') };
+
+is($hold->()->handshake()->status, 401, 'hold: handshake');
+is(device('HOLD0001', 'status'), 'pending', 'the device is pending');
+is($hold->()->handshake()->status, 401, 'hold: again');
+
+for ([ 'upload', sub { $_[0]->punches([ 1, '2026-09-22 09:31:05' ]) } ],
+     [ 'poll', sub { $_[0]->poll() } ], [ 'ping', sub { $_[0]->ping() } ],
+     [ 'acknowledgement', sub { $_[0]->ack(1, 0) } ])
+{
+    my ($name, $code) = @$_;
+    my $r = $code->($hold->());
+
+    is($r->status, 503, "hold: $name");
+    is($r->header('retry-after'), 30, "hold: $name: Retry-After");
+}
+
+is($t->device('HOLD0002', port => $t->port, path => '/hold')
+     ->punches([ 1, '2026-09-22 09:31:05' ])->status, 503,
+   'hold: an upload without handshake');
+is(device('HOLD0002', 'status'), 'pending', 'the device is pending, too');
+is($t->psql('SELECT count(*) FROM iclock.punch'), 0, 'nothing is stored');
+
+# approved, without a restart
+
+$t->psql("SELECT iclock.approve_device('HOLD0001')");
+is($hold->()->handshake()->status, 200, 'approved: the next handshake');
+is($hold->()->punches([ 1, '2026-09-22 09:31:05' ])->text, '200 OK: 1',
+   'approved: an upload');
+is($t->psql('SELECT count(*) FROM iclock.punch'), 1, 'it is stored');
+
+$t->psql("SELECT iclock.approve_device('HOLD0002')");
+ok(wait_until(10, sub { $t->device('HOLD0002', port => $t->port)->poll()
+                          ->status == 200 }),
+   'approved: polls, without a handshake');
+
+# blocked
+
+$t->psql("SELECT iclock.block_device('HOLD0001')");
+is($hold->()->handshake()->status, 403, 'blocked: the next handshake');
+
+for ([ 'upload', sub { $_[0]->punches([ 2, '2026-09-22 09:31:05' ]) } ],
+     [ 'poll', sub { $_[0]->poll() } ], [ 'ping', sub { $_[0]->ping() } ],
+     [ 'acknowledgement', sub { $_[0]->ack(1, 0) } ],
+     [ 'time', sub { $_[0]->send('cdata', ['type=time']) } ])
+{
+    my ($name, $code) = @$_;
+
+    is($code->($hold->())->status, 403, "blocked: $name");
+}
+
+$t->psql("SELECT iclock.block_device('HOLD0002')");
+ok(wait_until(10, sub { $t->device('HOLD0002', port => $t->port)->poll()
+                          ->status == 403 }),
+   'blocked: polls, without a handshake');
+is($t->psql('SELECT count(*) FROM iclock.punch'), 1, 'nothing is stored');
+
+
+# accept and reject
+
+is($t->device('ACCEPT01', port => $t->port)
+     ->punches([ 3, '2026-09-22 09:31:05' ])->text, '200 OK: 1',
+   'accept: an upload without handshake');
+is(device('ACCEPT01', 'status'), 'active', 'the device is active');
+
+for ([ 'handshake', sub { $_[0]->handshake() } ],
+     [ 'upload', sub { $_[0]->punches([ 2, '2026-09-22 09:31:05' ]) } ],
+     [ 'poll', sub { $_[0]->poll() } ], [ 'ping', sub { $_[0]->ping() } ])
+{
+    my ($name, $code) = @$_;
+
+    is($code->($t->device('REJECT01', port => $t->port, path => '/reject'))
+         ->status, 403, "reject: $name");
+}
+
+is(device('REJECT01', 'count(*)'), 0, 'reject: no row');
+is(hello('reject', 'ACCEPT01')->status, 200, 'reject: a known device');
+
+
+# at most so many pending devices
+
+$t->psql("DELETE FROM iclock.device WHERE status = 'pending'");
+
+is(join(',', map { hello('few', "MANY-$_")->status } 0 .. 9),
+   join(',', (401) x 10), 'ten unknown devices');
+is($t->psql("SELECT count(*) FROM iclock.device WHERE status = 'pending'"), 3,
+   'three are recorded');
+is(join(',', map { $_->status } $t->concurrently(
+       [ map { [ 'GET', "/few/cdata?SN=MORE-$_&options=all" ] } 0 .. 29 ])),
+   join(',', (401) x 30), 'thirty at once');
+is($t->psql("SELECT count(*) FROM iclock.device WHERE status = 'pending'"), 3,
+   'no more are recorded');
+is($t->device('MANY-9', port => $t->port, path => '/few')->poll()->status,
+   503, 'a poll of one that is not');
+is(hello('hold', 'MANY-9')->status, 401, 'where the limit is higher');
+is(device('MANY-9', 'status'), 'pending', 'it is recorded');
+
+
+# the communication key
+
+for (qw/ pushcommkey PushCommKey ComKey Comkey /) {
+    is(hello('key', "KEY-$_", "$_=sample1")->status, 200, "key as $_");
+    is(device("KEY-$_", 'status'), 'active', "key as $_: the device's row");
+}
+
+for ([ 'none', '' ], [ 'wrong', 'pushcommkey=sample2' ],
+     [ 'prefix', 'pushcommkey=sample' ], [ 'longer', 'pushcommkey=sample11' ],
+     [ 'case', 'pushcommkey=SAMPLE1' ], [ 'empty', 'pushcommkey=' ])
+{
+    my ($name, $query) = @$_;
+
+    for my $where (qw/ key keyhold /) {
+        is(hello($where, "NOKEY-$name", $query)->status, 403,
+           "$where: key: $name");
+    }
+
+    is($t->post("/key/cdata?SN=NOKEY-$name&table=ATTLOG&Stamp=1&$query",
+                "1\t2026-09-22 09:31:05\n")->status, 403, "upload: $name");
+    is(device("NOKEY-$name", 'count(*)'), 0, "key: $name: no row");
+}
+
+is(hello('keyhold', 'KEYHOLD', 'pushcommkey=sample1')->status, 401,
+   'the right key under hold');
+is(device('KEYHOLD', 'status'), 'pending', 'the device is pending');
+
+# a known device with a wrong key, then its uploads from that address
+
+my $sn = 'KEY-ComKey';
+my $post = sub { $t->post("/key/cdata?SN=$sn&table=ATTLOG&Stamp=1",
+                          "$_[0]\t2026-09-22 10:00:00\n", @_[1 .. $#_]) };
+
+is($post->(1)->text, '200 OK: 1', 'an upload after the right key');
+is(hello('key', $sn, 'ComKey=wrong&pushver=9.9.9&language=83')->status, 403,
+   'a known device with a wrong key');
+is(device($sn, 'push_version, language'), '|', 'nothing of it is stored');
+is($post->(2)->status, 403, 'uploads from that address are refused');
+is($t->get("/key/getrequest?SN=$sn")->status, 403, 'polls, too');
+is($post->(3, -local => '127.0.0.2')->text, '200 OK: 1',
+   'not those from another');
+is(hello('key', $sn, 'ComKey=sample1')->status, 200, 'the right key again');
+is($post->(4)->text, '200 OK: 1', 'uploads are taken again');
+is($t->psql("SELECT string_agg(pin, ',' ORDER BY pin) FROM iclock.punch"
+            . " WHERE local_time = '2026-09-22 10:00:00'"), '1,3,4',
+   'what was refused is not stored');
+
+# a device's own key
+
+$t->psql("UPDATE iclock.device SET comm_key = 'own' WHERE serial_number"
+         . " IN ('$sn', 'ACCEPT01')");
+is(hello('key', $sn, 'ComKey=sample1')->status, 403,
+   "the location's key for a device with its own");
+is(hello('key', $sn, 'ComKey=own')->status, 200, "the device's own key");
+is(hello('iclock', 'ACCEPT01')->status, 403,
+   'a key where the location has none');
+is(hello('iclock', 'ACCEPT01', 'ComKey=own')->status, 200, 'it fits');
+
+
+# networks
+
+$t->psql("INSERT INTO iclock.device (serial_number, status, allowed_networks)"
+         . " VALUES ('NET0001', 'active', '{10.0.0.0/8,127.0.0.2/32}')");
+
+for my $round (1, 2) {
+    for ([ '127.0.0.1', 403 ], [ '127.0.0.2', 200 ]) {
+        my ($from, $status) = @$_;
+
+        is(hello('iclock', 'NET0001', $version, -local => $from)->status,
+           $status, "$round: handshake from $from");
+        is($t->post('/iclock/cdata?SN=NET0001&table=ATTLOG&Stamp=1',
+                    "1\t2026-09-22 11:00:00\t0\t$status\n", -local => $from)
+             ->status, $status, "$round: upload from $from");
+        is($t->get('/iclock/getrequest?SN=NET0001', -local => $from)->status,
+           $status, "$round: poll from $from");
+    }
+}
+
+is($t->psql("SELECT string_agg(verify::text, ',') FROM iclock.punch"
+            . " WHERE local_time = '2026-09-22 11:00:00'"), '200',
+   'what was refused is not stored');
+
+$t->psql("UPDATE iclock.device SET allowed_networks = '{127.0.0.0/8}'"
+         . " WHERE serial_number = 'NET0001'");
+is(hello('iclock', 'NET0001')->status, 200, 'a network that holds both');
+
+$t->psql("UPDATE iclock.device SET allowed_networks = '{}'"
+         . " WHERE serial_number = 'NET0001'");
+is(hello('iclock', 'NET0001')->status, 403, 'no network at all');
+
+$t->psql("UPDATE iclock.device SET allowed_networks = '{127.0.0.0/8}'"
+         . " WHERE serial_number = 'NET0001'");
+is(hello('iclock', 'NET0001')->status, 200, 'allowed');
+$t->psql("UPDATE iclock.device SET allowed_networks = '{10.0.0.0/8}'"
+         . " WHERE serial_number = 'NET0001'");
+ok(wait_until(10, sub { $t->get('/iclock/getrequest?SN=NET0001')->status
+                        == 403 }), 'a poll after the network has changed');
+
+$t->done();
