@@ -38,6 +38,7 @@ static ngx_int_t ngx_http_iclock_presence_flush(
     ngx_http_iclock_main_conf_t *imcf);
 static void ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_due_handler(ngx_event_t *ev);
+static void ngx_http_iclock_verify(ngx_http_iclock_main_conf_t *imcf);
 static void ngx_http_iclock_due_done(ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_maintain_handler(ngx_event_t *ev);
 static void ngx_http_iclock_maintain_done(ngx_iclock_store_job_t *job);
@@ -148,7 +149,7 @@ ngx_http_iclock_start_timers(ngx_http_iclock_main_conf_t *imcf,
                                 imcf->presence_interval);
 
     ngx_http_iclock_start_timer(&imcf->due, ngx_http_iclock_due_handler, imcf,
-                                cycle, NGX_HTTP_ICLOCK_DUE);
+                                cycle, NGX_HTTP_ICLOCK_DUE_DEAF);
 
     ngx_http_iclock_start_timer(&imcf->maintain,
                                 ngx_http_iclock_maintain_handler, imcf, cycle,
@@ -348,6 +349,10 @@ ngx_http_iclock_due_handler(ngx_event_t *ev)
         }
     }
 
+    if (imcf->verify_interval) {
+        ngx_http_iclock_verify(imcf);
+    }
+
     if (imcf->polling) {
         return;
     }
@@ -368,6 +373,28 @@ ngx_http_iclock_due_handler(ngx_event_t *ev)
     }
 
     imcf->polling = 1;
+}
+
+
+/* begins a comparison of counts with the devices, if one is due */
+
+static void
+ngx_http_iclock_verify(ngx_http_iclock_main_conf_t *imcf)
+{
+    ngx_iclock_store_job_t  *job;
+
+    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
+    if (job == NULL) {
+        return;
+    }
+
+    job->handler = ngx_iclock_store_job_destroy;
+
+    if (ngx_iclock_store_verify(job, imcf->verify_interval) != NGX_OK
+        || ngx_iclock_store_submit(job) != NGX_OK)
+    {
+        ngx_iclock_store_job_destroy(job);
+    }
 }
 
 
