@@ -10,6 +10,8 @@ package Test::IClock::Proxy;
 #   stall           bytes are left unread, nothing goes on
 #   reset, N        after N more bytes the connection is reset on both sides
 #   cut, N          after N more bytes nothing goes on, and it stays open
+#   deaf            notifications of the server are left out, as poolers do;
+#                   of connections without TLS that are opened in this mode
 #   drop            connections are closed at once, new ones on accept
 #
 # byte, stall, reset and cut take a direction: "down" is from the server,
@@ -89,7 +91,7 @@ sub mode {
     my ($self, $mode, %option) = @_;
 
     croak "no such mode: $mode"
-        if $mode !~ /^(?:pass|byte|stall|reset|cut|drop)$/;
+        if $mode !~ /^(?:pass|byte|stall|reset|cut|deaf|drop)$/;
 
     $self->_ask(join ' ', 'mode', $mode, $option{dir} || 'both',
                 $option{after} || 0);
@@ -200,6 +202,21 @@ sub _serve {
 
         $left{$dir} -= $n if $m eq 'reset' || $m eq 'cut';
         $count{$dir} += $n;
+
+        if ($m eq 'deaf' && $dir eq 'down') {
+            $pair->{held} .= $bytes;
+            $bytes = '';
+
+            while (length $pair->{held} >= 5) {
+                my $size = 1 + unpack 'x N', $pair->{held};
+                last if length $pair->{held} < $size;
+
+                my $message = substr $pair->{held}, 0, $size, '';
+                $bytes .= $message if $message !~ /^A/;
+            }
+
+            $n = length $bytes;
+        }
 
         my $step = $m eq 'byte' ? 1 : $n;
 
