@@ -118,6 +118,7 @@ typedef struct {
     ngx_shm_zone_t             *shm_zone;
     ngx_http_iclock_zone_t     *zone;
     ngx_msec_t                  presence_interval;
+    time_t                      verify_interval;    /* 0: off */
     ngx_uint_t                  locations;      /* with "iclock" */
 
     /* of this worker process */
@@ -156,6 +157,7 @@ typedef struct {
     size_t                      command_bytes;
     time_t                      command_timeout;
     ngx_uint_t                  command_attempts;
+    ngx_str_t                   files;          /* empty: off */
 } ngx_http_iclock_loc_conf_t;
 
 
@@ -167,12 +169,19 @@ typedef ngx_int_t (*ngx_http_iclock_handler_pt)(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 
 
+/* served while PostgreSQL is away */
+#define NGX_HTTP_ICLOCK_STALE      0x01
+/* 404 in any case */
+#define NGX_HTTP_ICLOCK_ABSENT     0x02
+/* without a serial number, too */
+#define NGX_HTTP_ICLOCK_ANONYMOUS  0x04
+
+
 struct ngx_http_iclock_endpoint_s {
     ngx_str_t                   name;
     ngx_str_t                   label;          /* $iclock_endpoint */
     ngx_uint_t                  methods;
-    ngx_uint_t                  stale;  /* served while PostgreSQL is away */
-    ngx_uint_t                  absent; /* 404 in any case */
+    ngx_uint_t                  flags;
     ngx_http_iclock_handler_pt  handler;
 };
 
@@ -248,6 +257,13 @@ char *ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent,
 /* "tabs AttLog OpLog": NGX_OK or NGX_DECLINED */
 ngx_int_t ngx_http_iclock_parse_trans_flag(ngx_str_t *value,
     ngx_uint_t *style, ngx_uint_t *words);
+
+
+/* ngx_http_iclock_endpoint.c */
+
+/* path is what follows "file"; NULL: nothing is served there */
+const ngx_http_iclock_endpoint_t *ngx_http_iclock_find_endpoint(
+    ngx_http_request_t *r, ngx_str_t *path);
 
 
 /* ngx_http_iclock_args.c */

@@ -43,6 +43,8 @@ static const ngx_http_iclock_arg_t  ngx_http_iclock_arg_names[] = {
     ngx_http_iclock_arg("time", time),
     ngx_http_iclock_arg("ID", id),
     ngx_http_iclock_arg("Return", return_code),
+    ngx_http_iclock_arg("ServiceNum", service),
+    ngx_http_iclock_arg("url", url),
     { ngx_null_string, 0 }
 };
 

@@ -63,6 +63,10 @@ static char *ngx_http_iclock_time(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_iclock_number(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_iclock_files(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_iclock_verify_interval(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 static char *ngx_http_iclock_invalid(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_str_t *value);
 static char *ngx_http_iclock_default_zone(ngx_conf_t *cf,
@@ -266,6 +270,19 @@ ngx_command_t  ngx_http_iclock_commands[] = {
       ngx_http_iclock_loc(command_attempts),
       NULL },
 
+    { ngx_string("iclock_files"),
+      NGX_HTTP_ICLOCK_ALL_CONF|NGX_CONF_TAKE1,
+      ngx_http_iclock_files,
+      ngx_http_iclock_loc(files),
+      NULL },
+
+    { ngx_string("iclock_verify_interval"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_iclock_verify_interval,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_iclock_main_conf_t, verify_interval),
+      NULL },
+
       ngx_null_command
 };
 
@@ -347,6 +364,7 @@ ngx_http_iclock_create_main_conf(ngx_conf_t *cf)
     imcf->pool.batch_records = NGX_CONF_UNSET_UINT;
     imcf->pool.batch_bytes = NGX_CONF_UNSET_SIZE;
     imcf->presence_interval = NGX_CONF_UNSET_MSEC;
+    imcf->verify_interval = NGX_CONF_UNSET;
 
     return imcf;
 }
@@ -368,6 +386,7 @@ ngx_http_iclock_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_uint_value(imcf->pool.batch_records, 20000);
     ngx_conf_init_size_value(imcf->pool.batch_bytes, 8 * 1024 * 1024);
     ngx_conf_init_msec_value(imcf->presence_interval, 30000);
+    ngx_conf_init_value(imcf->verify_interval, 0);
 
     if (imcf->passfile.len && imcf->pool.server == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -419,6 +438,7 @@ ngx_http_iclock_create_loc_conf(ngx_conf_t *cf)
      *     ilcf->push_options = { 0, NULL };
      *     ilcf->multi_bio_data = { 0, NULL };
      *     ilcf->multi_bio_photo = { 0, NULL };
+     *     ilcf->files = { 0, NULL };
      */
 
     ilcf->unknown_devices = NGX_CONF_UNSET_UINT;
@@ -483,6 +503,7 @@ ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                              600);
     ngx_conf_merge_uint_value(conf->command_attempts, prev->command_attempts,
                               3);
+    ngx_conf_merge_str_value(conf->files, prev->files, "");
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -1095,6 +1116,77 @@ ngx_http_iclock_number(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     *field = n;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_iclock_files(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_iclock_loc_conf_t *ilcf = conf;
+
+    ngx_str_t  *value;
+
+    if (ilcf->files.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ngx_str_set(&ilcf->files, "");
+        return NGX_CONF_OK;
+    }
+
+    if (value[1].len == 0) {
+        return ngx_http_iclock_invalid(cf, cmd, &value[1]);
+    }
+
+    ilcf->files = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &ilcf->files, 0) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    while (ilcf->files.len > 1
+           && ilcf->files.data[ilcf->files.len - 1] == '/')
+    {
+        ilcf->files.len--;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* "off", or seconds from a minute to a year */
+
+static char *
+ngx_http_iclock_verify_interval(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_iclock_main_conf_t *imcf = conf;
+
+    ngx_str_t  *value;
+
+    if (imcf->verify_interval != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        imcf->verify_interval = 0;
+        return NGX_CONF_OK;
+    }
+
+    imcf->verify_interval = ngx_parse_time(&value[1], 1);
+
+    if (imcf->verify_interval == NGX_ERROR || imcf->verify_interval < 60
+        || imcf->verify_interval > 31536000)
+    {
+        return ngx_http_iclock_invalid(cf, cmd, &value[1]);
+    }
 
     return NGX_CONF_OK;
 }

@@ -7,15 +7,6 @@
 #include "ngx_http_iclock.h"
 
 
-#define NGX_HTTP_ICLOCK_BOTH  (NGX_HTTP_GET|NGX_HTTP_POST)
-
-
-static const ngx_http_iclock_endpoint_t *ngx_http_iclock_find_endpoint(
-    ngx_http_request_t *r);
-static ngx_uint_t ngx_http_iclock_endpoint_name(ngx_http_request_t *r,
-    ngx_str_t *name);
-static ngx_uint_t ngx_http_iclock_strip_prefix(ngx_http_request_t *r,
-    ngx_str_t *name);
 static ngx_int_t ngx_http_iclock_check_serial(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_looked_up(ngx_http_request_t *r,
@@ -34,47 +25,11 @@ static ngx_int_t ngx_http_iclock_join_body(ngx_http_request_t *r,
 static ngx_int_t ngx_http_iclock_retry_after(ngx_http_request_t *r);
 
 
-static const ngx_http_iclock_endpoint_t  ngx_http_iclock_endpoints[] = {
-
-    { ngx_string("cdata"), ngx_string("cdata"),
-      NGX_HTTP_ICLOCK_BOTH, 0, 0, ngx_http_iclock_cdata },
-
-    /* resellers' firmware */
-    { ngx_string("AIData"), ngx_string("cdata"),
-      NGX_HTTP_ICLOCK_BOTH, 0, 0, ngx_http_iclock_cdata },
-
-    { ngx_string("getrequest"), ngx_string("getrequest"),
-      NGX_HTTP_ICLOCK_BOTH, 1, 0, ngx_http_iclock_getrequest },
-
-    { ngx_string("getreq"), ngx_string("getrequest"),
-      NGX_HTTP_ICLOCK_BOTH, 1, 0, ngx_http_iclock_getrequest },
-
-    /* old firmware sends an empty POST as a GET */
-    { ngx_string("devicecmd"), ngx_string("devicecmd"),
-      NGX_HTTP_ICLOCK_BOTH, 0, 0, ngx_http_iclock_devicecmd },
-
-    { ngx_string("service/control"), ngx_string("control"),
-      NGX_HTTP_ICLOCK_BOTH, 0, 0, ngx_http_iclock_control },
-
-    { ngx_string("ping"), ngx_string("ping"),
-      NGX_HTTP_ICLOCK_BOTH, 1, 0, ngx_http_iclock_ping },
-
-    /* photos of old firmware */
-    { ngx_string("fdata"), ngx_string("fdata"),
-      NGX_HTTP_POST, 0, 0, ngx_http_iclock_fdata },
-
-    /* encryption */
-    { ngx_string("exchange"), ngx_string("exchange"),
-      NGX_HTTP_ICLOCK_BOTH, 0, 1, ngx_http_iclock_exchange },
-
-    { ngx_null_string, ngx_null_string, 0, 0, 0, NULL }
-};
-
-
 ngx_int_t
 ngx_http_iclock_handler(ngx_http_request_t *r)
 {
     ngx_int_t                          rc;
+    ngx_str_t                          path;
     ngx_http_iclock_ctx_t             *ctx;
     ngx_http_iclock_main_conf_t       *imcf;
     const ngx_http_iclock_endpoint_t  *endpoint;
@@ -88,14 +43,15 @@ ngx_http_iclock_handler(ngx_http_request_t *r)
 
     ngx_http_iclock_count(imcf, requests);
 
-    endpoint = ngx_http_iclock_find_endpoint(r);
+    endpoint = ngx_http_iclock_find_endpoint(r, &path);
 
     if (endpoint == NULL) {
         return NGX_HTTP_NOT_FOUND;
     }
 
     if (!(r->method & endpoint->methods)) {
-        return endpoint->absent ? NGX_HTTP_NOT_FOUND : NGX_HTTP_NOT_ALLOWED;
+        return (endpoint->flags & NGX_HTTP_ICLOCK_ABSENT)
+               ? NGX_HTTP_NOT_FOUND : NGX_HTTP_NOT_ALLOWED;
     }
 
     ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_iclock_ctx_t));
@@ -104,6 +60,7 @@ ngx_http_iclock_handler(ngx_http_request_t *r)
     }
 
     ctx->endpoint = endpoint;
+    ctx->path = path;
     ngx_http_set_ctx(r, ctx, ngx_http_iclock_module);
 
     ngx_http_iclock_addr_set(&ctx->addr, r->connection->sockaddr);
@@ -114,128 +71,12 @@ ngx_http_iclock_handler(ngx_http_request_t *r)
 
     rc = ngx_http_iclock_check_serial(r, ctx);
 
-    if (rc != NGX_OK) {
-        return endpoint->absent ? NGX_HTTP_NOT_FOUND : rc;
+    if (rc != NGX_OK && !(endpoint->flags & NGX_HTTP_ICLOCK_ANONYMOUS)) {
+        return (endpoint->flags & NGX_HTTP_ICLOCK_ABSENT)
+               ? NGX_HTTP_NOT_FOUND : rc;
     }
 
     return endpoint->handler(r, ctx);
-}
-
-
-static const ngx_http_iclock_endpoint_t *
-ngx_http_iclock_find_endpoint(ngx_http_request_t *r)
-{
-    u_char                            *p;
-    ngx_str_t                          name;
-    ngx_uint_t                         tail;
-    const ngx_http_iclock_endpoint_t  *e;
-
-    tail = ngx_http_iclock_endpoint_name(r, &name);
-
-    for (e = ngx_http_iclock_endpoints; e->name.len; e++) {
-
-        if (e->name.len > name.len) {
-            continue;
-        }
-
-        p = name.data + name.len - e->name.len;
-
-        if (ngx_strncasecmp(e->name.data, p, e->name.len) == 0
-            && (p == name.data || (tail && p[-1] == '/')))
-        {
-            return e;
-        }
-    }
-
-    return NULL;
-}
-
-
-/*
- * What stands behind the location's prefix, without the forms in which
- * firmware wraps it: "/iclock/iclock/cdata", "/iclock/cdata.aspx",
- * "/iclock/cdata/".  Returns 1 if the prefix is unknown: the name is what
- * the whole URI ends with.
- */
-
-static ngx_uint_t
-ngx_http_iclock_endpoint_name(ngx_http_request_t *r, ngx_str_t *name)
-{
-    ngx_uint_t  tail;
-
-    tail = ngx_http_iclock_strip_prefix(r, name);
-
-    while (name->len && name->data[name->len - 1] == '/') {
-        name->len--;
-    }
-
-    if (name->len > 5
-        && ngx_strncasecmp(name->data + name->len - 5, (u_char *) ".aspx", 5)
-           == 0)
-    {
-        name->len -= 5;
-    }
-
-    for ( ;; ) {
-
-        if (name->len && name->data[0] == '/') {
-            name->data++;
-            name->len--;
-            continue;
-        }
-
-        if (name->len > 7
-            && ngx_strncasecmp(name->data, (u_char *) "iclock/", 7) == 0)
-        {
-            name->data += 7;
-            name->len -= 7;
-            continue;
-        }
-
-        return tail;
-    }
-}
-
-
-static ngx_uint_t
-ngx_http_iclock_strip_prefix(ngx_http_request_t *r, ngx_str_t *name)
-{
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    *name = r->uri;
-
-    /* a regular expression, "location =", "if" */
-
-    if (clcf->exact_match || clcf->noname) {
-        return 1;
-    }
-
-#if (NGX_PCRE)
-
-    if (clcf->regex) {
-        return 1;
-    }
-
-#endif
-
-    if (name->len < clcf->name.len
-        || ngx_filename_cmp(name->data, clcf->name.data, clcf->name.len) != 0)
-    {
-        return 0;
-    }
-
-    name->data += clcf->name.len;
-    name->len -= clcf->name.len;
-
-    /* "location /iclock" is tried with "/iclockcdata", too */
-
-    if (name->len && name->data[0] != '/' && name->data[-1] != '/') {
-        name->len = 0;
-    }
-
-    return 0;
 }
 
 
@@ -394,7 +235,7 @@ ngx_http_iclock_looked_up(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     if (ctx->job->rc != NGX_OK) {
 
-        if (ctx->endpoint->stale
+        if ((ctx->endpoint->flags & NGX_HTTP_ICLOCK_STALE)
             && ctx->known.status == NGX_ICLOCK_DEVICE_ACTIVE
             && !ctx->known.refused)
         {

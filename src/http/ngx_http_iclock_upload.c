@@ -36,17 +36,29 @@ static ngx_str_t  ngx_http_iclock_no_table = ngx_string("none");
 ngx_int_t
 ngx_http_iclock_cdata(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
+    ngx_int_t                rc;
     ngx_http_iclock_args_t  *args;
 
     args = &ctx->args;
 
     if (r->method == NGX_HTTP_POST) {
+
+        if (ngx_http_iclock_arg_is(&args->type, "PostVerifyData")
+            || ngx_http_iclock_arg_is(&args->type, "PostRecordData"))
+        {
+            return ngx_http_iclock_decision(r, ctx);
+        }
+
         return ngx_http_iclock_upload(r, ctx);
     }
 
-    if (args->type.len == 4
-        && ngx_strncasecmp(args->type.data, (u_char *) "time", 4) == 0)
-    {
+    rc = ngx_http_iclock_served(r, ctx);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (ngx_http_iclock_arg_is(&args->type, "time")) {
         return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_time);
     }
 
@@ -201,10 +213,7 @@ ngx_http_iclock_upload_split(ngx_http_iclock_ctx_t *ctx, ngx_str_t *body)
 
     job = ctx->job;
 
-    if (ctx->args.content_type.len == 3
-        && ngx_strncasecmp(ctx->args.content_type.data, (u_char *) "tgz", 3)
-           == 0)
-    {
+    if (ngx_http_iclock_arg_is(&ctx->args.content_type, "tgz")) {
         return ngx_iclock_split_packet(&job->upload, ctx->table, body,
                                        job->pool);
     }

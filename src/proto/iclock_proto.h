@@ -170,6 +170,13 @@ ngx_int_t ngx_iclock_split_packet(ngx_iclock_upload_t *upload,
     const ngx_iclock_table_t *table, ngx_str_t *body, ngx_pool_t *pool);
 
 /*
+ * The same for data that no document describes: one item, kept as a rejected
+ * line.
+ */
+ngx_int_t ngx_iclock_split_raw(ngx_iclock_upload_t *upload, ngx_str_t *body,
+    ngx_pool_t *pool);
+
+/*
  * The same for the "INFO" argument of a poll (attendance PUSH 2.4.1,
  * section 9), already unescaped: option records for each value told.
  */

@@ -114,6 +114,9 @@ static const ngx_iclock_tag_t  ngx_iclock_no_tag =
 static const ngx_iclock_tag_t  ngx_iclock_no_table_tag =
     ngx_iclock_rejected_tag("unknown table");
 
+static const ngx_iclock_tag_t  ngx_iclock_raw_tag =
+    ngx_iclock_rejected_tag("not documented");
+
 
 const ngx_iclock_tag_t  ngx_iclock_option_tag = {
     ngx_null_string, NGX_ICLOCK_OPTION, ngx_iclock_parse_option,
@@ -307,4 +310,19 @@ ngx_iclock_parse_item(ngx_iclock_record_t *record,
     }
 
     return rc;
+}
+
+
+ngx_int_t
+ngx_iclock_split_raw(ngx_iclock_upload_t *upload, ngx_str_t *body,
+    ngx_pool_t *pool)
+{
+    if (ngx_iclock_init_upload(upload, 1, pool) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    upload->lines = 1;
+
+    return ngx_iclock_push_item(upload, &ngx_iclock_raw_tag, body->data,
+                                body->data + body->len);
 }

@@ -27,7 +27,10 @@ enum {
     NGX_ICLOCK_ST_PRESENCE,
     NGX_ICLOCK_ST_DUE,
     NGX_ICLOCK_ST_MAINTAIN,
-    NGX_ICLOCK_STATEMENTS
+    NGX_ICLOCK_ST_VERIFY,
+    NGX_ICLOCK_ST_CALL,             /* and the others of NGX_ICLOCK_CALL_* */
+    NGX_ICLOCK_STATEMENTS = NGX_ICLOCK_ST_CALL
+                            + NGX_ICLOCK_CALL_UPGRADE_FILE + 1
 };
 
 
@@ -99,6 +102,8 @@ ngx_int_t ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_due(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
+ngx_int_t ngx_iclock_store_add_call(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_nothing(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 
@@ -107,6 +112,8 @@ ngx_int_t ngx_iclock_store_lookup_row(ngx_iclock_store_job_t *job,
 ngx_int_t ngx_iclock_store_command_row(ngx_iclock_store_job_t *job,
     PGresult *res, int row);
 ngx_int_t ngx_iclock_store_due_row(ngx_iclock_store_job_t *job,
+    PGresult *res, int row);
+ngx_int_t ngx_iclock_store_text_row(ngx_iclock_store_job_t *job,
     PGresult *res, int row);
 
 

@@ -1,0 +1,280 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "ngx_http_iclock.h"
+
+
+/* a file that is sent as base64 is read as a whole */
+#define NGX_HTTP_ICLOCK_MAX_BASE64  (64 * 1024 * 1024)
+
+
+static ngx_int_t ngx_http_iclock_file_asked(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_file_named(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_open_file(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_open_file_info_t *of, ngx_str_t *path);
+static ngx_int_t ngx_http_iclock_send_file(ngx_http_request_t *r,
+    ngx_str_t *name);
+static ngx_int_t ngx_http_iclock_send_base64(ngx_http_request_t *r,
+    ngx_str_t *name);
+
+
+ngx_int_t
+ngx_http_iclock_file(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_http_iclock_loc_conf_t  *ilcf;
+
+    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
+
+    if (ilcf->files.len == 0) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    /* PutFile, attendance PUSH 2.4.1, section 12.5.2 */
+
+    if (ctx->path.len) {
+        return ngx_http_iclock_send_file(r, &ctx->path);
+    }
+
+    /* UPGRADE, section 12.8.2 */
+
+    if (!ctx->sn_valid || ctx->args.url.len == 0) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_file_asked);
+}
+
+
+/*
+ * A URL that a device sends is never mapped to a file: the database tells
+ * which file the open command was queued with.
+ */
+
+static ngx_int_t
+ngx_http_iclock_file_asked(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_iclock_store_job_t  *job;
+
+    job = ngx_http_iclock_job(r, ctx);
+
+    if (job == NULL
+        || ngx_iclock_store_call(job, NGX_ICLOCK_CALL_UPGRADE_FILE,
+                                 &ctx->args.url, NULL)
+           != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_file_named);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_file_named(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    u_char     *tab;
+    ngx_str_t   name, encoding, *text;
+
+    if (ctx->job->rc != NGX_OK) {
+        return ngx_http_iclock_unavailable(r);
+    }
+
+    text = &ctx->job->text;
+    tab = text->len ? ngx_strlchr(text->data, text->data + text->len, '\t')
+                    : NULL;
+
+    if (tab == NULL) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    name.data = text->data;
+    name.len = tab - text->data;
+
+    encoding.data = tab + 1;
+    encoding.len = text->data + text->len - encoding.data;
+
+    return ngx_http_iclock_arg_is(&encoding, "base64")
+           ? ngx_http_iclock_send_base64(r, &name)
+           : ngx_http_iclock_send_file(r, &name);
+}
+
+
+/* the path is allocated with a terminating NUL */
+
+static ngx_int_t
+ngx_http_iclock_open_file(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_open_file_info_t *of, ngx_str_t *path)
+{
+    u_char                      *p, *last;
+    ngx_http_core_loc_conf_t    *clcf;
+    ngx_http_iclock_loc_conf_t  *ilcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
+
+    last = name->data + name->len;
+
+    /* nginx has resolved dots in a URI; names of the database are checked */
+
+    for (p = name->data; p < last; p++) {
+        if (*p == '\0'
+            || (*p == '.' && last - p > 1 && p[1] == '.'
+                && (p == name->data || p[-1] == '/')
+                && (last - p == 2 || p[2] == '/')))
+        {
+            return NGX_HTTP_NOT_FOUND;
+        }
+    }
+
+    path->len = ilcf->files.len + 1 + name->len;
+    path->data = ngx_pnalloc(r->pool, path->len + 1);
+    if (path->data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_sprintf(path->data, "%V/%V%Z", &ilcf->files, name);
+
+    ngx_memzero(of, sizeof(ngx_open_file_info_t));
+
+    of->read_ahead = clcf->read_ahead;
+    of->directio = NGX_OPEN_FILE_DIRECTIO_OFF;
+    of->valid = clcf->open_file_cache_valid;
+    of->min_uses = clcf->open_file_cache_min_uses;
+    of->errors = clcf->open_file_cache_errors;
+    of->events = clcf->open_file_cache_events;
+
+    if (ngx_open_cached_file(clcf->open_file_cache, path, of, r->pool)
+        == NGX_OK
+        && of->is_file)
+    {
+        return NGX_OK;
+    }
+
+    if (of->err && of->err != NGX_ENOENT && of->err != NGX_ENOTDIR
+        && of->err != NGX_ENAMETOOLONG)
+    {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, of->err,
+                      "%s \"%V\" failed", of->failed, path);
+    }
+
+    return NGX_HTTP_NOT_FOUND;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_send_file(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ngx_int_t              rc;
+    ngx_buf_t             *b;
+    ngx_str_t              path;
+    ngx_chain_t            out;
+    ngx_open_file_info_t   of;
+
+    rc = ngx_http_iclock_open_file(r, name, &of, &path);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->file = ngx_pcalloc(r->pool, sizeof(ngx_file_t));
+    if (b->file == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = of.size;
+    r->headers_out.last_modified_time = of.mtime;
+    ngx_str_set(&r->headers_out.content_type, "application/octet-stream");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+
+    /* terminals load large files in pieces */
+    r->allow_ranges = 1;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->file_pos = 0;
+    b->file_last = of.size;
+    b->in_file = b->file_last ? 1 : 0;
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+
+    b->file->fd = of.fd;
+    b->file->name = path;
+    b->file->log = r->connection->log;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+/* section 12.8.2, method 1 */
+
+static ngx_int_t
+ngx_http_iclock_send_base64(ngx_http_request_t *r, ngx_str_t *name)
+{
+    ssize_t               n;
+    ngx_int_t             rc;
+    ngx_str_t             path, raw, text;
+    ngx_file_t            file;
+    ngx_open_file_info_t  of;
+
+    rc = ngx_http_iclock_open_file(r, name, &of, &path);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (of.size > NGX_HTTP_ICLOCK_MAX_BASE64) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "iclock: \"%V\" is too large to be sent as base64",
+                      &path);
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    raw.len = (size_t) of.size;
+    raw.data = ngx_pnalloc(r->pool, raw.len + 1);
+    text.data = ngx_pnalloc(r->pool, ngx_base64_encoded_length(raw.len) + 1);
+
+    if (raw.data == NULL || text.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_memzero(&file, sizeof(ngx_file_t));
+
+    file.fd = of.fd;
+    file.name = path;
+    file.log = r->connection->log;
+
+    n = ngx_read_file(&file, raw.data, raw.len, 0);
+
+    if (n < 0 || (size_t) n != raw.len) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_encode_base64(&text, &raw);
+    (void) ngx_pfree(r->pool, raw.data);
+
+    return ngx_http_iclock_reply(r, &text);
+}
