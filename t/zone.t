@@ -1,0 +1,158 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# What nginx knows of devices without asking PostgreSQL.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::Process qw/ slurp /;
+
+my $t = Test::IClock->new;
+my $pg = $t->pg;
+
+
+# one request for each of the serial numbers, 64 at a time
+
+sub each_of {
+    my ($request, @sn) = @_;
+
+    return $t->concurrently([ map { $request->($_) } @sn ], connections => 64);
+}
+
+
+sub poll_of { [ 'GET', "/iclock/getrequest?SN=$_[0]" ] }
+sub handshake_of { [ 'GET', "/iclock/cdata?SN=$_[0]&options=all" ] }
+
+
+sub upload_of {
+    [ 'POST', "/iclock/cdata?SN=$_[0]&table=ATTLOG&Stamp=9999",
+      "1\t2026-03-01 08:00:00\t0\t1\n" ]
+}
+
+
+sub good { scalar grep { $_ && $_->status == 200 } @_ }
+
+
+# what nginx has asked PostgreSQL until now
+
+sub statements {
+    return scalar grep { m!iclock/\d+ LOG:  execute! }
+                  split /\n/, slurp($pg->{log});
+}
+
+
+# Polls a device until nothing is left to be asked: there is no command.
+
+sub settle {
+    my (@sn) = @_;
+
+    each_of(\&handshake_of, @sn);
+    each_of(\&poll_of, @sn) for 1 .. 2;
+}
+
+
+# idle polls need no statements, whichever worker answers them
+
+$t->psql("ALTER ROLE iclock_nginx SET log_statement = 'all'");
+$t->start($t->device_server(http => 'iclock_presence_interval 1h;'),
+          workers => 4);
+
+my @device = map { sprintf 'ZONE%04d', $_ } 1 .. 64;
+
+is(good(each_of(\&handshake_of, @device)), 64, 'handshakes');
+settle(@device);
+ok($t->wait_log(qr/listening for notifications/), 'listening');
+
+my $before = statements();
+my $good = 0;
+
+cmp_ok($before, '>', 1, 'statements are counted');
+
+for my $c (map { $t->connect() } 1 .. 10) {
+    for (1 .. 100) {
+        $good += $c->get("/iclock/getrequest?SN=$device[$_ % 64]")->text
+                 eq '200 OK';
+    }
+}
+
+is($good, 1000, '1000 polls');
+
+# commands that fall due are looked for now and then
+cmp_ok(statements() - $before, '<', 10, 'nothing was asked for them');
+
+
+# PostgreSQL is not there: what is known stays known, after a reload, too
+
+$pg->stop();
+is(good(each_of(\&poll_of, @device)), 64, 'polls without PostgreSQL');
+$t->reload(undef, wait => 1);
+is(good(each_of(\&poll_of, @device)), 64, 'after a reload');
+is(scalar(grep { $_->status == 503 && $_->header('Retry-After') }
+               each_of(\&poll_of, map { "NOBODY$_" } 1 .. 8)), 8,
+   'others are unknown');
+is(scalar(grep { $_->status == 503 } each_of(\&upload_of, @device)), 64,
+   'uploads have to wait');
+$pg->start();
+ok(wait_until(10, sub { good(each_of(\&upload_of, @device)) == 64 }),
+   'uploads when it is back');
+
+
+# another size: nothing is known, nothing fails
+
+is(join(' ', sort $t->reload($t->device_server(zone => 'iclock:2m'),
+                             wait => 1)) ne '', 1, 'another size of the zone');
+ok(wait_until(10, sub { good(each_of(\&upload_of, @device)) == 64 }),
+   'uploads after a change of the size');
+settle(@device);
+$pg->stop();
+is(good(each_of(\&poll_of, @device)), 64, 'polls without PostgreSQL');
+$pg->start();
+
+
+# more devices than there is room for
+
+is($t->quit(), 0, 'quit');
+$t->start($t->device_server(zone => 'iclock:64k'));
+
+my @many = map { sprintf 'MANY%05d', $_ } 1 .. 2000;
+
+ok(wait_until(10, sub { good(each_of(\&handshake_of, 'MANY00001')) }), 'ready');
+is(good(each_of(\&handshake_of, @many)), 2000, 'small zone: 2000 handshakes');
+is(good(each_of(\&poll_of, @many)), 2000, 'small zone: 2000 polls');
+is(good(each_of(\&upload_of, @many)), 2000, 'small zone: 2000 uploads');
+is($t->psql("SELECT count(*) FROM iclock.punch p JOIN iclock.device d"
+            . " ON d.id = p.device_id WHERE serial_number LIKE 'MANY%'"), 2000,
+   'small zone: all are stored');
+
+
+# those whom nobody has registered do not drive out those who are
+
+is($t->quit(), 0, 'quit');
+$t->start($t->device_server(zone => 'iclock:64k', unknown => 'hold'));
+ok(wait_until(10, sub { good(each_of(\&handshake_of, 'ZONE0001')) }), 'ready');
+settle(@device);
+
+my @stranger = map { sprintf 'STRANGER%05d', $_ } 1 .. 5000;
+my @response = each_of(\&poll_of, @stranger);
+
+is(scalar(grep { $_ && $_->status == 503 && $_->header('Retry-After') }
+               @response), 5000, 'strangers are kept waiting');
+is($t->psql("SELECT count(*) FROM iclock.device WHERE status = 'pending'"),
+   1000, 'and recorded up to the limit');
+
+$pg->stop();
+is(good(each_of(\&poll_of, @device)), 64,
+   'registered devices are known among 5000 strangers');
+$pg->start();
+
+unlike($t->error_log(), qr/no memory|could not allocate/,
+       'a full zone is nothing to complain of');
+
+$t->done();
