@@ -286,6 +286,11 @@ $$;
 -- is made on its own, takes the punches over, and is then attached: the only
 -- inserts that wait are those into the default partition.  That is locked
 -- first, because ATTACH would otherwise ask for it while holding others.
+--
+-- Only where punches have to move is punch locked as well, for a moment: who
+-- has planned without the new partition would find its punches nowhere.  If
+-- that lock is not to be had at once, because of a long query, everything
+-- stays as it is until the next time.
 create or replace function iclock.add_punch_partition(month timestamp)
     returns boolean
     language plpgsql
@@ -295,12 +300,32 @@ declare
     starts  constant timestamp := date_trunc('month', month);
     ends    constant timestamp := date_trunc('month', month) + interval '1 month';
     name    constant text      := 'punch_' || to_char(month, 'YYYY_MM');
+    moves   boolean            := false;
 begin
     if to_regclass(format('iclock.%I', name)) is not null then
         return false;
     end if;
 
+    if exists (select
+                 from only iclock.punch_default p
+                where p.local_time >= starts and p.local_time < ends)
+    then
+        perform set_config('lock_timeout', '300ms', true);
+        lock table only iclock.punch in access exclusive mode;
+        perform set_config('lock_timeout', '2s', true);
+        moves := true;
+    end if;
+
     lock table only iclock.punch_default in access exclusive mode;
+
+    -- a punch came between the two locks: it rings for the next time
+    if not moves
+       and exists (select
+                     from only iclock.punch_default p
+                    where p.local_time >= starts and p.local_time < ends)
+    then
+        return false;
+    end if;
 
     execute format('create table iclock.%I (like iclock.punch including all)',
                    name);
