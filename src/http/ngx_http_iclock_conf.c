@@ -59,7 +59,11 @@ static char *ngx_http_iclock_push_version(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_iclock_list(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_iclock_unknown_devices(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 static char *ngx_http_iclock_time(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_http_iclock_interval(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_iclock_number(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
@@ -149,16 +153,16 @@ ngx_command_t  ngx_http_iclock_commands[] = {
 
     { ngx_string("iclock_presence_interval"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_msec_slot,
+      ngx_http_iclock_interval,
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_http_iclock_main_conf_t, presence_interval),
       NULL },
 
     { ngx_string("iclock_unknown_devices"),
       NGX_HTTP_ICLOCK_ALL_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
+      ngx_http_iclock_unknown_devices,
       ngx_http_iclock_loc(unknown_devices),
-      &ngx_http_iclock_unknown },
+      NULL },
 
     { ngx_string("iclock_pending_limit"),
       NGX_HTTP_ICLOCK_ALL_CONF|NGX_CONF_TAKE1,
@@ -405,6 +409,9 @@ ngx_http_iclock_init_main_conf(ngx_conf_t *cf, void *conf)
         }
 
         if (rv != NGX_CONF_OK) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "invalid value \"%V\" "
+                               "in \"iclock_database_passfile\"",
+                               &imcf->passfile);
             return rv;
         }
     }
@@ -1013,7 +1020,8 @@ ngx_http_iclock_push_version(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     for (i = 0; i < value[1].len; i++) {
         if ((value[1].data[i] < '0' || value[1].data[i] > '9')
-            && (value[1].data[i] != '.' || i == 0))
+            && (value[1].data[i] != '.' || i == 0
+                || i + 1 == value[1].len || value[1].data[i + 1] == '.'))
         {
             return ngx_http_iclock_invalid(cf, cmd, &value[1]);
         }
@@ -1060,6 +1068,59 @@ ngx_http_iclock_list(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     *field = value[1];
 
     return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_iclock_unknown_devices(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_http_iclock_loc_conf_t *ilcf = conf;
+
+    ngx_str_t        *value;
+    ngx_conf_enum_t  *e;
+
+    if (ilcf->unknown_devices != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    for (e = ngx_http_iclock_unknown; e->name.len; e++) {
+
+        if (e->name.len == value[1].len
+            && ngx_strcasecmp(e->name.data, value[1].data) == 0)
+        {
+            ilcf->unknown_devices = e->value;
+            return NGX_CONF_OK;
+        }
+    }
+
+    return ngx_http_iclock_invalid(cf, cmd, &value[1]);
+}
+
+
+/* milliseconds: a tenth of a second at least, a timer that never rests else */
+
+static char *
+ngx_http_iclock_interval(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *p = conf;
+
+    char        *rv;
+    ngx_str_t   *value;
+    ngx_msec_t  *field;
+
+    rv = ngx_conf_set_msec_slot(cf, cmd, conf);
+
+    value = cf->args->elts;
+    field = (ngx_msec_t *) (p + cmd->offset);
+
+    if (rv == NGX_CONF_OK && *field < 100) {
+        return ngx_http_iclock_invalid(cf, cmd, &value[1]);
+    }
+
+    return rv;
 }
 
 
