@@ -168,8 +168,11 @@ begin
               join iclock.device d on d.id = a.device_id
               join iclock.site s on s.name = d.site
              where s.share_people and d.status = 'active'
-               and not iclock.is_echo(a.device_id, iclock.subject_of(a),
-                                      iclock.same_user(a, b, true))
+               and not iclock.is_echo(
+                       a.device_id,
+                       iclock.subject_of(row(a.*)::iclock.device_user),
+                       iclock.same_user(row(a.*)::iclock.device_user,
+                                        row(b.*)::iclock.device_user, true))
         loop
             perform iclock.share_person(change.device_id, change.pin,
                                         change.site);
@@ -182,7 +185,9 @@ begin
               join iclock.device d on d.id = a.device_id
               join iclock.site s on s.name = d.site
              where s.share_people and d.status = 'active'
-               and not iclock.is_echo(a.device_id, iclock.subject_of(a), true)
+               and not iclock.is_echo(
+                       a.device_id,
+                       iclock.subject_of(row(a.*)::iclock.device_user), true)
         loop
             perform iclock.share_person(change.device_id, change.pin,
                                         change.site);
@@ -195,7 +200,9 @@ begin
               join iclock.device d on d.id = a.device_id
               join iclock.site s on s.name = d.site
              where s.share_people and d.status = 'active'
-               and not iclock.is_echo(a.device_id, iclock.subject_of(a), true)
+               and not iclock.is_echo(
+                       a.device_id,
+                       iclock.subject_of(row(a.*)::iclock.template), true)
         loop
             perform iclock.share_person(change.device_id, change.pin,
                                         change.site);
@@ -209,7 +216,9 @@ begin
               join iclock.site s on s.name = d.site
              where s.share_people and d.status = 'active'
                and a.kind in ('user', 'comparison') and a.pin <> ''
-               and not iclock.is_echo(a.device_id, iclock.subject_of(a), true)
+               and not iclock.is_echo(
+                       a.device_id,
+                       iclock.subject_of(row(a.*)::iclock.photo), true)
         loop
             perform iclock.share_person(change.device_id, change.pin,
                                         change.site);

@@ -1,0 +1,413 @@
+-- People on many terminals: copies, sites, enrol once and present everywhere.
+
+begin;
+create extension if not exists pgtap;
+set local search_path = public, pg_catalog;
+
+select * from no_plan();
+
+delete from iclock.command;
+insert into iclock.device (serial_number, status, site, dialect,
+                           fingerprint_version, face_version)
+values ('F-A', 'active', 'Pune', '2.4', '10', '7'),
+       ('F-B', 'active', 'Pune', '2.4', '10', '0'),
+       ('F-C', 'active', 'Pune', '2.4', '9', null),
+       ('F-D', 'active', 'Pune', '3.2', null, null),
+       ('F-E', 'pending', 'Pune', '2.4', '10', null),
+       ('F-X', 'active', 'Delhi', '2.4', '10', null);
+
+create function pg_temp.device(serial_number text) returns bigint
+    language sql as $$
+    select d.id from iclock.device d where d.serial_number = $1
+$$;
+create function pg_temp.option(serial_number text, name text, value text)
+    returns void language sql as $$
+    insert into iclock.device_option (device_id, name, value)
+    values (pg_temp.device($1), $2, $3)
+    on conflict (device_id, name) do update set value = excluded.value
+$$;
+-- as nginx stores them
+create function pg_temp.upload_user(serial_number text, pin text, name text,
+                                    password text default '')
+    returns void language sql as $$
+    insert into iclock.device_user as u (device_id, pin, name, privilege,
+                                         password, access_group, time_zone)
+    values (pg_temp.device($1), $2, $3, 0, $4, 1, '0000000000000000')
+    on conflict (device_id, pin) do update
+    set name = excluded.name, password = excluded.password, updated_at = now()
+    where (u.name, u.password) is distinct from (excluded.name,
+                                                 excluded.password)
+$$;
+create function pg_temp.upload_template(
+        serial_number text, pin text, type integer, no integer,
+        version integer, data bytea, source text default 'BIODATA')
+    returns void language sql as $$
+    insert into iclock.template as t (device_id, pin, type, no, index,
+        major_version, minor_version, format, valid, duress, source, data)
+    values (pg_temp.device($1), $2, $3, $4, 0, $5, 0, 0, 1, 0, $7, $6)
+    on conflict (device_id, pin, type, no, index, major_version) do update
+    set data = excluded.data, updated_at = now()
+    where t.data is distinct from excluded.data
+$$;
+create function pg_temp.upload_photo(serial_number text, pin text, kind text,
+                                     content bytea, type integer default -1)
+    returns void language sql as $$
+    insert into iclock.photo as p (device_id, kind, file_name, pin, type,
+                                   content)
+    values (pg_temp.device($1), $3, $2 || '.jpg', $2, $5, $4)
+    on conflict (device_id, kind, file_name) do update
+    set content = excluded.content, received_at = now()
+    where p.content is distinct from excluded.content
+$$;
+create function pg_temp.poll(serial_number text) returns setof text
+    language sql as $$
+    select c.body
+      from iclock.dequeue_commands(array[pg_temp.device($1)], '{1000}',
+                                   '{10000000}', '{600}', '{3}') as c
+$$;
+-- the device answers all that it was sent
+create function pg_temp.answer(serial_number text, code integer default 0)
+    returns void language sql as $$
+    select iclock.answer_commands(array_agg(c.device_id),
+                                  array_agg(c.id % 1000000000),
+                                  array_agg($2), array_agg(null::bytea))
+      from iclock.command c
+     where c.device_id = pg_temp.device($1) and c.status = 'sent'
+$$;
+create function pg_temp.waiting(serial_number text) returns integer
+    language sql as $$
+    select count(*)::integer from iclock.command c
+     where c.device_id = pg_temp.device($1) and c.status = 'queued'
+$$;
+-- a poll and its answers, of all terminals
+create function pg_temp.round() returns integer language plpgsql as $$
+declare
+    serial  text;
+    sent    integer := 0;
+begin
+    for serial in select serial_number from iclock.device
+                   where serial_number like 'F-_' order by 1
+    loop
+        sent := sent + (select count(*) from pg_temp.poll(serial));
+        perform pg_temp.answer(serial);
+    end loop;
+    return sent;
+end
+$$;
+
+-- copy_user
+
+select pg_temp.upload_user('F-A', '5', 'Asha Rao', '99');
+select pg_temp.upload_template('F-A', '5', 1, 6, 10, 'finger', 'FP');
+select pg_temp.upload_template('F-A', '5', 2, 0, 7, 'face', 'FACE');
+select pg_temp.upload_template('F-A', '5', 8, 0, 12, 'palm');
+select pg_temp.upload_photo('F-A', '5', 'user', '\xffd8ff');
+select pg_temp.upload_photo('F-A', '5', 'comparison', '\xffd8fe', 9);
+select is((select count(*)::int from iclock.command), 0,
+          'nothing is shared unless the site says so');
+
+select throws_ok($$ select iclock.copy_user('6', 'F-A', 'F-B') $$, 'P0002',
+                 'device "F-A" has reported no user "6"');
+select throws_ok($$ select iclock.copy_user('5', 'F-A', 'NOSUCH') $$, 'P0002',
+                 'there is no device with serial number "NOSUCH"');
+
+create temp table result as select * from iclock.copy_user('5', 'F-A', 'F-B');
+select results_eq(
+    $$ select what, command_id is null, skipped_reason from result
+        order by command_id nulls last $$,
+    $$ values ('user', false, null::text),
+              ('fingerprint 6 index 0 version 10', false, null),
+              ('palm vein 0 index 0 version 12', false, null),
+              ('user photo', false, null),
+              ('comparison photo', false, null),
+              ('near-infrared face 0 index 0 version 7', true,
+               'the terminal has no algorithm for it') $$,
+    'copied, and what is not is named');
+select results_eq(
+    $$ select * from pg_temp.poll('F-B') $$,
+    array[E'DATA UPDATE USERINFO PIN=5\tName=Asha Rao\tPri=0\tPasswd=99\tCard='
+          '\tGrp=1\tTZ=0000000000000000\tVerify=-1\tViceCard=',
+          E'DATA UPDATE FINGERTMP PIN=5\tFID=6\tSize=8\tValid=1\tTMP=ZmluZ2Vy',
+          E'DATA UPDATE BIODATA Pin=5\tNo=0\tIndex=0\tValid=1\tDuress=0\tType=8'
+          '\tMajorVer=12\tMinorVer=0\tFormat=0\tTmp=cGFsbQ==',
+          E'DATA UPDATE USERPIC PIN=5\tSize=4\tContent=/9j/',
+          E'DATA UPDATE BIOPHOTO PIN=5\tType=9\tSize=4\tContent=/9j+\tFormat=0'
+          '\tUrl=\tPostBackTmpFlag=0'],
+    'in the next poll, the user first');
+
+select is((select count(*)::int from iclock.copy_user('5', 'F-A', 'F-B') c
+            join result r using (command_id)), 5,
+          'asked for again while it is under way: the same commands');
+select pg_temp.answer('F-B');
+select results_eq(
+    $$ select name, password from iclock.device_user
+        where device_id = pg_temp.device('F-B') $$,
+    $$ values ('Asha Rao', '99') $$,
+    'what the terminal has confirmed it holds');
+select set_eq(
+    $$ select type, no, major_version, source, data from iclock.template
+        where device_id = pg_temp.device('F-B') $$,
+    $$ values (1, 6, 10, 'FP', 'finger'::bytea),
+              (8, 0, 12, 'BIODATA', 'palm') $$, 'templates too');
+select set_eq(
+    $$ select kind, content from iclock.photo
+        where device_id = pg_temp.device('F-B') $$,
+    $$ values ('user', '\xffd8ff'::bytea), ('comparison', '\xffd8fe') $$,
+    'and photos');
+
+-- versions
+
+select results_eq(
+    $$ select what, skipped_reason from iclock.copy_user('5', 'F-A', 'F-C')
+        where skipped_reason is not null $$,
+    $$ values ('fingerprint 6 index 0 version 10',
+               'it is of version 10 of the algorithm, the terminal has version 9') $$,
+    'another version of the algorithm');
+select results_eq(
+    $$ select what, skipped_reason from iclock.copy_user('5', 'F-A', 'F-D')
+        where skipped_reason is not null order by 1 $$,
+    $$ values ('comparison photo', 'dialect 3.2 has no command for it'),
+              ('palm vein 0 index 0 version 12',
+               'dialect 3.2 has no command for it') $$,
+    'a terminal of the old dialect');
+select ok(exists (select from pg_temp.poll('F-D') as b
+                   where b = E'DATA UPDATE FACE PIN=5\tFID=0\tSize=8\tValid=1\tTMP=ZmFjZQ=='),
+          'in the form of its dialect');
+
+select is(iclock.algorithm_version(pg_temp.device('F-C'), 1), '9', 'INFO');
+select pg_temp.option('F-C', 'MultiBioVersion', '0:10.3:0:7:0:0:0:0:12:58.12');
+select is(iclock.algorithm_version(pg_temp.device('F-C'), t), v,
+          format('MultiBioVersion, type %s', t))
+  from (values (1, '10.3'), (3, '7'), (8, '12'), (9, '58.12'), (2, '0'),
+               (7, '0')) as m (t, v);
+select is(iclock.algorithm_version(pg_temp.device('F-D'), 1), null,
+          'not known');
+select pg_temp.option('F-X', 'MultiBioDataSupport', '0:1:0:0:0:0:0:0:0:1');
+select is(iclock.algorithm_version(pg_temp.device('F-X'), t), v,
+          format('MultiBioDataSupport, type %s', t))
+  from (values (1, '10'), (2, '0'), (8, '0'), (9, null)) as m (t, v);
+select is_empty(
+    $$ select from iclock.copy_user('5', 'F-A', 'F-C')
+        where skipped_reason is not null
+          and what like any (array['finger%', 'palm%']) $$,
+    'once it has the version it is copied');
+
+-- deleting is confirmed, too
+
+select iclock.delete_fingerprint('F-B', '5', 6);
+select pg_temp.poll('F-B');
+select pg_temp.answer('F-B');
+select set_eq($$ select type from iclock.template
+                  where device_id = pg_temp.device('F-B') $$, array[8],
+              'a deleted fingerprint');
+select iclock.delete_user('F-B', '5');
+select pg_temp.poll('F-B');
+select pg_temp.answer('F-B', -10);
+select is((select count(*)::int from iclock.device_user
+            where device_id = pg_temp.device('F-B')), 1,
+          'a command that failed changes nothing');
+select iclock.delete_user('F-B', '5');
+select pg_temp.poll('F-B');
+select pg_temp.answer('F-B');
+select is_empty(
+    $$ select 1 from iclock.device_user where device_id = pg_temp.device('F-B')
+       union all
+       select 1 from iclock.template where device_id = pg_temp.device('F-B')
+       union all
+       select 1 from iclock.photo where device_id = pg_temp.device('F-B') $$,
+    'a deleted user, with everything');
+select lives_ok(
+    $$ select iclock.apply_command(pg_temp.device('F-B'), b)
+         from unnest(array['DATA UPDATE USERINFO', 'DATA UPDATE X',
+                           E'DATA UPDATE FINGERTMP PIN=1\tFID=999999999999',
+                           E'CLEAR LOG', 'DATA DELETE USERPIC',
+                           E'DATA DELETE SMS UID=1']) as b
+        where b <> 'DATA UPDATE USERINFO' $$,
+    'commands queued by hand');
+select iclock.queue_command('F-B', E'DATA UPDATE FINGERTMP PIN=1\tFID=1\tTMP=***');
+select iclock.queue_command('F-B', 'DATA UPDATE USERINFO Name=x');
+select pg_temp.poll('F-B');
+select lives_ok($$ select pg_temp.answer('F-B') $$,
+                'nonsense fails no answer');
+select is((select count(*)::int from iclock.command
+            where device_id = pg_temp.device('F-B') and status = 'done'
+              and body like '%***'), 1, 'it is done all the same');
+
+-- sync_site
+
+delete from iclock.command;
+delete from iclock.device_user;
+delete from iclock.template;
+delete from iclock.photo;
+select pg_temp.upload_user('F-A', '1', 'One');
+select pg_temp.upload_template('F-A', '1', 1, 1, 10, 'one', 'FP');
+select pg_temp.upload_user('F-B', '2', 'Two');
+select pg_temp.upload_user('F-C', '1', 'Uno');
+update iclock.device_user set updated_at = now() - interval '1 day'
+ where name = 'Uno';
+select pg_temp.upload_template('F-C', '1', 1, 2, 10, 'two', 'FP');
+select pg_temp.upload_user('F-X', '9', 'Elsewhere');
+
+select throws_ok($$ select iclock.sync_site('Nowhere') $$, 'P0002',
+                 'there is no device at site "Nowhere"');
+select set_eq(
+    $$ select serial_number, what from iclock.sync_site('Pune') $$,
+    $$ values ('F-A', 'fingerprint 2 index 0 version 10'), ('F-A', 'user'),
+              ('F-B', 'user'), ('F-B', 'fingerprint 1 index 0 version 10'),
+              ('F-B', 'fingerprint 2 index 0 version 10'),
+              ('F-C', 'user'), ('F-C', 'fingerprint 1 index 0 version 10'),
+              ('F-D', 'user'), ('F-D', 'fingerprint 1 index 0 version 10'),
+              ('F-D', 'fingerprint 2 index 0 version 10') $$,
+    'each gets what it lacks');
+select is(pg_temp.round(), 12, 'in one poll');
+select set_eq(
+    $$ select d.serial_number, u.pin, u.name from iclock.device_user u
+         join iclock.device d on d.id = u.device_id
+        where d.site = 'Pune' $$,
+    $$ select s, p, n from unnest(array['F-A', 'F-B', 'F-C', 'F-D']) as s,
+              (values ('1', 'One'), ('2', 'Two')) as u (p, n) $$,
+    'then all hold the same people, the newest record of each');
+select is_empty($$ select * from iclock.sync_site('Pune') $$,
+                'nothing is left to do');
+select is(pg_temp.waiting('F-E') + pg_temp.waiting('F-X'), 0,
+          'nothing for a pending terminal or another site');
+select is((select count(*)::int from iclock.copy_site('F-A', 'Delhi')), 4,
+          'copy_site: everyone of a terminal to another site');
+select is((select count(*)::int from iclock.copy_user_to_site('2', 'F-A')), 3,
+          'copy_user_to_site: one of them to its own');
+select is((select count(*)::int from iclock.delete_user_from_site('Pune', '2')),
+          4, 'delete_user_from_site');
+select pg_temp.round();
+select is_empty(
+    $$ select from iclock.sync_site('Pune') $$,
+    'nobody comes back who was deleted everywhere');
+
+-- enrol once, present everywhere
+
+delete from iclock.command;
+delete from iclock.device_user;
+delete from iclock.template;
+delete from iclock.photo;
+select iclock.set_site('Pune', true);
+select pg_temp.upload_user('F-A', '7', 'Ravi Kumar', '12');
+select is(pg_temp.waiting(s), n, 'a user: ' || s)
+  from (values ('F-A', 0), ('F-B', 1), ('F-C', 1), ('F-D', 1), ('F-E', 0),
+               ('F-X', 0)) as w (s, n);
+select pg_temp.upload_template('F-A', '7', 1, 3, 10, 'fp', 'FP');
+select pg_temp.upload_photo('F-A', '7', 'user', '\xffd8ff');
+select pg_temp.upload_photo('F-A', '7', 'attendance', '\xffd8fd');
+select is(pg_temp.waiting('F-B'), 3,
+          'its fingerprint and portrait; no photo of a punch');
+select pg_temp.upload_user('F-A', '7', 'Ravi Kumar', '13');
+select is(pg_temp.waiting('F-B'), 3, 'changed before it is sent: no more');
+select is((select count(*)::int from pg_temp.poll('F-B') as b
+            where b like '%Passwd=13%'), 1, 'but the new one');
+
+-- the echo of what was just sent, before and after the answer
+
+select pg_temp.upload_user('F-B', '7', 'Ravi Kum', '13');
+select pg_temp.upload_template('F-B', '7', 1, 3, 10, 'fp', 'FP');
+select is(pg_temp.waiting('F-A'), 0, 'an echo is not sent back');
+select ok(not exists (select from iclock.command where body like '%Ravi Kum' || E'\t' || '%'),
+          'nor is a name that the terminal cut off sent on');
+select pg_temp.answer('F-B');
+select pg_temp.upload_user('F-B', '7', 'Ravi Kum', '');
+select pg_temp.upload_template('F-B', '7', 1, 3, 10, 'fp, converted', 'FP');
+select pg_temp.upload_photo('F-B', '7', 'user', '\xffd8ff00');
+select is(pg_temp.waiting('F-A'), 0, 'nor one after the answer');
+select cmp_ok(pg_temp.round(), '>', 0, 'the others');
+select is(pg_temp.round(), 0, 'nothing goes in circles');
+
+-- a change at another terminal comes back
+
+select pg_temp.upload_user('F-C', '7', 'Ravi K. Kumar', '13');
+select is((select count(*)::int from iclock.command
+            where status = 'queued' and body like '%Name=Ravi K. Kumar%'), 3,
+          'a change elsewhere goes to all others');
+select pg_temp.round();
+select is(pg_temp.round(), 0, 'and comes to an end');
+select set_eq(
+    $$ select u.name from iclock.device_user u where u.pin = '7' $$,
+    array['Ravi K. Kumar'], 'all hold it');
+
+-- two who change the same at once come to an end as well
+
+select pg_temp.upload_user('F-A', '7', 'Name of A', '13');
+select pg_temp.upload_user('F-C', '7', 'Name of C', '13');
+select pg_temp.round();
+select pg_temp.round();
+select pg_temp.round();
+select is(pg_temp.round(), 0, 'two changes at once end');
+
+-- a fingerprint whose user comes later
+
+delete from iclock.command;
+select pg_temp.upload_template('F-A', '8', 1, 3, 10, 'fp8', 'FP');
+select is((select count(*)::int from iclock.command), 0,
+          'a template without its user waits');
+select pg_temp.upload_user('F-A', '8', 'Eight');
+select results_eq(
+    $$ select left(b, 24) from pg_temp.poll('F-B') as b $$,
+    array['DATA UPDATE USERINFO PIN', 'DATA UPDATE FINGERTMP PI'],
+    'and goes when the user is known, after it');
+select pg_temp.round();
+
+-- what an operator puts on one terminal is for all
+
+delete from iclock.command;
+select iclock.put_user('F-B', '10', 'Ten');
+select pg_temp.poll('F-B');
+select is((select count(*)::int from iclock.command), 1,
+          'not before the terminal has it');
+select pg_temp.answer('F-B');
+select is(pg_temp.round(), 3, 'then the others get it');
+select is(pg_temp.round(), 0, 'no circle');
+
+-- deletes are not inferred
+
+select iclock.delete_user('F-A', '10');
+select pg_temp.round();
+select is((select count(*)::int from iclock.device_user u
+             join iclock.device d on d.id = u.device_id
+            where u.pin = '10' and d.site = 'Pune'), 3,
+          'deleted on one terminal only');
+
+-- off again
+
+delete from iclock.command;
+select iclock.set_site('Pune', false);
+select pg_temp.upload_user('F-A', '11', 'Eleven');
+select is((select count(*)::int from iclock.command), 0, 'switched off');
+
+-- as nginx
+
+create function pg_temp.as_module(statement text) returns text
+    language plpgsql as $$
+begin
+    set local role iclock_module;
+    execute statement;
+    reset role;
+    return 'ok';
+exception when others then
+    reset role;
+    return sqlerrm;
+end
+$$;
+select iclock.set_site('Pune', true);
+select is(pg_temp.as_module($$
+    insert into iclock.device_user (device_id, pin, name)
+    select id, '12', 'Twelve' from iclock.device where serial_number = 'F-A'
+    on conflict (device_id, pin) do update set name = excluded.name $$),
+    'ok', 'nginx, which may not queue commands, uploads');
+select is(pg_temp.waiting('F-B'), 1, 'and the copy is queued');
+
+-- comparing
+
+select is(iclock.card_number(c), n, 'card ' || c)
+  from (values ('[15CD5B07]', '123456789'), ('123456789', '123456789'),
+               ('0123', '123'), ('', ''), ('0', ''), ('[000]', ''),
+               ('[00000000]', ''), ('[15CD5B0700]', '123456789'))
+       as c (c, n);
+
+select * from finish();
+rollback;
