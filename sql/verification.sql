@@ -53,10 +53,12 @@ begin
     else
         held := iclock.attendance_sum(ended.reply);
 
-        select count(*) into stored
-          from iclock.punch p
-         where p.device_id = c.device_id
-           and p.local_time between c.starts and c.ends;
+        if held is not null then
+            select count(*) into stored
+              from iclock.punch p
+             where p.device_id = c.device_id
+               and p.local_time between c.starts and c.ends;
+        end if;
 
         if held is null then
             c.status := 'failed';
@@ -183,7 +185,8 @@ begin
     select iclock.begin_check(
                v.id,
                coalesce($1, greatest(
-                   least(v.agreed, v.until - interval '2 days'),
+                   least(coalesce(v.agreed, '-infinity'),
+                         v.until - interval '2 days'),
                    v.until - interval '31 days')),
                v.until, $5, -10,
                case when $4 > interval '0'
@@ -282,7 +285,8 @@ begin
 
             perform iclock.begin_check(
                 device.id,
-                greatest(least(device.agreed, until - interval '2 days'),
+                greatest(least(coalesce(device.agreed, '-infinity'),
+                               until - interval '2 days'),
                          until - interval '31 days'),
                 until, 3, -10,
                 case when begins > now() then begins end);

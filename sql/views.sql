@@ -191,7 +191,11 @@ select k.id,
        k.status,
        k.device_count,
        k.stored_count,
-       greatest(k.device_count - k.stored_count, 0) as missing,
+       -- NULL as long as one of them is
+       case when k.device_count > k.stored_count
+            then k.device_count - k.stored_count
+            else (k.device_count - k.stored_count) * 0 end
+                                                    as missing,
        k.attempts,
        k.max_attempts,
        k.command_id,

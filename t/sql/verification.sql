@@ -1,0 +1,314 @@
+-- Reconciliation, results of commands, refused answers.
+
+begin;
+create extension if not exists pgtap;
+set local search_path = public, pg_catalog;
+
+select * from no_plan();
+
+delete from iclock.command;
+update iclock.device set status = 'blocked';
+insert into iclock.device (serial_number, status, dialect, site, timezone)
+values ('V-A', 'active', '2.4', 'Pune', 'Asia/Kolkata'),
+       ('V-B', 'active', '3.2', 'Pune', null),
+       ('V-C', 'pending', '2.4', 'Pune', null);
+
+create function pg_temp.device(serial_number text) returns bigint
+    language sql as $$
+    select d.id from iclock.device d where d.serial_number = $1
+$$;
+create function pg_temp.punch(serial_number text, day date, punches integer)
+    returns void language sql as $$
+    insert into iclock.punch (device_id, local_time, pin)
+    select pg_temp.device($1), day + n * interval '1 minute', '1'
+      from generate_series(1, $3) as n
+    on conflict do nothing
+$$;
+-- time does not pass within a transaction
+create function pg_temp.poll(serial_number text) returns setof text
+    language sql as $$
+    update iclock.command
+       set not_before = null
+     where not_before <= now() + interval '1 minute';
+    select c.body
+      from iclock.dequeue_commands(array[pg_temp.device($1)], '{1000}',
+                                   '{100000}', '{600}', '{3}') as c
+$$;
+create function pg_temp.answer(serial_number text, code integer,
+                               reply bytea default null)
+    returns void language sql as $$
+    select iclock.answer_commands(array_agg(c.device_id),
+                                  array_agg(c.id % 1000000000),
+                                  array_agg($2), array_agg($3))
+      from iclock.command c
+     where c.device_id = pg_temp.device($1) and c.status = 'sent'
+$$;
+create function pg_temp.state(serial_number text) returns text
+    language sql as $$
+    select concat_ws(' ', r.status, coalesce(r.device_count::text, '-'),
+                     coalesce(r.stored_count::text, '-'),
+                     coalesce(r.missing::text, '-'), r.attempts,
+                     r.finished_at is not null)
+      from iclock.reconciliation r
+     where r.serial_number = $1
+     order by r.id desc limit 1
+$$;
+create function pg_temp.sum(n integer, name text default 'AttlogSum')
+    returns bytea language sql as $$
+    select convert_to('StartTime=2026-07-01 00:00:00&EndTime=2026-07-01 '
+                      '23:59:59&' || $2 || '=' || $1, 'UTF8')
+$$;
+
+-- the count in the reply
+
+select is(iclock.attendance_sum(r::bytea), n, r)
+  from (values ('StartTime=2026-07-01 00:00:00&EndTime=2026-07-02 00:00:00&AttlogSum=25', 25::bigint),
+               ('AttlogCount=7', 7), ('ATTLOGSUM= 3', 3),
+               ('AttlogSum=25&EndTime=1', 25), ('AttlogSum=0', 0),
+               ('x=1', null), ('AttlogSum=', null), ('AttlogSum=x', null),
+               ('AttlogSum=99999999999999999999', null),
+               ('MyAttlogSum=5', null),
+               ('\377\376AttlogSum=4', null)) as s (r, n)
+ where r !~ '^.377';
+select is(iclock.attendance_sum('\xfffe00'::bytea || '&AttlogSum=4'), 4::bigint,
+          'bytes that are no text');
+
+-- they agree
+
+select pg_temp.punch('V-A', '2026-07-01', 25);
+select pg_temp.punch('V-A', '2026-07-02', 3);
+select iclock.verify_attendance('V-A', '2026-07-01', '2026-07-01 23:59:59') as first
+\gset
+select is(pg_temp.state('V-A'), 'asking - - - 0 f', 'asking');
+select is(iclock.verify_attendance('V-A', '2026-07-01', '2026-07-01 23:59:59'),
+          :first::bigint, 'the same check again is the same command');
+select results_eq(
+    $$ select * from pg_temp.poll('V-A') $$,
+    array[E'VERIFY SUM ATTLOG StartTime=2026-07-01 00:00:00\tEndTime=2026-07-01 23:59:59'],
+    'VERIFY SUM');
+select pg_temp.answer('V-A', 0, pg_temp.sum(25));
+select is(pg_temp.state('V-A'), 'agreed 25 25 0 0 t', 'agreed');
+select is_empty($$ select * from pg_temp.poll('V-A') $$, 'nothing else');
+
+-- punches are missing, and come
+
+select iclock.verify_attendance('V-A', '2026-07-02', '2026-07-02 23:59:59');
+select pg_temp.poll('V-A');
+select pg_temp.answer('V-A', 0, pg_temp.sum(5, 'AttlogCount'));
+select is(pg_temp.state('V-A'), 'filling 5 3 2 1 f', 'two are missing');
+select results_eq(
+    $$ select * from pg_temp.poll('V-A') $$,
+    array[E'DATA QUERY ATTLOG StartTime=2026-07-02 00:00:00\tEndTime=2026-07-02 23:59:59'],
+    'the range is asked for');
+select pg_temp.punch('V-A', '2026-07-02', 5);
+select pg_temp.answer('V-A', 5);
+select is(pg_temp.state('V-A'), 'asking 5 3 2 1 f', 'asked again');
+select ok((select not_before > now() from iclock.command
+            where status = 'queued'), 'after a while');
+select results_eq(
+    $$ select * from pg_temp.poll('V-A') $$,
+    array[E'VERIFY SUM ATTLOG StartTime=2026-07-02 00:00:00\tEndTime=2026-07-02 23:59:59'],
+    'VERIFY SUM once more');
+select pg_temp.answer('V-A', 0, pg_temp.sum(5));
+select is(pg_temp.state('V-A'), 'agreed 5 5 0 1 t', 'healed');
+
+-- they never come
+
+select iclock.verify_attendance('V-A', '2026-07-03', '2026-07-04', attempts => 2);
+select pg_temp.poll('V-A');
+select pg_temp.answer('V-A', 0, pg_temp.sum(9));
+select pg_temp.poll('V-A');
+select pg_temp.answer('V-A', 9);
+select pg_temp.poll('V-A');
+select pg_temp.answer('V-A', 0, pg_temp.sum(9));
+select is(pg_temp.state('V-A'), 'filling 9 0 9 2 f', 'a second attempt');
+select pg_temp.poll('V-A');
+select pg_temp.answer('V-A', 9);
+select pg_temp.poll('V-A');
+select pg_temp.answer('V-A', 0, pg_temp.sum(9));
+select is(pg_temp.state('V-A'), 'differs 9 0 9 2 t', 'then it ends');
+select is_empty($$ select * from pg_temp.poll('V-A') $$, 'with no more commands');
+
+-- the terminal has deleted some
+
+select iclock.verify_attendance('V-A', '2026-07-01', '2026-07-01 12:00:00');
+select pg_temp.poll('V-A');
+select pg_temp.answer('V-A', 0, pg_temp.sum(0));
+select pg_temp.poll('V-A');
+select pg_temp.answer('V-A', 0);
+select pg_temp.poll('V-A');
+select pg_temp.answer('V-A', 0, pg_temp.sum(0));
+select is(pg_temp.state('V-A'), 'surplus 0 25 0 1 t',
+          'one attempt is enough when the table has more');
+
+-- it cannot, it does not answer, it is cancelled
+
+select iclock.verify_attendance('V-B', '2026-07-01', '2026-07-02');
+select results_eq(
+    $$ select * from pg_temp.poll('V-B') $$,
+    array[E'VERIFY SUM ATTLOG StartTime=2026-07-01T00:00:00\tEndTime=2026-07-02T00:00:00'],
+    'in the old dialect');
+select pg_temp.answer('V-B', -22);
+select is(pg_temp.state('V-B'), 'failed - - - 0 t', 'not supported');
+select is((select return_code from iclock.reconciliation
+            where serial_number = 'V-B'), -22, 'and why');
+
+select iclock.verify_attendance('V-B', '2026-07-03', '2026-07-04');
+select pg_temp.poll('V-B');
+select pg_temp.answer('V-B', 0, 'OK');
+select is(pg_temp.state('V-B'), 'failed - - - 0 t', 'an answer without a count');
+
+select iclock.cancel_command(iclock.verify_attendance(
+    'V-B', '2026-07-05', '2026-07-06'));
+select is(pg_temp.state('V-B'), 'failed - - - 0 t', 'cancelled');
+
+select iclock.verify_attendance('V-B', '2026-07-07', '2026-07-08') as lost \gset
+select pg_temp.poll('V-B');
+update iclock.command set sent_at = sent_at - interval '1 hour', attempts = 3
+ where id = :lost;
+select pg_temp.poll('V-B');
+select is(pg_temp.state('V-B'), 'failed - - - 0 t', 'no answer');
+select iclock.answer_commands(array[pg_temp.device('V-B')],
+                              array[:lost % 1000000000], '{0}',
+                              array[pg_temp.sum(0)]);
+select is(pg_temp.state('V-B'), 'agreed 0 0 0 0 t', 'a late answer counts');
+
+select iclock.query_attendance_count('V-B', '2026-07-07', '2026-07-08');
+select pg_temp.poll('V-B');
+select lives_ok($$ select pg_temp.answer('V-B', 0, pg_temp.sum(3)) $$,
+                'a count that no check waits for');
+
+-- all devices
+
+delete from iclock.command;
+select is((select count(*)::int from iclock.verify_all(
+              '2026-08-01', '2026-08-02', spread => '1 hour')), 2,
+          'verify_all: the active ones');
+select set_eq(
+    $$ select coalesce(c.not_before, now()) - now() from iclock.command c $$,
+    array[interval '0', '30 minutes'], 'one after the other');
+select is((select count(*)::int from iclock.verify_all(
+              '2026-08-03', '2026-08-04', site => 'Delhi')), 0, 'of a site');
+select throws_ok($$ select iclock.verify_all(spread => '-1 second') $$, '22023',
+                 null, 'a negative time');
+update iclock.attendance_check
+   set status = 'agreed', starts = '2020-01-01', ends = date_trunc('day', now())
+                                            - interval '10 days'
+ where id = (select max(id) from iclock.attendance_check
+              where device_id = pg_temp.device('V-B'));
+update iclock.attendance_check set ends = '2020-01-02', starts = '2020-01-01'
+ where device_id = pg_temp.device('V-B') and status = 'agreed'
+   and ends < date_trunc('day', now()) - interval '10 days';
+delete from iclock.attendance_check
+ where device_id = pg_temp.device('V-A') and status in ('agreed', 'surplus');
+select iclock.verify_all();
+select results_eq(
+    $$ select distinct on (serial_number) serial_number, ends - starts
+         from iclock.reconciliation order by serial_number, id desc $$,
+    $$ values ('V-A', interval '31 days'),
+              ('V-B', interval '9 days 23:59:59') $$,
+    'from the last agreement until the last midnight');
+-- the module, once a day
+
+delete from iclock.command;
+delete from iclock.attendance_check;
+update iclock.job set last_run_at = '-infinity';
+select is(iclock.verify_due(0), 0, 'off');
+select is(iclock.verify_due(null), 0, 'off');
+select is(iclock.verify_due(86400), 2, 'the active devices');
+select is(iclock.verify_due(86400), 0, 'once');
+select ok(bool_and(timezone(coalesce(d.timezone, 'UTC'), c.not_before)::time
+                   between '01:00' and '05:00'
+                   and c.not_before between now()
+                                        and now() + interval '1 day'),
+          'in the night of the device')
+  from iclock.command c join iclock.device d on d.id = c.device_id;
+select ok(bool_and(k.ends = date_trunc('day', timezone(
+                       coalesce(d.timezone, 'UTC'), c.not_before))
+                       - interval '1 second'
+                   and k.ends - k.starts between interval '2 days'
+                                             and interval '31 days'),
+          'until the midnight before')
+  from iclock.attendance_check k
+  join iclock.device d on d.id = k.device_id
+  join iclock.command c on c.id = k.command_id;
+select ok(bool_and(priority < 0), 'what people ask for goes first')
+  from iclock.command;
+update iclock.job set last_run_at = now() - interval '2 days';
+select is(iclock.verify_due(86400), 0,
+          'not while the last checks are under way');
+delete from iclock.command;
+delete from iclock.attendance_check;
+update iclock.job set last_run_at = now() - interval '10 seconds';
+select is(iclock.verify_due(10), 2, 'every ten seconds');
+select ok(bool_and(coalesce(not_before, now()) < now() + interval '6 seconds'),
+          'begins at once') from iclock.command;
+
+-- results
+
+delete from iclock.command;
+insert into iclock.command (device_id, body, status, attempts, return_code)
+select pg_temp.device(r.device), r.body, r.status, 1, r.code
+  from (values
+    ('V-A', 'DATA UPDATE USERINFO PIN=1', 'done', 0),
+    ('V-A', 'DATA UPDATE USERINFO PIN=1', 'failed', -1),
+    ('V-B', 'DATA UPDATE USERINFO PIN=1', 'failed', -2),
+    ('V-B', 'DATA UPDATE USERPIC PIN=1', 'failed', -2),
+    ('V-A', 'DATA UPDATE USERPIC PIN=1', 'failed', -2),
+    ('V-A', E'ENROLL_FP PIN=1\tFID=1', 'failed', 6),
+    ('V-A', E'ENROLL_BIO TYPE=9', 'failed', 2),
+    ('V-A', E'ENROLL_MF PIN=1', 'failed', 5),
+    ('V-A', 'DATA QUERY USERINFO', 'done', 12),
+    ('V-A', 'CHECK', 'failed', -1004),
+    ('V-A', 'CHECK', 'failed', -4711),
+    ('V-A', 'CHECK', 'failed', null),
+    ('V-A', 'CHECK', 'queued', null)) as r (device, body, status, code);
+select results_eq(
+    $$ select result from iclock.command_status order by id $$,
+    array['success', 'parameter error', 'wrong operation',
+          'the photo may be too large', 'the photo does not match the size given',
+          'enrolment was cancelled', 'the user has this template already',
+          'nobody presented a card in time',
+          'success, with a count, a size or a status',
+          'the device is not configured for it', 'unknown code -4711',
+          'no answer', null],
+    'the meaning of a code by command and dialect');
+select is(iclock.is_success(b, 3), s, b || ' returns 3')
+  from (values ('VERIFY SUM ATTLOG StartTime=1', true),
+               ('VERIFYING', false), ('UPGRADE type=1', false),
+               ('DATA QUERYUSER', false)) as r (b, s);
+
+-- answers to what the device was never given
+
+delete from iclock.command;
+delete from iclock.refused_answer;
+select iclock.reboot('V-A') as mine \gset
+select iclock.reboot('V-B') as other \gset
+select pg_temp.poll('V-A');
+select pg_temp.poll('V-B');
+select iclock.answer_commands(
+    array[pg_temp.device('V-B'), pg_temp.device('V-B'), pg_temp.device('V-B'),
+          pg_temp.device('V-B')],
+    array[:mine % 1000000000, :other % 1000000000, 999999999, :mine % 1000000000],
+    '{0,0,0,-1}', '{null,null,null,null}');
+select results_eq(
+    $$ select d.serial_number, r.answers, r.return_code
+         from iclock.refused_answer r join iclock.device d on d.id = r.device_id $$,
+    $$ values ('V-B', 2::bigint, -1) $$, 'counted');
+select is((select command_id from iclock.refused_answer), :mine::bigint,
+          'with the command');
+select is((select status from iclock.command where id = :mine), 'sent',
+          'the command is still waited for');
+select is((select status from iclock.command where id = :other), 'done',
+          'its own is answered');
+select iclock.answer_commands(array[pg_temp.device('V-B')],
+                              array[:other % 1000000000], '{0}', '{null}');
+select is((select answers from iclock.refused_answer), 2::bigint,
+          'a second answer to its own is none of them');
+select iclock.answer_commands('{-1}', array[:mine % 1000000000], '{0}', '{null}');
+select iclock.answer_commands(null, null, null, null);
+select is((select count(*)::int from iclock.refused_answer), 1,
+          'an unknown device, no answers');
+
+select * from finish();
+rollback;
