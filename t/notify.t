@@ -58,6 +58,7 @@ for my $n (1 .. 40) {
     # what was committed was notified, it may be under way to nginx
     is(join('|', @{wait_until(5, sub { my @c = poll('NOTE0001'); @c && \@c })
                    || []}), "DATA QUERY $n", "command $n");
+    is(scalar(poll('NOTE0001')), 0, 'no more');
 }
 
 settle(sprintf 'MANY%04d', $_) for 1 .. 64;
@@ -146,6 +147,9 @@ ok(wait_until(20, sub { grep { $_ eq 'LOG' } poll('DEAF0001') }),
 queue('DEAF0001', 'CHECK');
 ok(wait_until(20, sub { grep { $_ eq 'CHECK' } poll('DEAF0001') }),
    'another one');
+ok(wait_until(20, sub { $proxy->stats()->{connections} >= 2 }),
+   'it is tried again');
+ok(wait_until(10, sub { !$proxy->stats()->{open} }), 'in vain');
 is(scalar(() = $t->error_log() =~ /$advice/g), 1, 'the advice is given once');
 
 $t->done();

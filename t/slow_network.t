@@ -166,6 +166,17 @@ for my $n (0, 100, int $bytes{down} / 2) {
     uploads_work("after silence behind $n bytes");
 }
 
+$proxy->mode('cut', after => 0, dir => 'down');
+
+my $connections = $proxy->stats()->{connections};
+
+ok(wait_until(20, sub {
+    upload('SLOW0003');
+    $proxy->stats()->{connections} > $connections + 2
+}), 'connections that say nothing are given up');
+
+$proxy->mode('pass');
+
 under_load('stall', sub {
     sleep 0.3;
     $proxy->mode('stall');
