@@ -59,6 +59,89 @@ select throws_ok(format('select iclock.%s(%L)', f, 'NOSUCH'), 'P0002',
 select throws_ok($$ select iclock.approve_device(null) $$, 'P0002',
                  'there is no device with serial number NULL');
 
+-- registration and settings by operators
+
+select isnt(iclock.register_device('T0010', name => 'Gate', site => 'Pune',
+                timezone => 'Asia/Kolkata', comm_key => 'k',
+                allowed_networks => '{10.0.0.0/8}', dialect => '3.2',
+                encoding => 'GB18030'), null, 'register_device');
+select results_eq(
+    $$ select status, name, site, timezone, comm_key, allowed_networks::text,
+              dialect, encoding, first_seen
+         from iclock.device where serial_number = 'T0010' $$,
+    $$ values ('active', 'Gate', 'Pune', 'Asia/Kolkata', 'k', '{10.0.0.0/8}',
+               '3.2', 'GB18030', null::timestamptz) $$,
+    'registered before it ever connected');
+select is(iclock.register_device('T0010', name => 'Main gate'),
+          (select id from iclock.device where serial_number = 'T0010'),
+          'again: the same device');
+select results_eq(
+    $$ select name, site, dialect from iclock.device
+        where serial_number = 'T0010' $$,
+    $$ values ('Main gate', 'Pune', '3.2') $$, 'what is not given stays');
+select iclock.register_device('T0011', status => 'pending');
+select is((select status from iclock.device where serial_number = 'T0011'),
+          'pending', 'or to be approved later');
+
+select lives_ok($$ select iclock.set_device('T0010', delay => 5, error_delay => 60,
+    trans_times => '00:00', trans_interval => 2, trans_flag => 'bits',
+    realtime => false, send_timezone => false, bare_stamps => true,
+    push_options => 'a', multi_bio_data => '0:1', multi_bio_photo => '0:1',
+    max_push_version => '2.2.14', command_limit => 1, status => 'blocked') $$,
+    'every setting');
+select results_eq(
+    $$ select delay, realtime, send_timezone, command_limit, status, name
+         from iclock.device where serial_number = 'T0010' $$,
+    $$ values (5, false, false, 1, 'blocked', 'Main gate') $$, 'is set');
+select iclock.reset_device('T0010', 'delay', 'realtime', 'dialect', 'comm_key');
+select results_eq(
+    $$ select delay, realtime, dialect, comm_key, command_limit
+         from iclock.device where serial_number = 'T0010' $$,
+    $$ values (null::integer, null::boolean, '2.4', null::text, 1) $$,
+    'and set back');
+
+create function pg_temp.refused(statement text) returns text
+    language plpgsql as $$
+begin
+    execute 'select iclock.' || statement;
+    return 'accepted';
+exception when others then
+    return sqlstate || ' ' || sqlerrm;
+end
+$$;
+select is(substring(pg_temp.refused(s) from '^(?:22023|22004) argument "(\w+)"'),
+          a, s)
+  from (values
+    ($$set_device('T0010', timezone => 'IST')$$, 'timezone'),
+    ($$set_device('T0010', status => 'asleep')$$, 'status'),
+    ($$set_device('T0010', dialect => '2.3')$$, 'dialect'),
+    ($$set_device('T0010', comm_key => E'a\tb')$$, 'comm_key'),
+    ($$set_device('T0010', delay => 0)$$, 'delay'),
+    ($$set_device('T0010', trans_flag => 'commas')$$, 'trans_flag'),
+    ($$set_device('T0010', max_push_version => 'x')$$, 'max_push_version'),
+    ($$set_device('T0010', command_limit => 0)$$, 'command_limit'),
+    ($$set_device('T0010', encoding => 'a b')$$, 'encoding'),
+    ($$set_device('T0010', allowed_networks => array[null]::cidr[])$$,
+     'allowed_networks'),
+    ($$set_device('T0010', push_options => E'a\nb')$$, 'push_options'),
+    ($$set_device('T0010', site => '')$$, 'site'),
+    ($$set_device('T0010', name => E'a\nb')$$, 'name'),
+    ($$reset_device('T0010', 'serial_number')$$, 'settings'),
+    ($$reset_device('T0010', 'id; drop table iclock.punch')$$, 'settings'),
+    ($$reset_device('T0010', null)$$, 'settings'),
+    ($$register_device('')$$, 'serial_number'),
+    ($$register_device(null)$$, 'serial_number'),
+    ($$register_device(E'A\nB')$$, 'serial_number'),
+    ($$register_device('T0012', timezone => 'x')$$, 'timezone'),
+    ($$set_site('')$$, 'name')) as r (s, a);
+select is((select count(*)::int from iclock.device
+            where serial_number = 'T0012'), 0, 'refused: not registered either');
+select throws_ok($$ select iclock.set_device('NOSUCH', name => 'x') $$, 'P0002',
+                 'there is no device with serial number "NOSUCH"');
+select iclock.delete_device('T0010');
+select is((select count(*)::int from iclock.device
+            where serial_number = 'T0010'), 0, 'delete_device');
+
 -- what notifies is seen in the triggers: their conditions
 
 select ok(

@@ -1,0 +1,149 @@
+-- Requests answered by the database: remote attendance, last punch, files of
+-- upgrades, and the functions that belong to the site.
+
+begin;
+create extension if not exists pgtap;
+set local search_path = public, pg_catalog;
+
+select * from no_plan();
+
+insert into iclock.device (serial_number, status, site, dialect,
+                           fingerprint_version)
+values ('R-A', 'active', 'Pune', '2.4', '10'),
+       ('R-B', 'active', 'Pune', '2.4', '10'),
+       ('R-C', 'active', 'Delhi', '2.4', '9'),
+       ('R-D', 'blocked', 'Pune', '2.4', '10');
+
+create function pg_temp.device(serial_number text) returns bigint
+    language sql as $$
+    select d.id from iclock.device d where d.serial_number = $1
+$$;
+
+-- remote attendance
+
+insert into iclock.device_user (device_id, pin, name, privilege, password, card,
+                                access_group, time_zone)
+values (pg_temp.device('R-A'), '5', 'Asha Rao', 0, '99', '77', 1,
+        '0001000200000000'),
+       (pg_temp.device('R-D'), '6', 'Blocked', 0, '', '', 1, ''),
+       (pg_temp.device('R-A'), '7', E'N\tPri=14\nDATA', -1, '', '', -1, '');
+insert into iclock.template (device_id, pin, type, no, index, major_version,
+                             valid, duress, source, data)
+values (pg_temp.device('R-A'), '5', 1, 6, 0, 10, 1, 0, 'FP', 'six'),
+       (pg_temp.device('R-A'), '5', 1, 3, 0, 10, 3, 0, 'FP', 'three'),
+       (pg_temp.device('R-A'), '5', 9, 0, 0, 58, 1, 0, 'BIODATA', 'face');
+
+select is(iclock.remote_attendance(pg_temp.device('R-B'), '5'),
+          E'DATA UPDATE USERINFO PIN=5\tName=Asha Rao\tPasswd=99\tCard=77'
+          '\tGrp=1\tTZ=0001000200000000\tPri=0\n'
+          'DATA UPDATE FINGERTMP PIN=5\tFID=3\tSize=8\tValid=3\tTMP=dGhyZWU=\n'
+          'DATA UPDATE FINGERTMP PIN=5\tFID=6\tSize=4\tValid=1\tTMP=c2l4',
+          'a user of another terminal, with the fingerprints');
+select is(iclock.remote_attendance(pg_temp.device('R-C'), '5'),
+          E'DATA UPDATE USERINFO PIN=5\tName=Asha Rao\tPasswd=99\tCard=77'
+          '\tGrp=1\tTZ=0001000200000000\tPri=0',
+          'without those it cannot use');
+select is(iclock.remote_attendance(pg_temp.device('R-B'), p), 'NONE',
+          'none: ' || p)
+  from unnest(array['6', '999', '', E'5\n']) as p;
+select is(iclock.remote_attendance(pg_temp.device('R-B'), '7'),
+          E'DATA UPDATE USERINFO PIN=7\tName=N Pri=14 DATA\tPasswd=\tCard='
+          '\tGrp=1\tTZ=0000000000000000\tPri=0',
+          'nothing gets into the line');
+
+-- last punch
+
+select is(iclock.last_punch(pg_temp.device('R-A'), '5'), 'status=1', 'none yet');
+insert into iclock.punch (device_id, local_time, pin, status, work_code)
+values (pg_temp.device('R-A'), date_trunc('day', localtimestamp)
+                               - interval '15 hours 59 minutes', '5', 0, '17'),
+       (pg_temp.device('R-B'), date_trunc('day', localtimestamp)
+                               - interval '7 hours', '5', 1, ''),
+       (pg_temp.device('R-C'), date_trunc('day', localtimestamp)
+                               - interval '1 hour', '5', 1, ''),
+       (pg_temp.device('R-C'), localtimestamp - interval '40 days', '8', 1, '');
+select is(iclock.last_punch(pg_temp.device('R-A'), '5'),
+          format(E'status=0\nname=Asha Rao\tpin=5\tstate=1\tworkcode='
+                 '\tdate=%s\ttime=17:00:00', current_date - 1),
+          'the last at the site');
+select is(iclock.last_punch(pg_temp.device('R-C'), '5'),
+          format(E'status=0\nname=\tpin=5\tstate=1\tworkcode='
+                 '\tdate=%s\ttime=23:00:00', current_date - 1),
+          'of another site');
+select is(iclock.last_punch(pg_temp.device('R-C'), '8'), 'status=1',
+          'not of long ago');
+
+-- upgrades
+
+select iclock.upgrade_firmware('R-A', 'http://host/fw/emfw.cfg', 'aa', 10) as raw
+\gset
+select iclock.upgrade_firmware('R-A', 'http://host/b64/emfw.cfg', 'aa', 10,
+                               'base64', file => 'fw/X938/emfw.cfg');
+create function pg_temp.file(serial_number text, url text) returns text
+    language sql as $$
+    select coalesce(f.path, '-') || ' ' || coalesce(f.encoding, '-')
+      from iclock.upgrade_file(pg_temp.device($1), $2) as f
+$$;
+select is(pg_temp.file(s, u), f, s || ' ' || u)
+  from (values
+    ('R-A', 'http://host/fw/emfw.cfg', 'emfw.cfg raw'),
+    ('R-A', 'http://host/b64/emfw.cfg', 'fw/X938/emfw.cfg base64'),
+    ('R-A', 'http://host/other.cfg', '- -'),
+    ('R-A', 'file:///etc/passwd', '- -'),
+    ('R-A', '../../etc/passwd', '- -'),
+    ('R-A', '', '- -'),
+    ('R-B', 'http://host/fw/emfw.cfg', '- -')) as f (s, u, f);
+update iclock.command set status = 'sent', attempts = 1 where id = :raw;
+select is(pg_temp.file('R-A', 'http://host/fw/emfw.cfg'), 'emfw.cfg raw',
+          'while it is not answered');
+select iclock.answer_commands(array[pg_temp.device('R-A')],
+                              array[:raw % 1000000000], '{0}', '{null}');
+select is(pg_temp.file('R-A', 'http://host/fw/emfw.cfg'), '- -', 'then no more');
+select iclock.queue_command('R-A',
+    'UPGRADE type=1,checksum=a,size=1,url=http://host/x.cfg');
+select is(pg_temp.file('R-A', 'http://host/x.cfg'), '- -',
+          'a command queued by hand registers no file');
+
+-- functions of the site
+
+select is(iclock.self_service('R-A', '1999', '0'),
+          E'DATA UPDATE SELFSERVICEDATA ServiceNum=0\tPIN=1999\tStyle=2\tData='
+          || encode('ID=1&CMD=Punches', 'base64'), 'a menu');
+select is(convert_from(decode(substring(iclock.self_service('R-B', '5', '1')
+                                        from 'Style=1\tData=(.*)$'), 'base64'),
+                       'UTF8'),
+          to_char(current_date - 1, 'YYYY-MM-DD') || ' 17:00:00,1', 'punches');
+select is(iclock.self_service_reply('0', '1999', 2,
+              'ID=1&CMD=Vacation;ID=2&CMD=PTO;ID=3&CMD=Accural;ID=4&CMD=Schedules'),
+          E'DATA UPDATE SELFSERVICEDATA ServiceNum=0\tPIN=1999\tStyle=2\tData='
+          'SUQ9MSZDTUQ9VmFjYXRpb247SUQ9MiZDTUQ9UFRPO0lEPTMmQ01EPUFjY3VyYWw7SUQ9'
+          'NCZDTUQ9U2NoZWR1bGVz', 'the example of the document');
+select unalike(iclock.self_service('R-A', E'1\nC:1:REBOOT', E'0\t'), E'%\n%',
+              'one line');
+select is(iclock.verify_decision('R-A', '\x00ff'), 'OK', 'verify_decision');
+
+create function pg_temp.as_module(statement text) returns text
+    language plpgsql as $$
+declare
+    answer  text;
+begin
+    set local role iclock_module;
+    execute statement into answer;
+    reset role;
+    return answer;
+exception when others then
+    reset role;
+    return sqlerrm;
+end
+$$;
+select is(pg_temp.as_module(s), a, 'nginx: ' || s)
+  from (values
+    ('select iclock.remote_attendance(-1, ''none'')', 'NONE'),
+    ('select iclock.last_punch(-1, ''1'')', 'status=1'),
+    ('select path from iclock.upgrade_file(-1, ''x'')', null),
+    ('select iclock.verify_decision(''R-A'', ''x'')', 'OK'),
+    ('select left(iclock.self_service(''R-A'', ''5'', ''0''), 11)', 'DATA UPDATE'),
+    ('select iclock.verify_due(0)', '0')) as s (s, a);
+
+select * from finish();
+rollback;

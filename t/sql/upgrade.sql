@@ -1,0 +1,102 @@
+-- Upgrades: from migration 1 with data in it, and again with the site's own
+-- functions.  Everything commits; the database is this test's own.
+
+create extension if not exists pgtap;
+set client_min_messages = warning;
+select * from no_plan();
+
+drop schema iclock cascade;
+
+begin;
+\ir ../../sql/schema.sql
+\ir ../../sql/checks.sql
+\ir ../../sql/001_tables.sql
+commit;
+
+insert into iclock.device (serial_number, status, name, site)
+values ('U001', 'active', 'Gate', 'Pune');
+insert into iclock.command (device_id, body, status, attempts, return_code)
+select id, b, s, 1, c
+  from iclock.device,
+       (values ('CHECK', 'done', 0), ('REBOOT', 'sent', null))
+       as k (b, s, c);
+insert into iclock.device_user (device_id, pin, name)
+select id, '5', 'Asha' from iclock.device;
+insert into iclock.punch (device_id, local_time, pin)
+select id, '2026-01-01 08:00', '5' from iclock.device;
+
+\ir ../../sql/install.sql
+
+select results_eq('select version from iclock.schema_version order by 1',
+                  array[1, 2], 'migrated');
+select results_eq(
+    'select body, status, subject from iclock.command order by id',
+    $$ values ('CHECK', 'done', null::text), ('REBOOT', 'sent', null) $$,
+    'commands are kept');
+select results_eq('select pin, name from iclock.device_user',
+                  $$ values ('5', 'Asha') $$, 'and users');
+select is((select count(*)::int from iclock.punch), 1, 'and punches');
+select has_column('iclock', 'command', 'subject', 'a new column');
+select trigger_is('iclock', 'command', 'command_applied', 'iclock',
+                  'command_applied', 'a new trigger');
+select isnt(iclock.put_bell('U001', 1, '08:00'), null, 'new functions');
+select iclock.set_site('Pune', true);
+insert into iclock.verify_label values ('2.4', 4711, 'own');
+insert into iclock.command_result_label values ('', 'X', 5, 'own');
+update iclock.command_result_label set label = 'fine'
+ where command = '' and code = 0;
+
+-- the site's own
+
+create or replace function iclock.self_service(serial_number text, pin text,
+                                               service_number text)
+    returns text language sql as $$ select 'own'::text $$;
+create or replace function iclock.verify_decision(serial_number text, data bytea)
+    returns text language sql as $$ select 'no'::text $$;
+
+create temp table before as
+select 'p' as kind, p.oid::regprocedure::text as name, md5(pg_get_functiondef(p.oid)) as is,
+       p.proacl::text as acl
+  from pg_proc p where p.pronamespace = 'iclock'::regnamespace
+union all
+select 'r', c.relname, coalesce(pg_get_viewdef(c.oid), ''), c.relacl::text
+  from pg_class c where c.relnamespace = 'iclock'::regnamespace
+   and c.relkind in ('r', 'p', 'v')
+union all
+select 't', t.tgname, pg_get_triggerdef(t.oid), ''
+  from pg_trigger t join pg_class c on c.oid = t.tgrelid
+ where c.relnamespace = 'iclock'::regnamespace and not t.tgisinternal;
+
+\ir ../../sql/install.sql
+
+select is(iclock.self_service('a', 'b', 'c'), 'own',
+          'an upgrade keeps the site''s self_service()');
+select is(iclock.verify_decision('a', 'b'), 'no', 'and verify_decision()');
+select is((select share_people from iclock.site), true, 'and its switches');
+select is((select label from iclock.command_result_label
+            where command = '' and dialect = '' and code = 0), 'fine',
+          'and its labels');
+select is_empty(
+    $$ (select * from before
+        except
+        select 'p', p.oid::regprocedure::text, md5(pg_get_functiondef(p.oid)),
+               p.proacl::text
+          from pg_proc p where p.pronamespace = 'iclock'::regnamespace)
+       except all
+       select * from before where kind <> 'p' $$,
+    'functions and their rights are as before');
+select is_empty(
+    $$ select * from before where kind = 'r'
+       except
+       select 'r', c.relname, coalesce(pg_get_viewdef(c.oid), ''),
+              c.relacl::text
+         from pg_class c where c.relnamespace = 'iclock'::regnamespace
+          and c.relkind in ('r', 'p', 'v') $$,
+    'tables, views and their rights too');
+select is((select count(*) from before where kind = 't'),
+          (select count(*) from pg_trigger t
+             join pg_class c on c.oid = t.tgrelid
+            where c.relnamespace = 'iclock'::regnamespace
+              and not t.tgisinternal), 'no trigger twice');
+
+select * from finish();
