@@ -365,7 +365,15 @@ sub kill {
 sub freeze {
     my ($self) = @_;
 
-    CORE::kill 'STOP', $self->pids();
+    # the postmaster first, who may be about to start another one
+
+    CORE::kill 'STOP', $self->{pid};
+
+    for (1 .. 3) {
+        sleep 0.02;
+        CORE::kill 'STOP', children($self->{pid});
+    }
+
     $self->{frozen} = 1;
 
     return $self;
