@@ -49,6 +49,7 @@ static ngx_http_regex_t *ngx_http_iclock_pattern(ngx_conf_t *cf,
     ngx_str_t *pattern);
 static char *ngx_http_iclock_timezone(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_int_t ngx_http_iclock_zone_file(u_char *path);
 static char *ngx_http_iclock_comm_key(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_iclock_trans_flag(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -818,8 +819,7 @@ ngx_http_iclock_timezone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_sprintf(path, NGX_HTTP_ICLOCK_ZONEINFO "%V%Z", &value[1]);
 
     if (ngx_file_info(NGX_HTTP_ICLOCK_ZONEINFO, &fi) != NGX_FILE_ERROR
-        && (ngx_file_info(path, &fi) == NGX_FILE_ERROR
-            || !ngx_is_file(&fi)))
+        && ngx_http_iclock_zone_file(path) != NGX_OK)
     {
         return ngx_http_iclock_invalid(cf, cmd, &value[1]);
     }
@@ -827,6 +827,31 @@ ngx_http_iclock_timezone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ilcf->timezone = value[1];
 
     return NGX_CONF_OK;
+}
+
+
+/* there are other files and directories among them */
+
+static ngx_int_t
+ngx_http_iclock_zone_file(u_char *path)
+{
+    u_char    magic[4];
+    ssize_t   n;
+    ngx_fd_t  fd;
+
+    fd = ngx_open_file(path, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        return NGX_DECLINED;
+    }
+
+    n = ngx_read_fd(fd, magic, sizeof(magic));
+
+    (void) ngx_close_file(fd);
+
+    return (n == sizeof(magic)
+            && ngx_strncmp(magic, "TZif", sizeof(magic)) == 0)
+           ? NGX_OK : NGX_DECLINED;
 }
 
 

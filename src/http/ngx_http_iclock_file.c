@@ -8,7 +8,7 @@
 
 
 /* a file that is sent as base64 is read as a whole */
-#define NGX_HTTP_ICLOCK_MAX_BASE64  (64 * 1024 * 1024)
+#define NGX_HTTP_ICLOCK_MAX_BASE64  (16 * 1024 * 1024)
 
 
 static ngx_int_t ngx_http_iclock_file_asked(ngx_http_request_t *r,

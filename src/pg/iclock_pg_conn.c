@@ -13,6 +13,10 @@
 
 static void ngx_iclock_pg_conn_next(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_conn_resolved(ngx_resolver_ctx_t *ctx);
+static void ngx_iclock_pg_conn_configured(ngx_iclock_pg_conn_t *conn,
+    ngx_iclock_pg_host_t *host);
+static void ngx_iclock_pg_conn_unknown(ngx_iclock_pg_conn_t *conn,
+    ngx_iclock_pg_host_t *host);
 static void ngx_iclock_pg_conn_start(ngx_iclock_pg_conn_t *conn,
     ngx_iclock_pg_host_t *host, ngx_str_t *addr);
 static void ngx_iclock_pg_conn_start_pg(ngx_iclock_pg_conn_t *conn,
@@ -105,13 +109,7 @@ ngx_iclock_pg_conn_next(ngx_iclock_pg_conn_t *conn)
                 return;
             }
 
-            if (rc == NGX_DECLINED) {
-                conn->nresolved = host->naddrs;
-                conn->resolved = host->addrs;
-
-            } else if (rc == NGX_ERROR) {
-                conn->nresolved = 0;
-            }
+            ngx_iclock_pg_conn_configured(conn, host);
         }
 
         if (conn->addr < conn->nresolved) {
@@ -121,10 +119,7 @@ ngx_iclock_pg_conn_next(ngx_iclock_pg_conn_t *conn)
         }
 
         if (conn->nresolved == 0) {
-            conn->error_len = ngx_snprintf(conn->error, NGX_ICLOCK_PG_ERROR_LEN,
-                                           "host \"%V\" is not found",
-                                           &host->name)
-                              - conn->error;
+            ngx_iclock_pg_conn_unknown(conn, host);
         }
 
         conn->host++;
@@ -138,6 +133,7 @@ static void
 ngx_iclock_pg_conn_resolved(ngx_resolver_ctx_t *ctx)
 {
     ngx_iclock_pg_conn_t  *conn;
+    ngx_iclock_pg_host_t  *host;
 
     conn = ctx->data;
     conn->resolving = NULL;
@@ -146,14 +142,40 @@ ngx_iclock_pg_conn_resolved(ngx_resolver_ctx_t *ctx)
 
     ngx_resolve_name_done(ctx);
 
+    host = conn->conf->server->hosts.elts;
+    host += conn->host;
+
     if (conn->nresolved == 0) {
-        conn->error_len = ngx_iclock_pg_message(conn->error,
-                                                NGX_ICLOCK_PG_ERROR_LEN,
-                                                "host is not found");
+        ngx_iclock_pg_conn_configured(conn, host);
+    }
+
+    if (conn->nresolved == 0) {
+        ngx_iclock_pg_conn_unknown(conn, host);
         conn->host++;
     }
 
     ngx_iclock_pg_conn_next(conn);
+}
+
+
+/* the addresses that were found when the configuration was read */
+
+static void
+ngx_iclock_pg_conn_configured(ngx_iclock_pg_conn_t *conn,
+    ngx_iclock_pg_host_t *host)
+{
+    conn->nresolved = host->naddrs;
+    conn->resolved = host->addrs;
+}
+
+
+static void
+ngx_iclock_pg_conn_unknown(ngx_iclock_pg_conn_t *conn,
+    ngx_iclock_pg_host_t *host)
+{
+    conn->error_len = ngx_snprintf(conn->error, NGX_ICLOCK_PG_ERROR_LEN,
+                                   "host \"%V\" is not found", &host->name)
+                      - conn->error;
 }
 
 
@@ -171,10 +193,15 @@ ngx_iclock_pg_conn_start(ngx_iclock_pg_conn_t *conn,
     }
 
     if (PQstatus(conn->pg) == CONNECTION_BAD
-        || PQsetnonblocking(conn->pg, 1) != 0
-        || ngx_iclock_pg_conn_attach(conn) != NGX_OK)
+        || PQsetnonblocking(conn->pg, 1) != 0)
     {
         ngx_iclock_pg_conn_attempt_failed(conn, NULL);
+        return;
+    }
+
+    if (ngx_iclock_pg_conn_attach(conn) != NGX_OK) {
+        ngx_iclock_pg_conn_attempt_failed(conn,
+                                          "worker_connections are not enough");
         return;
     }
 

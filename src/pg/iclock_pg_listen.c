@@ -68,7 +68,9 @@ ngx_iclock_pg_listen_create(ngx_cycle_t *cycle,
     ngx_iclock_pg_listen_t  *listen;
 
     listen = ngx_pcalloc(cycle->pool, sizeof(ngx_iclock_pg_listen_t));
-    if (listen == NULL) {
+    if (listen == NULL
+        || ngx_iclock_pg_server_user(conf->server, cycle->pool) != NGX_OK)
+    {
         return NULL;
     }
 

@@ -152,7 +152,9 @@ ngx_iclock_pg_pool_create(ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
     ngx_iclock_pg_member_t  *member;
 
     pool = ngx_pcalloc(cycle->pool, sizeof(ngx_iclock_pg_pool_t));
-    if (pool == NULL) {
+    if (pool == NULL
+        || ngx_iclock_pg_server_user(conf->server, cycle->pool) != NGX_OK)
+    {
         return NULL;
     }
 
@@ -1182,7 +1184,8 @@ ngx_iclock_pg_member_data_error(ngx_iclock_pg_member_t *member,
 
 /*
  * All statements are idempotent, so a batch may be sent again even if it is
- * unknown whether it was committed.
+ * unknown whether it was committed.  Commands that were fetched in vain are
+ * fetched again when their timeout has passed.
  */
 
 static void
@@ -1274,6 +1277,8 @@ ngx_iclock_pg_member_shutdown(ngx_iclock_pg_conn_t *conn)
     force = conn->connection->error;
 
     if (member->batch) {
+        /* there is no time left to send it again */
+        member->batch->tries = NGX_ICLOCK_PG_RETRIES;
         ngx_iclock_pg_conn_lost(conn, "worker is shutting down");
         return;
     }

@@ -97,6 +97,16 @@ struct ngx_iclock_pg_conn_s {
 };
 
 
+/* iclock_pg_server.c */
+
+/*
+ * If the connection string names no user it is the worker's own, who is
+ * looked up once.  Returns NGX_OK or NGX_ERROR (out of memory).
+ */
+ngx_int_t ngx_iclock_pg_server_user(ngx_iclock_pg_server_t *server,
+    ngx_pool_t *pool);
+
+
 /* iclock_pg_conn.c */
 
 void ngx_iclock_pg_conn_init(ngx_iclock_pg_conn_t *conn,

@@ -7,7 +7,13 @@
 #include "iclock_pg_private.h"
 
 
-/* defaults of ours where libpq's own block or never notice a dead peer */
+/*
+ * Defaults of ours where libpq's own block or never notice a dead peer: it
+ * would ask the name service for the home directory of the worker's user, to
+ * look for files there.
+ */
+
+#define NGX_ICLOCK_PG_NO_FILE  "/nonexistent"
 
 static const ngx_keyval_t  ngx_iclock_pg_defaults[] = {
     { ngx_string("gssencmode"), ngx_string("disable") },
@@ -15,12 +21,23 @@ static const ngx_keyval_t  ngx_iclock_pg_defaults[] = {
     { ngx_string("keepalives_idle"), ngx_string("30") },
     { ngx_string("keepalives_interval"), ngx_string("10") },
     { ngx_string("keepalives_count"), ngx_string("3") },
+    { ngx_string("tcp_user_timeout"), ngx_string("20000") },
+    { ngx_string("passfile"), ngx_string(NGX_ICLOCK_PG_NO_FILE) },
+    { ngx_string("sslcert"), ngx_string(NGX_ICLOCK_PG_NO_FILE) },
+    { ngx_string("sslkey"), ngx_string(NGX_ICLOCK_PG_NO_FILE) },
+    { ngx_string("sslrootcert"), ngx_string(NGX_ICLOCK_PG_NO_FILE) },
+    { ngx_string("sslcrl"), ngx_string(NGX_ICLOCK_PG_NO_FILE) },
     { ngx_null_string, ngx_null_string }
 };
 
 
 static ngx_int_t ngx_iclock_pg_server_options(ngx_conf_t *cf,
     ngx_iclock_pg_server_t *server, PQconninfoOption *options, char **err);
+static const char *ngx_iclock_pg_option(PQconninfoOption *options,
+    const char *keyword);
+static char *ngx_iclock_pg_server_refused(PQconninfoOption *options);
+static ngx_int_t ngx_iclock_pg_server_add(ngx_pool_t *pool,
+    ngx_iclock_pg_server_t *server, const char *keyword, const char *value);
 static ngx_int_t ngx_iclock_pg_server_hosts(ngx_conf_t *cf,
     ngx_iclock_pg_server_t *server, ngx_str_t *hosts, ngx_str_t *addrs,
     ngx_str_t *ports, char **err);
@@ -86,16 +103,22 @@ ngx_iclock_pg_server_options(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
     PQconninfoOption *options, char **err)
 {
     ngx_str_t            hosts, addrs, ports, *target;
-    ngx_uint_t           i;
-    ngx_keyval_t        *option;
     PQconninfoOption    *o;
     const ngx_keyval_t  *def;
+
+    *err = ngx_iclock_pg_server_refused(options);
+
+    if (*err) {
+        return NGX_ERROR;
+    }
+
+    *err = "out of memory";
 
     ngx_str_null(&hosts);
     ngx_str_null(&addrs);
     ngx_str_null(&ports);
 
-    if (ngx_array_init(&server->options, cf->pool, 8, sizeof(ngx_keyval_t))
+    if (ngx_array_init(&server->options, cf->pool, 16, sizeof(ngx_keyval_t))
         != NGX_OK)
     {
         return NGX_ERROR;
@@ -103,22 +126,14 @@ ngx_iclock_pg_server_options(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
 
     for (def = ngx_iclock_pg_defaults; def->key.len; def++) {
 
-        for (o = options; o->keyword; o++) {
-            if (ngx_strcmp(o->keyword, def->key.data) == 0 && o->val) {
-                break;
-            }
-        }
-
-        if (o->keyword) {
-            continue;
-        }
-
-        option = ngx_array_push(&server->options);
-        if (option == NULL) {
+        if (ngx_iclock_pg_option(options, (char *) def->key.data) == NULL
+            && ngx_iclock_pg_server_add(cf->pool, server,
+                                        (char *) def->key.data,
+                                        (char *) def->value.data)
+               != NGX_OK)
+        {
             return NGX_ERROR;
         }
-
-        *option = *def;
     }
 
     for (o = options; o->keyword; o++) {
@@ -127,44 +142,17 @@ ngx_iclock_pg_server_options(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
             continue;
         }
 
-        if (ngx_strcmp(o->keyword, "service") == 0) {
-            *err = "\"service\" is not supported";
-            return NGX_ERROR;
-        }
-
         target = (ngx_strcmp(o->keyword, "host") == 0) ? &hosts
                  : (ngx_strcmp(o->keyword, "hostaddr") == 0) ? &addrs
                  : (ngx_strcmp(o->keyword, "port") == 0) ? &ports
                  : NULL;
 
-        if (target) {
-            if (ngx_iclock_pg_copy(cf->pool, target, o->val) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            continue;
-        }
-
-        option = ngx_array_push(&server->options);
-
-        if (option == NULL
-            || ngx_iclock_pg_copy(cf->pool, &option->key, o->keyword)
-               != NGX_OK
-            || ngx_iclock_pg_copy(cf->pool, &option->value, o->val) != NGX_OK)
+        if ((target ? ngx_iclock_pg_copy(cf->pool, target, o->val)
+                    : ngx_iclock_pg_server_add(cf->pool, server, o->keyword,
+                                               o->val))
+            != NGX_OK)
         {
             return NGX_ERROR;
-        }
-    }
-
-    option = server->options.elts;
-
-    for (i = 0; i < server->options.nelts; i++) {
-
-        if (ngx_strcmp(option[i].key.data, "dbname") == 0) {
-            server->dbname = option[i].value;
-
-        } else if (ngx_strcmp(option[i].key.data, "user") == 0) {
-            server->user = option[i].value;
         }
     }
 
@@ -173,6 +161,96 @@ ngx_iclock_pg_server_options(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
     }
 
     return ngx_iclock_pg_server_hosts(cf, server, &hosts, &addrs, &ports, err);
+}
+
+
+/* the value of an option that is set, or NULL */
+
+static const char *
+ngx_iclock_pg_option(PQconninfoOption *options, const char *keyword)
+{
+    PQconninfoOption  *o;
+
+    for (o = options; o->keyword; o++) {
+        if (ngx_strcmp(o->keyword, keyword) == 0) {
+            return (o->val && o->val[0]) ? o->val : NULL;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* what libpq would read in a worker, which has no rights and no time to */
+
+static char *
+ngx_iclock_pg_server_refused(PQconninfoOption *options)
+{
+    const char  *mode;
+
+    if (ngx_iclock_pg_option(options, "service")) {
+        return "\"service\" is not supported";
+    }
+
+    if (ngx_iclock_pg_option(options, "passfile")) {
+        return "\"passfile\" belongs into \"iclock_database_passfile\", not";
+    }
+
+    mode = ngx_iclock_pg_option(options, "sslmode");
+
+    if (mode && ngx_strncmp(mode, "verify", 6) == 0
+        && ngx_iclock_pg_option(options, "sslrootcert") == NULL)
+    {
+        return "\"sslmode\" verifies nothing without \"sslrootcert\"";
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_iclock_pg_server_add(ngx_pool_t *pool, ngx_iclock_pg_server_t *server,
+    const char *keyword, const char *value)
+{
+    ngx_keyval_t  *option;
+
+    option = ngx_array_push(&server->options);
+
+    if (option == NULL
+        || ngx_iclock_pg_copy(pool, &option->key, keyword) != NGX_OK
+        || ngx_iclock_pg_copy(pool, &option->value, value) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_strcmp(keyword, "dbname") == 0) {
+        server->dbname = option->value;
+
+    } else if (ngx_strcmp(keyword, "user") == 0) {
+        server->user = option->value;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iclock_pg_server_user(ngx_iclock_pg_server_t *server, ngx_pool_t *pool)
+{
+    struct passwd  *pw;
+
+    if (server->user.len) {
+        return NGX_OK;
+    }
+
+    pw = getpwuid(geteuid());
+
+    if (pw == NULL) {
+        /* libpq will tell */
+        return NGX_OK;
+    }
+
+    return ngx_iclock_pg_server_add(pool, server, "user", pw->pw_name);
 }
 
 
@@ -315,9 +393,14 @@ ngx_iclock_pg_server_lookup(ngx_conf_t *cf, ngx_iclock_pg_host_t *host)
 {
     u_char      *p;
     ngx_url_t    u;
+    ngx_addr_t   addr;
     ngx_uint_t   i;
 
-    host->resolve = 1;
+    /* an address is no name */
+
+    host->resolve = (ngx_parse_addr(cf->temp_pool, &addr, host->name.data,
+                                    host->name.len)
+                     != NGX_OK);
 
     ngx_memzero(&u, sizeof(ngx_url_t));
     u.host = host->name;
