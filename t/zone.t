@@ -132,6 +132,16 @@ is($t->psql("SELECT count(*) FROM iclock.punch p JOIN iclock.device d"
    'small zone: all are stored');
 
 
+my @last = @many[-32 .. -1];
+
+settle(@last);
+$pg->stop();
+is(good(each_of(\&poll_of, @last)), 32, 'small zone: the last ones are known');
+cmp_ok(good(each_of(\&poll_of, @many[0 .. 31])), '<', 32,
+       'small zone: others are not');
+$pg->start();
+
+
 # those whom nobody has registered do not drive out those who are
 
 is($t->quit(), 0, 'quit');
