@@ -224,7 +224,7 @@ my %bad = (
     iclock_command_attempts => [ qw/ 0 -1 x 1000001 /, '""' ],
     iclock_serial_pattern => [ qw/ [ ( (?<sn ^*+ \\\\ /, '""' ],
     iclock_timezone => [ qw{ Europe/Nowhere Europe Mars/Base europe/berlin
-        /etc/localtime ../../../etc/passwd zone.tab tzdata.zi
+        /etc/localtime ../../../etc/passwd zone.tab leapseconds
         Europe/Berlin/ }, 'x' x 64, '"Europe/ Berlin"', '""' ],
     iclock_send_timezone => [ qw/ yes 1 /, '""' ],
     iclock_realtime => [ qw/ yes 0 /, '""' ],
