@@ -28,9 +28,10 @@ my @device = ('LARGE00001', 'SMALL00001');
 sub punches {
     my ($n, $day) = @_;
 
-    return join '', map { sprintf "%d\t2026-10-%02d %02d:%02d:%02d\t0\t1\t0\t0\t0\n",
-                                  100000 + $_, $day, $_ / 3600, $_ / 60 % 60,
-                                  $_ % 60 } 1 .. $n;
+    return join '', map {
+        sprintf "%d\t2026-10-%02d %02d:%02d:%02d\t0\t1\t0\t0\t0\n",
+                100000 + $_, $day, $_ / 3600, $_ / 60 % 60, $_ % 60
+    } 1 .. $n;
 }
 
 
