@@ -940,6 +940,37 @@ for (qw/ again BYTE- CRLF- /) {
 }
 
 
+# Bodies that end anywhere: each is taken, and the next one, too.  Every
+# fifth place of each body, another fifth in the next body.
+
+my @cut;
+
+for my $n (0 .. $#case) {
+    for (@{$case[$n]{steps}}) {
+        my ($query, $body) = @$_;
+
+        next if !defined $body || length $body > 500;
+
+        my $uri = $query =~ /^\w+(?:\/\w+)?\?/ ? $query
+                : $query =~ /=/ ? "cdata?$query" : "cdata?table=$query";
+
+        $uri =~ s/\?/?SN=CUT-$n&/;
+
+        for (my $end = $n % 5; $end < length $body; $end += 5) {
+            push @cut, [ 'POST', "/iclock/$uri", substr $body, 0, $end ];
+        }
+    }
+}
+
+my @cut_response = $t->concurrently(\@cut, connections => 64);
+my @cut_bad = grep { !$cut_response[$_]
+                     || $cut_response[$_]->text !~ /^200 OK(?:: \d+)?\z/ }
+              0 .. $#cut;
+
+is(scalar @cut_bad, 0, 'bodies that end anywhere: ' . @cut)
+    or diag("$cut[$cut_bad[0]][1]: $cut[$cut_bad[0]][2]");
+
+
 # times: punched_at by the zone of the device, or else of the location
 
 is($t->psql("SELECT DISTINCT punched_at - local_time AT TIME ZONE 'UTC'"
