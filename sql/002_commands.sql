@@ -38,6 +38,14 @@ create table iclock.site (
 
 create index device_site_idx on iclock.device (site) where site is not null;
 
+-- people still to be sent to a terminal, after an upload of many
+create table iclock.share_backlog (
+    target_id  bigint  not null references iclock.device on delete cascade,
+    source_id  bigint  not null references iclock.device on delete cascade,
+    pin        text    not null,
+    primary key (target_id, pin, source_id)
+);
+
 create table iclock.upgrade (
     command_id  bigint  not null primary key
                         references iclock.command on delete cascade,

@@ -105,7 +105,13 @@ comment on function iclock.type_name(integer) is 'Name of a type of template';
 comment on function iclock.unusable(iclock.template, iclock.device) is 'Why a terminal cannot use a template; NULL if it can or may';
 comment on function iclock.queue_copy(bigint, text, text) is 'Queues one copy, unless the same waits already';
 comment on function iclock.copy_person(bigint[], bigint, text, boolean) is 'Sends a person to a terminal: the newest of each thing that other terminals hold';
-comment on function iclock.share_person(bigint, text, text) is 'Sends a person to the other terminals of a site';
+comment on function iclock.share_people(bigint[], text[]) is 'Sends people to the other terminals of their sites, or notes them when they are many';
+comment on function iclock.take_backlog(bigint, integer) is 'Queues copies of people that are noted for a terminal';
+
+comment on table iclock.share_backlog is 'People still to be sent to a terminal, after an upload of many: some at each poll';
+comment on column iclock.share_backlog.target_id is 'Terminal that gets them';
+comment on column iclock.share_backlog.source_id is 'Terminal that has them';
+comment on column iclock.share_backlog.pin is 'User';
 comment on function iclock.stored_number(jsonb, text, integer) is 'Number in a field of a stored command';
 comment on function iclock.apply_command(bigint, text) is 'Notes what a device holds after a command';
 comment on function iclock.copy_user(text, text, text) is 'Sends a user with all templates and photos from one terminal to another. What the other cannot use is named in skipped_reason';

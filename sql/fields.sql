@@ -84,8 +84,8 @@ $$;
 create or replace function iclock.harmless(value text,
                                            max_characters integer default 250)
     returns text
+    -- no search_path, so that it can be inlined
     language sql immutable
-    set search_path = pg_catalog, pg_temp
 as $$
     select left(regexp_replace(coalesce(value, ''),
                     E'[\\x01-\\x1f\\x7f\\u0080-\\u009f\\u2028\\u2029]', ' ', 'g'),

@@ -418,18 +418,88 @@ begin
 end
 $$;
 
-create or replace function iclock.share_person(
-        source_id  bigint,
-        pin        text,
-        site       text)
+-- Sends people to the other terminals of their sites; when there are many, as
+-- after the first upload of a terminal, they are only noted: the upload must not
+-- take long.  Each terminal is then given some at each poll.
+create or replace function iclock.share_people(
+        devices  bigint[],
+        pins     text[])
     returns void
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
+declare
+    few     constant integer := 10;
+    change  record;
 begin
-    perform iclock.copy_person(array[$1], d.id, $2, false)
-       from iclock.device d
-      where d.site = $3 and d.status = 'active' and d.id <> $1;
+    if (select count(*)
+          from (select distinct u.device_id, u.pin
+                  from unnest($1, $2) as u (device_id, pin)
+                 limit few + 1) as u) <= few
+    then
+        for change in
+            select distinct u.device_id, u.pin, d.site
+              from unnest($1, $2) as u (device_id, pin)
+              join iclock.device d on d.id = u.device_id
+        loop
+            perform iclock.copy_person(array[change.device_id], d.id,
+                                       change.pin, false)
+               from iclock.device d
+              where d.site = change.site and d.status = 'active'
+                and d.id <> change.device_id;
+        end loop;
+        return;
+    end if;
+
+    with noted as (
+        insert into iclock.share_backlog (target_id, source_id, pin)
+        select distinct t.id, d.id, u.pin
+          from unnest($1, $2) as u (device_id, pin)
+          join iclock.device d on d.id = u.device_id
+          join iclock.device t on t.site = d.site and t.status = 'active'
+                              and t.id <> d.id
+         order by t.id, u.pin, d.id
+            on conflict do nothing
+        returning target_id
+    )
+    select count(pg_notify('iclock_command', d.serial_number)) as told
+      into change
+      from (select distinct n.target_id from noted n) as n
+      join iclock.device d on d.id = n.target_id;
+end
+$$;
+
+-- Queues what is noted for a terminal, some people at a time.
+create or replace function iclock.take_backlog(
+        target_id  bigint,
+        people     integer default 50)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    person  record;
+begin
+    for person in
+        delete from iclock.share_backlog b
+         where b.ctid = any (array(
+                   select f.ctid
+                     from iclock.share_backlog f
+                    where f.target_id = $1
+                    order by f.pin
+                    limit $2
+                      for update skip locked))
+        returning b.source_id, b.pin
+    loop
+        perform iclock.copy_person(array[person.source_id], $1, person.pin,
+                                   false);
+    end loop;
+
+    if exists (select from iclock.share_backlog b where b.target_id = $1) then
+        perform pg_notify('iclock_command', d.serial_number)
+           from iclock.device d
+          where d.id = $1;
+    end if;
 end
 $$;
 
@@ -578,8 +648,8 @@ $$;
 create or replace function iclock.stored_number(fields jsonb, key text,
                                                 otherwise integer)
     returns integer
+    -- no search_path, so that it can be inlined: called for every answer
     language sql immutable
-    set search_path = pg_catalog, pg_temp
 as $$
     select case when fields ->> key ~ '^-?[0-9]{1,9}$'
                 then (fields ->> key)::integer else otherwise end

@@ -148,6 +148,12 @@ begin
                                for update skip locked);
         end if;
 
+        if exists (select from iclock.share_backlog b
+                    where b.target_id = poll.device_id)
+        then
+            perform iclock.take_backlog(poll.device_id);
+        end if;
+
         taken := '{}';
         bytes := 0;
 
@@ -199,9 +205,13 @@ create or replace function iclock.answer_commands(
         return_codes  integer[],
         replies       bytea[])
     returns void
-    language sql security definer
+    language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
+    -- plans are kept, also those made when there were few commands
+    set enable_seqscan = off
 as $$
+#variable_conflict use_column
+begin
     -- Only what was sent once can be answered.  A late answer still counts when
     -- the command has been given up meanwhile; the first answer stands.
     with answer as materialized (
@@ -235,7 +245,7 @@ as $$
            and a.wire_id between 0 and 999999999
          group by a.device_id
          order by a.device_id
-        on conflict (device_id) do update
+        on conflict on constraint refused_answer_pkey do update
         set answers = r.answers + excluded.answers,
             command_id = excluded.command_id,
             return_code = excluded.return_code,
@@ -253,7 +263,8 @@ as $$
              order by a.id, a.ord) as answer
      where c.id = answer.id
        and c.status <> 'done'
-       and c.return_code is null
+       and c.return_code is null;
+end
 $$;
 
 
@@ -266,7 +277,11 @@ as $$
     select d.serial_number
       from iclock.device d
      where d.status = 'active'
-       and exists (
+       and (exists (
+           select
+             from iclock.share_backlog b
+            where b.target_id = d.id)
+        or exists (
            select
              from iclock.command c
             where c.device_id = d.id
@@ -275,7 +290,7 @@ as $$
                    and (c.not_before is null or c.not_before <= now())
                    or c.status = 'sent'
                       and c.sent_at <= now()
-                                       - make_interval(secs => $1)))
+                                       - make_interval(secs => $1))))
 $$;
 
 

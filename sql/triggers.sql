@@ -152,7 +152,8 @@ create or replace function iclock.share_changes()
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    change  record;
+    devices  bigint[];
+    pins     text[];
 begin
     if current_setting('iclock.applying', true) = 'on'
        or not exists (select from iclock.site s where s.share_people)
@@ -161,70 +162,53 @@ begin
     end if;
 
     if tg_table_name = 'device_user' and tg_op = 'UPDATE' then
-        for change in
-            select distinct a.device_id, a.pin, d.site
-              from after a
-              join before b on b.device_id = a.device_id and b.pin = a.pin
-              join iclock.device d on d.id = a.device_id
-              join iclock.site s on s.name = d.site
-             where s.share_people and d.status = 'active'
-               and not iclock.is_echo(
-                       a.device_id,
-                       iclock.subject_of(row(a.*)::iclock.device_user),
-                       iclock.same_user(row(a.*)::iclock.device_user,
-                                        row(b.*)::iclock.device_user, true))
-        loop
-            perform iclock.share_person(change.device_id, change.pin,
-                                        change.site);
-        end loop;
+        select array_agg(a.device_id), array_agg(a.pin) into devices, pins
+          from after a
+          join before b on b.device_id = a.device_id and b.pin = a.pin
+          join iclock.device d on d.id = a.device_id
+          join iclock.site s on s.name = d.site
+         where s.share_people and d.status = 'active'
+           and not iclock.is_echo(
+                   a.device_id,
+                   iclock.subject_of(row(a.*)::iclock.device_user),
+                   iclock.same_user(row(a.*)::iclock.device_user,
+                                    row(b.*)::iclock.device_user, true));
 
     elsif tg_table_name = 'device_user' then
-        for change in
-            select distinct a.device_id, a.pin, d.site
-              from after a
-              join iclock.device d on d.id = a.device_id
-              join iclock.site s on s.name = d.site
-             where s.share_people and d.status = 'active'
-               and not iclock.is_echo(
-                       a.device_id,
-                       iclock.subject_of(row(a.*)::iclock.device_user), true)
-        loop
-            perform iclock.share_person(change.device_id, change.pin,
-                                        change.site);
-        end loop;
+        select array_agg(a.device_id), array_agg(a.pin) into devices, pins
+          from after a
+          join iclock.device d on d.id = a.device_id
+          join iclock.site s on s.name = d.site
+         where s.share_people and d.status = 'active'
+           and not iclock.is_echo(
+                   a.device_id,
+                   iclock.subject_of(row(a.*)::iclock.device_user), true);
 
     elsif tg_table_name = 'template' then
-        for change in
-            select distinct a.device_id, a.pin, d.site
-              from after a
-              join iclock.device d on d.id = a.device_id
-              join iclock.site s on s.name = d.site
-             where s.share_people and d.status = 'active'
-               and not iclock.is_echo(
-                       a.device_id,
-                       iclock.subject_of(row(a.*)::iclock.template), true)
-        loop
-            perform iclock.share_person(change.device_id, change.pin,
-                                        change.site);
-        end loop;
+        select array_agg(a.device_id), array_agg(a.pin) into devices, pins
+          from after a
+          join iclock.device d on d.id = a.device_id
+          join iclock.site s on s.name = d.site
+         where s.share_people and d.status = 'active'
+           and not iclock.is_echo(
+                   a.device_id,
+                   iclock.subject_of(row(a.*)::iclock.template), true);
 
     else
-        for change in
-            select distinct a.device_id, a.pin, d.site
-              from after a
-              join iclock.device d on d.id = a.device_id
-              join iclock.site s on s.name = d.site
-             where s.share_people and d.status = 'active'
-               and a.kind in ('user', 'comparison') and a.pin <> ''
-               and not iclock.is_echo(
-                       a.device_id,
-                       iclock.subject_of(row(a.*)::iclock.photo), true)
-        loop
-            perform iclock.share_person(change.device_id, change.pin,
-                                        change.site);
-        end loop;
+        select array_agg(a.device_id), array_agg(a.pin) into devices, pins
+          from after a
+          join iclock.device d on d.id = a.device_id
+          join iclock.site s on s.name = d.site
+         where s.share_people and d.status = 'active'
+           and a.kind in ('user', 'comparison') and a.pin <> ''
+           and not iclock.is_echo(
+                   a.device_id,
+                   iclock.subject_of(row(a.*)::iclock.photo), true);
     end if;
 
+    if devices is not null then
+        perform iclock.share_people(devices, pins);
+    end if;
     return null;
 end
 $$;

@@ -401,6 +401,28 @@ select is(pg_temp.as_module($$
     'ok', 'nginx, which may not queue commands, uploads');
 select is(pg_temp.waiting('F-B'), 1, 'and the copy is queued');
 
+-- many at once are noted, and sent some at each poll
+
+delete from iclock.command;
+insert into iclock.device_user (device_id, pin, name)
+select pg_temp.device('F-A'), n, 'N' || n from generate_series(1001, 1120) as n;
+select is(pg_temp.waiting('F-B'), 0, 'an upload of many does not wait for copies');
+select set_eq($$ select iclock.due_devices() $$, array['F-B', 'F-C', 'F-D'],
+              'the others are due');
+select is((select count(*)::int from pg_temp.poll('F-B')), 50, 'first poll');
+select is((select count(*)::int from pg_temp.poll('F-B')), 50, 'second poll');
+select is((select count(*)::int from pg_temp.poll('F-B')), 20, 'third poll');
+select is((select count(*)::int from pg_temp.poll('F-B')), 0, 'then none');
+select pg_temp.answer('F-B');
+select pg_temp.round();
+select pg_temp.round();
+select pg_temp.round();
+select is(pg_temp.round(), 0, 'all have them');
+select is((select count(*)::int from iclock.device_user
+            where pin ~ '^1[01]..$' and name like 'N%'), 480,
+          'each of them once on each terminal');
+select is_empty('select from iclock.share_backlog', 'nothing is left');
+
 -- comparing
 
 select is(iclock.card_number(c), n, 'card ' || c)

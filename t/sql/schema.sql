@@ -16,7 +16,7 @@ select has_table('iclock', t, t)
                     'work_code', 'device_error', 'rejected_line', 'command',
                     'verify_label', 'status_label', 'command_result_label',
                     'refused_answer', 'site', 'upgrade', 'attendance_check',
-                    'job']) as t;
+                    'job', 'share_backlog']) as t;
 select is_partitioned('iclock', 'punch', 'punch is partitioned');
 select has_view('iclock', v, v)
   from unnest(array['attendance', 'daily_attendance', 'device_status',

@@ -44,7 +44,7 @@ select is(iclock.remote_attendance(pg_temp.device('R-C'), '5'),
           '\tGrp=1\tTZ=0001000200000000\tPri=0',
           'without those it cannot use');
 select is(iclock.remote_attendance(pg_temp.device('R-B'), p), 'NONE',
-          'none: ' || p)
+          'none: ' || to_json(p))
   from unnest(array['6', '999', '', E'5\n']) as p;
 select is(iclock.remote_attendance(pg_temp.device('R-B'), '7'),
           E'DATA UPDATE USERINFO PIN=7\tName=N Pri=14 DATA\tPasswd=\tCard='
