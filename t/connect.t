@@ -185,7 +185,8 @@ my $key = "$pg->{dir}/server.key";
 
 is(system('openssl req -x509 -newkey rsa:2048 -nodes -days 2'
           . " -subj /CN=localhost -addext"
-          . " subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout $key -out $pg->{dir}/server.crt 2>/dev/null"), 0,
+          . " subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout $key"
+          . " -out $pg->{dir}/server.crt 2>/dev/null"), 0,
    'a certificate');
 chmod 0600, $key;
 chown $pg->{owner}{uid}, $pg->{owner}{gid}, $key if $pg->{owner};

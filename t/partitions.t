@@ -83,8 +83,8 @@ is(tables($_), 'iclock.punch_default', "$_ stays in the default partition")
     for 1999, 2099;
 is(upload('1999-01-01 00:00:01', '1999-01-01 00:00:02'), '200 OK: 2',
    'sent again');
-is($t->psql("SELECT count(*) FROM iclock.punch WHERE local_time < '2000-01-01'"),
-   2, 'each is stored once');
+is($t->psql("SELECT count(*) FROM iclock.punch"
+            . " WHERE local_time < '2000-01-01'"), 2, 'each is stored once');
 
 
 # 64 terminals while partitions are made
