@@ -322,7 +322,12 @@ begin
                 coalesce(nullif(known.access_group, -1), 1),
                 coalesce(nullif(iclock.harmless(known.time_zone), ''),
                          '0000000000000000'),
-                known.verify, iclock.harmless(known.vice_card)));
+                -- the dialects number the ways to verify differently
+                case when target.dialect = (select d.dialect
+                                              from iclock.device d
+                                             where d.id = known.device_id)
+                     then known.verify else -1 end,
+                iclock.harmless(known.vice_card)));
         return next;
     end if;
 

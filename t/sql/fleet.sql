@@ -170,6 +170,14 @@ select results_eq(
               ('palm vein 0 index 0 version 12',
                'dialect 3.2 has no command for it') $$,
     'a terminal of the old dialect');
+update iclock.device_user set verify = 15
+ where device_id = pg_temp.device('F-A') and pin = '5';
+select iclock.copy_user('5', 'F-A', 'F-D');
+select ok((select body like '%VerifyMode=-1' from iclock.command
+            where device_id = pg_temp.device('F-D') and subject = 'user 5'
+            order by id desc limit 1),
+          'no code that means something else in the other dialect');
+update iclock.device_user set verify = -1 where pin = '5';
 select ok(exists (select from pg_temp.poll('F-D') as b
                    where b = E'DATA UPDATE FACE PIN=5\tFID=0\tSize=8\tValid=1\tTMP=ZmFjZQ=='),
           'in the form of its dialect');
