@@ -7,6 +7,13 @@
 #include "ngx_http_iclock.h"
 
 
+/*
+ * Many devices of these languages speak UTF-8: text that is not UTF-8 is
+ * decoded so, but nothing is sent so.
+ */
+#define NGX_HTTP_ICLOCK_GUESS  0x80
+
+
 /* the zone keeps the number; names are those of iconv */
 
 static ngx_str_t  ngx_http_iclock_encodings[] = {
@@ -55,16 +62,50 @@ ngx_http_iclock_encoding(ngx_iclock_device_t *device)
                                name.len)
                == 0)
         {
-            return i;
+            break;
         }
     }
 
-    return 0;
+    if (ngx_http_iclock_encodings[i].len == 0) {
+        return 0;
+    }
+
+    /* by its language alone only Chinese is documented not to be UTF-8 */
+
+    return (device->encoding.len || i == 1) ? i : (i | NGX_HTTP_ICLOCK_GUESS);
 }
 
 
 ngx_str_t
 ngx_http_iclock_encoding_name(ngx_uint_t encoding)
 {
-    return ngx_http_iclock_encodings[encoding];
+    return ngx_http_iclock_encodings[encoding & ~NGX_HTTP_ICLOCK_GUESS];
+}
+
+
+ngx_int_t
+ngx_http_iclock_encode(ngx_http_request_t *r, ngx_uint_t encoding,
+    ngx_str_t *text)
+{
+    size_t     i;
+    ngx_str_t  name;
+
+    if (encoding == 0 || (encoding & NGX_HTTP_ICLOCK_GUESS)) {
+        return NGX_OK;
+    }
+
+    for (i = 0; i < text->len; i++) {
+        if (text->data[i] >= 0x80) {
+            break;
+        }
+    }
+
+    if (i == text->len) {
+        return NGX_OK;
+    }
+
+    name = ngx_http_iclock_encoding_name(encoding);
+
+    return (ngx_iclock_encode_text(text, &name, r->pool) == NGX_ERROR)
+           ? NGX_ERROR : NGX_OK;
 }

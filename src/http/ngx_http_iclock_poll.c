@@ -200,6 +200,10 @@ ngx_http_iclock_poll_reply(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         p = ngx_cpymem(p, line[i].data, line[i].len);
     }
 
+    if (ngx_http_iclock_encode(r, ctx->known.encoding, &text) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     return ngx_http_iclock_reply(r, &text);
 }
 

@@ -107,6 +107,10 @@ ngx_http_iclock_served_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ngx_memcpy(text.data, ctx->job->text.data, text.len);
 
+    if (ngx_http_iclock_encode(r, ctx->known.encoding, &text) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     return ngx_http_iclock_reply(r, &text);
 }
 

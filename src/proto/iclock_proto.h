@@ -263,6 +263,13 @@ ngx_str_t ngx_iclock_lower_version(ngx_str_t *device, ngx_str_t *server);
 ngx_str_t ngx_iclock_language_encoding(ngx_str_t *language);
 
 /*
+ * Makes UTF-8 text of that encoding: NGX_OK, NGX_ERROR, or NGX_DECLINED if
+ * there is no such encoding.
+ */
+ngx_int_t ngx_iclock_encode_text(ngx_str_t *text, const ngx_str_t *encoding,
+    ngx_pool_t *pool);
+
+/*
  * Valid UTF-8 without NUL, as PostgreSQL understands it: shortest forms
  * only, no surrogates, up to U+10FFFF.
  */

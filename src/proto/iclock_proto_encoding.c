@@ -27,9 +27,17 @@ typedef struct {
 } ngx_iclock_language_t;
 
 
+/* opening reads files, so the last converter each way is kept */
+typedef struct {
+    iconv_t       cd;
+    u_char        name[NGX_ICLOCK_MAX_ENCODING + 1];
+} ngx_iclock_converter_t;
+
+
 static ngx_int_t ngx_iclock_convert(ngx_str_t *text,
     const ngx_str_t *encoding, ngx_pool_t *pool);
-static iconv_t ngx_iclock_open_encoding(const ngx_str_t *encoding);
+static iconv_t ngx_iclock_open_encoding(ngx_iclock_converter_t *converter,
+    const ngx_str_t *encoding);
 static ngx_uint_t ngx_iclock_valid_encoding(const ngx_str_t *encoding);
 
 
@@ -45,6 +53,10 @@ static const ngx_iclock_language_t  ngx_iclock_languages[] = {
     { ngx_string("82"), ngx_string("WINDOWS-1251") },  /* Russian */
     { ngx_null_string, ngx_null_string }
 };
+
+
+static ngx_iclock_converter_t  ngx_iclock_decoder = { (iconv_t) -1, "" };
+static ngx_iclock_converter_t  ngx_iclock_encoder = { (iconv_t) -1, "" };
 
 
 ngx_str_t
@@ -91,7 +103,7 @@ ngx_iclock_convert(ngx_str_t *text, const ngx_str_t *encoding,
     iconv_t     cd;
     ngx_str_t   decoded;
 
-    cd = ngx_iclock_open_encoding(encoding);
+    cd = ngx_iclock_open_encoding(&ngx_iclock_decoder, encoding);
     if (cd == (iconv_t) -1) {
         return NGX_DECLINED;
     }
@@ -131,37 +143,90 @@ ngx_iclock_convert(ngx_str_t *text, const ngx_str_t *encoding,
 }
 
 
-/*
- * Opening reads files, also for a name that does not exist, so the last
- * converter of the process is kept, or that there was none.
- */
+/* the other way; what the encoding has no character for becomes "?" */
+
+ngx_int_t
+ngx_iclock_encode_text(ngx_str_t *text, const ngx_str_t *encoding,
+    ngx_pool_t *pool)
+{
+    char       *in, *out;
+    size_t      inleft, outleft, size;
+    iconv_t     cd;
+    ngx_str_t   encoded;
+
+    if (!ngx_iclock_valid_encoding(encoding)) {
+        return NGX_DECLINED;
+    }
+
+    cd = ngx_iclock_open_encoding(&ngx_iclock_encoder, encoding);
+    if (cd == (iconv_t) -1) {
+        return NGX_DECLINED;
+    }
+
+    /* four bytes in GB18030 for two in UTF-8 */
+    size = text->len * 2;
+
+    encoded.data = ngx_pnalloc(pool, size);
+    if (encoded.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    in = (char *) text->data;
+    inleft = text->len;
+    out = (char *) encoded.data;
+    outleft = size;
+
+    while (inleft && iconv(cd, &in, &inleft, &out, &outleft) == (size_t) -1) {
+
+        if ((ngx_errno != EILSEQ && ngx_errno != EINVAL) || outleft == 0) {
+            return NGX_DECLINED;
+        }
+
+        *out++ = '?';
+        outleft--;
+
+        do {
+            in++;
+            inleft--;
+        } while (inleft && (*in & 0xc0) == 0x80);
+    }
+
+    encoded.len = size - outleft;
+    *text = encoded;
+
+    return NGX_OK;
+}
+
+
+/* a name that does not exist is kept as well */
 
 static iconv_t
-ngx_iclock_open_encoding(const ngx_str_t *encoding)
+ngx_iclock_open_encoding(ngx_iclock_converter_t *converter,
+    const ngx_str_t *encoding)
 {
     u_char  wanted[NGX_ICLOCK_MAX_ENCODING + 1];
 
-    static u_char   name[NGX_ICLOCK_MAX_ENCODING + 1];
-    static iconv_t  cd = (iconv_t) -1;
-
     ngx_cpystrn(wanted, encoding->data, encoding->len + 1);
 
-    if (ngx_strcmp(wanted, name) != 0) {
+    if (ngx_strcmp(wanted, converter->name) != 0) {
 
-        if (cd != (iconv_t) -1) {
-            (void) iconv_close(cd);
+        if (converter->cd != (iconv_t) -1) {
+            (void) iconv_close(converter->cd);
         }
 
-        cd = iconv_open("UTF-8", (char *) wanted);
-        ngx_cpystrn(name, wanted, sizeof(name));
+        converter->cd = (converter == &ngx_iclock_decoder)
+                        ? iconv_open("UTF-8", (char *) wanted)
+                        : iconv_open((char *) wanted, "UTF-8");
+
+        ngx_cpystrn(converter->name, wanted, sizeof(converter->name));
     }
 
-    if (cd != (iconv_t) -1) {
+    if (converter->cd != (iconv_t) -1) {
         /* to its initial state, whatever the last text left it in */
-        (void) iconv(cd, NULL, NULL, NULL, NULL);
+        (void) iconv(converter->cd, NULL, NULL, NULL, NULL);
     }
 
-    return cd;
+    return converter->cd;
 }
 
 
