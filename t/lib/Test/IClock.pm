@@ -34,6 +34,7 @@ use Test::IClock::Nginx ();
 use Test::IClock::Postgres ();
 use Test::IClock::Process qw/ slurp wait_until /;
 use Test::IClock::Proxy ();
+use Test::IClock::Terminal ();
 
 our @EXPORT = qw/ wait_until /;
 
@@ -316,6 +317,16 @@ sub device {
     my ($self, $sn, %option) = @_;
 
     return Test::IClock::Device->new($sn, port => $self->port(), %option);
+}
+
+
+# A terminal that executes commands.  Options: those of
+# Test::IClock::Terminal.
+
+sub terminal {
+    my ($self, $sn, %option) = @_;
+
+    return Test::IClock::Terminal->new($sn, port => $self->port(), %option);
 }
 
 
