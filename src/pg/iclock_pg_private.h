@@ -196,4 +196,100 @@ ngx_uint_t ngx_iclock_pg_error_action(const char *sqlstate);
 const char *ngx_iclock_pg_error_advice(const char *sqlstate);
 
 
+/* iclock_pg_pool.c: jobs, and connections that take them */
+
+/* a connection of the pool and what it works on */
+typedef struct {
+    ngx_iclock_pg_conn_t        conn;
+    ngx_iclock_pg_pool_t       *pool;
+
+    ngx_iclock_pg_batch_t      *batch;      /* running */
+    ngx_queue_t                 todo;       /* to be run here, in order */
+
+    uint64_t                    prepared;   /* statements by number */
+    ngx_uint_t                  generation; /* of the statements */
+    ngx_array_t                 steps;      /* ngx_iclock_pg_step_t */
+    ngx_uint_t                  step;       /* whose results are next */
+
+    unsigned                    failed:1;
+    u_char                      sqlstate[NGX_ICLOCK_PG_SQLSTATE_LEN + 1];
+    size_t                      message_len;
+    u_char                      message[NGX_ICLOCK_PG_ERROR_LEN + 1];
+} ngx_iclock_pg_member_t;
+
+
+/* one command of a pipeline */
+typedef struct {
+    ngx_uint_t                  exec;
+    ngx_uint_t                  prepare;    /* unsigned  prepare:1; */
+} ngx_iclock_pg_step_t;
+
+
+struct ngx_iclock_pg_pool_s {
+    ngx_iclock_pg_pool_conf_t  *conf;
+    ngx_iclock_pg_handlers_t   *handlers;
+    ngx_iclock_pg_stat_t       *stat;
+    void                       *data;
+    ngx_log_t                  *log;
+
+    ngx_iclock_pg_member_t     *members;
+    ngx_queue_t                 jobs;       /* waiting, in order */
+    ngx_uint_t                  njobs;
+    ngx_queue_t                 redo;       /* batches to be sent again */
+    ngx_queue_t                 later;      /* the same, after a while */
+
+    ngx_uint_t                  generation; /* older connections are closed */
+
+    ngx_event_t                 dispatch;   /* posted */
+    ngx_event_t                 expire;     /* of the first waiting job */
+    ngx_event_t                 yield;      /* of batches for later */
+    ngx_event_t                 backoff;
+    ngx_msec_t                  delay;
+
+    u_char                      application[sizeof("iclock/") + NGX_INT_T_LEN];
+    u_char                      setup[1024];
+
+    unsigned                    unprepared:1;
+};
+
+
+/* something may be waiting for an idle connection */
+void ngx_iclock_pg_pool_post(ngx_iclock_pg_pool_t *pool);
+
+ngx_uint_t ngx_iclock_pg_pool_has_work(ngx_iclock_pg_pool_t *pool);
+
+/* the next attempt to connect is made later */
+void ngx_iclock_pg_pool_backoff(ngx_iclock_pg_pool_t *pool);
+
+/* makes a batch of what waits; NULL: nothing does */
+ngx_iclock_pg_batch_t *ngx_iclock_pg_pool_collect(
+    ngx_iclock_pg_pool_t *pool);
+
+/* the batch has come to its end, and is destroyed */
+void ngx_iclock_pg_pool_settle(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_batch_t *batch, ngx_int_t rc);
+
+/* takes out what failed or was cancelled meanwhile */
+void ngx_iclock_pg_pool_prune(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_batch_t *batch);
+
+
+/* iclock_pg_member.c: what one connection works on */
+
+/* returns NGX_OK or NGX_ERROR (out of memory) */
+ngx_int_t ngx_iclock_pg_member_init(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_pool_t *pool, ngx_pool_t *memory);
+
+/* what an idle connection is to run next; NULL: nothing */
+ngx_iclock_pg_batch_t *ngx_iclock_pg_member_next(
+    ngx_iclock_pg_member_t *member);
+
+/* builds and sends a batch */
+void ngx_iclock_pg_member_run(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch);
+
+/* what it had to do is left to the others */
+void ngx_iclock_pg_member_close(ngx_iclock_pg_member_t *member);
+
+
 #endif /* _ICLOCK_PG_PRIVATE_H_INCLUDED_ */
