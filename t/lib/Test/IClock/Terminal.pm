@@ -49,14 +49,16 @@ sub new {
         eol => "\n", count_name => 'AttlogSum', files => {}, pieces => 0,
         shell => sub { '' }, %option,
         users => {}, templates => {}, photos => {}, tables => {},
-        punches => [], option => {}, done => [], returned => {},
+        punches => [], option => {}, done => [], got => {}, returned => {},
         reboots => 0, opened => 0, told => '');
 }
 
 
-# what it has done: the texts of the commands, and { id => return code }
+# what it has done: the texts of the commands, the same as { id => text },
+# and { id => return code }
 
 sub done { @{$_[0]{done}} }
+sub got { $_[0]{got} }
 sub returned { $_[0]{returned} }
 
 
@@ -406,6 +408,7 @@ sub execute {
     return if $self->{reboot};
 
     push @{$self->{done}}, $text;
+    $self->{got}{$id} = $text;
 
     my ($return, $cmd, %more) = (-22, $text =~ /^(\S+)/);
 
@@ -515,7 +518,7 @@ sub _update_data {
         my $content = decode_base64($field{content});
 
         if ($field{url}) {
-            $content = $self->_download("$self->{path}/$field{url}");
+            $content = $self->_download($field{url});
             return (-1008, 'DATA') if !defined $content;
         }
 
@@ -764,8 +767,10 @@ sub _get_file {
 # Loads a file in pieces.  Returns undef if it cannot.
 
 sub _download {
-    my ($self, $uri) = @_;
+    my ($self, $url) = @_;
 
+    # an address of the server, whatever it is called there
+    my $uri = $url =~ m!^https?://[^/]+(/.*)! ? $1 : "$self->{path}/$url";
     my ($content, $total) = ('', undef);
 
     do {
@@ -795,7 +800,7 @@ sub _put_file {
 
     my ($url, $path, @more) = split /\t/, $text;
     my %field = _fields(join "\t", @more);
-    my $content = $self->_download("$self->{path}/$url");
+    my $content = $self->_download($url);
 
     return (-1008, 'PutFile', lines => 1) if !defined $content;
 
