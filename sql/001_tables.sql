@@ -62,6 +62,9 @@ create table iclock.device (
     punch_count          integer      not null default -1,
     fingerprint_version  text,
     face_version         text,
+    multi_bio_version      text,
+    multi_bio_data_count   text,
+    multi_bio_photo_count  text,
 
     first_seen           timestamptz,
     last_seen            timestamptz,

@@ -44,6 +44,9 @@ comment on column iclock.device.face_count is 'Faces it reports to hold; -1: not
 comment on column iclock.device.punch_count is 'Punches it reports to hold; -1: not reported';
 comment on column iclock.device.fingerprint_version is 'Version of its fingerprint algorithm';
 comment on column iclock.device.face_version is 'Version of its face algorithm';
+comment on column iclock.device.multi_bio_version is 'Versions of its algorithms by biometric type, 0 to 9, as it tells them (MultiBioVersion)';
+comment on column iclock.device.multi_bio_data_count is 'Templates in it by biometric type, as it tells them (MultiBioDataCount)';
+comment on column iclock.device.multi_bio_photo_count is 'Comparison photos in it by biometric type, as it tells them (MultiBioPhotoCount)';
 comment on column iclock.device.first_seen is 'When it first connected';
 comment on column iclock.device.last_seen is 'When it was last heard of; written at intervals';
 comment on column iclock.device.updated_at is 'When its configuration last changed';
@@ -315,7 +318,7 @@ comment on function iclock.calling_role() is 'Role of the caller, within SECURIT
 comment on function iclock.device_id(text) is 'Id of the device with a serial number, or an error that names it';
 comment on function iclock.field(text, text, text, integer) is 'Value of one field of a command, or an error that names the argument';
 comment on function iclock.queue_command(text, text, integer, interval) is 'Queues a command as it stands: one line, fields separated by TAB. SHELL is for members of iclock_shell';
-comment on function iclock.cancel_command(bigint) is 'Cancels a command; one already sent is only not sent again. False if it was finished';
+comment on function iclock.cancel_command(bigint) is 'Cancels a command that was not sent yet. False if it was';
 comment on function iclock.approve_device(text) is 'Makes a device active';
 comment on function iclock.block_device(text) is 'Refuses a device from now on';
 comment on function iclock.request_reupload(text, text) is 'Has a device upload a table (ATTLOG, OPERLOG, ATTPHOTO, ...) from the beginning';

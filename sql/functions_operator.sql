@@ -68,11 +68,11 @@ create or replace function iclock.cancel_command(id bigint)
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 begin
-    -- one that was sent is at least not sent again
+    -- what was sent may be done already: only its answer can tell
     update iclock.command c
        set status = 'cancelled', finished_at = now()
      where c.id = $1
-       and c.status in ('queued', 'sent');
+       and c.status = 'queued';
 
     if found then
         return true;

@@ -11,7 +11,9 @@ revoke execute on all functions in schema iclock from public;
 grant select on iclock.schema_version, iclock.device to iclock_module;
 grant update (push_version, firmware, language, ip_address, remote_address,
               user_count, fingerprint_count, face_count, punch_count,
-              fingerprint_version, face_version, first_seen, last_seen)
+              fingerprint_version, face_version, multi_bio_version,
+              multi_bio_data_count, multi_bio_photo_count, first_seen,
+              last_seen)
    on iclock.device to iclock_module;
 
 -- reading too: ON CONFLICT reads what it compares and keeps

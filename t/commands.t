@@ -146,12 +146,10 @@ is(state_of($id), 'cancelled|0|', 'cancelled');
 
 $id = command($sn, 'LOG');
 fetch($sn);
-is($t->psql("SELECT iclock.cancel_command($id)"), 't', 'cancel what was sent');
-overdue($sn, $id);
-is_deeply([ fetch_all($sn) ], [], 'it is not sent again');
-is(state_of($id), 'cancelled|1|', 'cancelled');
+is($t->psql("SELECT iclock.cancel_command($id)"), 'f', 'not what was sent');
+is(state_of($id), 'sent|1|', 'it waits for its answer');
 answer($sn, "ID=$id&Return=0&CMD=LOG\n");
-is(state_of($id), 'done|1|0', 'unless it was done');
+is(state_of($id), 'done|1|0', 'which comes');
 is($t->psql("SELECT iclock.cancel_command($id)"), 'f', 'not afterwards');
 
 

@@ -75,7 +75,8 @@ my %columns = (
                   'rejected_line' ],
     device => [ 'firmware, user_count, fingerprint_count, face_count,'
                 . ' punch_count, host(t.ip_address), fingerprint_version,'
-                . ' face_version, push_version, language' ],
+                . ' face_version, push_version, language, multi_bio_version,'
+                . ' multi_bio_data_count, multi_bio_photo_count' ],
 );
 
 sub rows_sql {
@@ -98,7 +99,7 @@ sub rows_sql {
 
     return "SET bytea_output = hex;\nSELECT sn || ' ' || name || '|'"
            . " || rtrim(line, '|') FROM (" . join("\nUNION ALL ", @part)
-           . ") u WHERE line <> repeat('|', 9) OR name <> 'device'"
+           . ") u WHERE rtrim(line, '|') <> '' OR name <> 'device'"
            . " ORDER BY sn, name";
 }
 
@@ -773,11 +774,20 @@ upload('options with commas, without values', 'options',
 upload('what the device row shows', 'options', 'FWVersion=Ver 9,UserCount=12,'
        . 'FPCount=34,TransactionCount=56,FaceCount=78,IPAddress=192.168.1.201,'
        . 'FPVersion=10,FaceVersion=7,MultiBioVersion=0:10:0:7', 'OK',
-       'device|Ver 9|12|34|78|56|192.168.1.201|10|7',
+       'device|Ver 9|12|34|78|56|192.168.1.201|10|7|||0:10:0:7',
        'option|FaceCount|78', 'option|FaceVersion|7', 'option|FPCount|34',
        'option|FPVersion|10', 'option|FWVersion|Ver 9',
        'option|IPAddress|192.168.1.201', 'option|MultiBioVersion|0:10:0:7',
        'option|TransactionCount|56', 'option|UserCount|12');
+upload('lists by biometric type', 'options', 'FaceFunOn=1,'
+       . 'MultiBioVersion=0:13:0:0:0:0:0:3:0:58,'
+       . 'MultiBioDataCount=0:120:7:0:0:0:0:0:0:30,'
+       . '~MultiBioPhotoCount=0:0:0:0:0:0:0:0:0:31', 'OK',
+       'device||-1|120|37|-1||13|58|||0:13:0:0:0:0:0:3:0:58'
+       . '|0:120:7:0:0:0:0:0:0:30|0:0:0:0:0:0:0:0:0:31',
+       'option|FaceFunOn|1', 'option|MultiBioDataCount|0:120:7:0:0:0:0:0:0:30',
+       'option|~MultiBioPhotoCount|0:0:0:0:0:0:0:0:0:31',
+       'option|MultiBioVersion|0:13:0:0:0:0:0:3:0:58');
 upload('numbers and addresses that are none', 'options', 'UserCount=many,'
        . 'FPCount=99999999999,IPAddress=300.1.2.3,FaceCount=-1', 'OK',
        'option|FaceCount', 'option|FPCount|99999999999',

@@ -226,20 +226,35 @@ static const char  ngx_iclock_device_error_text[] =
     " ON CONFLICT DO NOTHING";
 
 
-/* the columns of the device's row that options tell follow them */
+/*
+ * The columns of the device's row that options tell follow them.  Lists of
+ * "MultiBio*" (appendix 10) have a place for each biometric type: the second
+ * is of fingerprints, the third and the tenth are of faces.
+ */
 
 #define ngx_iclock_option_number(option)                                     \
-    "max(CASE WHEN o.name = '" option "' AND o.value ~ '^[0-9]{1,9}$'"       \
+    "max(CASE WHEN o.option = '" option "' AND o.value ~ '^[0-9]{1,9}$'"     \
     " THEN o.value::integer END)"
 
 #define ngx_iclock_option_text(option)                                       \
-    "max(CASE WHEN o.name = '" option "' THEN o.value END)"
+    "max(CASE WHEN o.option = '" option "' THEN nullif(o.value, '') END)"
 
 #define ngx_iclock_option_address                                            \
-    "max(CASE WHEN o.name = 'IPAddress' AND o.value"                         \
+    "max(CASE WHEN o.option = 'IPAddress' AND o.value"                       \
     " ~ '^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"                               \
     "([.](25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}$'"                          \
     " THEN o.value::inet END)"
+
+#define ngx_iclock_bio(list, place)                                          \
+    "nullif(substring(split_part(s." list ", ':', " place ")"                \
+    " FROM '^ *([0-9]{1,9}) *$'), '0')"
+
+#define ngx_iclock_bio_number(list, place)                                   \
+    "substring(split_part(s." list ", ':', " place ")"                       \
+    " FROM '^ *([0-9]{1,8}) *$')::integer"
+
+#define ngx_iclock_device_column(column, value)                              \
+    " " column " = coalesce(" value ", d." column ")"
 
 static const Oid  ngx_iclock_device_option_types[] = { I8, TX, TX };
 
@@ -252,31 +267,45 @@ static const char  ngx_iclock_device_option_text[] =
     " ORDER BY u.device_id, u.name, u.ord DESC"
     " ON CONFLICT (device_id, name) DO UPDATE SET value = EXCLUDED.value,"
     " updated_at = now() WHERE t.value IS DISTINCT FROM EXCLUDED.value"
-    " RETURNING t.device_id, t.name, t.value),"
+    " RETURNING t.device_id, ltrim(t.name, '~') AS option, t.value),"
     " s AS (SELECT o.device_id, "
     ngx_iclock_option_text("FWVersion") " AS firmware, "
     ngx_iclock_option_number("UserCount") " AS users, "
     ngx_iclock_option_number("FPCount") " AS fingerprints, "
     ngx_iclock_option_number("TransactionCount") " AS punches, "
     ngx_iclock_option_number("FaceCount") " AS faces, "
-    ngx_iclock_option_text("FPVersion") " AS fingerprint_version, "
-    ngx_iclock_option_text("FaceVersion") " AS face_version, "
-    ngx_iclock_option_address " AS address"
+    "coalesce(" ngx_iclock_option_text("FPVersion") ", "
+    ngx_iclock_option_text("ZKFPVersion") ") AS fp_version, "
+    "coalesce(" ngx_iclock_option_text("FaceVersion") ", "
+    ngx_iclock_option_text("ZKFaceVersion") ") AS face_version, "
+    ngx_iclock_option_address " AS address, "
+    ngx_iclock_option_text("MultiBioVersion") " AS bio_version, "
+    "coalesce(" ngx_iclock_option_text("MultiBioDataCount") ", "
+    ngx_iclock_option_text("MultiBioCount") ") AS bio_data, "
+    ngx_iclock_option_text("MultiBioPhotoCount") " AS bio_photo"
     " FROM o GROUP BY o.device_id)"
-    " UPDATE iclock.device d SET firmware = coalesce(s.firmware, d.firmware),"
-    " user_count = coalesce(s.users, d.user_count),"
-    " fingerprint_count = coalesce(s.fingerprints, d.fingerprint_count),"
-    " punch_count = coalesce(s.punches, d.punch_count),"
-    " face_count = coalesce(s.faces, d.face_count),"
-    " fingerprint_version = coalesce(s.fingerprint_version,"
-    " d.fingerprint_version),"
-    " face_version = coalesce(s.face_version, d.face_version),"
-    " ip_address = coalesce(s.address, d.ip_address)"
+    " UPDATE iclock.device d SET"
+    ngx_iclock_device_column("firmware", "s.firmware") ","
+    ngx_iclock_device_column("user_count", "s.users") ","
+    ngx_iclock_device_column("fingerprint_count", "s.fingerprints, "
+                             ngx_iclock_bio_number("bio_data", "2")) ","
+    ngx_iclock_device_column("punch_count", "s.punches") ","
+    ngx_iclock_device_column("face_count", "s.faces, "
+                             ngx_iclock_bio_number("bio_data", "3") " + "
+                             ngx_iclock_bio_number("bio_data", "10")) ","
+    ngx_iclock_device_column("fingerprint_version", "s.fp_version, "
+                             ngx_iclock_bio("bio_version", "2")) ","
+    ngx_iclock_device_column("face_version", "s.face_version, "
+                             ngx_iclock_bio("bio_version", "10") ", "
+                             ngx_iclock_bio("bio_version", "3")) ","
+    ngx_iclock_device_column("ip_address", "s.address") ","
+    ngx_iclock_device_column("multi_bio_version", "s.bio_version") ","
+    ngx_iclock_device_column("multi_bio_data_count", "s.bio_data") ","
+    ngx_iclock_device_column("multi_bio_photo_count", "s.bio_photo")
     " FROM s WHERE d.id = s.device_id"
-    " AND (s.firmware IS NOT NULL OR s.users IS NOT NULL"
-    " OR s.fingerprints IS NOT NULL OR s.punches IS NOT NULL"
-    " OR s.faces IS NOT NULL OR s.fingerprint_version IS NOT NULL"
-    " OR s.face_version IS NOT NULL OR s.address IS NOT NULL)";
+    " AND coalesce(s.firmware, s.users::text, s.fingerprints::text,"
+    " s.punches::text, s.faces::text, s.fp_version, s.face_version,"
+    " s.address::text, s.bio_version, s.bio_data, s.bio_photo) IS NOT NULL";
 
 
 static const Oid  ngx_iclock_reply_types[] = { I8, I8, I4, TX, BY };
