@@ -783,7 +783,7 @@ upload('lists by biometric type', 'options', 'FaceFunOn=1,'
        . 'MultiBioVersion=0:13:0:0:0:0:0:3:0:58,'
        . 'MultiBioDataCount=0:120:7:0:0:0:0:0:0:30,'
        . '~MultiBioPhotoCount=0:0:0:0:0:0:0:0:0:31', 'OK',
-       'device||-1|120|37|-1||13|58|||0:13:0:0:0:0:0:3:0:58'
+       'device|||120|37|||13|58|||0:13:0:0:0:0:0:3:0:58'
        . '|0:120:7:0:0:0:0:0:0:30|0:0:0:0:0:0:0:0:0:31',
        'option|FaceFunOn|1', 'option|MultiBioDataCount|0:120:7:0:0:0:0:0:0:30',
        'option|~MultiBioPhotoCount|0:0:0:0:0:0:0:0:0:31',
