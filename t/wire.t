@@ -131,7 +131,7 @@ for (@wire) {
 
 # what became of it
 
-is($t->psql(<<'SQL'), 'done|ls' . "\n" . 'done|ls -l /mnt | head', 'shells printed');
+is($t->psql(<<'SQL'), "done|ls\ndone|ls -l /mnt | head", 'shells printed');
     SELECT status, encode(substr(reply, 1, length(reply) - 2), 'escape')
       FROM iclock.command
      WHERE body LIKE 'SHELL ls%' AND right(reply::text, 4) = '0a00'
