@@ -221,11 +221,12 @@ ngx_iclock_split_info(ngx_iclock_upload_t *upload, ngx_str_t *info,
         ngx_iclock_trim(&value);
 
         if (i == 0
-            && value.len >= 4
-            && ngx_strncasecmp(value.data, (u_char *) "Ver ", 4) == 0)
+            && value.len >= 3
+            && ngx_strncasecmp(value.data, (u_char *) "Ver", 3) == 0
+            && (value.len == 3 || value.data[3] == ' '))
         {
-            value.data += 4;
-            value.len -= 4;
+            value.data += 3;
+            value.len -= 3;
             ngx_iclock_trim(&value);
         }
 
