@@ -121,13 +121,14 @@ test:
 	@$(MAKE) --no-print-directory unit
 	@$(PROVE) $(TESTS)
 
-# the module with the sanitizers in it, loaded into the stock nginx
+# the module with the sanitizers in it, loaded into the stock nginx; they
+# keep what was freed, so its use of memory tells nothing
 sanitize:
 	@tools/deps test
 	@$(MAKE) --no-print-directory build nginx-src \
 	    OBJS=$(BUILD)/objs-sanitize MODULE=$(BUILD)/sanitize/$(NAME).so \
 	    CFLAGS_EXTRA='$(SANITIZE)' LDFLAGS_EXTRA='$(SANITIZE)'
-	@TEST_SANITIZE=1 $(PROVE) $(TESTS)
+	@TEST_SANITIZE=1 $(PROVE) $(filter-out t/memory.t,$(TESTS))
 
 bench:
 	@tools/deps build bench
