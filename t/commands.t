@@ -106,6 +106,9 @@ $t->start($t->device_server(location => <<'END_OF_LOCATION'));
             iclock_command_attempts 3;
 END_OF_LOCATION
 
+# when listening begins, everything counts as changed
+$t->wait_log(qr/listening for notifications/);
+
 # this is to be found without a notification, while the rest goes on
 $t->device('DUES0001')->handshake();
 my $due = command('DUES0001', 'LOG');

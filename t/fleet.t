@@ -92,7 +92,7 @@ my %model = (
     HQAA04 => { algorithms => { 1 => 10 }, dialect => '3.2', echoes => 1 },
     HQAA05 => { algorithms => { 1 => 9, 9 => 40 }, eol => 'mixed' },
     HQAA06 => { algorithms => { 1 => 10, 9 => 35 }, echoes => 1,
-                name_bytes => 24 },
+                name_bytes => 12 },
 );
 my @sn = sort keys %model;
 
@@ -129,7 +129,7 @@ is(holds($terminal[3], 77), "$name/1234 $fingers USERPIC",
    'on one of dialect 3.2');
 is(holds($terminal[4], 77), "$name/1234 9/0/0/40 USERPIC BIOPHOTO",
    'on one with another algorithm for fingers');
-is(holds($terminal[5], 77), substr($name, 0, 24)
+is(holds($terminal[5], 77), substr($name, 0, 12)
                             . "/1234 $fingers USERPIC BIOPHOTO",
    'on one with another algorithm for faces');
 
@@ -156,7 +156,7 @@ $terminal[2]->enroll(77, card => 5678);
 is(settle(@terminal), 5, 'a change goes to the five others');
 is(join(' ', map { $_->user(77)->{card} } @terminal),
    join(' ', (5678) x 6), 'and arrives');
-is($terminal[5]->user(77)->{name}, substr($name, 0, 24), 'a short name stays');
+is($terminal[5]->user(77)->{name}, substr($name, 0, 12), 'a short name stays');
 is($terminal[0]->user(77)->{name}, $name, 'where it is, and goes nowhere');
 
 # a terminal of dialect 3.2, and one that cuts names off, tell others

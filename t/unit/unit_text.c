@@ -30,6 +30,14 @@ typedef struct {
 
 
 typedef struct {
+    const char  *encoding;
+    const char  *text;
+    const char  *sent;
+    ngx_int_t    rc;
+} unit_sent_t;
+
+
+typedef struct {
     const char  *key;
     const char  *value;   /* NULL: nothing is found */
 } unit_pair_t;
@@ -40,6 +48,7 @@ static void unit_test_times(void);
 static void unit_test_utf8(void);
 static void unit_test_versions(void);
 static void unit_test_names(void);
+static void unit_test_encode(void);
 
 
 static const unit_time_t  unit_times[] = {
@@ -142,6 +151,26 @@ static const unit_pair_t  unit_encodings[] = {
 };
 
 
+/* what there is no character for becomes a question mark */
+
+static const unit_sent_t  unit_sent[] = {
+    { "GB18030", "", "", NGX_OK },
+    { "GB18030", "abc\t1\n", "abc\t1\n", NGX_OK },
+    { "GB18030", "\xe5\xbc\xa0\xe4\xbc\x9f", "\xd5\xc5\xce\xb0", NGX_OK },
+    { "GB18030", "\xc3\xab", "\x81\x30\x8a\x35", NGX_OK },
+    { "GB18030", "\xf0\x9f\x98\x80", "\x94\x39\xfc\x36", NGX_OK },
+    { "WINDOWS-1252", "Zo\xc3\xab \xe2\x82\xac", "Zo\xeb \x80", NGX_OK },
+    { "WINDOWS-1252", "a\xe5\xbc\xa0\xe4\xbc\x9f" "b", "a??b", NGX_OK },
+    { "WINDOWS-1252", "\xf0\x9f\x98\x80\n", "?\n", NGX_OK },
+    { "WINDOWS-1251", "\xd0\x96", "\xc6", NGX_OK },
+    { "WINDOWS-1251", "\xff\xfe" "a\xd0", "??a?", NGX_OK },
+    { "NO-SUCH", "\xd0\x96", "\xd0\x96", NGX_DECLINED },
+    { "UTF-8//IGNORE", "\xd0\x96", "\xd0\x96", NGX_DECLINED },
+    { "", "\xd0\x96", "\xd0\x96", NGX_DECLINED },
+    { NULL, NULL, NULL, 0 }
+};
+
+
 static const unit_pair_t  unit_table_names[] = {
     { "ATTLOG", "ATTLOG" },
     { "attlog", "ATTLOG" },
@@ -165,6 +194,7 @@ unit_test_text(void)
     unit_test_utf8();
     unit_test_versions();
     unit_test_names();
+    unit_test_encode();
 }
 
 
@@ -269,4 +299,30 @@ unit_test_names(void)
 
     unit_ok(ngx_iclock_kinds[NGX_ICLOCK_REJECTED].ncolumns == 0,
             "rejected lines have no columns");
+}
+
+
+static void
+unit_test_encode(void)
+{
+    ngx_int_t           rc;
+    ngx_str_t           text, encoding;
+    ngx_pool_t         *pool;
+    const unit_sent_t  *e;
+
+    pool = unit_pool();
+
+    for (e = unit_sent; e->encoding; e++) {
+
+        unit_set(&encoding, e->encoding);
+        unit_set(&text, e->text);
+
+        rc = ngx_iclock_encode_text(&text, &encoding, pool);
+
+        unit_ok(rc == e->rc && text.len == ngx_strlen(e->sent)
+                && ngx_memcmp(text.data, e->sent, text.len) == 0,
+                "encode: \"%s\" in \"%s\"", e->sent, e->encoding);
+    }
+
+    ngx_destroy_pool(pool);
 }
