@@ -1,6 +1,7 @@
 -- wrk: uploads of lines that nobody has sent before
 --
--- arguments: prefix of the serial numbers, lines of an upload, devices
+-- arguments: prefix of the serial numbers, lines of an upload, devices,
+-- uploads that each thread makes ready before the time is taken (0: none)
 
 local threads = 0
 
@@ -9,15 +10,7 @@ function setup(thread)
     threads = threads + 1
 end
 
-function init(args)
-    prefix = args[1]
-    lines = tonumber(args[2])
-    devices = tonumber(args[3])
-    base = os.time({ year = 2026, month = 11, day = 2, hour = 0 })
-    n = 0
-end
-
-function request()
+local function upload()
     local device = n % devices
     local body = {}
 
@@ -36,4 +29,24 @@ function request()
                                     prefix, device),
                       { ["Content-Type"] = "text/plain" },
                       table.concat(body, "\n") .. "\n")
+end
+
+function init(args)
+    prefix = args[1]
+    lines = tonumber(args[2])
+    devices = tonumber(args[3])
+    base = os.time({ year = 2026, month = 11, day = 2, hour = 0 })
+    n = 0
+    ready = {}
+    used = 0
+
+    for i = 1, tonumber(args[4] or 0) do
+        ready[i] = upload()
+    end
+end
+
+function request()
+    used = used + 1
+
+    return ready[used] or upload()
 end
