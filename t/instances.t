@@ -68,12 +68,28 @@ sub open_commands {
 }
 
 
+# One poll of each of these at the same time.
+
+sub polls {
+    my (@device) = @_;
+
+    my @c = map { eval { Test::IClock::HTTP->new(port => $_->{port},
+                                                 timeout => 5) } || () }
+            @device;
+
+    $_->write(Test::IClock::HTTP::format_request('GET',
+                  '/iclock/getrequest?SN=' . $device[0]->sn)) for @c;
+
+    return grep { defined } map { $_->read('GET') } @c;
+}
+
+
 # Plays some devices until there is a file: each polls one nginx and the
-# other in turn, and keeps an answer until it is taken.  One answer of
-# "forget" never leaves it.  Returns { id => how often it arrived }.
+# other in turn, or both at once, and keeps an answer until it is taken.  One
+# answer of "forget" never leaves it.  Returns { id => how often it arrived }.
 
 sub play {
-    my ($i, $stop, $forget) = @_;
+    my ($i, $stop, $both, $forget) = @_;
 
     my @mine = grep { $_ % PROCESSES == $i } 0 .. $#sn;
     my @device = map { my $sn = $sn[$_];
@@ -88,10 +104,10 @@ sub play {
         $turn++;
 
         for my $n (0 .. $#device) {
-            my $device = $device[$n][($turn + $n) % 2];
-            my $response = $device->poll();
+            my @to = $both ? @{$device[$n]}
+                           : $device[$n][($turn + $n) % 2];
 
-            for ($response->commands()) {
+            for (map { $_->commands() } polls(@to)) {
                 my $id = $_->[0];
 
                 $arrived{$id}++;
@@ -118,7 +134,7 @@ sub play {
 # the devices in processes of their own, and the code in another one
 
 sub together {
-    my ($forget, $code) = @_;
+    my ($both, $forget, $code) = @_;
 
     my $stop = $t->dir() . '/stop';
     unlink $stop;
@@ -126,7 +142,7 @@ sub together {
     my @result = $t->parallel(PROCESSES + 1, sub {
         my ($i) = @_;
 
-        return play($i, $stop, $forget) if $i < PROCESSES;
+        return play($i, $stop, $both, $forget) if $i < PROCESSES;
 
         my $result = eval { $code->() };
         my $error = $@;
@@ -144,9 +160,10 @@ sub together {
 }
 
 
-# nobody is killed: each command arrives once
+# nobody is killed: each command arrives once, also when a device asks both
+# at the same time
 
-my ($left, $arrived) = together(0, sub {
+my ($left, $arrived) = together(1, 0, sub {
     queue(QUIET / 5) for 1 .. 5;
     wait_until(20, sub { open_commands() == 0 });
     return open_commands();
@@ -170,7 +187,7 @@ $t->allow(qr/exited on signal 9/);
 my $since = time;
 my $result;
 
-($result, $arrived) = together(97, sub {
+($result, $arrived) = together(0, 97, sub {
     my $kills = 0;
 
     for (1 .. 20) {
