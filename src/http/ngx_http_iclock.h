@@ -273,6 +273,9 @@ ngx_int_t ngx_http_iclock_parse_args(ngx_http_request_t *r,
     ngx_http_iclock_args_t *args);
 
 
+/* keeps the communication key of the request line out of logs */
+void ngx_http_iclock_hide_key(ngx_http_request_t *r);
+
 #define ngx_http_iclock_arg_is(arg, name)                                    \
     ((arg)->len == sizeof(name) - 1                                          \
      && ngx_strncasecmp((arg)->data, (u_char *) name, sizeof(name) - 1) == 0)

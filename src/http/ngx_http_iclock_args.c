@@ -15,6 +15,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_iclock_parse_arg(ngx_http_request_t *r,
     ngx_http_iclock_args_t *args, u_char *name, u_char *end);
+static const ngx_http_iclock_arg_t *ngx_http_iclock_find_arg(u_char *name,
+    size_t len);
 static ngx_int_t ngx_http_iclock_unescape(ngx_pool_t *pool, ngx_str_t *value,
     u_char *p, u_char *end, ngx_uint_t plus);
 static ngx_uint_t ngx_http_iclock_plain(ngx_str_t *value);
@@ -75,11 +77,44 @@ ngx_http_iclock_parse_args(ngx_http_request_t *r,
 }
 
 
+/*
+ * The request line goes into logs, the key does not belong there.  It is
+ * overwritten where the client sent it; args->comm_key is a copy.
+ */
+
+void
+ngx_http_iclock_hide_key(ngx_http_request_t *r)
+{
+    u_char                       *p, *last, *end, *value;
+    const ngx_http_iclock_arg_t  *arg;
+
+    last = r->args.data + r->args.len;
+
+    for (p = r->args.data; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, '&');
+        if (end == NULL) {
+            end = last;
+        }
+
+        value = ngx_strlchr(p, end, '=');
+        if (value == NULL) {
+            continue;
+        }
+
+        arg = ngx_http_iclock_find_arg(p, value - p);
+
+        if (arg && arg->offset == offsetof(ngx_http_iclock_args_t, comm_key)) {
+            ngx_memset(value + 1, '*', end - value - 1);
+        }
+    }
+}
+
+
 static ngx_int_t
 ngx_http_iclock_parse_arg(ngx_http_request_t *r, ngx_http_iclock_args_t *args,
     u_char *name, u_char *end)
 {
-    size_t                        len;
     u_char                       *p;
     ngx_str_t                    *value;
     const ngx_http_iclock_arg_t  *arg;
@@ -90,30 +125,41 @@ ngx_http_iclock_parse_arg(ngx_http_request_t *r, ngx_http_iclock_args_t *args,
         return NGX_OK;
     }
 
-    len = p++ - name;
+    arg = ngx_http_iclock_find_arg(name, p - name);
+
+    if (arg == NULL) {
+        return NGX_OK;
+    }
+
+    value = (ngx_str_t *) ((u_char *) args + arg->offset);
+
+    if (value->len) {
+        /* an argument may be repeated, the first one counts */
+        return NGX_OK;
+    }
+
+    /* a firmware version may hold spaces, keys and stamps may hold plus */
+
+    return ngx_http_iclock_unescape(r->pool, value, p + 1, end,
+                                    value == &args->info);
+}
+
+
+static const ngx_http_iclock_arg_t *
+ngx_http_iclock_find_arg(u_char *name, size_t len)
+{
+    const ngx_http_iclock_arg_t  *arg;
 
     for (arg = ngx_http_iclock_arg_names; arg->name.len; arg++) {
 
-        if (arg->name.len != len
-            || ngx_strncasecmp(arg->name.data, name, len) != 0)
+        if (arg->name.len == len
+            && ngx_strncasecmp(arg->name.data, name, len) == 0)
         {
-            continue;
+            return arg;
         }
-
-        value = (ngx_str_t *) ((u_char *) args + arg->offset);
-
-        if (value->len) {
-            /* an argument may be repeated, the first one counts */
-            return NGX_OK;
-        }
-
-        /* a firmware version may hold spaces, keys and stamps may hold plus */
-
-        return ngx_http_iclock_unescape(r->pool, value, p, end,
-                                        value == &args->info);
     }
 
-    return NGX_OK;
+    return NULL;
 }
 
 

@@ -69,6 +69,10 @@ ngx_http_iclock_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (ctx->args.comm_key.len) {
+        ngx_http_iclock_hide_key(r);
+    }
+
     rc = ngx_http_iclock_check_serial(r, ctx);
 
     if (rc != NGX_OK && !(endpoint->flags & NGX_HTTP_ICLOCK_ANONYMOUS)) {
