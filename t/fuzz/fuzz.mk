@@ -2,6 +2,8 @@
 #
 # make fuzz       libFuzzer with ASan and UBSan on src/proto, a minute a target
 # FUZZ_SECONDS=   another time;  FUZZ_TARGETS=  only these
+# FUZZ_RUNS=      so many runs and no longer, with FUZZ_SECONDS=0 no shorter
+# FUZZ_LEN=       the longest input
 #
 # A finding is left in build/fuzz/<target>-*; put it, made small with
 # -minimize_crash=1, into t/fuzz/corpus/<target>/ along with the fix.
@@ -14,6 +16,8 @@ FUZZ_NGINX =	$(BUILD)/nginx-src/nginx
 FUZZ_CC ?=	$(firstword $(shell for cc in clang clang-19 clang-14; do \
 		    command -v $$cc; done) clang)
 FUZZ_SECONDS ?=	60
+FUZZ_RUNS ?=	-1
+FUZZ_LEN ?=	4096
 FUZZ_TARGETS ?=	upload packet info replies handshake text
 
 FUZZ_SAN =	-O1 -g -fno-omit-frame-pointer \
@@ -35,10 +39,10 @@ fuzz-build:	$(FUZZ_BINS)
 
 fuzz:		fuzz-build
 	@set -e; for target in $(FUZZ_TARGETS); do \
-	    echo "fuzz $$target, $(FUZZ_SECONDS) s"; \
+	    echo "fuzz $$target"; \
 	    mkdir -p $(FUZZ)/corpus/$$target; \
 	    $(FUZZ)/fuzz-$$target -max_total_time=$(FUZZ_SECONDS) \
-	        -max_len=4096 -timeout=10 -print_final_stats=1 \
+	        -runs=$(FUZZ_RUNS) -max_len=$(FUZZ_LEN) -timeout=10 -print_final_stats=1 \
 	        -dict=$(ROOT)/t/fuzz/iclock.dict \
 	        -artifact_prefix=$(FUZZ)/$$target- \
 	        $(FUZZ)/corpus/$$target $(ROOT)/t/fuzz/corpus/$$target \
