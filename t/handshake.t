@@ -98,6 +98,15 @@ sub differences {
 my $words = join "\t", qw/ AttLog OpLog AttPhoto EnrollFP EnrollUser FPImag
                            ChgUser ChgFP FACE UserPic WORKCODE BioPhoto /;
 
+# the options that the device's row shows, and the kinds of templates
+
+my $options = join ',', qw/ FWVersion IPAddress UserCount FPCount FaceCount
+    TransactionCount FingerFunOn FaceFunOn FPVersion FaceVersion
+    MultiBioDataSupport MultiBioPhotoSupport MultiBioVersion MultiBioDataCount
+    MultiBioPhotoCount MaxMultiBioDataCount MaxMultiBioPhotoCount /;
+my $data = '0:1:1:0:0:0:0:1:1:1';
+my $photo = '0:0:0:0:0:0:0:0:0:1';
+
 sub reply_to {
     my ($sn, $version) = @_;
 
@@ -123,6 +132,9 @@ Encrypt=0
 ServerVer=2.4.1
 PushProtVer=$version
 PushOptionsFlag=1
+PushOptions=$options
+MultiBioDataSupport=$data
+MultiBioPhotoSupport=$photo
 REPLY
 }
 
@@ -185,9 +197,12 @@ for ([ iclock => '' ],
                 . " +TransFlag=TransData AttLog\tUserPic" ],
      [ version => '-PushProtVer=2.4.1 -ServerVer=2.4.1'
                   . ' +PushProtVer=2.4.0 +ServerVer=2.4.0' ],
-     [ options => '+PushOptions=FingerFunOn,FaceFunOn' ],
-     [ data => '+MultiBioDataSupport=0:1:1:0:0:0:0:0:0:0' ],
-     [ photo => '+MultiBioPhotoSupport=0:0:1:0:0:0:0:0:0:0' ],
+     [ options => "-PushOptions=$options"
+                  . ' +PushOptions=FingerFunOn,FaceFunOn' ],
+     [ data => "-MultiBioDataSupport=$data"
+               . ' +MultiBioDataSupport=0:1:1:0:0:0:0:0:0:0' ],
+     [ photo => "-MultiBioPhotoSupport=$photo"
+                . ' +MultiBioPhotoSupport=0:0:1:0:0:0:0:0:0:0' ],
      [ notz => '-TimeZone=0' ])
 {
     my ($where, $expected) = @$_;
@@ -211,9 +226,11 @@ for ([ 'delay = 25', '-Delay=10 +Delay=25' ],
      [ "trans_flag = 'bits'",
        "-TransFlag=TransData $words +TransFlag=111111111111" ],
      [ 'bare_stamps = false', '-OpStamp=0 -PhotoStamp=0 -Stamp=0' ],
-     [ "push_options = 'A,B'", '+PushOptions=A,B' ],
-     [ "multi_bio_data = '0:1'", '+MultiBioDataSupport=0:1' ],
-     [ "multi_bio_photo = '1:0'", '+MultiBioPhotoSupport=1:0' ],
+     [ "push_options = 'A,B'", "-PushOptions=$options +PushOptions=A,B" ],
+     [ "multi_bio_data = '0:1'",
+       "-MultiBioDataSupport=$data +MultiBioDataSupport=0:1" ],
+     [ "multi_bio_photo = '1:0'",
+       "-MultiBioPhotoSupport=$photo +MultiBioPhotoSupport=1:0" ],
      [ "max_push_version = '2.3.0'", '-PushProtVer=2.4.1 -ServerVer=2.4.1'
        . ' +PushProtVer=2.3.0 +ServerVer=2.3.0' ],
      [ "max_push_version = '9.9'", '' ],
@@ -242,7 +259,7 @@ $t->psql("UPDATE iclock.device SET delay = 10, error_delay = 30,"
          . " realtime = true, send_timezone = true, push_options = '',"
          . " trans_times = '00:00;14:05', trans_interval = 1"
          . " WHERE serial_number = 'TEST0001'");
-is(differences(hello($_, 'TEST0001', $version)), '',
+is(differences(hello($_, 'TEST0001', $version)), "-PushOptions=$options",
    "the row overrides the directive: $_")
     for qw/ delay error realtime notz options times interval /;
 

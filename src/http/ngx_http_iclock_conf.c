@@ -10,6 +10,17 @@
 /* used if there is no iclock_zone: about 60,000 devices */
 #define NGX_HTTP_ICLOCK_ZONE_SIZE  (16 * 1024 * 1024)
 
+/* what the device's row shows, and what tells which templates fit */
+#define NGX_HTTP_ICLOCK_PUSH_OPTIONS                                         \
+    "FWVersion,IPAddress,UserCount,FPCount,FaceCount,TransactionCount,"      \
+    "FingerFunOn,FaceFunOn,FPVersion,FaceVersion,MultiBioDataSupport,"       \
+    "MultiBioPhotoSupport,MultiBioVersion,MultiBioDataCount,"                \
+    "MultiBioPhotoCount,MaxMultiBioDataCount,MaxMultiBioPhotoCount"
+
+/* without these newer devices upload no templates and no photos */
+#define NGX_HTTP_ICLOCK_MULTI_BIO_DATA   "0:1:1:0:0:0:0:1:1:1"
+#define NGX_HTTP_ICLOCK_MULTI_BIO_PHOTO  "0:0:0:0:0:0:0:0:0:1"
+
 #define NGX_HTTP_ICLOCK_ZONEINFO   "/usr/share/zoneinfo/"
 
 
@@ -500,10 +511,12 @@ ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->trans_words, prev->trans_words,
                               NGX_ICLOCK_TRANS_ALL);
     ngx_conf_merge_str_value(conf->push_version, prev->push_version, "2.4.1");
-    ngx_conf_merge_str_value(conf->push_options, prev->push_options, "");
-    ngx_conf_merge_str_value(conf->multi_bio_data, prev->multi_bio_data, "");
+    ngx_conf_merge_str_value(conf->push_options, prev->push_options,
+                             NGX_HTTP_ICLOCK_PUSH_OPTIONS);
+    ngx_conf_merge_str_value(conf->multi_bio_data, prev->multi_bio_data,
+                             NGX_HTTP_ICLOCK_MULTI_BIO_DATA);
     ngx_conf_merge_str_value(conf->multi_bio_photo, prev->multi_bio_photo,
-                             "");
+                             NGX_HTTP_ICLOCK_MULTI_BIO_PHOTO);
     ngx_conf_merge_uint_value(conf->command_count, prev->command_count, 200);
     ngx_conf_merge_size_value(conf->command_bytes, prev->command_bytes,
                               40 * 1024);

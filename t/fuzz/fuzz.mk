@@ -42,7 +42,8 @@ fuzz:		fuzz-build
 	    echo "fuzz $$target"; \
 	    mkdir -p $(FUZZ)/corpus/$$target; \
 	    $(FUZZ)/fuzz-$$target -max_total_time=$(FUZZ_SECONDS) \
-	        -runs=$(FUZZ_RUNS) -max_len=$(FUZZ_LEN) -timeout=10 -print_final_stats=1 \
+	        -runs=$(FUZZ_RUNS) -max_len=$(FUZZ_LEN) -timeout=10 \
+	        -print_final_stats=1 \
 	        -dict=$(ROOT)/t/fuzz/iclock.dict \
 	        -artifact_prefix=$(FUZZ)/$$target- \
 	        $(FUZZ)/corpus/$$target $(ROOT)/t/fuzz/corpus/$$target \
