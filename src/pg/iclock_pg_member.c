@@ -125,6 +125,7 @@ ngx_iclock_pg_member_run(ngx_iclock_pg_member_t *member,
     member->message_len = 0;
     member->steps.nelts = 0;
     member->step = 0;
+    member->preparing = 0;
 
     ngx_iclock_pg_conn_busy(&member->conn, pool->conf->timeout);
 
@@ -166,6 +167,7 @@ ngx_iclock_pg_member_send_exec(ngx_iclock_pg_member_t *member, ngx_uint_t n)
 {
     int                               i, nparams, *formats;
     PGconn                           *pg;
+    uint64_t                          bit;
     ngx_iclock_pg_exec_t             *exec;
     const ngx_iclock_pg_statement_t  *st;
 
@@ -195,7 +197,13 @@ ngx_iclock_pg_member_send_exec(ngx_iclock_pg_member_t *member, ngx_uint_t n)
         return ngx_iclock_pg_member_step(member, n, 0);
     }
 
-    if (!(member->prepared & ((uint64_t) 1 << exec->number))) {
+    /* a statement may be in a pipeline more than once */
+
+    bit = (uint64_t) 1 << exec->number;
+
+    if (!((member->prepared | member->preparing) & bit)) {
+
+        member->preparing |= bit;
 
         if (PQsendPrepare(pg, st->name, st->text, nparams, st->types) == 0
             || ngx_iclock_pg_member_step(member, n, 1) != NGX_OK)

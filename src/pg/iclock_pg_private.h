@@ -207,6 +207,7 @@ typedef struct {
     ngx_queue_t                 todo;       /* to be run here, in order */
 
     uint64_t                    prepared;   /* statements by number */
+    uint64_t                    preparing;  /* in this pipeline */
     ngx_uint_t                  generation; /* of the statements */
     ngx_array_t                 steps;      /* ngx_iclock_pg_step_t */
     ngx_uint_t                  step;       /* whose results are next */

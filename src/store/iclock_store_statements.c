@@ -21,7 +21,9 @@
  * Every statement is idempotent: it may be sent again when nobody knows
  * whether it was committed.  Rows of the same key within one batch are
  * merged before ON CONFLICT DO UPDATE, which refuses to see a key twice;
- * what came last wins.
+ * what came last wins.  Rows are inserted in the order of their keys, so that
+ * transactions that insert the same ones wait for each other and do not lock
+ * each other out.
  */
 
 static const Oid  ngx_iclock_punch_types[] = {
@@ -41,6 +43,8 @@ static const char  ngx_iclock_punch_text[] =
     " AS u (device_id, zone, pin, local_time, status, verify, work_code,"
     " id_number, record_type, mask, temperature, job_codes, tip_codes, extra)"
     " LEFT JOIN iclock.device d ON d.id = u.device_id"
+    " ORDER BY u.device_id, u.local_time, u.pin COLLATE \"C\", u.status,"
+    " u.verify"
     " ON CONFLICT DO NOTHING";
 
 
@@ -59,6 +63,9 @@ static const char  ngx_iclock_operation_text[] =
     " AS u (device_id, zone, local_time, code, operator, object1, object2,"
     " object3, object4)"
     " LEFT JOIN iclock.device d ON d.id = u.device_id"
+    " ORDER BY u.device_id, u.local_time, u.code, u.operator COLLATE \"C\","
+    " u.object1 COLLATE \"C\", u.object2 COLLATE \"C\","
+    " u.object3 COLLATE \"C\", u.object4 COLLATE \"C\""
     " ON CONFLICT DO NOTHING";
 
 
@@ -93,9 +100,10 @@ static const char  ngx_iclock_user_text[] =
     " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
     " WITH ORDINALITY AS u (device_id, pin, name, privilege, password, card,"
     " access_group, time_zone, verify, vice_card, starts_at, ends_at, ord)"
-    " GROUP BY u.device_id, u.pin ORDER BY u.device_id, u.pin) s"
+    " GROUP BY u.device_id, u.pin) s"
     " LEFT JOIN iclock.device_user o"
     " ON o.device_id = s.device_id AND o.pin = s.pin"
+    " ORDER BY s.device_id, s.pin COLLATE \"C\""
     " ON CONFLICT (device_id, pin) DO UPDATE SET name = EXCLUDED.name,"
     " privilege = EXCLUDED.privilege, password = EXCLUDED.password,"
     " card = EXCLUDED.card, access_group = EXCLUDED.access_group,"
@@ -223,6 +231,8 @@ static const char  ngx_iclock_device_error_text[] =
     " coalesce(u.additional, '')"
     " FROM unnest($1, $2, $3, $4, $5, $6)"
     " AS u (device_id, code, message, origin, command_id, additional)"
+    " ORDER BY u.device_id, u.code COLLATE \"C\", u.message COLLATE \"C\","
+    " u.additional COLLATE \"C\""
     " ON CONFLICT DO NOTHING";
 
 
@@ -327,6 +337,8 @@ static const char  ngx_iclock_rejected_text[] =
     " SELECT u.device_id, u.table_name, u.line, u.reason"
     " FROM unnest($1, $2, $3, $4)"
     " AS u (device_id, table_name, line, reason)"
+    " ORDER BY u.device_id, md5(u.line), u.table_name COLLATE \"C\","
+    " u.reason COLLATE \"C\""
     " ON CONFLICT DO NOTHING";
 
 
