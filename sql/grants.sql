@@ -20,6 +20,8 @@ grant update (push_version, firmware, language, ip_address, remote_address,
 grant select, insert
    on iclock.punch, iclock.operation, iclock.device_error, iclock.rejected_line
    to iclock_module;
+-- it numbers the lines of an upload in their order
+grant usage on sequence iclock.rejected_line_id_seq to iclock_module;
 grant select, insert, update
    on iclock.device_option, iclock.upload_stamp, iclock.device_user,
       iclock.template, iclock.photo, iclock.identity_card, iclock.work_code

@@ -231,8 +231,6 @@ static const char  ngx_iclock_device_error_text[] =
     " coalesce(u.additional, '')"
     " FROM unnest($1, $2, $3, $4, $5, $6)"
     " AS u (device_id, code, message, origin, command_id, additional)"
-    " ORDER BY u.device_id, u.code COLLATE \"C\", u.message COLLATE \"C\","
-    " u.additional COLLATE \"C\""
     " ON CONFLICT DO NOTHING";
 
 
@@ -330,13 +328,16 @@ static const char  ngx_iclock_reply_text[] =
     " WHERE u.command_id IS NOT NULL";
 
 
+/* ids are in the order of the upload all the same */
+
 static const Oid  ngx_iclock_rejected_types[] = { I8, TX, BY, TX };
 
 static const char  ngx_iclock_rejected_text[] =
-    "INSERT INTO iclock.rejected_line (device_id, table_name, line, reason)"
-    " SELECT u.device_id, u.table_name, u.line, u.reason"
+    "INSERT INTO iclock.rejected_line (id, device_id, table_name, line,"
+    " reason) SELECT u.* FROM (SELECT nextval('iclock.rejected_line_id_seq'),"
+    " v.device_id, v.table_name, v.line, v.reason"
     " FROM unnest($1, $2, $3, $4)"
-    " AS u (device_id, table_name, line, reason)"
+    " AS v (device_id, table_name, line, reason)) u"
     " ORDER BY u.device_id, md5(u.line), u.table_name COLLATE \"C\","
     " u.reason COLLATE \"C\""
     " ON CONFLICT DO NOTHING";
