@@ -950,8 +950,7 @@ for (qw/ again BYTE- CRLF- /) {
 }
 
 
-# Bodies that end anywhere: each is taken, and the next one, too.  Every
-# fifth place of each body, another fifth in the next body.
+# Bodies that end anywhere: each is taken, and the next one, too.
 
 my @cut;
 
@@ -966,9 +965,8 @@ for my $n (0 .. $#case) {
 
         $uri =~ s/\?/?SN=CUT-$n&/;
 
-        for (my $end = $n % 5; $end < length $body; $end += 5) {
-            push @cut, [ 'POST', "/iclock/$uri", substr $body, 0, $end ];
-        }
+        push @cut, [ 'POST', "/iclock/$uri", substr $body, 0, $_ ]
+            for 0 .. length($body) - 1;
     }
 }
 
