@@ -5,7 +5,7 @@
 # make test       every test; installs what it needs
 # make build      build/ngx_http_iclock_module.so for the installed nginx
 #
-# NGINX_SRC=dir   build for this nginx source tree instead
+# NGINX_SRC=dir   build for this nginx source tree instead, and test with it
 # NGINX_CONF=...  further options for its configure
 # LIBPQ_INC=dir, LIBPQ_LIB=dir    another libpq than the system's
 # ICLOCK_DATABASE=conninfo, ONCE=1    see tools/run
@@ -99,7 +99,7 @@ deps:
 	@tools/deps build run test fuzz bench
 
 nginx-src:
-	@tools/nginx-src build/nginx-src
+	@NGINX_SRC='$(NGINX_SRC)' tools/nginx-src build/nginx-src
 
 
 # try it

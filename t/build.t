@@ -9,7 +9,7 @@ use strict;
 use warnings;
 
 use Cwd qw/ abs_path /;
-use File::Path qw/ make_path /;
+use File::Path qw/ make_path remove_tree /;
 use FindBin;
 use Test::More;
 use Time::HiRes qw/ sleep time /;
@@ -171,5 +171,82 @@ like($said, qr/requires libpq 14 or later.*libpq-dev/s,
                          . ' --without-http_rewrite_module');
 isnt($status, 0, 'no PCRE');
 like($said, qr/requires nginx built with PCRE/, 'and is told');
+
+# The source of nginx that the unit tests are built with: a mirror may lack
+# parts of what its list offers.  An apt that has only what it is told to have.
+
+my $apt = "$dir/apt";
+make_path($apt);
+
+sub program {
+    my ($name, $text) = @_;
+
+    open my $fh, '>', "$apt/$name" or die "$apt/$name: $!\n";
+    print $fh "#!/bin/sh\n$text";
+    close $fh;
+    chmod 0755, "$apt/$name";
+
+    return;
+}
+
+program('dpkg-query', "echo 1.22.1-9+deb12u3\n");
+program('apt-cache', "printf 'Version: %s\\n' 1.22.1-9+deb12u2"
+                     . " 1.22.1-9+deb12u3 1.18.0-6\n");
+program('apt-get', <<'EOF');
+for last; do :; done
+case "$*" in *" update") exit 0 ;; esac
+case "$*" in *--tar-only*) want=tar:$last ;; *) want=$last ;; esac
+echo "$want" >> "$APT_ASKED"
+case " $APT_HAS " in *" $want "*) ;; *) echo "404 $want"; exit 100 ;; esac
+mkdir -p nginx-1.22.1/src/core
+echo "$want" > nginx-1.22.1/src/core/nginx.c
+case $want in
+    tar:*) tar -czf nginx_1.22.1.orig.tar.gz nginx-1.22.1
+           rm -r nginx-1.22.1 ;;
+esac
+EOF
+
+sub source_of_nginx {
+    my ($has, $env) = @_;
+
+    remove_tree("$dir/source");
+    unlink "$dir/asked";
+
+    local %ENV = (%ENV, %{$env || {}}, PATH => "$apt:$ENV{PATH}",
+                  APT_HAS => $has, APT_ASKED => "$dir/asked");
+    delete $ENV{NGINX_SRC} if !$env;
+
+    my $said = `$root/tools/nginx-src $dir/source 2>&1`;
+
+    my ($status, $core) = ($? >> 8, "$dir/source/nginx/src/core/nginx.c");
+
+    return ($status, $said, -e $core ? slurp($core) : '',
+            -e "$dir/asked" ? slurp("$dir/asked") : '');
+}
+
+my ($what, $asked);
+
+($status, $said, $what, $asked) = source_of_nginx(
+    'nginx=1.22.1-9+deb12u3 nginx=1.22.1-9+deb12u2');
+is($what, "nginx=1.22.1-9+deb12u3\n", 'the source of the installed nginx');
+is($asked, $what, 'and nothing else is asked for');
+
+($status, $said, $what) = source_of_nginx(
+    'nginx=1.18.0-6 nginx=1.22.1-9+deb12u2');
+is($status, 0, 'a mirror lacks the installed version') or diag($said);
+is($what, "nginx=1.22.1-9+deb12u2\n", 'the newest that it has');
+
+($status, $said, $what) = source_of_nginx('tar:nginx=1.22.1-9+deb12u2');
+is($status, 0, 'a mirror has no .dsc at all') or diag($said);
+is($what, "tar:nginx=1.22.1-9+deb12u2\n", 'the tarball alone');
+
+($status, $said) = source_of_nginx('');
+isnt($status, 0, 'a mirror has nothing');
+like($said, qr/no source of nginx.*NGINX_SRC/s, 'NGINX_SRC is named');
+
+($status, $said, $what, $asked) = source_of_nginx('', { NGINX_SRC => $src });
+is($status, 0, 'NGINX_SRC is the source then') or diag($said);
+ok($what eq slurp("$src/src/core/nginx.c"), 'a copy of it');
+is($asked, '', 'nothing is fetched');
 
 $t->done();
