@@ -524,6 +524,19 @@ for ([ 83, $encoding[0][2] ], [ 82, $encoding[2][2] ]) {
        "text, language $language");
 }
 
+# what is on an identity card is UTF-8 for every device
+
+$t->psql("SELECT iclock.put_identity_card('LANG0083', '1', name => $text)");
+$t->psql("SELECT iclock.put_user('LANG0083', '8', name => $text)");
+my @line;
+wait_until(5, sub {
+    push @line, split /\n/, $t->device('LANG0083')->poll()->body;
+    grep { /PIN=8\t/ } @line });
+is(join(' ', map { unpack 'H*', /\tName=([^\t]*)/ ? $1 : '' }
+             grep { /PIN=/ } @line),
+   join(' ', map { unpack 'H*', $_ } $encoding[2][2], $encoding[0][2]),
+   'an identity card and a user in one reply');
+
 $t->device('GBKS0001')->operations("USER PIN=7\tName=$encoding[0][2]\tPri=0");
 is(unpack('H*', $t->get('/iclock/cdata?SN=GBKS0001&table=RemoteAtt&PIN=7')
                   ->body =~ s/.*Name=(.*?)\t.*/$1/sr),

@@ -517,6 +517,21 @@ uploads('GB18030 of language 83', [
         [ 'OPERLOG', "USER PIN=2\tName=\xe5\xbc\xa0\n", 'OK: 1' ] ],
         'device||||||||||83', "user|1|\xe5\xbc\xa0\xe4\xb8\x89",
         "user|2|\xe5\xbc\xa0");
+# D6 A3 CE B0 is valid in both encodings
+uploads('a name of GB2312 that is UTF-8 as well', [
+        [ 'options=all&language=83', undef, qr/^GET OPTION FROM: / ],
+        [ 'OPERLOG', "USER PIN=1\tName=\xd6\xa3\xce\xb0\n", 'OK: 1' ],
+        [ 'IDCARD', "IDCARD PIN=1\tIDNum=1\tName=\xd6\xa3\xce\xb0\n",
+          'OK: 1' ] ],
+        'device||||||||||83', "user|1|\xe9\x83\x91\xe4\xbc\x9f",
+        "card|1|1|||\xd6\xa3\xce\xb0");
+uploads('language 83 in UTF-8', [
+        [ 'options=all&language=83', undef, qr/^GET OPTION FROM: / ],
+        [ 'OPERLOG', "USER PIN=1\tName=Jos\xc3\xa9\n"
+                     . "USER PIN=2\tName=\xe9\x83\x91\xe4\xbc\x9f\n",
+          'OK: 2' ] ],
+        'device||||||||||83', "user|1|Jos\xc3\xa9",
+        "user|2|\xe9\x83\x91\xe4\xbc\x9f");
 uploads('four bytes of GB18030', [
         [ 'options=all&language=83', undef, qr/^GET OPTION FROM: / ],
         [ 'OPERLOG', "USER PIN=1\tName=\x81\x39\xef\x30\n", 'OK: 1' ] ],
@@ -535,7 +550,9 @@ for ([ 'windows-1256', "\xc3\xcd\xe3\xcf",
      [ 'WINDOWS-1251', "\xc8\xe2\xe0\xed",
        "\xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd" ],
      [ 'ISO-8859-1', "Jos\xe9", "Jos\xc3\xa9" ],
-     [ 'gb2312', "\xd5\xc5", "\xe5\xbc\xa0" ])
+     [ 'gb2312', "\xd5\xc5", "\xe5\xbc\xa0" ],
+     [ 'GB18030', "\xd6\xa3\xce\xb0", "\xe9\x83\x91\xe4\xbc\x9f" ],
+     [ 'UTF-8', "\xd6\xa3\xce\xb0", "\xd6\xa3\xce\xb0" ])
 {
     my ($encoding, $sent, $text) = @$_;
 

@@ -441,17 +441,6 @@ ngx_int_t ngx_http_iclock_addr_text(ngx_http_iclock_addr_t *addr,
     ngx_pool_t *pool, ngx_str_t *text);
 
 
-/* ngx_http_iclock_encoding.c */
-
-/* number of the encoding a device's text has; 0 is UTF-8 */
-ngx_uint_t ngx_http_iclock_encoding(ngx_iclock_device_t *device);
-ngx_str_t ngx_http_iclock_encoding_name(ngx_uint_t encoding);
-
-/* UTF-8 text as it is sent to a device with that number of an encoding */
-ngx_int_t ngx_http_iclock_encode(ngx_http_request_t *r, ngx_uint_t encoding,
-    ngx_str_t *text);
-
-
 /* ngx_http_iclock_spaces.c */
 
 ngx_int_t ngx_http_iclock_init_module(ngx_cycle_t *cycle);

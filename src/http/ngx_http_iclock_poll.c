@@ -178,29 +178,12 @@ ngx_http_iclock_poll_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 static ngx_int_t
 ngx_http_iclock_poll_reply(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    u_char      *p;
-    ngx_str_t    text, *line;
-    ngx_uint_t   i;
+    ngx_str_t  text;
 
-    line = ctx->job->commands.elts;
-    text.len = 0;
-
-    for (i = 0; i < ctx->commands; i++) {
-        text.len += line[i].len;
-    }
-
-    text.data = ngx_pnalloc(r->pool, text.len);
-    if (text.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    p = text.data;
-
-    for (i = 0; i < ctx->commands; i++) {
-        p = ngx_cpymem(p, line[i].data, line[i].len);
-    }
-
-    if (ngx_http_iclock_encode(r, ctx->known.encoding, &text) != NGX_OK) {
+    if (ngx_iclock_write_commands(&text, &ctx->job->commands,
+                                  ctx->known.encoding, r->pool)
+        != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -251,8 +234,7 @@ ngx_http_iclock_replies_body(ngx_http_request_t *r,
     }
 
     ngx_str_set(&job->table, "devicecmd");
-    job->context.encoding = ngx_http_iclock_encoding_name(
-                                                         ctx->known.encoding);
+    job->context.encoding = ctx->known.encoding;
 
     if (ngx_iclock_split_replies(&job->upload, &body, job->pool) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -328,7 +328,8 @@ ngx_http_iclock_remember(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     if (device) {
         ctx->known.id = device->id;
         ctx->known.utc_offset = device->utc_offset;
-        ctx->known.encoding = ngx_http_iclock_encoding(device);
+        ctx->known.encoding = ngx_iclock_encoding(&device->encoding,
+                                                  &device->language);
         ctx->known.marked = 1;
 
         if (!device->allowed) {

@@ -107,7 +107,9 @@ ngx_http_iclock_served_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ngx_memcpy(text.data, ctx->job->text.data, text.len);
 
-    if (ngx_http_iclock_encode(r, ctx->known.encoding, &text) != NGX_OK) {
+    if (ngx_iclock_encode_text(&text, ctx->known.encoding, r->pool)
+        == NGX_ERROR)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -179,14 +179,15 @@ ngx_http_iclock_upload_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     }
 
     job->table = ctx->table_name;
-    job->context.encoding = ngx_http_iclock_encoding_name(
-                                                         ctx->known.encoding);
+    job->context.encoding = ctx->known.encoding;
     job->context.pin = ctx->args.pin;
     job->context.time = ctx->args.time;
 
     if (ngx_http_iclock_upload_split(ctx, &body) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    ngx_iclock_settle_encoding(&job->context, &job->upload);
 
     ctx->records = job->upload.lines;
 

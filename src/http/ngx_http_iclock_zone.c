@@ -417,7 +417,9 @@ ngx_http_iclock_zone_store(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
     node->id = device ? device->id : 0;
     node->utc_offset = device ? (int16_t) device->utc_offset : 0;
     node->networks = device ? device->networks : 0;
-    node->encoding = device ? (u_char) ngx_http_iclock_encoding(device) : 0;
+    node->encoding = device ? (u_char) ngx_iclock_encoding(&device->encoding,
+                                                           &device->language)
+                            : 0;
     node->status = (u_char) status;
     node->generation = zone->sh->generation;
     node->checked = (uint32_t) ngx_time();

@@ -106,10 +106,30 @@ typedef struct {
 } ngx_iclock_record_t;
 
 
+/* the encodings of ngx_iclock_encoding(), GB2312 being a part of GB18030 */
+typedef enum {
+    NGX_ICLOCK_UTF_8 = 0,
+    NGX_ICLOCK_GB18030,
+    NGX_ICLOCK_WINDOWS_1256,
+    NGX_ICLOCK_WINDOWS_1251,
+    NGX_ICLOCK_ISO_8859_1,
+    NGX_ICLOCK_WINDOWS_1252,
+    NGX_ICLOCK_WINDOWS_1250,
+    NGX_ICLOCK_WINDOWS_1253,
+    NGX_ICLOCK_WINDOWS_1254,
+    NGX_ICLOCK_WINDOWS_1255,
+    NGX_ICLOCK_WINDOWS_1258,
+    NGX_ICLOCK_WINDOWS_874,
+    NGX_ICLOCK_BIG5,
+    NGX_ICLOCK_EUC_KR,
+    NGX_ICLOCK_SHIFT_JIS
+} ngx_iclock_encoding_e;
+
+
 /* what the request tells besides its body */
 typedef struct {
-    /* iconv name for text that is not UTF-8; empty: none */
-    ngx_str_t                   encoding;
+    /* of the texts, see ngx_iclock_encoding() */
+    ngx_uint_t                  encoding;
     /* "PIN" and "time" of the URI, for photos sent as a bare JPEG */
     ngx_str_t                   pin;
     ngx_str_t                   time;
@@ -257,17 +277,41 @@ ngx_int_t ngx_iclock_handshake_reply(ngx_str_t *reply,
 ngx_str_t ngx_iclock_lower_version(ngx_str_t *device, ngx_str_t *server);
 
 /*
- * The iconv name of the encoding a device of that language number uses for
- * text (section 11.5, appendix 2); an empty string for UTF-8.
+ * How the text of a device is encoded, in eight bits: by the name that its
+ * row gives (one that is not known stands for UTF-8), or by its language
+ * (section 11.5, appendix 2) if the name is empty.
  */
-ngx_str_t ngx_iclock_language_encoding(ngx_str_t *language);
+ngx_uint_t ngx_iclock_encoding(ngx_str_t *name, ngx_str_t *language);
+
+/*
+ * Where the language leaves two encodings possible, the names of an upload
+ * that can be read in one only decide for the others.
+ */
+void ngx_iclock_settle_encoding(ngx_iclock_context_t *context,
+    ngx_iclock_upload_t *upload);
 
 /*
  * Makes UTF-8 text of that encoding: NGX_OK, NGX_ERROR, or NGX_DECLINED if
- * there is no such encoding.
+ * the system lacks it.
  */
-ngx_int_t ngx_iclock_encode_text(ngx_str_t *text, const ngx_str_t *encoding,
+ngx_int_t ngx_iclock_encode_text(ngx_str_t *text, ngx_uint_t encoding,
     ngx_pool_t *pool);
+
+
+/* one command for a device (section 12) */
+typedef struct {
+    ngx_str_t                   id;
+    ngx_str_t                   text;
+} ngx_iclock_command_t;
+
+
+/*
+ * Writes the reply to a poll: a line of "C:<id>:<text>" for each of the
+ * commands, which are encoded in place.  Returns NGX_OK or NGX_ERROR (out of
+ * memory).
+ */
+ngx_int_t ngx_iclock_write_commands(ngx_str_t *reply, ngx_array_t *commands,
+    ngx_uint_t encoding, ngx_pool_t *pool);
 
 /*
  * Valid UTF-8 without NUL, as PostgreSQL understands it: shortest forms

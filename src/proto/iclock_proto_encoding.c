@@ -5,8 +5,15 @@
 
 
 /*
- * Text that is not UTF-8: attendance PUSH 2.4.1, section 11.5.  Devices send
- * names in the encoding of their language.
+ * Text that is not UTF-8.  Attendance PUSH 2.4.1, sections 1.2 and 11.5:
+ * Chinese devices send names in GB2312, all others in UTF-8; what is on an
+ * identity card is UTF-8 everywhere (section 11.6).
+ *
+ * Some Chinese firmware sends UTF-8 all the same, and the bytes of a name may
+ * be valid in both.  What is valid in one of them is certain.  What is valid
+ * in both is taken for UTF-8 if it then reads as Chinese, since GB2312 reads
+ * as other scripts, or if its characters are not of GB2312; and it is read
+ * as the certain names of the same upload are.
  */
 
 
@@ -18,85 +25,374 @@
 
 
 /* the longest name of an encoding that is handed to iconv */
-#define NGX_ICLOCK_MAX_ENCODING  31
+#define NGX_ICLOCK_MAX_ENCODING    31
+
+/* GB2312 by the language: some of these devices send UTF-8 */
+#define NGX_ICLOCK_TEXT_DOCUMENTED  0x40
+/* by the language, but documented nowhere: only for what is not UTF-8 */
+#define NGX_ICLOCK_TEXT_GUESSED     0x80
+
+#define NGX_ICLOCK_TEXT_NUMBER      0x3f
 
 
 typedef struct {
-    ngx_str_t     language;
-    ngx_str_t     encoding;
-} ngx_iclock_language_t;
+    ngx_str_t     name;
+    ngx_uint_t    encoding;
+} ngx_iclock_encoding_name_t;
 
 
 /* opening reads files, so the last converter each way is kept */
 typedef struct {
     iconv_t       cd;
-    u_char        name[NGX_ICLOCK_MAX_ENCODING + 1];
+    ngx_uint_t    encoding;
 } ngx_iclock_converter_t;
 
 
-static ngx_int_t ngx_iclock_convert(ngx_str_t *text,
-    const ngx_str_t *encoding, ngx_pool_t *pool);
+/* what can be said of a text that may be GB2312 or UTF-8 */
+typedef enum {
+    NGX_ICLOCK_SCRIPT_ANY = 0,   /* both, or ASCII only */
+    NGX_ICLOCK_SCRIPT_UTF_8,
+    NGX_ICLOCK_SCRIPT_GB
+} ngx_iclock_script_e;
+
+
+static ngx_uint_t ngx_iclock_find_encoding(
+    const ngx_iclock_encoding_name_t *names, ngx_str_t *name);
+static ngx_int_t ngx_iclock_convert(ngx_str_t *text, ngx_uint_t encoding,
+    ngx_pool_t *pool);
 static iconv_t ngx_iclock_open_encoding(ngx_iclock_converter_t *converter,
-    const ngx_str_t *encoding);
-static ngx_uint_t ngx_iclock_valid_encoding(const ngx_str_t *encoding);
+    ngx_uint_t encoding);
+static ngx_uint_t ngx_iclock_wide(ngx_str_t *text);
+static ngx_uint_t ngx_iclock_script(ngx_str_t *text);
+static ngx_uint_t ngx_iclock_chinese_utf8(ngx_str_t *text);
+static ngx_uint_t ngx_iclock_is_gb18030(ngx_str_t *text);
+static ngx_uint_t ngx_iclock_is_gb2312(ngx_str_t *text);
+static ngx_uint_t ngx_iclock_is_utf8_command(ngx_str_t *text);
 
 
-/*
- * Attendance PUSH 2.4.1, section 11.5 and appendix 2.  Only Chinese devices
- * are documented to leave UTF-8; text is tried as UTF-8 first, so an entry
- * here cannot harm a device that keeps to it.
- */
-static const ngx_iclock_language_t  ngx_iclock_languages[] = {
-    { ngx_string("83"), ngx_string("GB18030") },       /* simplified Chinese */
-    { ngx_string("65"), ngx_string("WINDOWS-1256") },  /* Persian */
-    { ngx_string("66"), ngx_string("WINDOWS-1256") },  /* Arabic */
-    { ngx_string("82"), ngx_string("WINDOWS-1251") },  /* Russian */
-    { ngx_null_string, ngx_null_string }
+/* names of iconv, in the order of ngx_iclock_encoding_e */
+
+static const char  *ngx_iclock_iconv_names[] = {
+    "UTF-8",
+    "GB18030",
+    "WINDOWS-1256",
+    "WINDOWS-1251",
+    "ISO-8859-1",
+    "WINDOWS-1252",
+    "WINDOWS-1250",
+    "WINDOWS-1253",
+    "WINDOWS-1254",
+    "WINDOWS-1255",
+    "WINDOWS-1258",
+    "WINDOWS-874",
+    "BIG5",
+    "EUC-KR",
+    "SHIFT_JIS"
 };
 
 
-static ngx_iclock_converter_t  ngx_iclock_decoder = { (iconv_t) -1, "" };
-static ngx_iclock_converter_t  ngx_iclock_encoder = { (iconv_t) -1, "" };
+static const ngx_iclock_encoding_name_t  ngx_iclock_encoding_names[] = {
+    { ngx_string("UTF-8"), NGX_ICLOCK_UTF_8 },
+    { ngx_string("UTF8"), NGX_ICLOCK_UTF_8 },
+    { ngx_string("GB18030"), NGX_ICLOCK_GB18030 },
+    /* both are subsets of it */
+    { ngx_string("GB2312"), NGX_ICLOCK_GB18030 },
+    { ngx_string("GBK"), NGX_ICLOCK_GB18030 },
+    { ngx_string("WINDOWS-1256"), NGX_ICLOCK_WINDOWS_1256 },
+    { ngx_string("WINDOWS-1251"), NGX_ICLOCK_WINDOWS_1251 },
+    { ngx_string("ISO-8859-1"), NGX_ICLOCK_ISO_8859_1 },
+    { ngx_string("WINDOWS-1252"), NGX_ICLOCK_WINDOWS_1252 },
+    { ngx_string("WINDOWS-1250"), NGX_ICLOCK_WINDOWS_1250 },
+    { ngx_string("WINDOWS-1253"), NGX_ICLOCK_WINDOWS_1253 },
+    { ngx_string("WINDOWS-1254"), NGX_ICLOCK_WINDOWS_1254 },
+    { ngx_string("WINDOWS-1255"), NGX_ICLOCK_WINDOWS_1255 },
+    { ngx_string("WINDOWS-1258"), NGX_ICLOCK_WINDOWS_1258 },
+    { ngx_string("WINDOWS-874"), NGX_ICLOCK_WINDOWS_874 },
+    { ngx_string("BIG5"), NGX_ICLOCK_BIG5 },
+    { ngx_string("EUC-KR"), NGX_ICLOCK_EUC_KR },
+    { ngx_string("SHIFT_JIS"), NGX_ICLOCK_SHIFT_JIS },
+    { ngx_null_string, NGX_ICLOCK_UTF_8 }
+};
 
 
-ngx_str_t
-ngx_iclock_language_encoding(ngx_str_t *language)
+/* numbers of appendix 2 */
+
+static const ngx_iclock_encoding_name_t  ngx_iclock_languages[] = {
+    /* simplified Chinese */
+    { ngx_string("83"), NGX_ICLOCK_GB18030|NGX_ICLOCK_TEXT_DOCUMENTED },
+    /* Persian */
+    { ngx_string("65"), NGX_ICLOCK_WINDOWS_1256|NGX_ICLOCK_TEXT_GUESSED },
+    /* Arabic */
+    { ngx_string("66"), NGX_ICLOCK_WINDOWS_1256|NGX_ICLOCK_TEXT_GUESSED },
+    /* Russian */
+    { ngx_string("82"), NGX_ICLOCK_WINDOWS_1251|NGX_ICLOCK_TEXT_GUESSED },
+    { ngx_null_string, NGX_ICLOCK_UTF_8 }
+};
+
+
+static ngx_iclock_converter_t  ngx_iclock_decoder = {
+    (iconv_t) -1, NGX_ICLOCK_UTF_8
+};
+
+static ngx_iclock_converter_t  ngx_iclock_encoder = {
+    (iconv_t) -1, NGX_ICLOCK_UTF_8
+};
+
+
+ngx_uint_t
+ngx_iclock_encoding(ngx_str_t *name, ngx_str_t *language)
 {
-    const ngx_iclock_language_t  *l;
+    return name->len
+           ? ngx_iclock_find_encoding(ngx_iclock_encoding_names, name)
+           : ngx_iclock_find_encoding(ngx_iclock_languages, language);
+}
 
-    for (l = ngx_iclock_languages; l->language.len; l++) {
 
-        if (language->len == l->language.len
-            && ngx_strncmp(language->data, l->language.data, language->len)
-               == 0)
+static ngx_uint_t
+ngx_iclock_find_encoding(const ngx_iclock_encoding_name_t *names,
+    ngx_str_t *name)
+{
+    const ngx_iclock_encoding_name_t  *n;
+
+    for (n = names; n->name.len; n++) {
+
+        if (name->len == n->name.len
+            && ngx_strncasecmp(name->data, n->name.data, name->len) == 0)
         {
             break;
         }
     }
 
-    return l->encoding;
+    return n->encoding;
+}
+
+
+/* only names of users are documented to be of the language's encoding */
+
+void
+ngx_iclock_settle_encoding(ngx_iclock_context_t *context,
+    ngx_iclock_upload_t *upload)
+{
+    ngx_uint_t          i, script, certain;
+    ngx_iclock_item_t  *items;
+
+    if (!(context->encoding & NGX_ICLOCK_TEXT_DOCUMENTED)) {
+        return;
+    }
+
+    certain = NGX_ICLOCK_SCRIPT_ANY;
+    items = upload->items.elts;
+
+    for (i = 0; i < upload->items.nelts; i++) {
+
+        if (items[i].tag->kind != NGX_ICLOCK_USER) {
+            continue;
+        }
+
+        script = ngx_iclock_script(&items[i].data);
+
+        if (script == NGX_ICLOCK_SCRIPT_ANY || script == certain) {
+            continue;
+        }
+
+        if (certain != NGX_ICLOCK_SCRIPT_ANY) {
+            /* each name for itself */
+            return;
+        }
+
+        certain = script;
+    }
+
+    if (certain == NGX_ICLOCK_SCRIPT_ANY) {
+        return;
+    }
+
+    context->encoding &= ~NGX_ICLOCK_TEXT_DOCUMENTED;
+
+    if (certain == NGX_ICLOCK_SCRIPT_UTF_8) {
+        context->encoding |= NGX_ICLOCK_TEXT_GUESSED;
+    }
 }
 
 
 ngx_int_t
-ngx_iclock_decode_text(ngx_str_t *text, const ngx_str_t *encoding,
+ngx_iclock_decode_text(ngx_str_t *text, ngx_uint_t encoding,
     ngx_pool_t *pool)
 {
-    if (ngx_iclock_valid_text(text)) {
+    ngx_int_t   rc;
+    ngx_uint_t  valid;
+
+    valid = ngx_iclock_valid_text(text);
+
+    if (valid
+        && ((encoding & NGX_ICLOCK_TEXT_GUESSED)
+            || !ngx_iclock_wide(text)
+            || ((encoding & NGX_ICLOCK_TEXT_DOCUMENTED)
+                && ngx_iclock_script(text) == NGX_ICLOCK_SCRIPT_UTF_8)))
+    {
         return NGX_OK;
     }
 
-    if (!ngx_iclock_valid_encoding(encoding)) {
-        return NGX_DECLINED;
+    encoding &= NGX_ICLOCK_TEXT_NUMBER;
+
+    rc = (encoding == NGX_ICLOCK_UTF_8)
+         ? NGX_DECLINED
+         : ngx_iclock_convert(text, encoding, pool);
+
+    return (rc == NGX_DECLINED && valid) ? NGX_OK : rc;
+}
+
+
+ngx_int_t
+ngx_iclock_decode_utf8(ngx_str_t *text, ngx_uint_t encoding, ngx_pool_t *pool)
+{
+    return ngx_iclock_decode_text(text, encoding | NGX_ICLOCK_TEXT_GUESSED,
+                                  pool);
+}
+
+
+static ngx_uint_t
+ngx_iclock_wide(ngx_str_t *text)
+{
+    size_t  i;
+
+    for (i = 0; i < text->len; i++) {
+        if (text->data[i] >= 0x80) {
+            return 1;
+        }
     }
 
-    return ngx_iclock_convert(text, encoding, pool);
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_iclock_script(ngx_str_t *text)
+{
+    if (!ngx_iclock_valid_text(text)) {
+        return ngx_iclock_is_gb18030(text) ? NGX_ICLOCK_SCRIPT_GB
+                                           : NGX_ICLOCK_SCRIPT_ANY;
+    }
+
+    if (ngx_iclock_wide(text)
+        && (ngx_iclock_chinese_utf8(text) || !ngx_iclock_is_gb2312(text)))
+    {
+        return NGX_ICLOCK_SCRIPT_UTF_8;
+    }
+
+    return NGX_ICLOCK_SCRIPT_ANY;
+}
+
+
+/*
+ * Whether valid UTF-8 has no other wide characters than those from U+3000 to
+ * U+9FFF, and the dot that is written between the parts of foreign names.
+ */
+
+static ngx_uint_t
+ngx_iclock_chinese_utf8(ngx_str_t *text)
+{
+    u_char      *p, *last;
+    ngx_uint_t   n;
+
+    n = 0;
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last) {
+
+        if (*p < 0x80) {
+            p++;
+
+        } else if (*p >= 0xe3 && *p <= 0xe9) {
+            n++;
+            p += 3;
+
+        } else if (*p == 0xc2 && p[1] == 0xb7) {
+            p += 2;
+
+        } else {
+            return 0;
+        }
+    }
+
+    return n != 0;
+}
+
+
+/* by its bytes; whether each pair has a character is not looked up */
+
+static ngx_uint_t
+ngx_iclock_is_gb18030(ngx_str_t *text)
+{
+    u_char  *p, *last;
+
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last) {
+
+        if (*p < 0x80) {
+            p++;
+            continue;
+        }
+
+        if (*p == 0x80 || *p == 0xff || last - p < 2) {
+            return 0;
+        }
+
+        if (p[1] >= 0x40 && p[1] != 0x7f && p[1] != 0xff) {
+            p += 2;
+            continue;
+        }
+
+        if (last - p < 4
+            || p[1] < '0' || p[1] > '9'
+            || p[2] < 0x81 || p[2] > 0xfe
+            || p[3] < '0' || p[3] > '9')
+        {
+            return 0;
+        }
+
+        p += 4;
+    }
+
+    return 1;
+}
+
+
+/* symbols in rows 1 to 9, Chinese in rows 16 to 87 */
+
+static ngx_uint_t
+ngx_iclock_is_gb2312(ngx_str_t *text)
+{
+    u_char  *p, *last;
+
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last) {
+
+        if (*p < 0x80) {
+            p++;
+            continue;
+        }
+
+        if (!((*p >= 0xa1 && *p <= 0xa9) || (*p >= 0xb0 && *p <= 0xf7))
+            || last - p < 2 || p[1] < 0xa1 || p[1] > 0xfe)
+        {
+            return 0;
+        }
+
+        p += 2;
+    }
+
+    return 1;
 }
 
 
 static ngx_int_t
-ngx_iclock_convert(ngx_str_t *text, const ngx_str_t *encoding,
-    ngx_pool_t *pool)
+ngx_iclock_convert(ngx_str_t *text, ngx_uint_t encoding, ngx_pool_t *pool)
 {
     char       *in, *out;
     size_t      inleft, outleft, size, rc;
@@ -146,16 +442,23 @@ ngx_iclock_convert(ngx_str_t *text, const ngx_str_t *encoding,
 /* the other way; what the encoding has no character for becomes "?" */
 
 ngx_int_t
-ngx_iclock_encode_text(ngx_str_t *text, const ngx_str_t *encoding,
-    ngx_pool_t *pool)
+ngx_iclock_encode_text(ngx_str_t *text, ngx_uint_t encoding, ngx_pool_t *pool)
 {
     char       *in, *out;
     size_t      inleft, outleft, size;
     iconv_t     cd;
     ngx_str_t   encoded;
 
-    if (!ngx_iclock_valid_encoding(encoding)) {
-        return NGX_DECLINED;
+    /* nothing that is only guessed is sent */
+
+    if ((encoding & NGX_ICLOCK_TEXT_GUESSED) || !ngx_iclock_wide(text)) {
+        return NGX_OK;
+    }
+
+    encoding &= NGX_ICLOCK_TEXT_NUMBER;
+
+    if (encoding == NGX_ICLOCK_UTF_8) {
+        return NGX_OK;
     }
 
     cd = ngx_iclock_open_encoding(&ngx_iclock_encoder, encoding);
@@ -198,27 +501,27 @@ ngx_iclock_encode_text(ngx_str_t *text, const ngx_str_t *encoding,
 }
 
 
-/* a name that does not exist is kept as well */
+/* an encoding that the system does not have is kept as well */
 
 static iconv_t
 ngx_iclock_open_encoding(ngx_iclock_converter_t *converter,
-    const ngx_str_t *encoding)
+    ngx_uint_t encoding)
 {
-    u_char  wanted[NGX_ICLOCK_MAX_ENCODING + 1];
+    const char  *name;
 
-    ngx_cpystrn(wanted, encoding->data, encoding->len + 1);
-
-    if (ngx_strcmp(wanted, converter->name) != 0) {
+    if (encoding != converter->encoding) {
 
         if (converter->cd != (iconv_t) -1) {
             (void) iconv_close(converter->cd);
         }
 
-        converter->cd = (converter == &ngx_iclock_decoder)
-                        ? iconv_open("UTF-8", (char *) wanted)
-                        : iconv_open((char *) wanted, "UTF-8");
+        name = ngx_iclock_iconv_names[encoding];
 
-        ngx_cpystrn(converter->name, wanted, sizeof(converter->name));
+        converter->cd = (converter == &ngx_iclock_decoder)
+                        ? iconv_open("UTF-8", name)
+                        : iconv_open(name, "UTF-8");
+
+        converter->encoding = encoding;
     }
 
     if (converter->cd != (iconv_t) -1) {
@@ -230,27 +533,59 @@ ngx_iclock_open_encoding(ngx_iclock_converter_t *converter,
 }
 
 
-/* iconv understands "//" and the like in a name */
+/* one command that cannot be encoded is sent as it is, and no other */
+
+ngx_int_t
+ngx_iclock_write_commands(ngx_str_t *reply, ngx_array_t *commands,
+    ngx_uint_t encoding, ngx_pool_t *pool)
+{
+    size_t                 len;
+    u_char                *p;
+    ngx_uint_t             i;
+    ngx_iclock_command_t  *command;
+
+    len = 0;
+    command = commands->elts;
+
+    for (i = 0; i < commands->nelts; i++) {
+
+        if (!ngx_iclock_is_utf8_command(&command[i].text)
+            && ngx_iclock_encode_text(&command[i].text, encoding, pool)
+               == NGX_ERROR)
+        {
+            return NGX_ERROR;
+        }
+
+        len += sizeof("C::\n") - 1 + command[i].id.len + command[i].text.len;
+    }
+
+    p = ngx_pnalloc(pool, len + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    reply->data = p;
+    reply->len = len;
+
+    for (i = 0; i < commands->nelts; i++) {
+        p = ngx_cpymem(p, "C:", 2);
+        p = ngx_cpymem(p, command[i].id.data, command[i].id.len);
+        *p++ = ':';
+        p = ngx_cpymem(p, command[i].text.data, command[i].text.len);
+        *p++ = LF;
+    }
+
+    return NGX_OK;
+}
+
+
+/* attendance PUSH 2.4.1, section 12.1.1.2 */
 
 static ngx_uint_t
-ngx_iclock_valid_encoding(const ngx_str_t *encoding)
+ngx_iclock_is_utf8_command(ngx_str_t *text)
 {
-    size_t  i;
-    u_char  ch;
+    static ngx_str_t  card = ngx_string("DATA UPDATE IDCARD ");
 
-    if (encoding->len == 0 || encoding->len > NGX_ICLOCK_MAX_ENCODING) {
-        return 0;
-    }
-
-    for (i = 0; i < encoding->len; i++) {
-        ch = ngx_tolower(encoding->data[i]);
-
-        if (!((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9')
-              || ch == '-' || ch == '_'))
-        {
-            return 0;
-        }
-    }
-
-    return 1;
+    return text->len > card.len
+           && ngx_strncasecmp(text->data, card.data, card.len) == 0;
 }

@@ -79,17 +79,17 @@ const ngx_iclock_key_t  ngx_iclock_identity_keys[] = {
       NGX_ICLOCK_IDENTITY_PIN, ngx_iclock_read_word, 0 },
 
     { ngx_string("SNNum"),
-      NGX_ICLOCK_IDENTITY_SN_NUMBER, ngx_iclock_read_text, 0 },
+      NGX_ICLOCK_IDENTITY_SN_NUMBER, ngx_iclock_read_utf8, 0 },
 
     { ngx_string("IDNum"),
       NGX_ICLOCK_IDENTITY_ID_NUMBER, ngx_iclock_read_word,
       NGX_ICLOCK_NEEDED },
 
     { ngx_string("DNNum"),
-      NGX_ICLOCK_IDENTITY_DN_NUMBER, ngx_iclock_read_text, 0 },
+      NGX_ICLOCK_IDENTITY_DN_NUMBER, ngx_iclock_read_utf8, 0 },
 
     { ngx_string("Name"),
-      NGX_ICLOCK_IDENTITY_NAME, ngx_iclock_read_text, 0 },
+      NGX_ICLOCK_IDENTITY_NAME, ngx_iclock_read_utf8, 0 },
 
     { ngx_string("Gender"),
       NGX_ICLOCK_IDENTITY_GENDER, ngx_iclock_read_number, 0 },
@@ -98,19 +98,19 @@ const ngx_iclock_key_t  ngx_iclock_identity_keys[] = {
       NGX_ICLOCK_IDENTITY_NATION, ngx_iclock_read_number, 0 },
 
     { ngx_string("Birthday"),
-      NGX_ICLOCK_IDENTITY_BIRTHDAY, ngx_iclock_read_text, 0 },
+      NGX_ICLOCK_IDENTITY_BIRTHDAY, ngx_iclock_read_utf8, 0 },
 
     { ngx_string("ValidInfo"),
-      NGX_ICLOCK_IDENTITY_VALID_INFO, ngx_iclock_read_text, 0 },
+      NGX_ICLOCK_IDENTITY_VALID_INFO, ngx_iclock_read_utf8, 0 },
 
     { ngx_string("Address"),
-      NGX_ICLOCK_IDENTITY_ADDRESS, ngx_iclock_read_text, 0 },
+      NGX_ICLOCK_IDENTITY_ADDRESS, ngx_iclock_read_utf8, 0 },
 
     { ngx_string("AdditionalInfo"),
-      NGX_ICLOCK_IDENTITY_ADDITIONAL_INFO, ngx_iclock_read_text, 0 },
+      NGX_ICLOCK_IDENTITY_ADDITIONAL_INFO, ngx_iclock_read_utf8, 0 },
 
     { ngx_string("Issuer"),
-      NGX_ICLOCK_IDENTITY_ISSUER, ngx_iclock_read_text, 0 },
+      NGX_ICLOCK_IDENTITY_ISSUER, ngx_iclock_read_utf8, 0 },
 
     { ngx_string("Photo"),
       NGX_ICLOCK_IDENTITY_PHOTO, ngx_iclock_read_base64, 0 },
@@ -122,10 +122,10 @@ const ngx_iclock_key_t  ngx_iclock_identity_keys[] = {
       NGX_ICLOCK_IDENTITY_FP_TEMPLATE2, ngx_iclock_read_base64, 0 },
 
     { ngx_string("Reserve"),
-      NGX_ICLOCK_IDENTITY_RESERVE, ngx_iclock_read_text, 0 },
+      NGX_ICLOCK_IDENTITY_RESERVE, ngx_iclock_read_utf8, 0 },
 
     { ngx_string("Notice"),
-      NGX_ICLOCK_IDENTITY_NOTICE, ngx_iclock_read_text, 0 },
+      NGX_ICLOCK_IDENTITY_NOTICE, ngx_iclock_read_utf8, 0 },
 
     { ngx_null_string, 0, NULL, 0 }
 };

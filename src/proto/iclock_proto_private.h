@@ -292,6 +292,8 @@ ngx_int_t ngx_iclock_read_text(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, ngx_str_t *text);
 ngx_int_t ngx_iclock_read_short_text(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, ngx_str_t *text);
+ngx_int_t ngx_iclock_read_utf8(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *text);
 ngx_int_t ngx_iclock_read_word(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, ngx_str_t *text);
 ngx_int_t ngx_iclock_read_number(ngx_iclock_reading_t *r,
@@ -359,11 +361,15 @@ ngx_int_t ngx_iclock_parse_number(ngx_str_t *text, int64_t *number);
 ngx_int_t ngx_iclock_parse_compact_time(ngx_str_t *text, int64_t *time);
 
 /*
- * Makes valid UTF-8 of a text, if it is not yet, by iconv.  Returns NGX_OK,
- * NGX_DECLINED if it cannot be done, NGX_ERROR (out of memory).
+ * Makes valid UTF-8 of a text.  Returns NGX_OK, NGX_DECLINED if it cannot be
+ * done, NGX_ERROR (out of memory).
  */
-ngx_int_t ngx_iclock_decode_text(ngx_str_t *text,
-    const ngx_str_t *encoding, ngx_pool_t *pool);
+ngx_int_t ngx_iclock_decode_text(ngx_str_t *text, ngx_uint_t encoding,
+    ngx_pool_t *pool);
+
+/* the same for text that is documented to be UTF-8 */
+ngx_int_t ngx_iclock_decode_utf8(ngx_str_t *text, ngx_uint_t encoding,
+    ngx_pool_t *pool);
 
 /* missing padding is accepted, white space is not; the same return codes */
 ngx_int_t ngx_iclock_decode_base64(ngx_str_t *dst, ngx_str_t *src,

@@ -105,7 +105,32 @@ ngx_iclock_read_text(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
 
     s = *text;
 
-    rc = ngx_iclock_decode_text(&s, &r->context->encoding, r->pool);
+    rc = ngx_iclock_decode_text(&s, r->context->encoding, r->pool);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_iclock_unreadable(r, key, " is not valid text");
+    }
+
+    if (rc == NGX_OK) {
+        ngx_iclock_set_text(r, key->column, &s);
+    }
+
+    return rc;
+}
+
+
+/* identity cards: attendance PUSH 2.4.1, section 11.6 */
+
+ngx_int_t
+ngx_iclock_read_utf8(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
+    ngx_str_t *text)
+{
+    ngx_int_t  rc;
+    ngx_str_t  s;
+
+    s = *text;
+
+    rc = ngx_iclock_decode_utf8(&s, r->context->encoding, r->pool);
 
     if (rc == NGX_DECLINED) {
         return ngx_iclock_unreadable(r, key, " is not valid text");
@@ -132,7 +157,7 @@ ngx_iclock_read_short_text(ngx_iclock_reading_t *r,
         return ngx_iclock_unreadable(r, key, " is too long");
     }
 
-    rc = ngx_iclock_decode_text(&s, &r->context->encoding, r->pool);
+    rc = ngx_iclock_decode_text(&s, r->context->encoding, r->pool);
 
     if (rc == NGX_DECLINED) {
         return ngx_iclock_unreadable(r, key, " is not valid text");

@@ -113,7 +113,7 @@ struct ngx_iclock_store_job_s {
      */
     ngx_int_t                   rc;
     ngx_iclock_device_t        *device;         /* NULL: unknown */
-    ngx_array_t                 commands;       /* of ngx_str_t, see below */
+    ngx_array_t                 commands;       /* of ngx_iclock_command_t */
     ngx_array_t                 serial_numbers; /* of ngx_str_t: due ones */
     ngx_str_t                   text;           /* of a call; NULL: no data */
     ngx_uint_t                  rejected;       /* lines */
@@ -188,7 +188,6 @@ ngx_int_t ngx_iclock_store_lookup(ngx_iclock_store_job_t *job,
     ngx_str_t *serial_number, ngx_str_t *address);
 ngx_int_t ngx_iclock_store_stamp(ngx_iclock_store_job_t *job,
     ngx_str_t *table, ngx_str_t *stamp);
-/* commands come as whole lines: "C:<id>:<text>\n" */
 ngx_int_t ngx_iclock_store_dequeue(ngx_iclock_store_job_t *job,
     ngx_iclock_command_limits_t *limits);
 ngx_int_t ngx_iclock_store_presence(ngx_iclock_store_job_t *job,

@@ -575,38 +575,28 @@ ngx_int_t
 ngx_iclock_store_command_row(ngx_iclock_store_job_t *job, PGresult *res,
     int row)
 {
-    int         idlen, bodylen;
-    u_char     *p;
-    ngx_str_t  *line;
+    ngx_iclock_command_t  *command;
 
     if (job->commands.elts == NULL
-        && ngx_array_init(&job->commands, job->pool, 4, sizeof(ngx_str_t))
+        && ngx_array_init(&job->commands, job->pool, 4,
+                          sizeof(ngx_iclock_command_t))
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    line = ngx_array_push(&job->commands);
-    if (line == NULL) {
+    command = ngx_array_push(&job->commands);
+    if (command == NULL) {
         return NGX_ERROR;
     }
 
-    idlen = PQgetlength(res, row, 1);
-    bodylen = PQgetlength(res, row, 2);
-
-    line->len = sizeof("C::\n") - 1 + idlen + bodylen;
-    line->data = ngx_pnalloc(job->pool, line->len);
-    if (line->data == NULL) {
+    if (ngx_iclock_store_copy(job->pool, &command->id, res, row, 1)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(line->data, "C:", 2);
-    p = ngx_cpymem(p, PQgetvalue(res, row, 1), idlen);
-    *p++ = ':';
-    p = ngx_cpymem(p, PQgetvalue(res, row, 2), bodylen);
-    *p = '\n';
-
-    return NGX_OK;
+    return ngx_iclock_store_copy(job->pool, &command->text, res, row, 2);
 }
 
 

@@ -95,7 +95,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         abort();
     }
 
-    (void) ngx_iclock_language_encoding(&s);
+    (void) ngx_iclock_encoding(&s, &s);
     (void) ngx_iclock_find_table(&s);
 
     free(s.data);

@@ -44,7 +44,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ngx_memzero(&context, sizeof(context));
 
     if (data[0] & 0x80) {
-        ngx_str_set(&context.encoding, "GB18030");
+        context.encoding = NGX_ICLOCK_GB18030;
         ngx_str_set(&context.pin, "20150731103012-123.jpg");
 
     } else {

@@ -16,7 +16,7 @@
 #define unit_string(str)  { sizeof(str) - 1, (u_char *) str }
 
 #define unit_no_context                                                      \
-    { ngx_null_string, ngx_null_string, ngx_null_string }
+    { NGX_ICLOCK_UTF_8, ngx_null_string, ngx_null_string }
 
 
 /* a body and what is to be read from it, as unit_dump() writes it */

@@ -393,7 +393,7 @@ const unit_case_t  unit_attlog_cases[] = {
       1,
       "punch pin='7' local_time=2026-10-03T06:15:00 status=0 verify=1 work_co"
       "de='<e4><b8><ad>' record_type=-1 mask=-1\n",
-      { unit_string("GB18030"),
+      { NGX_ICLOCK_GB18030,
         ngx_null_string,
         ngx_null_string } },
 

@@ -98,7 +98,7 @@ unit_hostile(const char *table, const unit_hostile_t *h, FILE *sink)
     ngx_iclock_context_t   context;
 
     ngx_memzero(&context, sizeof(context));
-    ngx_str_set(&context.encoding, "GB18030");
+    context.encoding = NGX_ICLOCK_GB18030;
 
     start = time(NULL);
 

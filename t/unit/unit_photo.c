@@ -134,7 +134,7 @@ const unit_case_t  unit_photo_cases[] = {
       1,
       "photo kind='attendance' file_name='20260505174020-123.jpg' pin='123' t"
       "aken_at=2026-05-05T17:40:20 result=0 content='<ff><d8><ff><e0>'\n",
-      { ngx_null_string,
+      { NGX_ICLOCK_UTF_8,
         ngx_null_string,
         unit_string("2026-05-05 17:40:20") } },
 
@@ -169,7 +169,7 @@ const unit_case_t  unit_photo_cases[] = {
       "photo kind='attendance' file_name='20260505174020-123.jpg' pin='123' t"
       "aken_at=2026-05-05T17:40:20 result=0 content='<ff><d8><ff><e0><00><10>"
       "JFIF<00><0a>|&PIN=9'\n",
-      { ngx_null_string,
+      { NGX_ICLOCK_UTF_8,
         unit_string("123"),
         unit_string("2026-05-05T17:40:20") } },
 
@@ -180,7 +180,7 @@ const unit_case_t  unit_photo_cases[] = {
       "photo kind='attendance' file_name='20260505174020-123.jpg' pin='123' t"
       "aken_at=2026-05-05T17:40:20 result=0 content='<ff><d8><ff><e0><00><10>"
       "JFIF<00><0a>|&PIN=9'\n",
-      { ngx_null_string,
+      { NGX_ICLOCK_UTF_8,
         unit_string("123"),
         unit_string("20260505174020") } },
 
@@ -191,7 +191,7 @@ const unit_case_t  unit_photo_cases[] = {
       "photo kind='attendance' file_name='20150731103012-7.jpg' pin='7' taken"
       "_at=2015-07-31T10:30:12 result=0 content='<ff><d8><ff><e0><00><10>JFIF"
       "<00><0a>|&PIN=9'\n",
-      { ngx_null_string,
+      { NGX_ICLOCK_UTF_8,
         unit_string("20150731103012-7.jpg"),
         ngx_null_string } },
 
@@ -201,7 +201,7 @@ const unit_case_t  unit_photo_cases[] = {
       1,
       "photo kind='attendance' file_name='123-6f8e9a43.jpg' pin='123' result="
       "0 content='<ff><d8><ff><e0><00><10>JFIF<00><0a>|&PIN=9'\n",
-      { ngx_null_string,
+      { NGX_ICLOCK_UTF_8,
         unit_string("123"),
         ngx_null_string } },
 
@@ -218,7 +218,7 @@ const unit_case_t  unit_photo_cases[] = {
       1,
       "rejected (file_name is invalid UTF-8): <ff><d8><ff><e0><00><10>JFIF<00"
       "><0a>|&PIN=9\n",
-      { ngx_null_string,
+      { NGX_ICLOCK_UTF_8,
         unit_string("\377"),
         ngx_null_string } },
 

@@ -31,10 +31,18 @@ typedef struct {
 
 typedef struct {
     const char  *encoding;
+    const char  *language;
     const char  *text;
     const char  *sent;
-    ngx_int_t    rc;
 } unit_sent_t;
+
+
+typedef struct {
+    const char  *encoding;
+    const char  *language;
+    const char  *sent;    /* names, with "|" between them */
+    const char  *names;   /* NULL: it is not text */
+} unit_decoded_t;
 
 
 typedef struct {
@@ -49,6 +57,10 @@ static void unit_test_utf8(void);
 static void unit_test_versions(void);
 static void unit_test_names(void);
 static void unit_test_encode(void);
+static void unit_test_decode(void);
+static void unit_read_names(u_char *got, const unit_decoded_t *d,
+    ngx_pool_t *pool);
+static void unit_test_commands(void);
 
 
 static const unit_time_t  unit_times[] = {
@@ -138,36 +150,103 @@ static const unit_version_t  unit_versions[] = {
 };
 
 
-static const unit_pair_t  unit_encodings[] = {
-    { "83", "GB18030" },
-    { "66", "WINDOWS-1256" },
-    { "82", "WINDOWS-1251" },
-    { "69", "" },
-    { "8", "" },
-    { "833", "" },
-    { "English", "" },
-    { "", "" },
-    { NULL, NULL }
+/*
+ * The names of one upload, by the encoding of the device's row and by its
+ * language.  D6 A3 CE B0, a common name, is valid UTF-8 as well, as is much of
+ * what other devices send valid GB2312.
+ */
+
+static const unit_decoded_t  unit_decoded[] = {
+    /* what the document says */
+    { "", "83", "\xd6\xa3\xce\xb0", "\xe9\x83\x91\xe4\xbc\x9f" },
+    { "", "83", "\xd5\xc5\xc8\xfd", "\xe5\xbc\xa0\xe4\xb8\x89" },
+    { "", "83", "\x81\x39\xef\x30", "\xe3\x90\x81" },
+    { "", "83", "Zhang", "Zhang" },
+    { "", "83", "\xff", NULL },
+
+    /* firmware of that language that sends UTF-8 */
+    { "", "83", "\xe5\xbc\xa0", "\xe5\xbc\xa0" },
+    { "", "83", "\xe9\x83\x91\xe4\xbc\x9f", "\xe9\x83\x91\xe4\xbc\x9f" },
+    { "", "83", "\xe4\xa1\xb9\xe4\xbd\xa1", "\xe4\xa1\xb9\xe4\xbd\xa1" },
+    { "", "83", "\xe9\x98\xbf\xc2\xb7\xe4\xb9\xb0",
+      "\xe9\x98\xbf\xc2\xb7\xe4\xb9\xb0" },
+    { "", "83", "\xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd",
+      "\xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd" },
+
+    /* one that is certain decides */
+    { "", "83", "Jos\xc3\xa9", "Jos\xe8\x8c\x85" },
+    { "", "83", "Jos\xc3\xa9|\xe5\xbc\xa0", "Jos\xc3\xa9|\xe5\xbc\xa0" },
+    { "", "83", "\xe9\x83\x91\xe4\xbc\x9f|Jos\xc3\xa9",
+      "\xe9\x83\x91\xe4\xbc\x9f|Jos\xc3\xa9" },
+    { "", "83", "\xe4\xa1\xb9\xe4\xbd\xa1|\xd5\xc5",
+      "\xe4\xa1\xb9\xe4\xbd\xa1|\xe5\xbc\xa0" },
+    { "", "83", "Jos\xc3\xa9|\xd5\xc5|\xe5\xbc\xa0",
+      "Jos\xe8\x8c\x85|\xe5\xbc\xa0|\xe5\xbc\xa0" },
+    { "", "83", "\xd6\xa3\xce\xb0|\xff", "\xe9\x83\x91\xe4\xbc\x9f|" },
+
+    /* the row wins */
+    { "GB18030", "69", "\xd6\xa3\xce\xb0", "\xe9\x83\x91\xe4\xbc\x9f" },
+    { "gb2312", "", "Jos\xc3\xa9", "Jos\xe8\x8c\x85" },
+    { "GBK", "", "\xd6\xa3|\xe5\xbc\xa0", "\xe9\x83\x91|\xe5\xbc\xa0" },
+    { "UTF-8", "83", "\xd6\xa3\xce\xb0", "\xd6\xa3\xce\xb0" },
+    { "UTF-8", "83", "\xd5\xc5", NULL },
+    { "utf8", "82", "\xc8\xe2", NULL },
+    { "WINDOWS-1251", "83", "\xc3\xa9", "\xd0\x93\xc2\xa9" },
+    { "NO-SUCH", "83", "\xd5\xc5", NULL },
+    { "UTF-8//IGNORE", "83", "\xd5\xc5", NULL },
+
+    /* what is undocumented counts where it is not UTF-8 */
+    { "", "65", "\xc3\xcd\xe3\xcf", "\xd8\xa3\xd8\xad\xd9\x85\xd8\xaf" },
+    { "", "66", "\xc3\xcd\xe3\xcf", "\xd8\xa3\xd8\xad\xd9\x85\xd8\xaf" },
+    { "", "66", "\xd8\xa3", "\xd8\xa3" },
+    { "", "82", "\xc8\xe2\xe0\xed", "\xd0\x98\xd0\xb2\xd0\xb0\xd0\xbd" },
+    { "", "82", "\xd0\x98", "\xd0\x98" },
+    { "", "69", "\xd6\xa3\xce\xb0", "\xd6\xa3\xce\xb0" },
+    { "", "69", "\xd5\xc5", NULL },
+    { "", "833", "\xd5\xc5", NULL },
+    { "", "8", "\xd5\xc5", NULL },
+    { "", "English", "Zo\xc3\xab", "Zo\xc3\xab" },
+    { "", "", "Zo\xeb", NULL },
+
+    /* the others */
+    { "WINDOWS-1256", "", "\xc3", "\xd8\xa3" },
+    { "windows-1251", "", "\xc8\xe2", "\xd0\x98\xd0\xb2" },
+    { "ISO-8859-1", "", "Jos\xe9", "Jos\xc3\xa9" },
+    { "WINDOWS-1252", "", "\x80 Zo\xeb", "\xe2\x82\xac Zo\xc3\xab" },
+    { "WINDOWS-1252", "", "\xc3\x81", "\xc3\x81" },
+    { "WINDOWS-1250", "", "\xf8", "\xc5\x99" },
+    { "WINDOWS-1253", "", "\xe1", "\xce\xb1" },
+    { "WINDOWS-1254", "", "\xfe", "\xc5\x9f" },
+    { "WINDOWS-1255", "", "\xe0", "\xd7\x90" },
+    { "WINDOWS-1258", "", "\xd0", "\xc4\x90" },
+    { "WINDOWS-874", "", "\xa1", "\xe0\xb8\x81" },
+    { "BIG5", "", "\xb1\x69", "\xe5\xbc\xb5" },
+    { "EUC-KR", "", "\xb1\xe8", "\xea\xb9\x80" },
+    { "SHIFT_JIS", "", "\x8d\xb2", "\xe4\xbd\x90" },
+    { "SHIFT_JIS", "", "a\\b~", "a\\b~" },
+    { NULL, NULL, NULL, NULL }
 };
 
 
 /* what there is no character for becomes a question mark */
 
 static const unit_sent_t  unit_sent[] = {
-    { "GB18030", "", "", NGX_OK },
-    { "GB18030", "abc\t1\n", "abc\t1\n", NGX_OK },
-    { "GB18030", "\xe5\xbc\xa0\xe4\xbc\x9f", "\xd5\xc5\xce\xb0", NGX_OK },
-    { "GB18030", "\xc3\xab", "\x81\x30\x8a\x35", NGX_OK },
-    { "GB18030", "\xf0\x9f\x98\x80", "\x94\x39\xfc\x36", NGX_OK },
-    { "WINDOWS-1252", "Zo\xc3\xab \xe2\x82\xac", "Zo\xeb \x80", NGX_OK },
-    { "WINDOWS-1252", "a\xe5\xbc\xa0\xe4\xbc\x9f" "b", "a??b", NGX_OK },
-    { "WINDOWS-1252", "\xf0\x9f\x98\x80\n", "?\n", NGX_OK },
-    { "WINDOWS-1251", "\xd0\x96", "\xc6", NGX_OK },
-    { "WINDOWS-1251", "\xff\xfe" "a\xd0", "??a?", NGX_OK },
-    { "NO-SUCH", "\xd0\x96", "\xd0\x96", NGX_DECLINED },
-    { "UTF-8//IGNORE", "\xd0\x96", "\xd0\x96", NGX_DECLINED },
-    { "", "\xd0\x96", "\xd0\x96", NGX_DECLINED },
-    { NULL, NULL, NULL, 0 }
+    { "GB18030", "", "", "" },
+    { "GB18030", "", "abc\t1\n", "abc\t1\n" },
+    { "GB18030", "", "\xe5\xbc\xa0\xe4\xbc\x9f", "\xd5\xc5\xce\xb0" },
+    { "GB18030", "", "\xc3\xab", "\x81\x30\x8a\x35" },
+    { "GB18030", "", "\xf0\x9f\x98\x80", "\x94\x39\xfc\x36" },
+    { "", "83", "\xe5\xbc\xa0\xe4\xbc\x9f", "\xd5\xc5\xce\xb0" },
+    { "UTF-8", "83", "\xe5\xbc\xa0", "\xe5\xbc\xa0" },
+    { "", "82", "\xd0\x96", "\xd0\x96" },
+    { "WINDOWS-1252", "", "Zo\xc3\xab \xe2\x82\xac", "Zo\xeb \x80" },
+    { "WINDOWS-1252", "", "a\xe5\xbc\xa0\xe4\xbc\x9f" "b", "a??b" },
+    { "WINDOWS-1252", "", "\xf0\x9f\x98\x80\n", "?\n" },
+    { "WINDOWS-1251", "", "\xd0\x96", "\xc6" },
+    { "WINDOWS-1251", "", "\xff\xfe" "a\xd0", "??a?" },
+    { "NO-SUCH", "83", "\xd0\x96", "\xd0\x96" },
+    { "", "", "\xd0\x96", "\xd0\x96" },
+    { NULL, NULL, NULL, NULL }
 };
 
 
@@ -195,6 +274,8 @@ unit_test_text(void)
     unit_test_versions();
     unit_test_names();
     unit_test_encode();
+    unit_test_decode();
+    unit_test_commands();
 }
 
 
@@ -271,20 +352,9 @@ unit_test_versions(void)
 static void
 unit_test_names(void)
 {
-    ngx_str_t                  s, found;
+    ngx_str_t                  s;
     const unit_pair_t         *p;
     const ngx_iclock_table_t  *table;
-
-    for (p = unit_encodings; p->key; p++) {
-
-        unit_set(&s, p->key);
-        found = ngx_iclock_language_encoding(&s);
-
-        unit_ok(found.len == ngx_strlen(p->value)
-                && ngx_memcmp(found.data ? found.data : (u_char *) "",
-                              p->value, found.len) == 0,
-                "language: \"%s\"", p->key);
-    }
 
     for (p = unit_table_names; p->key; p++) {
 
@@ -306,7 +376,7 @@ static void
 unit_test_encode(void)
 {
     ngx_int_t           rc;
-    ngx_str_t           text, encoding;
+    ngx_str_t           text, name, language;
     ngx_pool_t         *pool;
     const unit_sent_t  *e;
 
@@ -314,15 +384,157 @@ unit_test_encode(void)
 
     for (e = unit_sent; e->encoding; e++) {
 
-        unit_set(&encoding, e->encoding);
+        unit_set(&name, e->encoding);
+        unit_set(&language, e->language);
         unit_set(&text, e->text);
 
-        rc = ngx_iclock_encode_text(&text, &encoding, pool);
+        rc = ngx_iclock_encode_text(&text,
+                                    ngx_iclock_encoding(&name, &language),
+                                    pool);
 
-        unit_ok(rc == e->rc && text.len == ngx_strlen(e->sent)
+        unit_ok(rc == NGX_OK && text.len == ngx_strlen(e->sent)
                 && ngx_memcmp(text.data, e->sent, text.len) == 0,
-                "encode: \"%s\" in \"%s\"", e->sent, e->encoding);
+                "encode: \"%s\" in \"%s%s\"", e->sent, e->encoding,
+                e->language);
     }
+
+    ngx_destroy_pool(pool);
+}
+
+
+static void
+unit_test_decode(void)
+{
+    u_char                 got[256];
+    ngx_pool_t            *pool;
+    const unit_decoded_t  *d;
+
+    pool = unit_pool();
+
+    for (d = unit_decoded; d->encoding; d++) {
+
+        unit_read_names(got, d, pool);
+
+        unit_ok(ngx_strcmp(got, d->names ? d->names : "") == 0,
+                "decode: \"%s\" in \"%s%s\"", d->sent, d->encoding,
+                d->language);
+    }
+
+    ngx_destroy_pool(pool);
+}
+
+
+/* an upload of users, whose names are put together again */
+
+static void
+unit_read_names(u_char *got, const unit_decoded_t *d, ngx_pool_t *pool)
+{
+    u_char                *p;
+    ngx_str_t              name, language, body;
+    ngx_uint_t             i;
+    const char            *sent;
+    ngx_iclock_item_t     *items;
+    ngx_iclock_upload_t    upload;
+    ngx_iclock_record_t    record;
+    ngx_iclock_context_t   context;
+
+    unit_set(&name, d->encoding);
+    unit_set(&language, d->language);
+
+    ngx_memzero(&context, sizeof(context));
+    context.encoding = ngx_iclock_encoding(&name, &language);
+
+    body.data = ngx_pnalloc(pool, 1024);
+    p = ngx_cpymem(body.data, "USER PIN=1\tName=", 16);
+
+    for (sent = d->sent; *sent; sent++) {
+
+        if (*sent == '|') {
+            p = ngx_cpymem(p, "\nUSER PIN=1\tName=", 17);
+
+        } else {
+            *p++ = *sent;
+        }
+    }
+
+    /* these are UTF-8 and decide nothing */
+    p = ngx_cpymem(p, "\nIDCARD IDNum=1\tName=\xe5\xbc\xa0\n", 24);
+
+    body.len = p - body.data;
+
+    (void) unit_split(&upload, "OPERLOG", &body, pool);
+
+    ngx_iclock_settle_encoding(&context, &upload);
+
+    items = upload.items.elts;
+
+    for (i = 0; i < upload.items.nelts; i++) {
+
+        (void) ngx_iclock_parse_item(&record, &items[i], &context, pool);
+
+        if (record.kind == NGX_ICLOCK_IDENTITY_CARD) {
+            unit_ok(record.values[4].text.len == 3
+                    && ngx_memcmp(record.values[4].text.data, "\xe5\xbc\xa0",
+                                  3) == 0,
+                    "decode: identity card in \"%s%s\"", d->encoding,
+                    d->language);
+            continue;
+        }
+
+        if (i) {
+            *got++ = '|';
+        }
+
+        got = ngx_cpymem(got, record.values[1].text.data,
+                         record.values[1].text.len);
+    }
+
+    *got = '\0';
+}
+
+
+/* each for itself, and identity cards in UTF-8 */
+
+static void
+unit_test_commands(void)
+{
+    ngx_str_t              reply, name, language;
+    ngx_pool_t            *pool;
+    ngx_array_t           *commands;
+    ngx_iclock_command_t  *c;
+
+    pool = unit_pool();
+    commands = ngx_array_create(pool, 4, sizeof(ngx_iclock_command_t));
+
+    c = ngx_array_push(commands);
+    unit_set(&c->id, "7");
+    unit_set(&c->text, "DATA UPDATE USERINFO PIN=1\tName=\xe5\xbc\xa0");
+
+    c = ngx_array_push(commands);
+    unit_set(&c->id, "999999999");
+    unit_set(&c->text, "DATA UPDATE IDCARD PIN=1\tName=\xe5\xbc\xa0");
+
+    c = ngx_array_push(commands);
+    unit_set(&c->id, "0");
+    unit_set(&c->text, "DATA UPDATE SMS MSG=\xff\xe4\xbc\x9f");
+
+    c = ngx_array_push(commands);
+    unit_set(&c->id, "8");
+    unit_set(&c->text, "LOG");
+
+    unit_set(&name, "");
+    unit_set(&language, "83");
+
+    (void) ngx_iclock_write_commands(&reply, commands,
+                                     ngx_iclock_encoding(&name, &language),
+                                     pool);
+
+    unit_is((char *) reply.data, reply.len,
+            "C:7:DATA UPDATE USERINFO PIN=1\tName=\xd5\xc5\n"
+            "C:999999999:DATA UPDATE IDCARD PIN=1\tName=\xe5\xbc\xa0\n"
+            "C:0:DATA UPDATE SMS MSG=?\xce\xb0\n"
+            "C:8:LOG\n",
+            "commands: encoded one by one");
 
     ngx_destroy_pool(pool);
 }
