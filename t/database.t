@@ -120,13 +120,15 @@ sub under_load {
 # what a new connection may inherit, and what it must not
 
 $t->psql('ALTER DATABASE iclock SET synchronous_commit = off');
+$t->psql('ALTER DATABASE iclock SET jit = on');
 $t->psql(<<'END');
     CREATE TABLE seen (setting text);
     CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
     $$
     BEGIN
         RAISE WARNING 'a loud trigger';
-        INSERT INTO public.seen VALUES (current_setting('synchronous_commit'));
+        INSERT INTO public.seen VALUES (current_setting('synchronous_commit')
+                                        || ' ' || current_setting('jit'));
         RETURN NULL;
     END
     $$;
@@ -155,8 +157,8 @@ $pg->start();
 ok(wait_until(15, sub { upload('DOWN0001')->status == 200 }),
    'down: uploads work once it has started');
 is(punches(), 1, 'down: stored');
-is($t->psql('SELECT DISTINCT setting FROM seen'), 'on',
-   'synchronous_commit is on whatever the default is');
+is($t->psql('SELECT DISTINCT setting FROM seen'), 'on off',
+   'synchronous_commit is on and jit is off whatever the defaults are');
 like(new_log(), qr/\[info\].*a loud trigger/, 'a notice is in the log');
 unlike($t->nginx->complaints(), qr/loud/, 'a notice is not on stderr');
 

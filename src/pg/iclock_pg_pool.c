@@ -123,6 +123,8 @@ ngx_iclock_pg_pool_setup(ngx_iclock_pg_pool_t *pool)
                  "SET bytea_output = 'hex';"
                  "SET search_path = pg_catalog;"
                  "SET plan_cache_mode = force_generic_plan;"
+                 /* statements are short, compiling one takes longer */
+                 "SET jit = off;"
                  /* what is acknowledged has to survive a crash */
                  "SELECT set_config('synchronous_commit', 'on', false)"
                  " WHERE current_setting('synchronous_commit') = 'off'%Z",
