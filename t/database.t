@@ -332,6 +332,42 @@ $lock->release();
 is(upload('WARM0000')->text, '200 OK: 1', 'slow: later');
 
 
+# one row is locked: whoever shares the transaction is served
+
+another('apart', { pool => 'connections=1 timeout=4s' }, workers => 1);
+
+my @sn = map { sprintf 'APART%03d', $_ } 0 .. 12;
+
+is(scalar(grep { $_ && $_->text eq '200 OK: 1' }
+          $t->concurrently([ map { upload_request($_) } @sn ])), 13,
+   'apart: known devices');
+is($t->device('WARM0000')->poll()->text, '200 OK', 'apart: nothing to fetch');
+
+$lock = hold();
+my @together = upload_later('WARM0000');
+$pg->wait_blocked();
+
+my $row = $pg->hold("SELECT FROM iclock.device WHERE serial_number = '$sn[6]'"
+                    . ' FOR UPDATE');
+my $options = $t->connect();
+$options->write(Test::IClock::HTTP::format_request('POST',
+    "/iclock/cdata?SN=$sn[6]&table=options", 'FWVersion=Ver 1'));
+push @together, map { upload_later($_) } grep { $_ ne $sn[6] } @sn;
+
+# a poll after them tells that they were read
+is($t->device('WARM0000')->poll()->status, 200, 'apart: poll');
+
+$count = punches();
+$lock->release();
+is(join(' ', map { $_->read->text } @together),
+   join(' ', ('200 OK: 1') x 13), 'apart: the others are stored');
+is(punches(), $count + 13, 'apart: each once');
+is_unavailable($options->read, 'apart: the one that waits for the row');
+$row->release();
+is($t->device($sn[6])->options('FWVersion=Ver 1')->text, '200 OK',
+   'apart: later');
+
+
 # more requests than the queue may hold
 
 another('queue', { pool => 'connections=1 queue=2' }, workers => 1);

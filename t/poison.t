@@ -42,6 +42,28 @@ CREATE TRIGGER refuse BEFORE INSERT ON iclock.work_code
     FOR EACH ROW EXECUTE FUNCTION public.refuse();
 SQL
 
+# what is checked at the end of a transaction only
+$t->psql(<<'SQL');
+CREATE FUNCTION public.late() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN IF new.name = ''Late'' THEN
+         RAISE check_violation USING message = ''too late''; END IF;
+     RETURN NULL; END';
+CREATE CONSTRAINT TRIGGER late AFTER INSERT OR UPDATE ON iclock.device_user
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.late();
+SQL
+
+# the connection is lost when this operation is stored for the second time
+$t->psql(<<'SQL');
+CREATE SEQUENCE public.stored;
+CREATE FUNCTION public.lose() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER AS
+    'BEGIN IF new.code = 77 AND nextval(''public.stored'') = 2 THEN
+         PERFORM pg_terminate_backend(pg_backend_pid()); END IF;
+     RETURN new; END';
+CREATE TRIGGER lose BEFORE INSERT ON iclock.operation
+    FOR EACH ROW EXECUTE FUNCTION public.lose();
+SQL
+
 # one worker with one connection: what waits shares a transaction
 my $conf = $t->device_server(pool => 'connections=1');
 
@@ -192,6 +214,42 @@ $t->psql('DROP TRIGGER refuse ON iclock.work_code');
 is($kinds->upload('WORKCODE', "Code=1\tName=a\nCode=no\tName=b\n")->text,
    '200 OK: 2', 'it passes when the error has gone');
 is($t->psql("SELECT count(*) FROM iclock.work_code"), 2, 'and is stored');
+
+
+# what is noticed at the commit only
+
+my $late = $t->device('LATE0001');
+
+is($late->operations("USER PIN=1\tName=Anna", "USER PIN=2\tName=Late",
+                     "USER PIN=3\tName=Carl")->text, '200 OK: 3',
+   'poison that a deferred constraint finds');
+is($t->psql("SELECT string_agg(u.name, ',' ORDER BY pin)"
+            . " FROM iclock.device_user u JOIN iclock.device d"
+            . " ON d.id = u.device_id WHERE serial_number = 'LATE0001'"),
+   'Anna,Carl', 'the others are stored');
+is(rejected_of('LATE0001'),
+   "OPERLOG|USER PIN=2\tName=Late|23514: too late", 'it is kept');
+unlike($t->error_log(), qr/connection to PostgreSQL is lost/,
+       'it is no lost connection');
+
+
+# halves of an upload, the first of which has to be sent again: the order of
+# its lines is kept
+
+my $halves = $t->device('HALVES01');
+
+is($halves->operations("USER PIN=1\tName=first", "USER PIN=2\tName=Mallory",
+                       "OPLOG 77\t14\t2026-09-22 10:22:34\t0\t0\t0\t0",
+                       "USER PIN=3\tName=Mallory", "USER PIN=4\tName=Mallory",
+                       "USER PIN=1\tName=last")->text, '200 OK: 6',
+   'a connection is lost while poison is looked for');
+like($t->error_log(), qr/connection to PostgreSQL is lost/, 'it was');
+is($t->psql("SELECT string_agg(pin || u.name, ',' ORDER BY pin)"
+            . " FROM iclock.device_user u JOIN iclock.device d"
+            . " ON d.id = u.device_id WHERE serial_number = 'HALVES01'"),
+   '1last', 'what came last has won');
+is(join(' ', map { /^OPERLOG\|USER PIN=(\d)/ } split /\n/,
+             rejected_of('HALVES01')), '2 3 4', 'the poison is kept');
 
 
 # ten poison records in an upload of 3000 lines

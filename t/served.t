@@ -11,6 +11,7 @@ use warnings;
 use FindBin;
 use MIME::Base64 qw/ encode_base64 /;
 use Test::More;
+use Time::HiRes qw/ sleep /;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
@@ -175,5 +176,34 @@ is($t->post("$cdata&type=PostRecordData", 'abc')->text, '200 Decision=3',
    'a decision of the site');
 is($t->post($post, 'b')->text, '200 OK', 'a function that fails');
 is($t->post($post, '')->text, '200 OK', 'no data');
+
+
+# a connection that is lost meanwhile: what such a function does is not done
+# twice
+
+$t->psql(<<'END');
+CREATE SEQUENCE public.calls;
+CREATE FUNCTION public.lose() RETURNS text LANGUAGE plpgsql SECURITY DEFINER
+AS $$
+BEGIN
+    PERFORM nextval('public.calls'), pg_terminate_backend(pg_backend_pid());
+    RETURN 'never';
+END $$;
+CREATE OR REPLACE FUNCTION iclock.self_service(serial_number text, pin text,
+                                               service_number text)
+RETURNS text LANGUAGE sql AS 'SELECT public.lose()';
+CREATE OR REPLACE FUNCTION iclock.verify_decision(serial_number text,
+                                                  data bytea)
+RETURNS text LANGUAGE sql AS 'SELECT public.lose()';
+END
+
+# a connection that lives longer is replaced at once
+sleep 1.1;
+is($t->get("$cdata&table=SELFSERVICEDATA&PIN=7&ServiceNum=2")->status, 503,
+   'self service: the connection is lost');
+ok(wait_until(10, sub { $t->post($post, 'c')->text eq '200 OK' }),
+   'decision: the connection is lost');
+is($t->psql('SELECT last_value FROM public.calls'), 2,
+   'each was called once');
 
 $t->done();

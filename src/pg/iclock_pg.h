@@ -124,6 +124,7 @@ struct ngx_iclock_pg_job_s {
     ngx_uint_t                  nitems;
     size_t                      bytes;      /* of all items, about */
     ngx_uint_t                  alone;      /* in its transaction */
+    ngx_uint_t                  once;       /* alone, and not idempotent */
 
     /* private to the pool */
     ngx_uint_t                  next;       /* first item not handed out */
@@ -167,7 +168,9 @@ struct ngx_iclock_pg_batch_s {
 
     /* private to the pool */
     ngx_pool_t                 *own;
+    ngx_queue_t                 rest;       /* to be run after this one */
     ngx_uint_t                  tries;
+    unsigned                    apart:1;    /* failed with other jobs */
     unsigned                    alone:1;    /* failed with a single item */
     unsigned                    rejected:1;
 };

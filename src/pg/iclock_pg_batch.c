@@ -33,6 +33,8 @@ ngx_iclock_pg_batch_create(ngx_log_t *log)
 
     batch->own = pool;
 
+    ngx_queue_init(&batch->rest);
+
     if (ngx_array_init(&batch->slices, pool, 16,
                        sizeof(ngx_iclock_pg_slice_t))
         != NGX_OK)
@@ -196,6 +198,34 @@ ngx_iclock_pg_batch_split(ngx_iclock_pg_batch_t *batch, ngx_log_t *log)
     }
 
     batch->slices.nelts = i;
+
+    return rest;
+}
+
+
+ngx_iclock_pg_batch_t *
+ngx_iclock_pg_batch_pop(ngx_iclock_pg_batch_t *batch, ngx_log_t *log)
+{
+    ngx_iclock_pg_slice_t  *slice;
+    ngx_iclock_pg_batch_t  *rest;
+
+    rest = ngx_iclock_pg_batch_create(log);
+    if (rest == NULL) {
+        return NULL;
+    }
+
+    slice = batch->slices.elts;
+    slice += batch->slices.nelts - 1;
+
+    if (ngx_iclock_pg_batch_slice(rest, slice->job, slice->first, slice->n)
+        != NGX_OK)
+    {
+        ngx_iclock_pg_batch_destroy(rest);
+        return NULL;
+    }
+
+    batch->nitems -= slice->n;
+    batch->slices.nelts--;
 
     return rest;
 }

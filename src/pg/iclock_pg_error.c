@@ -35,9 +35,13 @@ static const ngx_iclock_pg_error_t  ngx_iclock_pg_errors[] = {
     { "25006", NGX_ICLOCK_PG_RECONNECT,
       ", the server is read-only: add target_session_attrs=read-write" },
 
-    { "55P03", NGX_ICLOCK_PG_FAIL,
+    /* no memory, no space, too many connections; input and output */
+    { "53", NGX_ICLOCK_PG_FAIL, NULL },
+    { "58", NGX_ICLOCK_PG_FAIL, NULL },
+
+    { "55P03", NGX_ICLOCK_PG_APART,
       ", a lock was held for longer than the timeout of iclock_pool" },
-    { "57014", NGX_ICLOCK_PG_FAIL,
+    { "57014", NGX_ICLOCK_PG_APART,
       ", the statement took longer than the timeout of iclock_pool" },
     { "3F000", NGX_ICLOCK_PG_FAIL,
       ", install the schema: psql -f sql/install.sql" },
@@ -80,7 +84,7 @@ ngx_iclock_pg_error_action(const char *sqlstate)
 
     e = ngx_iclock_pg_error_find(sqlstate);
 
-    return e ? e->action : NGX_ICLOCK_PG_FAIL;
+    return e ? e->action : NGX_ICLOCK_PG_APART;
 }
 
 

@@ -13,11 +13,19 @@
 /* after a deadlock the other one goes first, in milliseconds */
 #define NGX_ICLOCK_PG_YIELD       50
 
+/*
+ * What has failed once because of a lock may not hold up others as long
+ * again, in tenths of the time that a transaction may take.
+ */
+#define NGX_ICLOCK_PG_APART_LOCK  1
+
 /* a connection lost sooner is not replaced at once */
 #define NGX_ICLOCK_PG_SHORT_LIFE  1000
 
 
 static ngx_int_t ngx_iclock_pg_member_send(ngx_iclock_pg_member_t *member);
+static ngx_int_t ngx_iclock_pg_member_send_apart(
+    ngx_iclock_pg_member_t *member);
 static ngx_int_t ngx_iclock_pg_member_send_exec(
     ngx_iclock_pg_member_t *member, ngx_uint_t n);
 static ngx_int_t ngx_iclock_pg_member_step(ngx_iclock_pg_member_t *member,
@@ -29,6 +37,8 @@ static void ngx_iclock_pg_member_error(ngx_iclock_pg_member_t *member,
 static void ngx_iclock_pg_member_finished(ngx_iclock_pg_member_t *member);
 static void ngx_iclock_pg_member_data_error(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch);
+static void ngx_iclock_pg_member_apart(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch, ngx_int_t rc);
 static void ngx_iclock_pg_member_retry(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch, ngx_int_t rc);
 static void ngx_iclock_pg_member_redo(ngx_iclock_pg_member_t *member);
@@ -84,6 +94,13 @@ ngx_iclock_pg_member_next(ngx_iclock_pg_member_t *member)
     ngx_queue_remove(q);
 
     batch = ngx_queue_data(q, ngx_iclock_pg_batch_t, queue);
+
+    /* what comes after it is run here, too */
+
+    if (!ngx_queue_empty(&batch->rest)) {
+        ngx_queue_add(&member->todo, &batch->rest);
+        ngx_queue_init(&batch->rest);
+    }
 
     /* jobs may have failed or been cancelled meanwhile */
     ngx_iclock_pg_pool_prune(member->pool, batch);
@@ -148,6 +165,12 @@ ngx_iclock_pg_member_send(ngx_iclock_pg_member_t *member)
 {
     ngx_uint_t  n;
 
+    if (member->batch->apart
+        && ngx_iclock_pg_member_send_apart(member) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     for (n = 0; n < member->batch->execs.nelts; n++) {
         if (ngx_iclock_pg_member_send_exec(member, n) != NGX_OK) {
             return NGX_ERROR;
@@ -159,6 +182,28 @@ ngx_iclock_pg_member_send(ngx_iclock_pg_member_t *member)
     }
 
     return ngx_iclock_pg_conn_flush(&member->conn);
+}
+
+
+static ngx_int_t
+ngx_iclock_pg_member_send_apart(ngx_iclock_pg_member_t *member)
+{
+    u_char       text[NGX_INT_T_LEN + 1];
+    const char  *value;
+
+    ngx_sprintf(text, "%M%Z", member->pool->conf->timeout
+                              * NGX_ICLOCK_PG_APART_LOCK / 10);
+    value = (char *) text;
+
+    if (PQsendQueryParams(member->conn.pg,
+                          "SELECT set_config('lock_timeout', $1, true)", 1,
+                          NULL, &value, NULL, NULL, 0)
+        == 0)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_pg_member_step(member, NGX_ICLOCK_PG_NO_EXEC, 0);
 }
 
 
@@ -280,6 +325,7 @@ ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn)
 {
     ngx_iclock_pg_pool_t    *pool;
     ngx_iclock_pg_batch_t   *batch;
+    ngx_iclock_pg_slice_t   *slice;
     ngx_iclock_pg_member_t  *member;
 
     member = conn->data;
@@ -288,7 +334,6 @@ ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn)
     batch = member->batch;
     member->batch = NULL;
 
-    ngx_iclock_pg_member_redo(member);
     ngx_iclock_pg_pool_post(pool);
 
     if (!conn->established) {
@@ -311,7 +356,10 @@ ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn)
         return;
     }
 
+    slice = batch->slices.elts;
+
     if (conn->timedout) {
+        ngx_iclock_pg_member_redo(member);
         (void) ngx_atomic_fetch_add(&pool->stat->timeouts, 1);
         ngx_iclock_pg_log_failure(pool->stat, pool->log,
                                   "PostgreSQL is too slow", conn->error,
@@ -324,7 +372,14 @@ ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn)
                               "connection to PostgreSQL is lost",
                               conn->error, conn->error_len);
 
+    if (slice->job->once) {
+        /* nobody knows whether it was committed */
+        ngx_iclock_pg_pool_settle(pool, batch, NGX_DECLINED);
+        return;
+    }
+
     ngx_iclock_pg_member_retry(member, batch, NGX_DECLINED);
+    ngx_iclock_pg_member_redo(member);
 }
 
 
@@ -353,9 +408,9 @@ ngx_iclock_pg_member_input(ngx_iclock_pg_conn_t *conn)
 
         if (res == NULL) {
 
-            /* the end of one command's results */
+            /* the end of one command's results, or of a failed commit's */
 
-            if (member->step++ >= member->steps.nelts
+            if (member->step++ >= member->steps.nelts + member->failed
                 || (member->failed && PQstatus(conn->pg) != CONNECTION_OK))
             {
                 ngx_iclock_pg_conn_lost(conn, member->failed
@@ -403,6 +458,12 @@ ngx_iclock_pg_member_result(ngx_iclock_pg_member_t *member, PGresult *res)
         }
 
         step += member->step;
+
+        if (step->exec == NGX_ICLOCK_PG_NO_EXEC) {
+            PQclear(res);
+            return;
+        }
+
         exec += step->exec;
 
         if (step->prepare) {
@@ -516,12 +577,17 @@ ngx_iclock_pg_member_finished(ngx_iclock_pg_member_t *member)
             pool->generation++;
         }
 
-        ngx_iclock_pg_member_close(member);
+        ngx_iclock_pg_conn_close(&member->conn);
         ngx_iclock_pg_member_retry(member, batch, NGX_DECLINED);
+        ngx_iclock_pg_member_redo(member);
         return;
 
     case NGX_ICLOCK_PG_RETRY:
         ngx_iclock_pg_member_retry(member, batch, NGX_BUSY);
+        return;
+
+    case NGX_ICLOCK_PG_APART:
+        ngx_iclock_pg_member_apart(member, batch, NGX_ERROR);
         return;
 
     default:
@@ -575,6 +641,12 @@ ngx_iclock_pg_member_data_error(ngx_iclock_pg_member_t *member,
 
     slice = batch->slices.elts;
 
+    if (slice->job->cancelled) {
+        /* what the item points to is gone */
+        ngx_iclock_pg_pool_settle(pool, batch, NGX_ERROR);
+        return;
+    }
+
     sqlstate.data = member->sqlstate;
     sqlstate.len = ngx_strlen(member->sqlstate);
     message.data = member->message;
@@ -596,6 +668,45 @@ ngx_iclock_pg_member_data_error(ngx_iclock_pg_member_t *member,
 
 
 /*
+ * Some job waited too long for a lock, say.  Each is run again by itself, so
+ * that the others do not fail with it.
+ */
+
+static void
+ngx_iclock_pg_member_apart(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch, ngx_int_t rc)
+{
+    ngx_iclock_pg_pool_t   *pool;
+    ngx_iclock_pg_batch_t  *rest;
+
+    pool = member->pool;
+
+    if (batch->apart || batch->slices.nelts == 1) {
+        ngx_iclock_pg_member_log(member);
+        ngx_iclock_pg_pool_settle(pool, batch, rc);
+        return;
+    }
+
+    (void) ngx_atomic_fetch_add(&pool->stat->splits, 1);
+
+    while (batch->slices.nelts > 1) {
+
+        rest = ngx_iclock_pg_batch_pop(batch, pool->log);
+
+        if (rest == NULL) {
+            break;
+        }
+
+        rest->apart = 1;
+        ngx_queue_insert_head(&member->todo, &rest->queue);
+    }
+
+    batch->apart = 1;
+    ngx_queue_insert_head(&member->todo, &batch->queue);
+}
+
+
+/*
  * All statements are idempotent, so a batch may be sent again even if it is
  * unknown whether it was committed.  Commands that were fetched in vain are
  * fetched again when their timeout has passed.
@@ -612,7 +723,8 @@ ngx_iclock_pg_member_retry(ngx_iclock_pg_member_t *member,
     if (batch->tries++ >= NGX_ICLOCK_PG_RETRIES) {
 
         if (rc == NGX_BUSY) {
-            ngx_iclock_pg_member_log(member);
+            ngx_iclock_pg_member_apart(member, batch, rc);
+            return;
         }
 
         ngx_iclock_pg_pool_settle(pool, batch, rc);
@@ -620,6 +732,13 @@ ngx_iclock_pg_member_retry(ngx_iclock_pg_member_t *member,
     }
 
     (void) ngx_atomic_fetch_add(&pool->stat->retries, 1);
+
+    /* halves are run in their order, since what comes last wins */
+
+    if (!ngx_queue_empty(&member->todo)) {
+        ngx_queue_add(&batch->rest, &member->todo);
+        ngx_queue_init(&member->todo);
+    }
 
     if (rc != NGX_BUSY) {
         ngx_queue_insert_tail(&pool->redo, &batch->queue);
@@ -644,18 +763,29 @@ ngx_iclock_pg_member_close(ngx_iclock_pg_member_t *member)
 }
 
 
-/* what was to be run on a connection that is closed, others have to run */
+/* what was to be run on a connection that is closed, another has to run */
 
 static void
 ngx_iclock_pg_member_redo(ngx_iclock_pg_member_t *member)
 {
-    ngx_queue_t  *q;
+    ngx_queue_t            *q;
+    ngx_iclock_pg_batch_t  *batch;
 
-    while (!ngx_queue_empty(&member->todo)) {
-        q = ngx_queue_last(&member->todo);
-        ngx_queue_remove(q);
-        ngx_queue_insert_head(&member->pool->redo, q);
+    if (ngx_queue_empty(&member->todo)) {
+        return;
     }
+
+    q = ngx_queue_head(&member->todo);
+    ngx_queue_remove(q);
+
+    batch = ngx_queue_data(q, ngx_iclock_pg_batch_t, queue);
+
+    if (!ngx_queue_empty(&member->todo)) {
+        ngx_queue_add(&batch->rest, &member->todo);
+        ngx_queue_init(&member->todo);
+    }
+
+    ngx_queue_insert_head(&member->pool->redo, q);
 }
 
 

@@ -453,6 +453,12 @@ ngx_iclock_pg_pool_fail_all(ngx_iclock_pg_pool_t *pool)
         ngx_queue_remove(q);
 
         batch = ngx_queue_data(q, ngx_iclock_pg_batch_t, queue);
+
+        if (!ngx_queue_empty(&batch->rest)) {
+            ngx_queue_add(&pool->redo, &batch->rest);
+            ngx_queue_init(&batch->rest);
+        }
+
         ngx_iclock_pg_pool_settle(pool, batch, NGX_DECLINED);
     }
 

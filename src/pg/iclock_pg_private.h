@@ -179,11 +179,16 @@ ngx_int_t ngx_iclock_pg_batch_slice(ngx_iclock_pg_batch_t *batch,
 ngx_iclock_pg_batch_t *ngx_iclock_pg_batch_split(ngx_iclock_pg_batch_t *batch,
     ngx_log_t *log);
 
+/* moves the last of several jobs to a new batch; NULL: no memory */
+ngx_iclock_pg_batch_t *ngx_iclock_pg_batch_pop(ngx_iclock_pg_batch_t *batch,
+    ngx_log_t *log);
+
 
 /* iclock_pg_error.c */
 
 typedef enum {
     NGX_ICLOCK_PG_FAIL = 0,     /* the jobs fail */
+    NGX_ICLOCK_PG_APART,        /* some job is at fault */
     NGX_ICLOCK_PG_DATA,         /* some record is at fault */
     NGX_ICLOCK_PG_RETRY,        /* once more, same connection */
     NGX_ICLOCK_PG_RECONNECT     /* once more, another connection */
@@ -217,6 +222,10 @@ typedef struct {
     size_t                      message_len;
     u_char                      message[NGX_ICLOCK_PG_ERROR_LEN + 1];
 } ngx_iclock_pg_member_t;
+
+
+/* a step whose result is of no interest */
+#define NGX_ICLOCK_PG_NO_EXEC  ((ngx_uint_t) -1)
 
 
 /* one command of a pipeline */

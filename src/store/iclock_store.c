@@ -14,6 +14,8 @@ static void ngx_iclock_store_result(ngx_iclock_pg_batch_t *batch,
     ngx_iclock_pg_exec_t *exec, void *data);
 static ngx_int_t ngx_iclock_store_reject(ngx_iclock_pg_job_t *pgjob,
     ngx_uint_t item, ngx_str_t *sqlstate, ngx_str_t *message, void *data);
+static ngx_int_t ngx_iclock_store_refuse(ngx_iclock_store_job_t *job,
+    ngx_uint_t item, ngx_str_t *reason);
 static void ngx_iclock_store_done(ngx_iclock_pg_job_t *pgjob, void *data);
 static void ngx_iclock_store_notified(const char *channel,
     const char *payload, void *data);
@@ -242,9 +244,8 @@ static ngx_int_t
 ngx_iclock_store_reject(ngx_iclock_pg_job_t *pgjob, ngx_uint_t item,
     ngx_str_t *sqlstate, ngx_str_t *message, void *data)
 {
-    ngx_str_t                    text;
-    ngx_iclock_store_job_t      *job;
-    ngx_iclock_store_refused_t  *refused;
+    ngx_str_t                text, reason;
+    ngx_iclock_store_job_t  *job;
 
     job = (ngx_iclock_store_job_t *) pgjob;
 
@@ -260,22 +261,17 @@ ngx_iclock_store_reject(ngx_iclock_pg_job_t *pgjob, ngx_uint_t item,
         text.len--;
     }
 
-    refused = ngx_array_push(&job->refused);
-    if (refused == NULL) {
+    reason.data = ngx_pnalloc(job->pool, sqlstate->len + 2 + text.len);
+    if (reason.data == NULL) {
         return NGX_DECLINED;
     }
 
-    refused->item = item;
-    refused->reason.data = ngx_pnalloc(job->pool, sqlstate->len + 2
-                                                  + text.len);
-    if (refused->reason.data == NULL) {
-        job->refused.nelts--;
+    reason.len = ngx_sprintf(reason.data, "%V: %V", sqlstate, &text)
+                 - reason.data;
+
+    if (ngx_iclock_store_refuse(job, item, &reason) != NGX_OK) {
         return NGX_DECLINED;
     }
-
-    refused->reason.len = ngx_sprintf(refused->reason.data, "%V: %V",
-                                      sqlstate, &text)
-                          - refused->reason.data;
 
     job->rejected++;
 
@@ -285,6 +281,37 @@ ngx_iclock_store_reject(ngx_iclock_pg_job_t *pgjob, ngx_uint_t item,
                   "iclock: PostgreSQL refused a record for table \"%V\" of "
                   "device %L, SQLSTATE %V",
                   &job->table, job->device_id, sqlstate);
+
+    return NGX_OK;
+}
+
+
+/* keeps the refused items in their order, in which they are searched */
+
+static ngx_int_t
+ngx_iclock_store_refuse(ngx_iclock_store_job_t *job, ngx_uint_t item,
+    ngx_str_t *reason)
+{
+    ngx_uint_t                   i;
+    ngx_iclock_store_refused_t  *refused;
+
+    if (ngx_array_push(&job->refused) == NULL) {
+        return NGX_ERROR;
+    }
+
+    refused = job->refused.elts;
+
+    for (i = job->refused.nelts - 1; i > 0; i--) {
+
+        if (refused[i - 1].item < item) {
+            break;
+        }
+
+        refused[i] = refused[i - 1];
+    }
+
+    refused[i].item = item;
+    refused[i].reason = *reason;
 
     return NGX_OK;
 }

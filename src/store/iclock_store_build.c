@@ -418,8 +418,6 @@ ngx_iclock_store_element_type(Oid array)
 }
 
 
-/* items are refused one after the other, so the array is in order */
-
 static ngx_str_t *
 ngx_iclock_store_refused(ngx_iclock_store_job_t *job, ngx_uint_t item)
 {

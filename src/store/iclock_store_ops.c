@@ -287,6 +287,10 @@ ngx_iclock_store_call(ngx_iclock_store_job_t *job, ngx_uint_t call,
     /* what fails in a function of the site is to fail for no one else */
     job->job.alone = 1;
 
+    /* what these do there nobody knows */
+    job->job.once = (call == NGX_ICLOCK_CALL_SELF_SERVICE
+                     || call == NGX_ICLOCK_CALL_VERIFY_DECISION);
+
     return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_CALL + call, args);
 }
 
