@@ -2,8 +2,19 @@
 # Copyright (C) the ngx_http_iclock_module authors
 #
 # make run        try it: database, nginx and a terminal session in build/run
-# make test       every test; installs what it needs
 # make build      build/ngx_http_iclock_module.so for the installed nginx
+# make install    the module, its SQL and conf.example; DESTDIR=dir
+# make test       every test; installs what it needs; TESTS=t/notify.t: one
+# make unit       the tests of src/proto alone
+# make matrix     the tests of the database on PostgreSQL 13 to 18, with
+#                 servers from npm; MATRIX="13 18" picks some, TESTS=...
+# make soak       make test again and again, TIMES=20
+# make sanitize   the tests with ASan and UBSan in the module; TESTS=...
+# make fuzz       libFuzzer on src/proto, see t/fuzz/fuzz.mk
+# make lint       style, cppcheck, gcc's analyzer
+# make bench      measures; see t/bench/run
+# make deps       installs what all of this needs
+# make clean      removes build
 #
 # NGINX_SRC=dir   build for this nginx source tree instead, and test with it
 # NGINX_CONF=...  further options for its configure
@@ -48,10 +59,14 @@ MODULES =	$(or $(shell nginx -V 2>&1 \
 SHARE =		/usr/share/$(NAME)
 
 
-.PHONY:		all build module run test unit bench fuzz sanitize lint install \
-		clean deps nginx-src FORCE
+.PHONY:		all help build module run test matrix soak unit bench fuzz \
+		sanitize lint install clean deps nginx-src FORCE
 
 all:		build
+
+# what is said at the top of this file
+help:
+	@sed -n "/^# make/,/^\$$/s/^# \?//p" $(ROOT)/Makefile
 
 
 # build
@@ -129,6 +144,15 @@ sanitize:
 	    OBJS=$(BUILD)/objs-sanitize MODULE=$(BUILD)/sanitize/$(NAME).so \
 	    CFLAGS_EXTRA='$(SANITIZE)' LDFLAGS_EXTRA='$(SANITIZE)'
 	@TEST_SANITIZE=1 $(PROVE) $(filter-out t/memory.t,$(TESTS))
+
+matrix:
+	@tools/deps matrix
+	@$(MAKE) --no-print-directory build
+	@JOBS=$(JOBS) MATRIX='$(MATRIX)' tools/matrix \
+	    $(if $(filter command line environment,$(origin TESTS)),$(TESTS))
+
+soak:
+	@exec tools/soak $(TIMES)
 
 bench:
 	@tools/deps build bench

@@ -195,7 +195,8 @@ $pg->set(ssl => 'on');
 $pg->set(ssl_key_file => $key);
 $pg->set(ssl_cert_file => "$pg->{dir}/server.crt");
 
-$t->psql("CREATE ROLE secure LOGIN PASSWORD 'it''s: a \\secret'");
+$t->psql("SET password_encryption = 'scram-sha-256';"
+         . " CREATE ROLE secure LOGIN PASSWORD 'it''s: a \\secret'");
 $t->psql('GRANT iclock_module TO secure');
 
 open my $hba, '>', "$pg->{data}/pg_hba.conf" or die "pg_hba.conf: $!";

@@ -109,8 +109,20 @@ settle('GAPS0002');
 my $lines = () = $t->error_log() =~ /listening for notifications/g;
 
 $t->psql(<<'END');
-    SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
-     WHERE application_name = 'iclock/listen';
+    DO $$
+    DECLARE
+        listener int;
+    BEGIN
+        SELECT pid INTO STRICT listener FROM pg_stat_activity
+         WHERE application_name = 'iclock/listen';
+
+        PERFORM pg_terminate_backend(listener);
+
+        WHILE EXISTS (SELECT FROM pg_stat_activity WHERE pid = listener) LOOP
+            PERFORM pg_sleep(0.005);
+            PERFORM pg_stat_clear_snapshot();
+        END LOOP;
+    END $$;
     SELECT iclock.queue_command('GAPS0001', 'CHECK');
     SELECT iclock.block_device('GAPS0002');
 END
