@@ -44,11 +44,20 @@ sub prepare {
               ICLOCK_DATABASE => '', ONCE => '', %env });
 }
 
+# A server removes its pid file a moment before it ends.
+
 sub leftovers {
     my ($dir) = @_;
 
-    return grep { slurp("/proc/$_/cmdline") =~ /\Q$dir\E/ }
-           map { m!/(\d+)\z! } glob '/proc/[0-9]*';
+    my @left;
+
+    wait_until(10, sub {
+        @left = grep { slurp("/proc/$_/cmdline") =~ /\Q$dir\E/ }
+                map { m!/(\d+)\z! } glob '/proc/[0-9]*';
+        return !@left;
+    });
+
+    return @left;
 }
 
 for my $user ([], @other ? [ @other ] : ()) {
