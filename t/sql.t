@@ -22,7 +22,7 @@ my @files = $ENV{TEST_SQL} ? split ' ', $ENV{TEST_SQL}
 
 plan(skip_all => 'no files') if !@files;
 
-my $t = Test::IClock->new(settings => [ [ autovacuum => 'on' ] ]);
+my $t = Test::IClock->new;
 my $pg = $t->pg;
 
 # the harness has applied it once
