@@ -128,7 +128,7 @@ comment on function iclock.verify_attendance(text, timestamp, timestamp, integer
 comment on function iclock.verify_all(timestamp, timestamp, text, interval, integer) is 'verify_attendance() of every active device, or of those of a site, one after the other over a time';
 comment on function iclock.verify_due(integer) is 'For nginx: begins the reconciliation of every active device when the last was so many seconds ago; daily ones at night. Number of checks begun';
 
-comment on function iclock.remote_attendance(bigint, text) is 'For nginx: what a terminal gets that asks for a user it does not know; NONE: unknown';
+comment on function iclock.remote_attendance(bigint, text) is 'For nginx: what a terminal gets that asks for a user it does not know: the record and fingerprints that another terminal of its site holds; NONE: unknown there';
 comment on function iclock.last_punch(bigint, text) is 'For nginx: what a terminal gets that asks for a user''s last punch; status=1: none in 31 days at its site';
 comment on function iclock.upgrade_file(bigint, text) is 'For nginx: file, and its encoding, that a device may fetch because of an UPGRADE command it has not answered; NULL: none';
 comment on function iclock.self_service_reply(text, text, integer, text) is 'Reply to a self service request: style 0 text, 1 lines of values, 2 a menu as ID=1&CMD=Title;ID=2&CMD=Title';

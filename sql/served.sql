@@ -2,8 +2,9 @@
 -- functions belong to the site: they are created when they are missing, and an
 -- upgrade leaves them as they are.
 
--- Lines that a terminal takes for a user it does not know: those of the same
--- site first, else the newest.
+-- Lines that a terminal takes for a user it does not know: the newest record of
+-- the other terminals of its site, else its own.  What other sites hold, keys
+-- and fingerprints among it, is not for it.
 create or replace function iclock.remote_attendance(
         device_id  bigint,
         pin        text)
@@ -22,8 +23,8 @@ begin
       from iclock.device d
       join iclock.device_user u on u.device_id = d.id and u.pin = $2
      where d.status = 'active'
-     order by u.device_id = $1, d.site is distinct from asking.site,
-              u.updated_at desc, d.id
+       and (d.id = $1 or d.site = asking.site)
+     order by u.device_id = $1, u.updated_at desc, d.id
      limit 1;
 
     if not found then

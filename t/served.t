@@ -124,8 +124,12 @@ is($t->get("$cdata&type=LastPunch&PIN=7")->text,
 
 $t->device('SERVE00002')->handshake();
 is($t->get('/iclock/cdata?SN=SERVE00002&table=RemoteAtt&PIN=7')->text,
+   '200 NONE', 'nobody of another site');
+$t->psql("UPDATE iclock.device SET site = 'Pune'"
+         . " WHERE serial_number IN ('$sn', 'SERVE00002')");
+is($t->get('/iclock/cdata?SN=SERVE00002&table=RemoteAtt&PIN=7')->text,
    "200 DATA UPDATE USERINFO PIN=7\tName=Mira\tPasswd=\tCard=123\tGrp=1\t"
-   . "TZ=0000000000000000\tPri=0", 'a user of another terminal');
+   . "TZ=0000000000000000\tPri=0", 'a user of another terminal of the site');
 is($t->get("$cdata&table=RemoteAtt&PIN=8")->text, '200 NONE', 'nobody');
 is($t->get("$cdata&table=RemoteAtt&PIN=%27%3B%20DROP")->text, '200 NONE',
    'an injection');

@@ -12,7 +12,10 @@ insert into iclock.device (serial_number, status, site, dialect,
 values ('R-A', 'active', 'Pune', '2.4', '10'),
        ('R-B', 'active', 'Pune', '2.4', '10'),
        ('R-C', 'active', 'Delhi', '2.4', '9'),
-       ('R-D', 'blocked', 'Pune', '2.4', '10');
+       ('R-D', 'blocked', 'Pune', '2.4', '10'),
+       ('R-E', 'active', 'Pune', '2.4', '9'),
+       ('R-F', 'active', null, '2.4', '10'),
+       ('R-G', 'active', null, '2.4', '10');
 
 create function pg_temp.device(serial_number text) returns bigint
     language sql as $$
@@ -39,7 +42,7 @@ select is(iclock.remote_attendance(pg_temp.device('R-B'), '5'),
           'DATA UPDATE FINGERTMP PIN=5\tFID=3\tSize=8\tValid=3\tTMP=dGhyZWU=\n'
           'DATA UPDATE FINGERTMP PIN=5\tFID=6\tSize=4\tValid=1\tTMP=c2l4',
           'a user of another terminal, with the fingerprints');
-select is(iclock.remote_attendance(pg_temp.device('R-C'), '5'),
+select is(iclock.remote_attendance(pg_temp.device('R-E'), '5'),
           E'DATA UPDATE USERINFO PIN=5\tName=Asha Rao\tPasswd=99\tCard=77'
           '\tGrp=1\tTZ=0001000200000000\tPri=0',
           'without those it cannot use');
@@ -50,6 +53,15 @@ select is(iclock.remote_attendance(pg_temp.device('R-B'), '7'),
           E'DATA UPDATE USERINFO PIN=7\tName=N Pri=14 DATA\tPasswd=\tCard='
           '\tGrp=1\tTZ=0000000000000000\tPri=0',
           'nothing gets into the line');
+
+select is(iclock.remote_attendance(pg_temp.device('R-C'), '5'), 'NONE',
+          'nobody of another site');
+insert into iclock.device_user (device_id, pin, name)
+values (pg_temp.device('R-F'), '11', 'Nowhere');
+select is(iclock.remote_attendance(pg_temp.device('R-G'), '11'), 'NONE',
+          'terminals without a site share nobody');
+select alike(iclock.remote_attendance(pg_temp.device('R-F'), '11'),
+            E'DATA UPDATE USERINFO PIN=11\tName=Nowhere%', 'but know their own');
 
 -- last punch
 
