@@ -27,11 +27,24 @@ end
 $$;
 
 -- Text that may stand within a line to a device: a TAB separates fields there,
--- and an end of line would begin another option or another command.
+-- and an end of line would begin another option or another command.  What ends
+-- lines in Unicode may do so in a device's own encoding.
 create or replace function iclock.is_line_text(value text, max_bytes integer)
     returns boolean
     language sql immutable strict parallel safe
 as $$
     select octet_length(value) <= max_bytes
-       and value !~ E'[\\x01-\\x1f\\x7f]'
+       and value !~ E'[\\x01-\\x1f\\x7f-\\x9f\\u2028\\u2029]'
+$$;
+
+-- Who calls: within a SECURITY DEFINER function current_user is the owner, and
+-- session_user is the login of a pool that serves many.
+create or replace function iclock.calling_role()
+    returns name
+    language sql stable parallel safe
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case current_setting('role')
+           when 'none' then session_user
+           else current_setting('role')::name end
 $$;

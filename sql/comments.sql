@@ -73,7 +73,7 @@ comment on column iclock.punch.verify is 'How the user was verified, see verify_
 comment on column iclock.punch.punched_at is
 'local_time in the time zone the device had when the punch arrived, by the rules of PostgreSQL''s AT TIME ZONE: a time that occurs twice when clocks are set back is taken for the second (standard time), one that is skipped when clocks are set forward for the time as if they had not been';
 comment on column iclock.punch.work_code is 'Work code entered with the punch';
-comment on column iclock.punch.id_number is 'Identity number, of terminals that read identity cards';
+comment on column iclock.punch.id_number is 'Identity number, of terminals that read identity cards; for members of iclock_reader_cards';
 comment on column iclock.punch.record_type is 'Record type of such terminals; -1: not sent';
 comment on column iclock.punch.mask is 'Whether a mask was worn: 1 yes, 0 no, -1 not sent';
 comment on column iclock.punch.temperature is 'Body temperature as sent';
@@ -137,7 +137,7 @@ comment on column iclock.photo.id_number is 'Identity number, of terminals that 
 comment on column iclock.photo.content is 'The picture; not for readers';
 comment on column iclock.photo.received_at is 'When it was stored';
 
-comment on table iclock.identity_card is 'Identity cards read by devices';
+comment on table iclock.identity_card is 'Identity cards read by devices; for members of iclock_reader_cards';
 comment on column iclock.identity_card.device_id is 'Device';
 comment on column iclock.identity_card.id_number is 'Citizen identity number';
 comment on column iclock.identity_card.pin is 'User; 0: not bound to one';
@@ -195,7 +195,7 @@ comment on column iclock.command.attempts is 'How often it was given to the devi
 comment on column iclock.command.return_code is 'What the device answered: 0 success (for queries and files also a count or size), -1002 and -1004 not supported, ...';
 comment on column iclock.command.reply is 'What the device answered besides; not for readers';
 comment on column iclock.command.created_at is 'When it was queued';
-comment on column iclock.command.created_by is 'Login role that queued it';
+comment on column iclock.command.created_by is 'Role that queued it: that of SET ROLE, or else the login';
 comment on column iclock.command.sent_at is 'When it was last given to the device';
 comment on column iclock.command.finished_at is 'When it got its final status';
 
@@ -228,7 +228,7 @@ comment on column iclock.attendance.verify is 'How the user was verified, as sen
 comment on column iclock.attendance.verify_label is 'How the user was verified, by the dialect of the device; NULL: not known';
 comment on column iclock.attendance.work_code is 'Work code';
 comment on column iclock.attendance.work_code_name is 'Name the device has for the work code';
-comment on column iclock.attendance.id_number is 'Identity number';
+comment on column iclock.attendance.id_number is 'Identity number; NULL for who is no member of iclock_reader_cards';
 comment on column iclock.attendance.record_type is 'Record type; -1: not sent';
 comment on column iclock.attendance.mask is 'Whether a mask was worn: 1 yes, 0 no, -1 not sent';
 comment on column iclock.attendance.temperature is 'Body temperature';
@@ -275,7 +275,7 @@ comment on column iclock.device_status.fingerprint_count is 'Fingerprints; -1: n
 comment on column iclock.device_status.face_count is 'Faces; -1: not reported';
 comment on column iclock.device_status.punch_count is 'Punches on the device; -1: not reported';
 
-comment on view iclock.device_setting is 'Options that devices reported, without keys and passwords';
+comment on view iclock.device_setting is 'Options that devices reported, of a list of those that are no secrets';
 comment on column iclock.device_setting.device_id is 'Device';
 comment on column iclock.device_setting.serial_number is 'Serial number of the device';
 comment on column iclock.device_setting.name is 'Name of the option';
@@ -295,7 +295,7 @@ comment on column iclock.command_status.expires_at is 'Not given to the device l
 comment on column iclock.command_status.attempts is 'How often it was given to the device';
 comment on column iclock.command_status.return_code is 'What the device answered';
 comment on column iclock.command_status.created_at is 'When it was queued';
-comment on column iclock.command_status.created_by is 'Login role that queued it';
+comment on column iclock.command_status.created_by is 'Role that queued it: that of SET ROLE, or else the login';
 comment on column iclock.command_status.sent_at is 'When it was last given to the device';
 comment on column iclock.command_status.finished_at is 'When it got its final status';
 
@@ -314,10 +314,11 @@ comment on function iclock.answer_commands(bigint[], bigint[], integer[], bytea[
 comment on function iclock.due_devices(integer) is 'For nginx: serial numbers of active devices that have a command due; with a number of seconds also those with a command unanswered for so long';
 comment on function iclock.add_punch_partition(timestamp) is 'Gives a month its own partition of punch; false if it has one';
 comment on function iclock.maintain() is 'Creates partitions of punch, moves punches out of the default partition, expires commands; at any time, from any number of sessions';
-comment on function iclock.calling_role() is 'Role of the caller, within SECURITY DEFINER functions';
+comment on function iclock.calling_role() is 'Role of the caller, also within SECURITY DEFINER functions: that of SET ROLE, or else the login';
 comment on function iclock.device_id(text) is 'Id of the device with a serial number, or an error that names it';
 comment on function iclock.field(text, text, text, integer) is 'Value of one field of a command, or an error that names the argument';
-comment on function iclock.queue_command(text, text, integer, interval) is 'Queues a command as it stands: one line, fields separated by TAB. SHELL is for members of iclock_shell';
+comment on function iclock.reaches_system(text) is 'Whether a command reaches files, firmware or a shell of the device: for members of iclock_shell';
+comment on function iclock.queue_command(text, text, integer, interval) is 'Queues a command as it stands: one line, fields separated by TAB. What reaches files, firmware or a shell is for members of iclock_shell';
 comment on function iclock.cancel_command(bigint) is 'Cancels a command that was not sent yet. False if it was';
 comment on function iclock.approve_device(text) is 'Makes a device active';
 comment on function iclock.block_device(text) is 'Refuses a device from now on';

@@ -39,7 +39,7 @@ comment on column iclock.attendance_check.device_count is 'Punches on the device
 comment on column iclock.attendance_check.stored_count is 'Punches in the table then';
 comment on column iclock.attendance_check.command_id is 'Command it waits for, or waited for last';
 comment on column iclock.attendance_check.created_at is 'When it was queued';
-comment on column iclock.attendance_check.created_by is 'Login role that queued it';
+comment on column iclock.attendance_check.created_by is 'Role that queued it: that of SET ROLE, or else the login';
 comment on column iclock.attendance_check.finished_at is 'When it came to its end';
 
 comment on table iclock.job is 'What is done at intervals';
@@ -65,7 +65,7 @@ comment on column iclock.reconciliation.command_id is 'Command it waits for, or 
 comment on column iclock.reconciliation.command_status is 'What became of that command';
 comment on column iclock.reconciliation.return_code is 'What the device answered to it';
 comment on column iclock.reconciliation.created_at is 'When it was queued';
-comment on column iclock.reconciliation.created_by is 'Login role that queued it';
+comment on column iclock.reconciliation.created_by is 'Role that queued it: that of SET ROLE, or else the login';
 comment on column iclock.reconciliation.finished_at is 'When it came to its end';
 
 comment on function iclock.wrong_argument(text, text, text) is 'Raises the error that names an argument';
@@ -207,15 +207,15 @@ comment on function iclock.clear_users is 'Deletes all users with their template
 comment on function iclock.clear_bells is 'Deletes all bells. CLEAR ALL BELL, SDK 3';
 comment on function iclock.reload_options is 'Has a device read its options again. RELOAD OPTIONS, PUSH 12.4.2';
 comment on function iclock.query_options is 'Has a device report its options: see device_setting. INFO, PUSH 12.4.3, SDK 4';
-comment on function iclock.get_file is 'Fetches a file from a device, into command.reply. GetFile, PUSH 12.5.1, SDK 10.1';
-comment on function iclock.put_file is 'Has a device fetch a file from an address; action SyncData (with table_name USERINFO, FINGERTMP or FACE and record_count) replaces its data by that of the file, AppendData adds it. PutFile, PUSH 12.5.2, SDK 10.2';
+comment on function iclock.get_file is 'Fetches a file from a device, into command.reply; for members of iclock_shell. GetFile, PUSH 12.5.1, SDK 10.1';
+comment on function iclock.put_file is 'Has a device fetch a file from an address, for members of iclock_shell; action SyncData (with table_name USERINFO, FINGERTMP or FACE and record_count) replaces its data by that of the file, AppendData adds it. PutFile, PUSH 12.5.2, SDK 10.2';
 comment on function iclock.enroll_fingerprint is 'Asks for a finger at the device. ENROLL_FP, PUSH 12.6.1, SDK 12.1';
 comment on function iclock.enroll_card is 'Asks for a card at the device. ENROLL_MF, PUSH 12.6.2';
 comment on function iclock.enroll_template is 'Asks for a face, a palm or another type of template at the device. ENROLL_BIO, PUSH 12.6.3';
 comment on function iclock.unlock_door is 'Opens the door, unless the device asks later than given: a door that opens late is a hazard. AC_UNLOCK, PUSH 12.7.2, SDK 8';
 comment on function iclock.cancel_alarm is 'Ends an alarm. AC_UNALARM, PUSH 12.7.3, SDK 9';
 comment on function iclock.run_shell is 'Runs a command of the device''s operating system; for members of iclock_shell. SHELL, PUSH 12.8.1, SDK 1';
-comment on function iclock.upgrade_firmware is 'Has a device fetch and install firmware; method raw or base64; file: what the module serves it from, by default the last part of the address. UPGRADE, PUSH 12.8.2';
+comment on function iclock.upgrade_firmware is 'Has a device fetch and install firmware, for members of iclock_shell; method raw or base64; file: what the module serves it from, by default the last part of the address. UPGRADE, PUSH 12.8.2';
 comment on function iclock.put_user is 'Puts a user on a device. What is not given stays as the device reported it. DATA UPDATE USERINFO, PUSH 12.1.1.1, SDK 7.2';
 comment on function iclock.delete_user is 'Deletes a user with templates and photos from a device. DATA DELETE USERINFO, PUSH 12.1.2.1, SDK 7.6';
 comment on function iclock.set_option is 'Sets an option of a device. SET OPTION, PUSH 12.4.1, SDK 5';

@@ -37,7 +37,6 @@ end
 $$;
 
 -- The value of one field of a command, or an error that names the argument.
--- What separates lines in Unicode may do so in a device's own encoding.
 create or replace function iclock.field(argument text, value text,
                                         pattern text default null,
                                         max_bytes integer default 1000)
@@ -57,7 +56,7 @@ begin
             format('It has %s bytes in UTF-8.', octet_length(value)));
     end if;
 
-    if value ~ E'[\\x01-\\x1f\\x7f\\u0080-\\u009f\\u2028\\u2029]' then
+    if not iclock.is_line_text(value, max_bytes) then
         perform iclock.wrong_argument(argument,
             'contains a TAB, an end of line or another control character',
             'A TAB would begin another field of the command, an end of line '
@@ -88,7 +87,7 @@ create or replace function iclock.harmless(value text,
     language sql immutable
 as $$
     select left(regexp_replace(coalesce(value, ''),
-                    E'[\\x01-\\x1f\\x7f\\u0080-\\u009f\\u2028\\u2029]', ' ', 'g'),
+                    E'[\\x01-\\x1f\\x7f-\\x9f\\u2028\\u2029]', ' ', 'g'),
                 max_characters)
 $$;
 
@@ -224,7 +223,7 @@ begin
         continue when pairs[i + 1] is null;
 
         -- whoever forgot to check: nothing gets past here
-        if pairs[i + 1] ~ E'[\\x01-\\x1f]' then
+        if not iclock.is_line_text(pairs[i + 1], 2147483647) then
             raise invalid_parameter_value
                 using message = format('field "%s" contains a control '
                                        'character', pairs[i]);

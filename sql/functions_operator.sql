@@ -2,17 +2,17 @@
 -- iclock_operator has no right to write any table.  Those of the commands return
 -- the id of the command that they queued.
 
--- Who calls: within a SECURITY DEFINER function current_user is the owner.
-create or replace function iclock.calling_role()
-    returns name
-    language sql stable
-    set search_path = pg_catalog, pg_temp
+-- Whether a command reaches files, firmware or a shell of the device.  Firmware
+-- differs in what it skips and how it compares: case, what stands before the
+-- word and what follows it do not matter here.  Without the collation "PutFile"
+-- would be another word than "PUTFILE" in a Turkish database.
+create or replace function iclock.reaches_system(body text)
+    returns boolean
+    language sql immutable strict parallel safe
 as $$
-    select case current_setting('role')
-           when 'none' then session_user
-           else current_setting('role')::name end
+    select body collate "C" ~* ('^([^A-Za-z]*C[^A-Za-z]+)*[^A-Za-z]*'
+                                '(SHELL|PUTFILE|GETFILE|UPGRADE)')
 $$;
-
 
 create or replace function iclock.queue_command(
         serial_number  text,
@@ -32,7 +32,7 @@ begin
             using message = 'argument "body" is empty';
     end if;
 
-    if body ~ E'[\\x01-\\x08\\x0a-\\x1f\\x7f]' then
+    if not iclock.is_line_text(replace(body, E'\t', ' '), 2147483647) then
         raise invalid_parameter_value
             using message = 'argument "body" contains an end of line or '
                             'another control character',
@@ -40,12 +40,12 @@ begin
                          'TAB.';
     end if;
 
-    if body ~* '^\s*SHELL\M'
+    if iclock.reaches_system(body)
        and not pg_has_role(iclock.calling_role(), 'iclock_shell', 'member')
     then
         raise insufficient_privilege
-            using message = 'SHELL commands are for members of role '
-                            'iclock_shell';
+            using message = 'commands that reach files, firmware or a shell '
+                            'are for members of role iclock_shell';
     end if;
 
     if expires <= interval '0' then

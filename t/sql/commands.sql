@@ -59,7 +59,11 @@ select throws_ok($$ select iclock.queue_command('NOSUCH', 'CHECK') $$, 'P0002',
                  'there is no device with serial number "NOSUCH"');
 select throws_ok(format('select iclock.queue_command(%L, %L)', 'T0001', bad),
                  '22023', null, 'refused: ' || coalesce(to_json(bad)::text, 'NULL'))
-  from unnest(array[E'CHECK\nREBOOT', E'CHECK\r', '', '  ', null]) as bad;
+  from unnest(array[E'CHECK\nREBOOT', E'CHECK\r', '', '  ', null,
+                    E'CHECK\u0085C:1:REBOOT', E'CHECK\u2028C:1:REBOOT',
+                    E'CHECK\u2029C:1:REBOOT', E'CHECK\x0bC:1:REBOOT',
+                    E'CHECK\x0c', E'CHECK\x1c', E'CHECK\x1e', E'CHECK\u008d',
+                    E'CHECK\x7f', E'CHECK\x1b[0m']) as bad;
 select throws_like(
     $$ select iclock.queue_command('T0001', E'a\nb') $$, '%"body"%',
     'the error names the argument');
@@ -69,7 +73,7 @@ select throws_ok(
 select is((select created_by from iclock.command limit 1), session_user::text,
           'it is known who queued it');
 
--- SHELL
+-- what reaches files, firmware or a shell
 
 create role t_operator;
 grant iclock_operator to t_operator;
@@ -85,11 +89,21 @@ exception when others then
 end
 $$;
 select is(pg_temp.try_shell(b), '42501', 'not a member of iclock_shell: ' || b)
-  from unnest(array['SHELL ls', 'shell ls', E' Shell\tls', 'SHELL']) as b;
+  from unnest(array['SHELL ls', 'shell ls', E' Shell\tls', 'SHELL', 'SHELL_ls',
+                    'PutFile http://x/a /etc/passwd', 'putfile x', 'PUTFILE x',
+                    E'\tpUTfILE\tx', 'GetFile /etc/passwd', 'GETFILE x',
+                    E'getfile\tx', E'\u00a0 GetFile x', E'\u3000GetFile x',
+                    E'\ufeffGetFile x', '=GetFile x', 'C:1:GetFile x',
+                    'c:1: C:2:SHELL ls', 'UPGRADE checksum=a,url=x,size=1',
+                    'upgrade type=1', E'  Upgrade\ttype=1']) as b;
+select is(pg_temp.try_shell(b), 'ok', 'for every operator: ' || b)
+  from unnest(array['CHECK', 'CLEAR DATA', 'DATA UPDATE SMS MSG=SHELL ls',
+                    'SET OPTION A=GetFile', 'DATA DELETE USERINFO PIN=UPGRADE',
+                    'ENROLL_FP PIN=1']) as b;
 grant iclock_shell to t_operator;
-select is(pg_temp.try_shell('SHELL ls'), 'ok', 'a member of iclock_shell');
-select is(pg_temp.try_shell('SHELLFISH'), 'ok', 'another word');
-delete from iclock.command where body like 'SHELL%';
+select is(pg_temp.try_shell(b), 'ok', 'a member of iclock_shell: ' || b)
+  from unnest(array['SHELL ls', 'PutFile x', 'GetFile x', 'UPGRADE x']) as b;
+delete from iclock.command where priority = -100;
 
 -- one poll after the other
 

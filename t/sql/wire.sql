@@ -422,6 +422,8 @@ select E'A\x1b[0m' union all
 select E'A\x7f' union all
 select E'A\u0085C:1:REBOOT' union all
 select E'A\u2028C:1:REBOOT' union all
+select E'A\u2029C:1:REBOOT' union all
+select E'A\u008d' union all
 select repeat('A', 65536);
 
 create temp table target (call text);
@@ -494,7 +496,7 @@ select is(pg_temp.sent($$put_user('P001', '5')$$),
           '\tCard=x y\tGrp=1\tTZ=1 \tVerify=-1\tViceCard=',
           'stored control characters become blanks');
 
--- SHELL
+-- what reaches files, firmware or a shell
 
 create role t_operator;
 grant iclock_operator to t_operator;
@@ -510,16 +512,25 @@ exception when others then
     return sqlstate;
 end
 $$;
-select is(pg_temp.as_operator($$run_shell('P001', 'ls')$$), '42501',
-          'SHELL is not for operators');
+create temp table system (call text);
+insert into system values
+($$run_shell('P001', 'ls')$$),
+($$get_file('P001', '/etc/passwd')$$),
+($$get_file('S001', 'data/ssruser.dat')$$),
+($$put_file('P001', 'http://x/a', '/etc/passwd')$$),
+($$put_file('S001', 'http://x/a')$$),
+($$upgrade_firmware('P001', 'http://x/a', 'aa', 1)$$),
+($$upgrade_firmware('P001', 'http://x/a', 'aa', 1, 'base64')$$);
+select is(pg_temp.as_operator(call), '42501', 'not every operator: ' || call)
+  from system;
 grant iclock_shell to t_operator;
-select is(pg_temp.as_operator($$run_shell('P001', 'ls')$$), 'ok',
-          'but for members of iclock_shell');
+select is(pg_temp.as_operator(call), 'ok', 'a member of iclock_shell: ' || call)
+  from system;
+revoke iclock_shell from t_operator;
 select is(pg_temp.as_operator(c), 'ok', 'operator: ' || c)
   from unnest(array[
     $$put_bell('S001', 1, '08:00')$$,
     $$put_photo('P001', '1', 'x')$$,
-    $$upgrade_firmware('P001', 'http://x/a', 'aa', 1)$$,
     $$verify_attendance('P001', '2026-01-01', '2026-01-02')$$,
     $$verify_all()$$,
     $$register_device('P002', site => 'Hall')$$,
