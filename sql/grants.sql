@@ -2,7 +2,7 @@
 
 revoke all on schema iclock from public;
 grant usage on schema iclock
-   to iclock_module, iclock_operator, iclock_reader;
+   to iclock_module, iclock_operator, iclock_reader, iclock_reader_cards;
 
 revoke execute on all functions in schema iclock from public;
 
@@ -94,16 +94,16 @@ $do$;
 -- the device's answer, not the command: that may hold passwords and templates
 grant select (reply) on iclock.command to iclock_operator;
 
--- reading: everything but passwords, templates, photos and keys.  Option
--- values, commands and rejected lines may hold any of these: views show
--- the harmless part.
+-- reading: everything but passwords, templates, photos, keys and cards.  Option
+-- values, commands, rejected lines and what stands behind the columns of a
+-- punch may hold any of these: views show the harmless part.
 
 grant select
    on iclock.attendance, iclock.daily_attendance, iclock.device_status,
       iclock.device_setting, iclock.command_status, iclock.reconciliation,
       iclock.attendance_check, iclock.command_result_label,
-      iclock.refused_answer, iclock.site, iclock.schema_version, iclock.upload_stamp, iclock.punch,
-      iclock.operation, iclock.work_code, iclock.device_error,
+      iclock.refused_answer, iclock.site, iclock.schema_version,
+      iclock.upload_stamp, iclock.operation, iclock.work_code, iclock.device_error,
       iclock.verify_label, iclock.status_label
    to iclock_reader, iclock_operator;
 
@@ -119,10 +119,10 @@ begin
           from (values
             ('device', '{comm_key}'::name[]),
             ('device_option', '{value}'),
-            ('device_user', '{password}'),
+            ('device_user', '{password,card,vice_card}'),
             ('template', '{data}'),
-            ('photo', '{content}'),
-            ('identity_card', '{photo,fp_template1,fp_template2}'),
+            ('punch', '{id_number,extra}'),
+            ('photo', '{content,id_number}'),
             ('command', '{body,reply}'),
             ('rejected_line', '{line}'))
             as h (relation, columns)
@@ -140,3 +140,14 @@ begin
     end loop;
 end
 $do$;
+
+grant select (device_id, pin, card, vice_card, updated_at)
+   on iclock.device_user to iclock_reader_cards;
+grant select (device_id, pin, local_time, id_number)
+   on iclock.punch to iclock_reader_cards;
+grant select (device_id, kind, file_name, pin, id_number)
+   on iclock.photo to iclock_reader_cards;
+grant select (device_id, id_number, pin, sn_number, dn_number, name, gender,
+              nation, birthday, valid_info, address, additional_info, issuer,
+              reserve, notice, updated_at)
+   on iclock.identity_card to iclock_reader_cards;

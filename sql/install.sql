@@ -49,6 +49,12 @@ select not exists (select from iclock.schema_version where version = 2)
 \ir 002_commands.sql
 \endif
 
+select not exists (select from iclock.schema_version where version = 7)
+    as migrate \gset
+\if :migrate
+\ir 007_rights.sql
+\endif
+
 \ir triggers.sql
 \ir fields.sql
 \ir functions_module.sql
@@ -62,6 +68,7 @@ select not exists (select from iclock.schema_version where version = 2)
 \ir grants.sql
 \ir comments.sql
 \ir comments_commands.sql
+\ir comments_rights.sql
 
 -- the partitions of the months around today
 do $$ begin perform iclock.maintain(); end $$;

@@ -12,7 +12,7 @@ begin
     select array_agg(wanted order by wanted)
       into missing
       from unnest(array['iclock_module', 'iclock_operator', 'iclock_reader',
-                        'iclock_shell']) as wanted
+                        'iclock_reader_cards', 'iclock_shell']) as wanted
      where not exists (select from pg_roles where rolname = wanted);
 
     if missing is null then
@@ -43,9 +43,12 @@ begin
                                 'commands through the functions of schema '
                                 'iclock'),
             ('iclock_reader', 'reads attendance data, without passwords, '
-                              'templates, photos and keys'),
-            ('iclock_shell', 'together with iclock_operator: may send SHELL '
-                             'commands to terminals'))
+                              'templates, photos, keys and cards'),
+            ('iclock_reader_cards', 'together with iclock_reader: reads card '
+                                    'numbers and identity cards'),
+            ('iclock_shell', 'together with iclock_operator: may send '
+                             'commands to terminals that reach files, '
+                             'firmware or a shell'))
             as r (name, description)
          where name = any (missing)
     loop

@@ -1,7 +1,9 @@
 -- Views for analysts.  They read with their owner's rights: a reader sees the
 -- columns listed here and no others.
 
-create or replace view iclock.attendance as
+create or replace view iclock.attendance
+    with (security_barrier)
+as
 select p.device_id,
        d.serial_number,
        d.name                          as device_name,
@@ -19,7 +21,9 @@ select p.device_id,
        v.label                         as verify_label,
        p.work_code,
        nullif(w.name, '')              as work_code_name,
-       p.id_number,
+       case when (select has_column_privilege('iclock.identity_card',
+                                              'id_number', 'select'))
+            then p.id_number end       as id_number,
        p.record_type,
        p.mask,
        p.temperature,
@@ -37,7 +41,9 @@ select p.device_id,
   left join iclock.verify_label v
          on v.dialect = d.dialect and v.code = p.verify;
 
-create or replace view iclock.daily_attendance as
+create or replace view iclock.daily_attendance
+    with (security_barrier)
+as
 select p.pin,
        p.local_time::date                        as day,
        max(nullif(u.name, ''))                   as user_name,
@@ -84,7 +90,9 @@ select p.pin,
  group by p.pin, p.local_time::date
 $$;
 
-create or replace view iclock.device_status as
+create or replace view iclock.device_status
+    with (security_barrier)
+as
 select d.id                                      as device_id,
        d.serial_number,
        d.name,
@@ -131,7 +139,11 @@ select d.id                                      as device_id,
                  order by p.local_time desc
                  limit 20) as r) as recent;
 
-create or replace view iclock.device_setting as
+-- A list of what is shown: nobody knows what firmware calls its secrets.  With
+-- or without "~", in any case.
+create or replace view iclock.device_setting
+    with (security_barrier)
+as
 select o.device_id,
        d.serial_number,
        o.name,
@@ -139,9 +151,48 @@ select o.device_id,
        o.updated_at
   from iclock.device_option o
   join iclock.device d on d.id = o.device_id
- where o.name !~* 'key|pass|pwd|secret|token|pin$';
+ where lower(ltrim(o.name, '~')) = any (array[
+           -- what it is
+           'serialnumber', 'devicename', 'devicetype', 'machinetype', 'oemvendor',
+           'platform', 'producttime', 'firmver', 'fwversion', 'mainversion',
+           'pushversion', 'language', 'locale', 'deviceid',
+           -- how it is connected
+           'commtype', 'ipaddress', 'netmask', 'gateipaddress', 'dhcp', 'wifidhcp',
+           'dns', 'mac', 'wifi', 'webserverip', 'webserverport',
+           'webserverurlmodel', 'enableproxyserver', 'proxyserverip',
+           'proxyserverport', 'rs232on', 'rs232baudrate', 'rs485on',
+           'timezone', 'daylightsavingtimeon', 'transtimes', 'transinterval',
+           'delay', 'errordelay', 'realtime',
+           -- what it holds, and can hold
+           'usercount', 'admincount', 'fpcount', 'facecount', 'fvcount', 'pvcount',
+           'photocount', 'transactioncount', 'attlogcount', 'oplogcount',
+           'maxusercount', 'maxattlogcount', 'maxfingercount',
+           'maxuserfingercount', 'maxfacecount', 'maxfvcount', 'maxpvcount',
+           'maxuserphotocount', 'maxbiophotocount', 'maxpackagesize',
+           'multibiodatacount', 'multibiophotocount', 'maxmultibiodatacount',
+           'maxmultibiophotocount',
+           -- what it can do
+           'fpversion', 'zkfpversion', 'faceversion', 'zkfaceversion',
+           'fvversion', 'zkfvversion', 'pvversion', 'multibioversion',
+           'multibiodatasupport', 'multibiophotosupport', 'biophotofun',
+           'biodatafun', 'visilightfun', 'facefunon', 'fingerfunon', 'fvfunon',
+           'pvfunon', 'photofunon', 'lockfunon', 'cardprotformat',
+           'isonlyrfmachine', 'issupportqrcode', 'qrcodeenable',
+           'subcontractingupgradefunon', 'irtempdetectionfunon',
+           'maskdetectionfunon', 'iclocksvrfun', 'overallantifunon',
+           'uservalidtimefun', 'verifystyles', 'eventtypes',
+           'accsupportfunlist', 'lockcount', 'readercount', 'auxincount',
+           'auxoutcount', 'mthreshold', 'vthreshold', 'facemthr', 'facevthr',
+           -- how it is set
+           'volume', 'keypadbeep', 'dateformat', 'ampmformatfunon', 'workcode',
+           'must1to1', 'onlypincard', 'alarmattlog', 'alarmrerec', 'delrecord',
+           'lockon', 'antipassbackon', 'masterslaveon', 'defaultgroup',
+           'idlepower', 'idleminute', 'autopoweron', 'autopoweroff',
+           'autopowersuspend', 'imefunon', 'printeron']);
 
-create or replace view iclock.command_status as
+create or replace view iclock.command_status
+    with (security_barrier)
+as
 select c.id,
        c.device_id,
        d.serial_number,
@@ -181,7 +232,9 @@ select c.id,
   from iclock.command c
   join iclock.device d on d.id = c.device_id;
 
-create or replace view iclock.reconciliation as
+create or replace view iclock.reconciliation
+    with (security_barrier)
+as
 select k.id,
        k.device_id,
        d.serial_number,

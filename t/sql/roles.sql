@@ -7,11 +7,12 @@ set local search_path = public, pg_catalog;
 select * from no_plan();
 
 select has_role(r) from unnest(array['iclock_module', 'iclock_operator',
-                                     'iclock_reader', 'iclock_shell']) as r;
+                                     'iclock_reader', 'iclock_reader_cards',
+                                     'iclock_shell']) as r;
 select is_empty(
     $$ select rolname from pg_roles
         where rolname in ('iclock_module', 'iclock_operator', 'iclock_reader',
-                          'iclock_shell')
+                          'iclock_reader_cards', 'iclock_shell')
           and (rolcanlogin or rolsuper or rolcreaterole or rolcreatedb) $$,
     'the roles can neither log in nor administrate');
 
@@ -21,7 +22,10 @@ select ok(not has_column_privilege(r, 'iclock.' || t, c, 'select'),
           format('%s does not see %s.%s', r, t, c))
   from unnest(array['iclock_reader', 'iclock_operator']) as r,
        (values ('device', 'comm_key'), ('device_user', 'password'),
-               ('template', 'data'), ('photo', 'content'),
+               ('device_user', 'card'), ('device_user', 'vice_card'),
+               ('identity_card', 'id_number'), ('identity_card', 'name'),
+               ('punch', 'id_number'), ('punch', 'extra'),
+               ('photo', 'id_number'), ('template', 'data'), ('photo', 'content'),
                ('identity_card', 'photo'), ('identity_card', 'fp_template1'),
                ('identity_card', 'fp_template2'), ('device_option', 'value'),
                ('command', 'body'), ('rejected_line', 'line')) as s (t, c);
@@ -29,9 +33,21 @@ select ok(has_column_privilege('iclock_reader', 'iclock.' || t, c, 'select'),
           format('iclock_reader sees %s.%s', t, c))
   from (values ('device', 'serial_number'), ('device', 'timezone'),
                ('device_user', 'name'), ('template', 'type'),
-               ('photo', 'file_name'), ('identity_card', 'name'),
+               ('photo', 'file_name'),
                ('punch', 'pin'), ('operation', 'code'), ('command', 'status'),
                ('rejected_line', 'reason')) as s (t, c);
+select ok(has_column_privilege('iclock_reader_cards', 'iclock.' || t, c,
+                               'select'),
+          format('iclock_reader_cards sees %s.%s', t, c))
+  from (values ('device_user', 'card'), ('device_user', 'vice_card'),
+               ('identity_card', 'id_number'), ('identity_card', 'name'),
+               ('punch', 'id_number'), ('photo', 'id_number')) as s (t, c);
+select ok(not has_column_privilege('iclock_reader_cards', 'iclock.' || t, c,
+                                   'select'),
+          format('iclock_reader_cards does not see %s.%s', t, c))
+  from (values ('device_user', 'password'), ('identity_card', 'photo'),
+               ('identity_card', 'fp_template1'), ('photo', 'content'),
+               ('identity_card', 'fp_template2')) as s (t, c);
 
 -- writing
 
@@ -44,7 +60,8 @@ select is_empty(
                  and c.relkind in ('r', 'p', 'v')
                  and has_table_privilege(%L, c.oid, p.privilege) $$, r),
     r || ' writes no table')
-  from unnest(array['iclock_reader', 'iclock_operator', 'iclock_shell']) as r;
+  from unnest(array['iclock_reader', 'iclock_operator', 'iclock_reader_cards',
+                    'iclock_shell']) as r;
 select is_empty(
     $$ select c.relname
          from pg_class c
@@ -104,8 +121,12 @@ values ('T0001', 'active', 'secret');
 insert into iclock.device_option (device_id, name, value)
 select id, o.name, o.value
   from iclock.device,
-       (values ('FWVersion', 'Ver 6.60'), ('ComKey', '4711'),
-               ('WifiPassword', 'hidden')) as o (name, value)
+       (values ('FWVersion', 'Ver 6.60'), ('~DeviceName', 'Gate'),
+               ('MultiBioVersion', '0:10'), ('ComKey', '4711'),
+               ('PushComKey', '4711'), ('CardKey', '4711'),
+               ('WifiPassword', 'hidden'), ('WirelessPSK', 'hidden'),
+               ('AdminPW', 'hidden'), ('HttpAuth', 'hidden'),
+               ('Unknown', 'hidden')) as o (name, value)
  where serial_number = 'T0001';
 
 -- pgTAP keeps its state in temporary objects of the superuser: only what the
@@ -133,7 +154,7 @@ select is(pg_temp.as_role('iclock_reader', s), 'ok', 'reader: ' || s)
     'select * from iclock.device_status',
     'select * from iclock.device_setting',
     'select * from iclock.command_status',
-    'select * from iclock.punch',
+    'select count(*), min(pin), max(local_time) from iclock.punch',
     'select serial_number, status from iclock.device']) as s;
 select is(pg_temp.as_role('iclock_reader', s), '42501', 'not reader: ' || s)
   from unnest(array[
@@ -186,8 +207,102 @@ select is(pg_temp.as_role('iclock_module', s), '42501', 'not nginx: ' || s)
     'update iclock.device set status = ''active''',
     'select iclock.approve_device(''T0001'')']) as s;
 
-select set_eq('select name from iclock.device_setting', array['FWVersion'],
-              'settings without secrets');
+select set_eq('select name from iclock.device_setting',
+              array['FWVersion', '~DeviceName', 'MultiBioVersion'],
+              'settings of the list, and no others');
+
+-- A function that tells what it is given, and that the planner would like to
+-- call first, as it is cheap.
+
+create schema t_reader;
+grant usage on schema t_reader to public;
+create function t_reader.leaky(value text) returns boolean
+    language plpgsql cost 0.0000001 as $$
+begin
+    perform set_config('t.told', concat(current_setting('t.told'), value, ' '),
+                       true);
+    return true;
+end
+$$;
+create function pg_temp.told(role name, relation text, value text)
+    returns text language plpgsql as $$
+declare
+    status  text;
+begin
+    perform set_config('t.told', '', true);
+    status := pg_temp.as_role(role, format(
+        'select count(*) from iclock.%s as r where t_reader.leaky((%s)::text)',
+        relation, value));
+    return case when status = 'ok' then current_setting('t.told')
+                else status end;
+end
+$$;
+select is(pg_temp.told('iclock_reader', 'device_setting', 'r.name'),
+          'FWVersion ~DeviceName MultiBioVersion ',
+          'a function in the condition sees no other setting');
+select is_empty(
+    $$ select c.oid::regclass
+         from pg_class c
+        where c.relnamespace = 'iclock'::regnamespace
+          and c.relkind = 'v'
+          and not coalesce(c.reloptions @> array['security_barrier=true'],
+                           false) $$,
+    'every view is a security barrier');
+
+-- identity numbers
+
+insert into iclock.punch (device_id, local_time, pin, id_number, extra)
+select id, '2026-01-02', '2', '430302199001011234', '{430302199001011234}'
+  from iclock.device where serial_number = 'T0001';
+create role t_cards;
+grant iclock_reader, iclock_reader_cards to t_cards;
+select is(btrim(pg_temp.told(r, 'attendance',
+                  $$case when r.pin = '2' then coalesce(r.id_number, '-') end$$)),
+          n, r || ' ' || n)
+  from (values ('iclock_reader', '-'), ('iclock_operator', '-'),
+               ('t_cards', '430302199001011234')) as c (r, n);
+select is(pg_temp.as_role('iclock_reader', s), '42501', 'not reader: ' || s)
+  from unnest(array[
+    'select card from iclock.device_user',
+    'select 1 from iclock.device_user u where u.vice_card <> ''''',
+    'select id_number from iclock.identity_card',
+    'select count(*) from iclock.identity_card',
+    'select extra from iclock.punch']) as s;
+select is(pg_temp.as_role('t_cards', s), 'ok', 'with cards: ' || s)
+  from unnest(array[
+    'select pin, card, vice_card from iclock.device_user',
+    'select id_number, name from iclock.identity_card',
+    'select pin, id_number from iclock.punch']) as s;
+
+-- who asked
+
+create role t_pool login noinherit;
+create role t_anna;
+grant iclock_operator to t_anna;
+grant t_anna to t_pool;
+create function t_reader.wrapper() returns bigint
+    language sql security definer as $$
+    select iclock.queue_command('T0001', 'CHECK')
+$$;
+select is(pg_temp.as_role('t_anna', s), 'ok', s)
+  from unnest(array[
+    'select iclock.queue_command(''T0001'', ''LOG'')',
+    'select iclock.verify_attendance(''T0001'', ''2026-01-01'', ''2026-01-02'')',
+    'select t_reader.wrapper()']) as s;
+select results_eq(
+    $$ select split_part(c.body, ' ', 1), c.created_by
+         from iclock.command c
+        order by c.id desc limit 3 $$,
+    $$ values ('CHECK', 't_anna'), ('VERIFY', 't_anna'), ('LOG', 't_anna') $$,
+    'the role that was set, also within a function of another owner');
+select is((select created_by from iclock.attendance_check
+            order by id desc limit 1), 't_anna', 'and of a check');
+set local session authorization t_pool;
+set local role t_anna;
+select iclock.queue_command('T0001', 'INFO') as asked \gset
+reset session authorization;
+select is((select created_by from iclock.command where id = :asked), 't_anna',
+          'the role, not the login of the pool');
 
 select * from finish();
 rollback;
