@@ -11,7 +11,8 @@ declare
 begin
     select d.id into found_id
       from iclock.device d
-     where d.serial_number = $1;
+     where d.serial_number = $1
+       and iclock.may_see(d.site);
 
     if found_id is null then
         raise no_data_found

@@ -560,6 +560,7 @@ begin
          where d.site = coalesce($3, (select s.site from iclock.device s
                                        where s.id = iclock.device_id($2)))
            and d.status = 'active' and d.serial_number <> $2
+           and iclock.may_see(d.site)
          order by d.id
     loop
         return query
@@ -588,7 +589,8 @@ begin
      where d.site = coalesce($2, (select s.site from iclock.device s
                                    where s.id = source_id))
        and d.status = 'active' and d.id <> source_id
-       and u.device_id = source_id;
+       and u.device_id = source_id
+       and iclock.may_see(d.site, (select iclock.visible_sites()));
 end
 $$;
 
@@ -603,6 +605,8 @@ declare
         select d.id from iclock.device d
          where d.site = $1 and d.status = 'active' order by d.id);
 begin
+    perform iclock.own_site('site', $1);
+
     if not exists (select from iclock.device d where d.site = $1) then
         raise no_data_found
             using message = format('there is no device at site %s',
@@ -627,6 +631,8 @@ create or replace function iclock.delete_user_from_site(
     language sql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
+    select iclock.own_site('site', $1);
+
     select iclock.delete_user(d.serial_number, $2)
       from iclock.device d
      where d.site = $1 and d.status = 'active'
@@ -641,6 +647,8 @@ create or replace function iclock.set_site(
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 begin
+    perform iclock.own_site('name', $1);
+
     insert into iclock.site as s (name, share_people)
     values (iclock.field('name', $1, '\S', 500), coalesce($2, false))
     on conflict on constraint site_pkey do update

@@ -67,18 +67,24 @@ create or replace function iclock.cancel_command(id bigint)
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
+declare
+    devices  constant bigint[] := iclock.visible_devices();
 begin
     -- what was sent may be done already: only its answer can tell
     update iclock.command c
        set status = 'cancelled', finished_at = now()
      where c.id = $1
+       and coalesce(c.device_id = any (devices), true)
        and c.status = 'queued';
 
     if found then
         return true;
     end if;
 
-    if not exists (select from iclock.command c where c.id = $1) then
+    if not exists (select from iclock.command c
+                    where c.id = $1
+                      and coalesce(c.device_id = any (devices), true))
+    then
         raise no_data_found
             using message = format('there is no command with id %s',
                                    coalesce($1::text, 'NULL'));
@@ -142,6 +148,8 @@ create or replace function iclock.schedule_command(
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
+declare
+    devices  constant bigint[] := iclock.visible_devices();
 begin
     if expires_at <= greatest(not_before, now()) then
         perform iclock.wrong_argument('expires_at',
@@ -153,13 +161,17 @@ begin
            expires_at = coalesce($3, c.expires_at),
            priority = coalesce($4, c.priority)
      where c.id = $1
+       and coalesce(c.device_id = any (devices), true)
        and c.status = 'queued';
 
     if found then
         return true;
     end if;
 
-    if not exists (select from iclock.command c where c.id = $1) then
+    if not exists (select from iclock.command c
+                    where c.id = $1
+                      and coalesce(c.device_id = any (devices), true))
+    then
         raise no_data_found
             using message = format('there is no command with id %s',
                                    coalesce($1::text, 'NULL'));
@@ -206,7 +218,8 @@ begin
         perform iclock.field('name', $2);
     end if;
     if $3 is not null then
-        perform iclock.field('site', $3, '\S', 500);
+        perform iclock.field('site', $3, '\S', 500),
+                iclock.own_site('site', $3);
     end if;
 
     begin
@@ -270,6 +283,10 @@ begin
                 'They are the arguments of set_device().');
         end if;
 
+        if setting = 'site' then
+            perform iclock.own_site('settings', null);
+        end if;
+
         execute format('update iclock.device set %I = default where id = $1',
                        setting)
           using device;
@@ -295,7 +312,12 @@ as $$
 begin
     perform iclock.field('serial_number', $1, '^\S+$', 100);
 
-    insert into iclock.device as d (serial_number) values ($1)
+    -- what stands at no site is for those who see all
+    if not exists (select from iclock.device d where d.serial_number = $1) then
+        perform iclock.own_site('site', $3);
+    end if;
+
+    insert into iclock.device as d (serial_number, site) values ($1, $3)
     on conflict on constraint device_serial_number_key do nothing;
 
     return iclock.set_device(

@@ -55,6 +55,7 @@ select not exists (select from iclock.schema_version where version = 7)
 \ir 007_rights.sql
 \endif
 
+\ir sites.sql
 \ir triggers.sql
 \ir fields.sql
 \ir functions_module.sql
@@ -66,6 +67,7 @@ select not exists (select from iclock.schema_version where version = 7)
 \ir labels.sql
 \ir views.sql
 \ir grants.sql
+\ir row_security.sql
 \ir comments.sql
 \ir comments_commands.sql
 \ir comments_rights.sql

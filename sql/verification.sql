@@ -204,7 +204,8 @@ begin
                    count(*) over () as total
               from iclock.device d
              where d.status = 'active'
-               and (d.site = $3 or $3 is null)) as v
+               and (d.site = $3 or $3 is null)
+               and iclock.may_see(d.site, (select iclock.visible_sites()))) as v
      order by v.n;
 end
 $$;

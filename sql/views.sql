@@ -39,7 +39,8 @@ select p.device_id,
   left join iclock.status_label s
          on s.dialect = d.dialect and s.code = p.status
   left join iclock.verify_label v
-         on v.dialect = d.dialect and v.code = p.verify;
+         on v.dialect = d.dialect and v.code = p.verify
+ where iclock.may_see(d.site, (select iclock.visible_sites()));
 
 create or replace view iclock.daily_attendance
     with (security_barrier)
@@ -60,6 +61,7 @@ select p.pin,
   join iclock.device d on d.id = p.device_id
   left join iclock.device_user u
          on u.device_id = p.device_id and u.pin = p.pin
+ where iclock.may_see(d.site, (select iclock.visible_sites()))
  group by p.pin, p.local_time::date;
 
 -- A condition on the day does not pick partitions, one on local_time does.
@@ -137,7 +139,8 @@ select d.id                                      as device_id,
                    and p.local_time > localtimestamp - interval '2 days'
                    and p.local_time < localtimestamp + interval '2 days'
                  order by p.local_time desc
-                 limit 20) as r) as recent;
+                 limit 20) as r) as recent
+ where iclock.may_see(d.site, (select iclock.visible_sites()));
 
 -- A list of what is shown: nobody knows what firmware calls its secrets.  With
 -- or without "~", in any case.
@@ -151,7 +154,8 @@ select o.device_id,
        o.updated_at
   from iclock.device_option o
   join iclock.device d on d.id = o.device_id
- where lower(ltrim(o.name, '~')) = any (array[
+ where iclock.may_see(d.site, (select iclock.visible_sites()))
+   and lower(ltrim(o.name, '~')) = any (array[
            -- what it is
            'serialnumber', 'devicename', 'devicetype', 'machinetype', 'oemvendor',
            'platform', 'producttime', 'firmver', 'fwversion', 'mainversion',
@@ -230,7 +234,8 @@ select c.id,
                 then 'unknown code ' || c.return_code end)
                                        as result
   from iclock.command c
-  join iclock.device d on d.id = c.device_id;
+  join iclock.device d on d.id = c.device_id
+ where iclock.may_see(d.site, (select iclock.visible_sites()));
 
 create or replace view iclock.reconciliation
     with (security_barrier)
@@ -259,4 +264,5 @@ select k.id,
        k.finished_at
   from iclock.attendance_check k
   join iclock.device d on d.id = k.device_id
-  left join iclock.command c on c.id = k.command_id;
+  left join iclock.command c on c.id = k.command_id
+ where iclock.may_see(d.site, (select iclock.visible_sites()));

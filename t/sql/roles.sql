@@ -90,12 +90,14 @@ select ok(not has_schema_privilege(r, 'iclock', 'create'),
 select is_empty(
     $$ select oid::regprocedure from pg_proc
         where pronamespace = 'iclock'::regnamespace
-          and has_function_privilege('public', oid, 'execute') $$,
-    'no function is for everyone');
+          and has_function_privilege('public', oid, 'execute')
+          and proname not in ('visible_sites', 'visible_devices', 'may_see') $$,
+    'no function is for everyone, but what views and policies ask');
 select set_eq(
     $$ select proname from pg_proc
         where pronamespace = 'iclock'::regnamespace
-          and has_function_privilege('iclock_module', oid, 'execute') $$,
+          and has_function_privilege('iclock_module', oid, 'execute')
+          and not has_function_privilege('public', oid, 'execute') $$,
     array['register_devices', 'dequeue_commands', 'answer_commands',
           'due_devices', 'maintain', 'verify_due', 'remote_attendance',
           'last_punch', 'upgrade_file', 'self_service', 'verify_decision',
@@ -105,13 +107,15 @@ select is_empty(
     $$ select proname from pg_proc
         where pronamespace = 'iclock'::regnamespace
           and has_function_privilege('iclock_reader', oid, 'execute')
+          and not has_function_privilege('public', oid, 'execute')
           and prosecdef $$,
     'functions of readers have no other rights than readers');
 select is_empty(
     $$ select proname from pg_proc
         where pronamespace = 'iclock'::regnamespace
           and has_function_privilege('iclock_operator', oid, 'execute')
-          and has_function_privilege('iclock_module', oid, 'execute') $$,
+          and has_function_privilege('iclock_module', oid, 'execute')
+          and not has_function_privilege('public', oid, 'execute') $$,
     'operators and nginx share no function');
 
 -- as the roles

@@ -259,6 +259,29 @@ select is(pg_temp.sent($$put_photo('P001', '1', decode(repeat('00ff', 60000), 'h
               ~ E'^DATA UPDATE USERPIC PIN=1\tSize=160000\tContent=[A-Za-z0-9+/]+$',
           true, 'long base64 is one line');
 
+-- a role that is limited to another site queues none of them
+
+create role t_elsewhere;
+grant iclock_operator, iclock_shell to t_elsewhere;
+insert into iclock.role_site (role, site) values ('t_elsewhere', 'Elsewhere');
+create function pg_temp.elsewhere(call text) returns text
+    language plpgsql as $$
+begin
+    set local role t_elsewhere;
+    execute 'select iclock.' || call;
+    reset role;
+    return 'ok';
+exception when others then
+    reset role;
+    return sqlstate;
+end
+$$;
+select is_empty(
+    $$ select w.call, e.state
+         from wire w, lateral pg_temp.elsewhere(w.call) as e (state)
+        where e.state <> 'P0002' $$,
+    'for a role of another site there is no such device');
+
 -- wrong values: the error names the argument
 
 create function pg_temp.refused(call text, out state text, out message text,

@@ -1,0 +1,50 @@
+-- Row security of the tables: whoever reads them, and not the views, sees no more
+-- sites there.  Functions and views run as the owner, whom it does not concern.
+-- Every table with a device or a site gets it, once: the lock that this takes is
+-- for installations, not for each of their repetitions.
+
+do $do$
+declare
+    open  record;
+begin
+    for open in
+        select c.oid::regclass as name, c.relrowsecurity as secured,
+               case
+               when c.relname = 'site' then 'name'
+               when c.relname = 'device' then 'site'
+               else (select a.attname
+                       from pg_attribute a
+                      where a.attrelid = c.oid and not a.attisdropped
+                        and a.attname in ('device_id', 'site')
+                      order by a.attname
+                      limit 1) end as key,
+               p.polname
+          from pg_class c
+          left join pg_policy p on p.polrelid = c.oid and p.polname = 'sites'
+         where c.relnamespace = 'iclock'::regnamespace
+           and c.relkind in ('r', 'p')
+           and not c.relispartition
+           and c.relname <> 'role_site'
+    loop
+        continue when open.key is null;
+
+        if open.polname is null then
+            execute format(
+                'create policy sites on %s using (%s)', open.name,
+                case when open.key = 'device_id' then
+                    'coalesce(device_id = any '
+                    '((select iclock.visible_devices())::bigint[]), true)'
+                else format('iclock.may_see(%I, '
+                            '(select iclock.visible_sites()))', open.key)
+                end);
+            execute format('create policy module on %s to iclock_module '
+                           'using (true)', open.name);
+        end if;
+
+        if not open.secured then
+            execute format('alter table %s enable row level security',
+                           open.name);
+        end if;
+    end loop;
+end
+$do$;

@@ -1,0 +1,99 @@
+-- Who sees which sites.  A role that stands in iclock.role_site, or inherits from
+-- one that does, is limited to those sites; any other sees all.
+
+-- The sites, or NULL for all.  Of a role that was set and of the login both
+-- limits hold: else whoever may set another role would see more with it.  The
+-- login of a pool does not inherit (NOINHERIT), so that only the role counts.
+create or replace function iclock.visible_sites()
+    returns text[]
+    language plpgsql stable security definer parallel safe
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    owner    oid;
+    caller   name;
+    sites    text[];
+    visible  text[];
+begin
+    if not exists (select from iclock.role_site) then
+        return null;
+    end if;
+
+    select n.nspowner into owner
+      from pg_namespace n
+     where n.nspname = 'iclock';
+
+    foreach caller in array array[session_user, iclock.calling_role()] loop
+        -- a superuser is a member of every role
+        continue when pg_has_role(caller, owner, 'usage');
+
+        select array_agg(distinct r.site) into sites
+          from iclock.role_site r
+         where pg_has_role(caller, r.role::oid, 'usage');
+
+        if visible is null then
+            visible := sites;
+
+        elsif sites is not null then
+            visible := array(select unnest(visible)
+                             intersect
+                             select unnest(sites));
+        end if;
+    end loop;
+
+    return visible;
+end
+$$;
+
+-- For views: where iclock.may_see(d.site, (select iclock.visible_sites())).  In
+-- parentheses it is asked once for the query, and this is inlined; therefore no
+-- search_path, and each argument stands once.
+create or replace function iclock.may_see(site text, sites text[])
+    returns boolean
+    language sql stable parallel safe
+as $$
+    select coalesce(coalesce(site, '') = any (sites), true)
+$$;
+
+-- for functions, which ask once
+create or replace function iclock.may_see(site text)
+    returns boolean
+    language sql stable parallel safe
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.may_see($1, iclock.visible_sites())
+$$;
+
+-- the devices of these sites, or NULL for all
+create or replace function iclock.visible_devices()
+    returns bigint[]
+    language plpgsql stable security definer parallel safe
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    sites  constant text[] := iclock.visible_sites();
+begin
+    if sites is null then
+        return null;
+    end if;
+
+    return array(select d.id from iclock.device d where d.site = any (sites));
+end
+$$;
+
+-- an argument that names a site
+create or replace function iclock.own_site(argument text, site text)
+    returns void
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if not iclock.may_see(site) then
+        raise insufficient_privilege
+            using message = format('argument "%s": role "%s" is limited to '
+                                   'other sites', argument,
+                                   iclock.calling_role()),
+                  hint = 'See the table iclock.role_site.';
+    end if;
+end
+$$;
