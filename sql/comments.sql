@@ -37,7 +37,7 @@ comment on column iclock.device.push_version is 'Protocol version it speaks';
 comment on column iclock.device.firmware is 'Firmware version it reports';
 comment on column iclock.device.language is 'Language it reports: 69 English, 83 simplified Chinese, ...';
 comment on column iclock.device.ip_address is 'Its own address, as it tells it';
-comment on column iclock.device.remote_address is 'Address it last connected from: its own, or that of a router or proxy';
+comment on column iclock.device.remote_address is 'Address it connected from: its own, or that of a router or proxy; written when last_seen is, device_presence.address is exact';
 comment on column iclock.device.user_count is 'Users it reports to hold; -1: not reported';
 comment on column iclock.device.fingerprint_count is 'Fingerprints it reports to hold; -1: not reported';
 comment on column iclock.device.face_count is 'Faces it reports to hold; -1: not reported';
@@ -48,8 +48,13 @@ comment on column iclock.device.multi_bio_version is 'Versions of its algorithms
 comment on column iclock.device.multi_bio_data_count is 'Templates in it by biometric type, as it tells them (MultiBioDataCount)';
 comment on column iclock.device.multi_bio_photo_count is 'Comparison photos in it by biometric type, as it tells them (MultiBioPhotoCount)';
 comment on column iclock.device.first_seen is 'When it first connected';
-comment on column iclock.device.last_seen is 'When it was last heard of; written at intervals';
+comment on column iclock.device.last_seen is 'When it was heard of, up to some five minutes behind: device_presence.last_seen and device_status.last_seen are exact';
 comment on column iclock.device.updated_at is 'When its configuration last changed';
+
+comment on table iclock.device_presence is 'When and from where devices were last heard of; written every iclock_presence_interval';
+comment on column iclock.device_presence.device_id is 'Device';
+comment on column iclock.device_presence.last_seen is 'When it was last heard of';
+comment on column iclock.device_presence.address is 'Address it last connected from: its own, or that of a router or proxy';
 
 comment on table iclock.device_option is 'Options that devices reported; view device_setting shows those that are no secrets';
 comment on column iclock.device_option.device_id is 'Device';

@@ -23,7 +23,8 @@ grant select, insert
 -- it numbers the lines of an upload in their order
 grant usage on sequence iclock.rejected_line_id_seq to iclock_module;
 grant select, insert, update
-   on iclock.device_option, iclock.upload_stamp, iclock.device_user,
+   on iclock.device_option, iclock.device_presence, iclock.upload_stamp,
+      iclock.device_user,
       iclock.template, iclock.photo, iclock.identity_card, iclock.work_code
    to iclock_module;
 
@@ -110,7 +111,8 @@ grant select
       iclock.device_setting, iclock.command_status, iclock.reconciliation,
       iclock.attendance_check, iclock.command_result_label,
       iclock.refused_answer, iclock.site, iclock.schema_version,
-      iclock.upload_stamp, iclock.operation, iclock.work_code, iclock.device_error,
+      iclock.upload_stamp, iclock.device_presence, iclock.operation,
+      iclock.work_code, iclock.device_error,
       iclock.verify_label, iclock.status_label
    to iclock_reader, iclock_operator;
 

@@ -49,6 +49,12 @@ select not exists (select from iclock.schema_version where version = 2)
 \ir 002_commands.sql
 \endif
 
+select not exists (select from iclock.schema_version where version = 5)
+    as migrate \gset
+\if :migrate
+\ir 005_presence.sql
+\endif
+
 select not exists (select from iclock.schema_version where version = 7)
     as migrate \gset
 \if :migrate

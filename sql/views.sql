@@ -101,10 +101,10 @@ select d.id                                      as device_id,
        d.site,
        d.status,
        d.status = 'active'
-           and coalesce(d.last_seen > now() - interval '5 minutes', false)
+           and coalesce(seen.last_seen > now() - interval '5 minutes', false)
                                                  as online,
-       d.last_seen,
-       now() - d.last_seen                       as silent_for,
+       seen.last_seen,
+       now() - seen.last_seen                    as silent_for,
        d.first_seen,
        d.ip_address,
        recent.clock_skew,
@@ -121,6 +121,10 @@ select d.id                                      as device_id,
        d.face_count,
        d.punch_count
   from iclock.device d
+  left join iclock.device_presence e on e.device_id = d.id
+  -- the device's own is not as exact, but all there is of a new one
+  cross join lateral
+       (select greatest(e.last_seen, d.last_seen) as last_seen) as seen
   cross join lateral
        (select count(*) filter (where w.status = 'queued') as waiting_commands,
                count(*) filter (where w.status = 'sent')   as sent_commands,

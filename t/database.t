@@ -334,7 +334,7 @@ is(upload('WARM0000')->text, '200 OK: 1', 'slow: later');
 
 # one row is locked: whoever shares the transaction is served
 
-another('apart', { pool => 'connections=1 timeout=4s' }, workers => 1);
+another('apart', { pool => 'connections=1 timeout=6s' }, workers => 1);
 
 my @sn = map { sprintf 'APART%03d', $_ } 0 .. 12;
 
@@ -343,12 +343,15 @@ is(scalar(grep { $_ && $_->text eq '200 OK: 1' }
    'apart: known devices');
 is($t->device('WARM0000')->poll()->text, '200 OK', 'apart: nothing to fetch');
 
+$count = punches();
+
+my $row = $pg->hold("SELECT FROM iclock.device WHERE serial_number = '$sn[6]'"
+                    . ' FOR UPDATE');
+
 $lock = hold();
 my @together = upload_later('WARM0000');
 $pg->wait_blocked();
 
-my $row = $pg->hold("SELECT FROM iclock.device WHERE serial_number = '$sn[6]'"
-                    . ' FOR UPDATE');
 my $options = $t->connect();
 $options->write(Test::IClock::HTTP::format_request('POST',
     "/iclock/cdata?SN=$sn[6]&table=options", 'FWVersion=Ver 1'));
@@ -357,7 +360,6 @@ push @together, map { upload_later($_) } grep { $_ ne $sn[6] } @sn;
 # a poll after them tells that they were read
 is($t->device('WARM0000')->poll()->status, 200, 'apart: poll');
 
-$count = punches();
 $lock->release();
 is(join(' ', map { $_->read->text } @together),
    join(' ', ('200 OK: 1') x 13), 'apart: the others are stored');
@@ -366,6 +368,64 @@ is_unavailable($options->read, 'apart: the one that waits for the row');
 $row->release();
 is($t->device($sn[6])->options('FWVersion=Ver 1')->text, '200 OK',
    'apart: later');
+
+
+# presence: rows that are locked, of which uploads know nothing
+
+another('presence', { http => 'iclock_presence_interval 100ms;' });
+
+sub seen {
+    return $t->psql("SELECT serial_number || ' ' || (p.last_seen"
+                    . " > now() - interval '30 min')"
+                    . " FROM iclock.device_presence p JOIN iclock.device d"
+                    . " ON d.id = p.device_id WHERE d.serial_number IN"
+                    . " ('APART001', 'APART002', 'APART003') ORDER BY 1");
+}
+
+$t->psql("UPDATE iclock.device SET last_seen = now() - interval '1 hour',"
+         . " remote_address = NULL");
+$t->psql('TRUNCATE iclock.device_presence');
+$t->psql('INSERT INTO iclock.device_presence (device_id, last_seen)'
+         . " SELECT id, now() - interval '1 hour' FROM iclock.device"
+         . " WHERE serial_number <> 'APART003'");
+
+my @held = map { $pg->hold($_) }
+    "SELECT FROM iclock.device WHERE serial_number IN ('APART001', 'APART003')"
+    . ' FOR UPDATE',
+    "SELECT FROM iclock.device_presence WHERE device_id ="
+    . " (SELECT id FROM iclock.device WHERE serial_number = 'APART002')"
+    . ' FOR UPDATE';
+
+is($t->device("APART00$_")->poll()->text, '200 OK', "presence: poll $_")
+    for 0 .. 3;
+ok(wait_until(10, sub { $t->psql("SELECT last_seen > now() - interval '1 min'"
+    . " AND remote_address = '127.0.0.1' FROM iclock.device"
+    . " WHERE serial_number = 'APART000'") eq 't' }),
+   'presence: a device whose row is free');
+is(seen(), "APART001 true\nAPART002 false",
+   'presence: what is not locked is saved, the rest is passed over');
+is($t->psql("SELECT online, remote_address FROM iclock.device_status s"
+            . " JOIN iclock.device d ON d.id = s.device_id"
+            . " WHERE s.serial_number = 'APART001'"), 't|',
+   'presence: the view is exact');
+is(scalar($pg->blocked()), 0, 'presence: nobody waits');
+
+$_->release() for @held;
+ok(wait_until(10, sub {
+    seen() eq "APART001 true\nAPART002 true\nAPART003 true" }),
+   'presence: the rest is saved later') or diag(seen());
+
+my $version = $t->psql("SELECT xmin FROM iclock.device"
+                       . " WHERE serial_number = 'APART000'");
+my $seen = $t->psql('SELECT max(last_seen) FROM iclock.device_presence');
+
+ok(wait_until(10, sub {
+    $t->device('APART000')->poll();
+    $t->psql('SELECT max(last_seen) FROM iclock.device_presence') ne $seen }),
+   'presence: goes on');
+is($t->psql("SELECT xmin FROM iclock.device"
+            . " WHERE serial_number = 'APART000'"), $version,
+   'presence: the row of the device is written every five minutes at most');
 
 
 # more requests than the queue may hold

@@ -61,6 +61,8 @@ typedef struct {
     int64_t                     id;
     time_t                      seen;
     ngx_http_iclock_addr_t      addr;
+    size_t                      len;
+    u_char                      sn[NGX_HTTP_ICLOCK_MAX_SN];
 } ngx_http_iclock_seen_t;
 
 
@@ -431,6 +433,10 @@ ngx_uint_t ngx_http_iclock_zone_plain(ngx_http_iclock_zone_t *zone,
 /* takes at most n devices whose presence is unsaved; returns their number */
 ngx_uint_t ngx_http_iclock_zone_unsaved(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_seen_t *seen, ngx_uint_t n);
+
+/* the presence of this device could not be saved */
+void ngx_http_iclock_zone_unsave(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_seen_t *seen);
 
 uint32_t ngx_http_iclock_zone_hash(ngx_http_iclock_zone_t *zone,
     ngx_str_t *s);

@@ -25,6 +25,14 @@
 #define NGX_HTTP_ICLOCK_RETRY       5000
 
 
+/* the presence that is being saved */
+typedef struct {
+    ngx_http_iclock_main_conf_t  *imcf;
+    ngx_uint_t                    n;
+    ngx_http_iclock_seen_t        seen[NGX_HTTP_ICLOCK_PRESENCE];
+} ngx_http_iclock_flush_t;
+
+
 static void ngx_http_iclock_notify(ngx_uint_t channel,
     ngx_str_t *serial_number, void *data);
 static void ngx_http_iclock_start_timers(ngx_http_iclock_main_conf_t *imcf,
@@ -36,6 +44,10 @@ static void ngx_http_iclock_timer(ngx_event_t *ev, ngx_msec_t delay);
 static void ngx_http_iclock_presence_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_iclock_presence_flush(
     ngx_http_iclock_main_conf_t *imcf);
+static ngx_array_t *ngx_http_iclock_presence_rows(
+    ngx_http_iclock_flush_t *flush, ngx_pool_t *pool);
+static ngx_uint_t ngx_http_iclock_presence_left(
+    ngx_http_iclock_flush_t *flush, ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_due_handler(ngx_event_t *ev);
 static void ngx_http_iclock_verify(ngx_http_iclock_main_conf_t *imcf);
@@ -221,11 +233,9 @@ ngx_http_iclock_presence_handler(ngx_event_t *ev)
 static ngx_int_t
 ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf)
 {
-    ngx_uint_t               i, n;
-    ngx_array_t             *presence;
-    ngx_iclock_presence_t   *p;
-    ngx_http_iclock_seen_t  *seen;
-    ngx_iclock_store_job_t  *job;
+    ngx_array_t              *presence;
+    ngx_iclock_store_job_t   *job;
+    ngx_http_iclock_flush_t  *flush;
 
     if (imcf->flushing) {
         return NGX_OK;
@@ -236,83 +246,133 @@ ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf)
         return NGX_ERROR;
     }
 
-    seen = ngx_palloc(job->pool,
-                      NGX_HTTP_ICLOCK_PRESENCE
-                      * sizeof(ngx_http_iclock_seen_t));
-    if (seen == NULL) {
-        goto failed;
+    flush = ngx_palloc(job->pool, sizeof(ngx_http_iclock_flush_t));
+    if (flush == NULL) {
+        ngx_iclock_store_job_destroy(job);
+        return NGX_ERROR;
     }
 
-    n = ngx_http_iclock_zone_unsaved(imcf->zone, seen,
-                                     NGX_HTTP_ICLOCK_PRESENCE);
+    flush->imcf = imcf;
+    flush->n = ngx_http_iclock_zone_unsaved(imcf->zone, flush->seen,
+                                            NGX_HTTP_ICLOCK_PRESENCE);
 
-    if (n == 0) {
+    if (flush->n == 0) {
         ngx_iclock_store_job_destroy(job);
         return NGX_OK;
     }
 
-    presence = ngx_array_create(job->pool, n, sizeof(ngx_iclock_presence_t));
-    if (presence == NULL) {
-        goto failed;
+    job->handler = ngx_http_iclock_presence_done;
+    job->data = flush;
+
+    presence = ngx_http_iclock_presence_rows(flush, job->pool);
+
+    if (presence == NULL
+        || ngx_iclock_store_presence(job, presence) != NGX_OK
+        || ngx_iclock_store_submit(job) != NGX_OK)
+    {
+        (void) ngx_http_iclock_presence_left(flush, NULL);
+        ngx_iclock_store_job_destroy(job);
+        return NGX_ERROR;
     }
 
-    for (i = 0; i < n; i++) {
+    imcf->flushing = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_array_t *
+ngx_http_iclock_presence_rows(ngx_http_iclock_flush_t *flush,
+    ngx_pool_t *pool)
+{
+    ngx_uint_t               i;
+    ngx_array_t             *presence;
+    ngx_iclock_presence_t   *p;
+    ngx_http_iclock_seen_t  *seen;
+
+    seen = flush->seen;
+
+    presence = ngx_array_create(pool, flush->n, sizeof(ngx_iclock_presence_t));
+    if (presence == NULL) {
+        return NULL;
+    }
+
+    for (i = 0; i < flush->n; i++) {
 
         p = ngx_array_push(presence);
 
         if (p == NULL
-            || ngx_http_iclock_addr_text(&seen[i].addr, job->pool,
-                                         &p->address)
+            || ngx_http_iclock_addr_text(&seen[i].addr, pool, &p->address)
                != NGX_OK)
         {
-            goto failed;
+            return NULL;
         }
 
         p->id = seen[i].id;
         p->seen = seen[i].seen;
     }
 
-    job->handler = ngx_http_iclock_presence_done;
-    job->data = imcf;
+    return presence;
+}
 
-    if (ngx_iclock_store_presence(job, presence) != NGX_OK
-        || ngx_iclock_store_submit(job) != NGX_OK)
-    {
-        goto failed;
+
+/*
+ * What was not saved comes with the next flush: devices whose rows were locked
+ * or, without a job, all of them.  Returns their number.
+ */
+
+static ngx_uint_t
+ngx_http_iclock_presence_left(ngx_http_iclock_flush_t *flush,
+    ngx_iclock_store_job_t *job)
+{
+    int64_t     *id;
+    ngx_uint_t   i, k, left;
+
+    left = 0;
+
+    for (i = 0; i < flush->n; i++) {
+
+        if (job) {
+            id = job->unsaved.elts;
+
+            for (k = 0; k < job->unsaved.nelts; k++) {
+                if (id[k] == flush->seen[i].id) {
+                    break;
+                }
+            }
+
+            if (k == job->unsaved.nelts) {
+                continue;
+            }
+        }
+
+        ngx_http_iclock_zone_unsave(flush->imcf->zone, &flush->seen[i]);
+        left++;
     }
 
-    imcf->flushing = n;
-
-    return NGX_OK;
-
-failed:
-
-    /* the devices come again, and are noted again */
-
-    ngx_iclock_store_job_destroy(job);
-
-    return NGX_ERROR;
+    return left;
 }
 
 
 static void
 ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job)
 {
-    ngx_int_t                     rc;
-    ngx_uint_t                    n;
+    ngx_uint_t                    more;
+    ngx_http_iclock_flush_t      *flush;
     ngx_http_iclock_main_conf_t  *imcf;
 
-    imcf = job->data;
-    rc = job->rc;
-    n = imcf->flushing;
+    flush = job->data;
+    imcf = flush->imcf;
     imcf->flushing = 0;
+
+    more = (ngx_http_iclock_presence_left(flush,
+                                          (job->rc == NGX_OK) ? job : NULL)
+            < NGX_HTTP_ICLOCK_PRESENCE)
+           && flush->n == NGX_HTTP_ICLOCK_PRESENCE;
 
     ngx_iclock_store_job_destroy(job);
 
-    if (rc == NGX_OK && n == NGX_HTTP_ICLOCK_PRESENCE
-        && !ngx_http_iclock_stopping())
-    {
-        /* there are more */
+    if (more && !ngx_http_iclock_stopping()) {
         (void) ngx_http_iclock_presence_flush(imcf);
     }
 }

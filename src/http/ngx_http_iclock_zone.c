@@ -682,12 +682,37 @@ ngx_http_iclock_zone_unsaved(ngx_http_iclock_zone_t *zone,
         seen[i].id = node->id;
         seen[i].seen = node->seen;
         seen[i].addr = node->addr;
+        seen[i].len = node->len;
+        ngx_memcpy(seen[i].sn, node->sn, node->len);
         i++;
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
     return i;
+}
+
+
+void
+ngx_http_iclock_zone_unsave(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_seen_t *seen)
+{
+    ngx_str_t                sn;
+    ngx_http_iclock_node_t  *node;
+
+    sn.data = seen->sn;
+    sn.len = seen->len;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    node = ngx_http_iclock_zone_lookup(zone, &sn);
+
+    if (node && node->id == seen->id && !node->dirty) {
+        node->dirty = 1;
+        ngx_queue_insert_tail(&zone->sh->unsaved, &node->unsaved);
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
 }
 
 

@@ -115,6 +115,7 @@ struct ngx_iclock_store_job_s {
     ngx_iclock_device_t        *device;         /* NULL: unknown */
     ngx_array_t                 commands;       /* of ngx_iclock_command_t */
     ngx_array_t                 serial_numbers; /* of ngx_str_t: due ones */
+    ngx_array_t                 unsaved;        /* of int64_t: devices */
     ngx_str_t                   text;           /* of a call; NULL: no data */
     ngx_uint_t                  rejected;       /* lines */
     ngx_msec_t                  elapsed;
@@ -190,6 +191,7 @@ ngx_int_t ngx_iclock_store_stamp(ngx_iclock_store_job_t *job,
     ngx_str_t *table, ngx_str_t *stamp);
 ngx_int_t ngx_iclock_store_dequeue(ngx_iclock_store_job_t *job,
     ngx_iclock_command_limits_t *limits);
+/* rows that are locked are passed over: they are in job->unsaved */
 ngx_int_t ngx_iclock_store_presence(ngx_iclock_store_job_t *job,
     ngx_array_t *presence);
 ngx_int_t ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout);

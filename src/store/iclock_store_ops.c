@@ -230,7 +230,16 @@ ngx_iclock_store_dequeue(ngx_iclock_store_job_t *job,
 ngx_int_t
 ngx_iclock_store_presence(ngx_iclock_store_job_t *job, ngx_array_t *presence)
 {
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_PRESENCE, presence);
+    /* it shares no locks with uploads, and holds none while they wait */
+    job->job.alone = 1;
+
+    if (ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_PRESENCE, presence)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_LAST_SEEN, presence);
 }
 
 
@@ -438,6 +447,28 @@ ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
 
 
 ngx_int_t
+ngx_iclock_store_add_last_seen(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    ngx_array_t *presence = data;
+
+    ngx_uint_t              i;
+    ngx_iclock_presence_t  *p;
+
+    p = presence->elts;
+
+    for (i = 0; i < presence->nelts; i++) {
+
+        if (ngx_iclock_pg_array_int8(&group->params[0], p[i].id) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
 ngx_iclock_store_add_due(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data)
 {
@@ -601,6 +632,32 @@ ngx_iclock_store_command_row(ngx_iclock_store_job_t *job, PGresult *res,
     }
 
     return ngx_iclock_store_copy(job->pool, &command->text, res, row, 2);
+}
+
+
+ngx_int_t
+ngx_iclock_store_presence_row(ngx_iclock_store_job_t *job, PGresult *res,
+    int row)
+{
+    int64_t     *id;
+    const char  *value;
+
+    if (job->unsaved.elts == NULL
+        && ngx_array_init(&job->unsaved, job->pool, 16, sizeof(int64_t))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    id = ngx_array_push(&job->unsaved);
+    if (id == NULL) {
+        return NGX_ERROR;
+    }
+
+    value = PQgetvalue(res, row, 1);
+    *id = ngx_atoof((u_char *) value, ngx_strlen(value));
+
+    return NGX_OK;
 }
 
 

@@ -25,6 +25,7 @@ enum {
     NGX_ICLOCK_ST_STAMP,
     NGX_ICLOCK_ST_DEQUEUE,
     NGX_ICLOCK_ST_PRESENCE,
+    NGX_ICLOCK_ST_LAST_SEEN,
     NGX_ICLOCK_ST_DUE,
     NGX_ICLOCK_ST_MAINTAIN,
     NGX_ICLOCK_ST_VERIFY,
@@ -100,6 +101,8 @@ ngx_int_t ngx_iclock_store_add_poll(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
+ngx_int_t ngx_iclock_store_add_last_seen(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_due(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_call(ngx_iclock_store_group_t *group,
@@ -110,6 +113,8 @@ ngx_int_t ngx_iclock_store_add_nothing(ngx_iclock_store_group_t *group,
 ngx_int_t ngx_iclock_store_lookup_row(ngx_iclock_store_job_t *job,
     PGresult *res, int row);
 ngx_int_t ngx_iclock_store_command_row(ngx_iclock_store_job_t *job,
+    PGresult *res, int row);
+ngx_int_t ngx_iclock_store_presence_row(ngx_iclock_store_job_t *job,
     PGresult *res, int row);
 ngx_int_t ngx_iclock_store_due_row(ngx_iclock_store_job_t *job,
     PGresult *res, int row);

@@ -409,13 +409,48 @@ static const char  ngx_iclock_dequeue_text[] =
 static const Oid  ngx_iclock_presence_types[] = { I8, I8, TX };
 
 static const char  ngx_iclock_presence_text[] =
-    "UPDATE iclock.device d SET"
-    " last_seen = greatest(d.last_seen, to_timestamp(u.seen)),"
-    " first_seen = coalesce(d.first_seen, to_timestamp(u.seen)),"
-    " remote_address = coalesce(u.address::inet, d.remote_address)"
-    " FROM (SELECT DISTINCT ON (id) * FROM unnest($1, $2, $3)"
-    " AS v (id, seen, address) ORDER BY id, seen DESC) u"
-    " WHERE d.id = u.id";
+    "WITH u AS MATERIALIZED (SELECT DISTINCT ON (v.id) v.id,"
+    " to_timestamp(v.seen) AS seen, v.address::inet AS address"
+    " FROM unnest($1, $2, $3) AS v (id, seen, address)"
+    " ORDER BY v.id, v.seen DESC),"
+    " free AS MATERIALIZED (SELECT p.device_id FROM iclock.device_presence p"
+    " WHERE p.device_id = ANY ($1) ORDER BY p.device_id"
+    " FOR UPDATE SKIP LOCKED),"
+    " known AS (UPDATE iclock.device_presence p"
+    " SET last_seen = greatest(p.last_seen, u.seen),"
+    " address = coalesce(u.address, p.address)"
+    " FROM u JOIN free ON free.device_id = u.id WHERE p.device_id = u.id"
+    " RETURNING p.device_id),"
+    " fresh AS MATERIALIZED (SELECT d.id FROM iclock.device d"
+    " WHERE d.id = ANY ($1) AND NOT EXISTS (SELECT"
+    " FROM iclock.device_presence p WHERE p.device_id = d.id)"
+    " ORDER BY d.id FOR KEY SHARE SKIP LOCKED),"
+    " added AS (INSERT INTO iclock.device_presence"
+    " (device_id, last_seen, address) SELECT u.id, u.seen, u.address"
+    " FROM u JOIN fresh ON fresh.id = u.id ORDER BY u.id"
+    " ON CONFLICT DO NOTHING RETURNING device_id)"
+    " SELECT 1, u.id FROM u WHERE u.id NOT IN (SELECT device_id FROM known"
+    " UNION ALL SELECT device_id FROM added)"
+    " AND EXISTS (SELECT FROM iclock.device d WHERE d.id = u.id)";
+
+
+/* what the device's own row shows need not be exact */
+
+static const Oid  ngx_iclock_last_seen_types[] = { I8 };
+
+static const char  ngx_iclock_last_seen_text[] =
+    "WITH free AS MATERIALIZED (SELECT d.id, p.last_seen, p.address"
+    " FROM iclock.device d JOIN iclock.device_presence p"
+    " ON p.device_id = d.id WHERE d.id = ANY ($1)"
+    " AND (d.last_seen IS NULL OR d.first_seen IS NULL"
+    " OR d.last_seen < p.last_seen - interval '5 minutes'"
+    " OR d.remote_address IS NULL AND p.address IS NOT NULL)"
+    " ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED)"
+    " UPDATE iclock.device d SET"
+    " last_seen = greatest(d.last_seen, free.last_seen),"
+    " first_seen = coalesce(d.first_seen, free.last_seen),"
+    " remote_address = coalesce(free.address, d.remote_address)"
+    " FROM free WHERE d.id = free.id";
 
 
 static const Oid  ngx_iclock_due_types[] = { I4 };
@@ -538,7 +573,11 @@ const ngx_iclock_store_statement_t  ngx_iclock_store_statements[] = {
 
     { ngx_iclock_statement("iclock_presence", ngx_iclock_presence_types,
                            ngx_iclock_presence_text),
-      0, ngx_iclock_store_add_presence, NULL },
+      0, ngx_iclock_store_add_presence, ngx_iclock_store_presence_row },
+
+    { ngx_iclock_statement("iclock_last_seen", ngx_iclock_last_seen_types,
+                           ngx_iclock_last_seen_text),
+      0, ngx_iclock_store_add_last_seen, NULL },
 
     { ngx_iclock_statement("iclock_due", ngx_iclock_due_types,
                            ngx_iclock_due_text),

@@ -15,6 +15,8 @@ commit;
 
 insert into iclock.device (serial_number, status, name, site)
 values ('U001', 'active', 'Gate', 'Pune');
+update iclock.device
+   set last_seen = '2026-01-01 08:00Z', remote_address = '10.1.2.3';
 insert into iclock.command (device_id, body, status, attempts, return_code)
 select id, b, s, 1, c
   from iclock.device,
@@ -28,6 +30,10 @@ select id, '2026-01-01 08:00', '5' from iclock.device;
 \ir ../../sql/install.sql
 
 select ok((select count(*) >= 3 from iclock.schema_version), 'migrated');
+select is((select p::text from iclock.device_presence p),
+          (select format('(%s,"%s",10.1.2.3)', id, last_seen)
+             from iclock.device),
+          'presence has moved');
 select results_eq(
     'select body, status, subject from iclock.command order by id',
     $$ values ('CHECK', 'done', null::text), ('REBOOT', 'sent', null) $$,
