@@ -56,7 +56,7 @@ sub upload {
 sub tcp { $t->conninfo(host => '127.0.0.1', port => $pg->{port}, @_) }
 
 
-# A name server: knows one name, is silent when told so.
+# A name server: knows two names, is silent when told so.
 
 sub name_server {
     my ($port) = @_;
@@ -92,14 +92,16 @@ sub name_server {
 
                 my ($id) = unpack 'n', $query;
                 my ($question) = $query =~ /\A.{12}([^\0]*\0.{4})/s or next;
-                my $known = $question =~ /\A\x02db\x06iclock\x04test\0\0\x01/;
+                my $known = $question =~ /\A\x02db\x06iclock\x04test\0\0\x01/
+                            ? 1 : $question =~ /\A\x09localhost\0\0\x01/ ? 2
+                            : 0;
 
-                # an address (127.0.0.1, to be kept for a second), or none
+                # an address (to be kept for a second), or none
                 send $socket, pack('n n n n n n', $id, $known ? 0x8180
                                                               : 0x8183,
                                    1, $known ? 1 : 0, 0, 0) . $question
                     . ($known ? pack('n n n N n C4', 0xc00c, 1, 1, 1, 4,
-                                     127, 0, 0, 1) : ''), 0, $peer;
+                                     127, 0, 0, $known) : ''), 0, $peer;
             }
         }
     }
@@ -168,6 +170,17 @@ like(new_log(), qr/host "db.iclock.test" is not found|host is not found/,
 $order->('t');
 ok(wait_until(20, sub { upload('NAME0001') eq '200 OK: 1' }),
    'the name server answers again');
+
+# a server that has moved since nginx was started; the file of hosts says where
+# it was
+
+$pg->set(listen_addresses => '127.0.0.2')->restart();
+another('moved', http => "resolver 127.0.0.1:$dns ipv6=off;",
+        database => $t->conninfo(host => 'localhost', port => $pg->{port}));
+is(upload('NAME0001'), '200 OK: 1', 'a name whose address has changed');
+unlike(new_log(), qr/no connection to PostgreSQL/,
+       'the old address is not tried first');
+$pg->set(listen_addresses => '127.0.0.1,::1')->restart();
 
 another('no such name', http => "resolver 127.0.0.1:$dns ipv6=off;",
         database => $t->conninfo(host => 'none.iclock.test',

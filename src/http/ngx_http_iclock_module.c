@@ -7,6 +7,10 @@
 #include "ngx_http_iclock.h"
 
 
+/* nginx's own default, which is merged into servers only */
+#define NGX_HTTP_ICLOCK_RESOLVER_TIMEOUT  30000
+
+
 static ngx_int_t ngx_http_iclock_init(ngx_conf_t *cf);
 
 
@@ -46,6 +50,7 @@ ngx_module_t  ngx_http_iclock_module = {
 static ngx_int_t
 ngx_http_iclock_init(ngx_conf_t *cf)
 {
+    ngx_msec_t                    timeout;
     ngx_http_core_loc_conf_t     *clcf;
     ngx_http_iclock_main_conf_t  *imcf;
 
@@ -53,11 +58,14 @@ ngx_http_iclock_init(ngx_conf_t *cf)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (clcf->resolver && clcf->resolver->connections.nelts) {
+        timeout = clcf->resolver_timeout;
+        ngx_conf_init_msec_value(timeout, NGX_HTTP_ICLOCK_RESOLVER_TIMEOUT);
+
         imcf->pool.resolver = clcf->resolver;
-        imcf->pool.resolver_timeout = clcf->resolver_timeout;
+        imcf->pool.resolver_timeout = timeout;
 
         imcf->listen.resolver = clcf->resolver;
-        imcf->listen.resolver_timeout = clcf->resolver_timeout;
+        imcf->listen.resolver_timeout = timeout;
     }
 
     return NGX_OK;

@@ -34,6 +34,9 @@ ngx_iclock_pg_resolve(ngx_iclock_pg_conn_t *conn, ngx_iclock_pg_host_t *host,
     ctx->data = conn;
     ctx->timeout = conn->conf->resolver_timeout;
 
+    /* jobs that wait have a timer of their own */
+    ctx->cancelable = 1;
+
     conn->resolving = ctx;
 
     if (ngx_resolve_name(ctx) != NGX_OK) {
