@@ -30,7 +30,8 @@ sub another {
     $logged = length $t->error_log();
 
     my $conf = $t->nginx->configuration($t->device_server(%option),
-                                        workers => 1);
+                                        workers => 1,
+                                        events => $option{events});
 
     $conf =~ s/^user root;/user $option{user};/m if $option{user};
 
@@ -133,6 +134,29 @@ another('IPv6', database => $t->conninfo(host => '::1', port => $pg->{port}));
 is(upload('HOST0001'), '200 OK: 1', 'IPv6');
 is($t->psql("SELECT DISTINCT client_addr FROM pg_stat_activity"
             . " WHERE application_name LIKE 'iclock%'"), '::1', 'it is IPv6');
+
+
+# other event methods, if this nginx has them: sockets that libpq has closed
+# must not be waited for
+
+for my $method (qw/ poll select /) {
+    my ($status, $out) = $t->nginx_t('', events => "use $method;");
+
+    SKIP: {
+        skip "this nginx lacks \"$method\"", 5 if $out =~ /invalid event type/;
+
+        # the first attempt is with TLS, the second without
+        another($method, events => "use $method;",
+                database => tcp(sslmode => 'prefer'));
+        is(upload('POLL0001'), '200 OK: 1', "$method: upload");
+
+        for my $n (1 .. 3) {
+            $pg->terminate('iclock/%');
+            ok(wait_until(10, sub { upload('POLL0001') eq '200 OK: 1' }),
+               "$method: the connection was lost, $n");
+        }
+    }
+}
 
 
 # names

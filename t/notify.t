@@ -101,6 +101,41 @@ ok(wait_until(5, sub { $t->device('NOTE0001')->poll()->status == 200 }),
    'and let in');
 
 
+# a commit that notifies and takes long: the listener is patient, since others
+# who notify have to wait for it
+
+$pg->set(wal_level => 'replica')->set(max_wal_senders => 2)->restart();
+ok(wait_until(20, sub { (() = $t->error_log() =~ /listening for notif/g) > 1 }),
+   'patient: listening');
+$t->psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+$t->psql('SELECT pg_reload_conf()');
+
+my $stalled = $pg->background("SET application_name = 'stalled';"
+                              . " SELECT iclock.queue_command('NOTE0001',"
+                              . " 'INFO')");
+
+ok(wait_until(10, sub { $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
+       . " application_name = 'stalled' AND wait_event = 'SyncRep'") }),
+   'patient: a commit is stalled');
+$pg->terminate('iclock/listen');
+ok(wait_until(10, sub { $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
+       . " application_name = 'iclock/listen' AND wait_event_type = 'Lock'") }),
+   'patient: the probe waits for it');
+sleep 3;
+unlike($t->error_log(), qr/notifications of PostgreSQL do not arrive/,
+       'patient: that is no reason to give up');
+
+my $listening = () = $t->error_log() =~ /listening for notif/g;
+
+$t->psql('ALTER SYSTEM RESET synchronous_standby_names');
+$t->psql('SELECT pg_reload_conf()');
+$stalled->wait();
+ok(wait_until(10, sub {
+    (() = $t->error_log() =~ /listening for notif/g) > $listening }),
+   'patient: it has arrived');
+wait_until(10, sub { !poll('NOTE0001') });
+
+
 # a gap
 
 settle('GAPS0001');

@@ -23,6 +23,7 @@ static void ngx_iclock_pg_conn_start_pg(ngx_iclock_pg_conn_t *conn,
     ngx_iclock_pg_host_t *host, ngx_str_t *addr);
 static ngx_int_t ngx_iclock_pg_conn_attach(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_conn_detach(ngx_iclock_pg_conn_t *conn);
+static void ngx_iclock_pg_conn_forget(ngx_connection_t *c);
 static ngx_int_t ngx_iclock_pg_conn_same_socket(ngx_iclock_pg_conn_t *conn);
 static ngx_int_t ngx_iclock_pg_conn_want(ngx_iclock_pg_conn_t *conn,
     ngx_uint_t rd, ngx_uint_t wr);
@@ -335,9 +336,7 @@ ngx_iclock_pg_conn_detach(ngx_iclock_pg_conn_t *conn)
     if (c->fd != PQsocket(conn->pg)
         || ngx_iclock_pg_conn_same_socket(conn) != NGX_OK)
     {
-        /* libpq has closed it, and so the kernel forgot the events */
-        c->read->active = 0;
-        c->write->active = 0;
+        ngx_iclock_pg_conn_forget(c);
     }
 
     if (c->read->active) {
@@ -349,6 +348,24 @@ ngx_iclock_pg_conn_detach(ngx_iclock_pg_conn_t *conn)
     }
 
     ngx_close_connection(c);
+}
+
+
+/*
+ * libpq has closed the socket, and so the kernel forgot its events.  The event
+ * methods that hand nginx's own list to the kernel, "poll" and "select", still
+ * have them in there.
+ */
+
+static void
+ngx_iclock_pg_conn_forget(ngx_connection_t *c)
+{
+    if (ngx_event_flags & NGX_USE_LEVEL_EVENT) {
+        return;
+    }
+
+    c->read->active = 0;
+    c->write->active = 0;
 }
 
 

@@ -10,7 +10,11 @@
 /* how often a notification to ourselves shows that the channel lives */
 #define NGX_ICLOCK_PG_PROBE_INTERVAL  30000
 
-/* how long it may take: some poolers accept LISTEN and deliver nothing */
+/*
+ * How long it may take once it was sent: some poolers accept LISTEN and deliver
+ * nothing.  Its commit may take as long as any: it waits for those of others
+ * who notify.
+ */
 #define NGX_ICLOCK_PG_PROBE_TIMEOUT   2000
 
 #define NGX_ICLOCK_PG_LISTEN_MIN      500
@@ -44,6 +48,8 @@ static void ngx_iclock_pg_listen_input(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_listen_shutdown(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_listen_timer_handler(ngx_event_t *ev);
 static void ngx_iclock_pg_listen_probe(ngx_iclock_pg_listen_t *listen);
+static void ngx_iclock_pg_listen_wait(ngx_iclock_pg_listen_t *listen,
+    ngx_msec_t timeout);
 static void ngx_iclock_pg_listen_notify(ngx_iclock_pg_listen_t *listen,
     PGnotify *notify);
 static void ngx_iclock_pg_listen_retry(ngx_iclock_pg_listen_t *listen);
@@ -147,16 +153,23 @@ ngx_iclock_pg_listen_probe(ngx_iclock_pg_listen_t *listen)
         return;
     }
 
-    ngx_iclock_pg_conn_busy(&listen->conn, NGX_ICLOCK_PG_PROBE_TIMEOUT);
+    ngx_iclock_pg_listen_wait(listen, listen->conn.conf->timeout);
+
+    if (ngx_iclock_pg_conn_flush(&listen->conn) != NGX_OK) {
+        ngx_iclock_pg_conn_lost(&listen->conn, NULL);
+    }
+}
+
+
+static void
+ngx_iclock_pg_listen_wait(ngx_iclock_pg_listen_t *listen, ngx_msec_t timeout)
+{
+    ngx_iclock_pg_conn_busy(&listen->conn, timeout);
 
     /* nobody waits for it: a worker that shuts down need not either */
 
     listen->conn.timer.cancelable = 1;
     listen->conn.connection->idle = 1;
-
-    if (ngx_iclock_pg_conn_flush(&listen->conn) != NGX_OK) {
-        ngx_iclock_pg_conn_lost(&listen->conn, NULL);
-    }
 }
 
 
@@ -180,6 +193,8 @@ ngx_iclock_pg_listen_input(ngx_iclock_pg_conn_t *conn)
             ngx_log_error(NGX_LOG_INFO, listen->log, 0,
                           "iclock: probe of notifications was refused");
         }
+
+        ngx_iclock_pg_listen_wait(listen, NGX_ICLOCK_PG_PROBE_TIMEOUT);
 
         PQclear(res);
     }
