@@ -48,3 +48,24 @@ as $$
            when 'none' then session_user
            else current_setting('role')::name end
 $$;
+
+-- What the directives iclock_trans_flag and iclock_trans_times take.
+create or replace function iclock.is_trans_flag(value text)
+    returns boolean
+    language sql immutable strict parallel safe
+as $$
+    select value ~* ('^(tabs|spaces|bits)'
+                     '( (AttLog|OpLog|AttPhoto|EnrollFP|EnrollUser|FPImag'
+                     '|ChgUser|ChgFP|FACE|UserPic|WORKCODE|BioPhoto'
+                     '|EnrollFACE|ChgFACE)){0,14}$')
+       and value !~ E'\n'
+$$;
+
+create or replace function iclock.is_trans_times(value text)
+    returns boolean
+    language sql immutable strict parallel safe
+as $$
+    select value ~ ('^(([01][0-9]|2[0-3]):[0-5][0-9]'
+                    '(;([01][0-9]|2[0-3]):[0-5][0-9]){0,9};?)?$')
+       and value !~ E'\n'
+$$;

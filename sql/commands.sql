@@ -528,7 +528,7 @@ as $$
         'MIN',       iclock.number('minutes', minutes, 0, 525600),
         -- by the device's clock
         'StartTime', iclock.moment('starts', coalesce(starts,
-            (select timezone(coalesce(d.timezone, 'UTC'), now())
+            (select timezone(iclock.zone_of(d), now())
                from iclock.device d where d.id = iclock.device_id($1))))))
 $$;
 

@@ -18,8 +18,12 @@ comment on column iclock.device.site is 'Where the device stands';
 comment on column iclock.device.timezone is 'IANA time zone of its clock; NULL: as directive iclock_timezone. Applies to punches that arrive from now on';
 comment on column iclock.device.comm_key is 'Communication key it has to present; NULL: as directive iclock_comm_key';
 comment on column iclock.device.allowed_networks is 'Networks it may connect from; NULL: any, empty: none';
-comment on column iclock.device.encoding is 'Encoding of its texts, as iconv calls it; NULL: by its language';
+comment on column iclock.device.encoding is 'Encoding of its texts, such as UTF-8, GB18030 or WINDOWS-1251; NULL: by its language';
 comment on column iclock.device.dialect is 'Meaning of its codes and form of its commands: 2.4 (firmware of today) or 3.2 (old firmware, push SDK 3.2.0)';
+comment on column iclock.device.dialect_chosen is 'Whether an operator has set the dialect; else it is the recognized one, or 2.4';
+comment on column iclock.device.recognized_dialect is 'Dialect that the protocol version of the device makes certain; NULL: none';
+comment on column iclock.device.default_timezone is 'Time zone of the nginx location it last shook hands at (directive iclock_timezone); counts where timezone is NULL';
+comment on column iclock.device.told_offset is 'Minutes east of UTC that it was told at its last handshake, or has been made to ask for; NULL: none, its clock is left alone';
 comment on column iclock.device.delay is 'Seconds between polls';
 comment on column iclock.device.error_delay is 'Seconds to wait after an error';
 comment on column iclock.device.trans_times is 'Times of the day at which it uploads, as 00:00;14:05';
@@ -305,9 +309,12 @@ comment on column iclock.command_status.sent_at is 'When it was last given to th
 comment on column iclock.command_status.finished_at is 'When it got its final status';
 
 comment on function iclock.is_time_zone(text) is 'Whether the text is the name of a time zone; not an abbreviation and not a POSIX zone';
+comment on function iclock.is_trans_flag(text) is 'Whether the text is what directive iclock_trans_flag takes';
+comment on function iclock.is_trans_times(text) is 'Whether the text is what directive iclock_trans_times takes';
 comment on function iclock.is_line_text(text, integer) is 'Whether the text may stand within a line to a device: no control characters, no longer than so many bytes';
 comment on function iclock.device_keep_punches() is 'Trigger: keeps devices that have punches, and the ids of all';
 comment on function iclock.device_updated() is 'Trigger: notes when the configuration of a device changed';
+comment on function iclock.device_dialect() is 'Trigger: the dialect is what an operator has set, or what the device makes certain';
 comment on function iclock.device_notify() is 'Trigger: NOTIFY iclock_device with the serial number';
 comment on function iclock.command_notify_insert() is 'Trigger: NOTIFY iclock_command with the serial numbers of devices that got commands';
 comment on function iclock.command_notify_update() is 'Trigger: NOTIFY iclock_command with the serial numbers of devices whose commands were queued again or put off';
@@ -316,6 +323,8 @@ comment on function iclock.register_devices(text[], text[], integer[]) is 'For n
 comment on function iclock.is_success(text, integer) is 'Whether a device''s return code means that the command was carried out';
 comment on function iclock.dequeue_commands(bigint[], integer[], integer[], integer[], integer[]) is 'For nginx: takes the commands that polling devices are to be given';
 comment on function iclock.answer_commands(bigint[], bigint[], integer[], bytea[]) is 'For nginx: stores what devices answered to commands';
+comment on function iclock.zone_of(iclock.device) is 'Time zone of the clock of a device: its own, or that of the nginx location it last shook hands at, or UTC';
+comment on function iclock.refresh_timezones(integer) is 'For nginx: makes active devices whose time zone has another offset than they were told shake hands (CHECK); their number';
 comment on function iclock.due_devices(integer) is 'For nginx: serial numbers of active devices that have a command due; with a number of seconds also those with a command unanswered for so long';
 comment on function iclock.add_punch_partition(timestamp) is 'Gives a month its own partition of punch; false if it has one';
 comment on function iclock.maintain() is 'Creates partitions of punch, moves punches out of the default partition, expires commands; at any time, from any number of sessions';

@@ -26,6 +26,7 @@ create or replace function iclock.subject_of(p iclock.photo)
     set search_path = pg_catalog, pg_temp
 as $$
     select format('%s photo %s', p.kind, p.pin)
+           || case when p.kind = 'comparison' then ' ' || p.type else '' end
 $$;
 
 -- 123456789 however it is written, '' for none
@@ -376,15 +377,17 @@ begin
 
     for item in
         select s as photo
-          from (select distinct on (p.kind) p.*
+          from (select distinct on (p.kind, p.type) p.*
                   from iclock.photo p
                  where p.device_id = any ($1) and p.pin = $3
                    and p.kind in ('user', 'comparison')
-                 order by p.kind desc, p.received_at desc, p.device_id) as s
+                 order by p.kind desc, p.type, p.received_at desc,
+                          p.device_id) as s
          where $4
             or not exists (
                    select from iclock.photo m
                     where m.device_id = $2 and m.pin = $3 and m.kind = s.kind
+                      and m.type in (s.type, greatest(s.type, 0))
                       and (m.content = s.content
                            or m.received_at > s.received_at))
     loop

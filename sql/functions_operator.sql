@@ -231,6 +231,7 @@ begin
                allowed_networks = coalesce($6, d.allowed_networks),
                encoding = coalesce($7, d.encoding),
                dialect = coalesce($8, d.dialect),
+               dialect_chosen = d.dialect_chosen or $8 is not null,
                status = coalesce($9, d.status),
                delay = coalesce($10, d.delay),
                error_delay = coalesce($11, d.error_delay),
@@ -287,8 +288,10 @@ begin
             perform iclock.own_site('settings', null);
         end if;
 
+        -- the dialect goes back to what the device makes certain
         execute format('update iclock.device set %I = default where id = $1',
-                       setting)
+                       case when setting = 'dialect' then 'dialect_chosen'
+                            else setting end)
           using device;
     end loop;
 end

@@ -13,7 +13,7 @@ grant update (push_version, firmware, language, ip_address, remote_address,
               user_count, fingerprint_count, face_count, punch_count,
               fingerprint_version, face_version, multi_bio_version,
               multi_bio_data_count, multi_bio_photo_count, first_seen,
-              last_seen)
+              last_seen, recognized_dialect, default_timezone, told_offset)
    on iclock.device to iclock_module;
 
 -- reading too: ON CONFLICT reads what it compares and keeps
@@ -36,6 +36,7 @@ grant execute on function
     iclock.due_devices(integer),
     iclock.maintain(),
     iclock.verify_due(integer),
+    iclock.refresh_timezones(integer),
     iclock.remote_attendance(bigint, text),
     iclock.last_punch(bigint, text),
     iclock.upgrade_file(bigint, text),
@@ -43,7 +44,9 @@ grant execute on function
     iclock.verify_decision(text, bytea),
     -- called by the constraints of the tables it writes
     iclock.is_time_zone(text),
-    iclock.is_line_text(text, integer)
+    iclock.is_line_text(text, integer),
+    iclock.is_trans_flag(text),
+    iclock.is_trans_times(text)
    to iclock_module;
 
 -- views and row security ask for whoever reads, and tell no one of others

@@ -61,6 +61,12 @@ select not exists (select from iclock.schema_version where version = 7)
 \ir 007_rights.sql
 \endif
 
+select not exists (select from iclock.schema_version where version = 8)
+    as migrate \gset
+\if :migrate
+\ir 008_devices.sql
+\endif
+
 \ir sites.sql
 \ir triggers.sql
 \ir fields.sql

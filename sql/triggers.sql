@@ -40,6 +40,32 @@ begin
 end
 $$;
 
+-- What an operator sets counts; else the dialect is the one that the device
+-- has made certain by its protocol version.
+create or replace function iclock.device_dialect()
+    returns trigger
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if tg_op = 'INSERT' then
+        new.dialect_chosen := new.dialect_chosen or new.dialect <> '2.4';
+        return new;
+    end if;
+
+    if new.dialect <> old.dialect
+       and new.dialect_chosen = old.dialect_chosen
+    then
+        new.dialect_chosen := true;
+    end if;
+
+    if not new.dialect_chosen then
+        new.dialect := coalesce(new.recognized_dialect, '2.4');
+    end if;
+    return new;
+end
+$$;
+
 create or replace function iclock.device_notify()
     returns trigger
     language plpgsql

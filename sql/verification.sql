@@ -194,7 +194,7 @@ begin
                     end)
       from (select d.id,
                    coalesce($2, date_trunc('day', timezone(
-                                    coalesce(d.timezone, 'UTC'), now()))
+                                    iclock.zone_of(d), now()))
                                 - interval '1 second') as until,
                    (select max(k.ends)
                       from iclock.attendance_check k
@@ -247,8 +247,8 @@ begin
         select v.id, v.agreed, v.local_now, v.zone,
                (v.n - 1)::double precision / v.total as place
           from (select d.id,
-                       coalesce(d.timezone, 'UTC') as zone,
-                       timezone(coalesce(d.timezone, 'UTC'), now())
+                       iclock.zone_of(d) as zone,
+                       timezone(iclock.zone_of(d), now())
                            as local_now,
                        (select max(k.ends)
                           from iclock.attendance_check k

@@ -40,6 +40,7 @@ my %locations = (
     options => 'iclock_push_options FingerFunOn,FaceFunOn;',
     data => 'iclock_multi_bio_data 0:1:1:0:0:0:0:0:0:0;',
     photo => 'iclock_multi_bio_photo 0:0:1:0:0:0:0:0:0:0;',
+    faces => 'iclock_trans_flag tabs AttLog EnrollFACE FACE;',
     notz => 'iclock_send_timezone off;',
 
     utc => 'iclock_timezone UTC;',
@@ -98,14 +99,18 @@ sub differences {
 my $words = join "\t", qw/ AttLog OpLog AttPhoto EnrollFP EnrollUser FPImag
                            ChgUser ChgFP FACE UserPic WORKCODE BioPhoto /;
 
+my $sdk_words = join "\t", qw/ AttLog OpLog AttPhoto EnrollUser ChgUser
+                               EnrollFP ChgFP FPImag EnrollFACE ChgFACE
+                               FACE /;
+
 # the options that the device's row shows, and the kinds of templates
 
 my $options = join ',', qw/ FWVersion IPAddress UserCount FPCount FaceCount
     TransactionCount FingerFunOn FaceFunOn FPVersion FaceVersion
     MultiBioDataSupport MultiBioPhotoSupport MultiBioVersion MultiBioDataCount
     MultiBioPhotoCount MaxMultiBioDataCount MaxMultiBioPhotoCount /;
-my $data = '0:1:1:0:0:0:0:1:1:1';
-my $photo = '0:0:0:0:0:0:0:0:0:1';
+my $data = '0:1:1:0:0:0:1:1:1:1';
+my $photo = '0:0:1:0:0:0:0:0:0:1';
 
 sub reply_to {
     my ($sn, $version) = @_;
@@ -129,6 +134,8 @@ TransFlag=TransData $words
 TimeZone=0
 Realtime=1
 Encrypt=0
+EncryptFlag=00000000
+ATTPHOTOBase64=0
 ServerVer=2.4.1
 PushProtVer=$version
 PushOptionsFlag=1
@@ -152,8 +159,8 @@ for ([ 'AJE0000000133', '2.4.1', '2.4.1', 69,
        . '&language=English' ],
      [ 'CGK0000002350', '2.0.33', '2.0.33S', '',
        'SN=CGK0000002350&pushver=2.0.33S' ],
-     [ 'OLD0001', '2.0.1', '2.0.1', 'XX',
-       'sn=OLD0001&options=all&pushver=2.0.1&language=XX' ],
+     [ 'OLD0001', '2.1', '2.1', 'XX',
+       'sn=OLD0001&options=all&pushver=2.1&language=XX' ],
      [ 'NOVER0001', '2.2.14', '', '', 'SN=NOVER0001&options=all' ],
      [ 'NEWER0001', '2.4.1', '3.1.2', '',
        'SN=NEWER0001&options=all&pushver=3.1.2' ],
@@ -195,6 +202,8 @@ for ([ iclock => '' ],
      [ somebits => "-TransFlag=TransData $words +TransFlag=110000001000" ],
      [ words => "-TransFlag=TransData $words"
                 . " +TransFlag=TransData AttLog\tUserPic" ],
+     [ faces => "-TransFlag=TransData $words"
+                . " +TransFlag=TransData AttLog\tFACE" ],
      [ version => '-PushProtVer=2.4.1 -ServerVer=2.4.1'
                   . ' +PushProtVer=2.4.0 +ServerVer=2.4.0' ],
      [ options => "-PushOptions=$options"
@@ -236,7 +245,11 @@ for ([ 'delay = 25', '-Delay=10 +Delay=25' ],
      [ "max_push_version = '9.9'", '' ],
      [ "timezone = 'Asia/Shanghai'", '-TimeZone=0 +TimeZone=8' ],
      [ 'send_timezone = false', '-TimeZone=0' ],
-     [ "name = 'x', site = 'y', dialect = '3.2', encoding = 'gbk'", '' ])
+     [ "dialect = '3.2'", "-ATTPHOTOBase64=0 -BIODATAStamp=0 -ERRORLOGStamp=0"
+       . ' -EncryptFlag=00000000 -IDCARDStamp=0 -OpStamp=0 -PhotoStamp=0'
+       . " -Stamp=0 -TransFlag=TransData $words +SyncTime=3600 +Timeout=60"
+       . " +TransFlag=$sdk_words" ],
+     [ "name = 'x', site = 'y', encoding = 'gbk'", '' ])
 {
     my ($set, $expected) = @$_;
 
@@ -330,6 +343,86 @@ for my $where (sort keys %timezone) {
 unlike(hello('notz', 'TZ-none')->body, qr/TimeZone/, 'no TimeZone');
 
 
+# clocks of SDK 3.2.0 are known by their version, unless an operator says else
+
+my $sdk = hello('iclock', 'SDK00001', 'pushver=2.0.3.636&language=69');
+
+is($sdk->text, '200 ' . <<"REPLY", 'SDK 3.2.0: first handshake');
+GET OPTION FROM: SDK00001
+ATTLOGStamp=0
+OPERLOGStamp=0
+ATTPHOTOStamp=0
+ErrorDelay=30
+Delay=10
+TransTimes=00:00;14:05
+TransInterval=1
+TransFlag=$sdk_words
+TimeZone=0
+Realtime=1
+Encrypt=0
+Timeout=60
+SyncTime=3600
+ServerVer=2.4.1
+PushProtVer=2.0.3.636
+PushOptionsFlag=1
+PushOptions=$options
+MultiBioDataSupport=$data
+MultiBioPhotoSupport=$photo
+REPLY
+cmp_ok(length $sdk_words, '<=', 90, 'at most 90 characters of words');
+is(device('SDK00001', 'dialect, recognized_dialect'), '3.2|3.2',
+   "the device's row");
+
+$t->post("/iclock/cdata?SN=SDK00001&table=$_&Stamp=2026-01-02T03:04:05", '')
+    for qw/ USERINFO FINGERTMP FACETMP ATTLOG /;
+
+$sdk = hello('iclock', 'SDK00001', 'pushver=2.0.3.636&language=69');
+is(join(' ', $sdk->body =~ /^(\w*Stamp=\S+)$/mg),
+   'ATTLOGStamp=2026-01-02T03:04:05 OPERLOGStamp=0 ATTPHOTOStamp=0'
+   . ' USERINFOStamp=2026-01-02T03:04:05 FINGERTMPStamp=2026-01-02T03:04:05'
+   . ' FACETMPStamp=2026-01-02T03:04:05', 'its stamps are returned');
+
+like(hello('notz', 'SDK00001', 'pushver=2.0.3.636')->body,
+     qr/^SyncTime=0\n/m, 'its clock is left alone');
+
+$t->psql("SELECT iclock.set_device('SDK00001', dialect => '2.4')");
+like(hello('iclock', 'SDK00001', 'pushver=2.0.3.636')->body,
+     qr/^TransFlag=TransData /m, "an operator's choice wins");
+is(device('SDK00001', 'dialect, recognized_dialect'), '2.4|3.2',
+   'the row keeps it');
+$t->psql("SELECT iclock.reset_device('SDK00001', 'dialect')");
+like(hello('iclock', 'SDK00001', 'pushver=2.2.14')->body,
+     qr/^TransFlag=TransData /m, 'new firmware');
+is(device('SDK00001', 'dialect, recognized_dialect'), '2.4|2.4', 'is known');
+hello('iclock', 'SDK00001', 'pushver=new');
+is(device('SDK00001', 'dialect, recognized_dialect'), '2.4|2.4',
+   'nothing is certain');
+
+
+# what was told of the time is kept
+
+for ([ kathmandu => 'TZ-kathmandu', 'Asia/Kathmandu|345' ],
+     [ notz => 'TZ-none', 'UTC|' ])
+{
+    my ($where, $device, $expected) = @$_;
+
+    is(device($device, 'default_timezone, told_offset'), $expected,
+       "told: $where");
+}
+
+$t->psql("UPDATE iclock.device SET told_offset = 60 WHERE serial_number"
+         . " IN ('TZ-kathmandu', 'TZ-kolkata', 'TZ-none')");
+$t->reload();
+ok(wait_until(15, sub { $t->get('/kathmandu/getrequest?SN=TZ-kathmandu')->body
+                        =~ /^C:\d+:CHECK$/m }),
+   'another offset than it was told: it is made to shake hands');
+is(device('TZ-kathmandu', 'told_offset'), 345, 'that is noted');
+$t->psql("UPDATE iclock.device SET told_offset = 60"
+         . " WHERE serial_number = 'TZ-kathmandu'");
+hello('kathmandu', 'TZ-kathmandu');
+is(device('TZ-kathmandu', 'told_offset'), 345, 'the next handshake tells it');
+
+
 # type=time and Date
 
 for ([ utc => '+00:00' ], [ kathmandu => '+05:45' ], [ phoenix => '-07:00' ],
@@ -354,6 +447,29 @@ for ([ utc => '+00:00' ], [ kathmandu => '+05:45' ], [ phoenix => '-07:00' ],
     ok(defined $time && $before le $time && $time le $after, "$zone: the time")
         or diag("$before $time $after");
 }
+
+# at once what the row says, and no time for clocks that are left alone
+
+my $offset_of = sub {
+    my $r = $t->get("/$_[0]/cdata?SN=TZ-utc&type=time");
+    return $r->text =~ /^200 Time=\S{19}(\S{6})\z/ ? $1 : $r->status;
+};
+
+for ([ "timezone = 'Asia/Tokyo'", '+09:00' ],
+     [ "timezone = 'Asia/Kathmandu'", '+05:45' ],
+     [ 'timezone = NULL', '+00:00' ],
+     [ 'send_timezone = false', 404 ], [ 'send_timezone = NULL', '+00:00' ])
+{
+    my ($set, $expected) = @$_;
+
+    $t->psql("UPDATE iclock.device SET $set WHERE serial_number = 'TZ-utc'");
+    is($offset_of->('utc'), $expected, "type=time: $set");
+}
+
+is($offset_of->('notz'), 404, 'type=time: iclock_send_timezone off');
+$t->psql("UPDATE iclock.device SET send_timezone = true"
+         . " WHERE serial_number = 'TZ-utc'");
+is($offset_of->('notz'), '+00:00', 'the row overrides it');
 
 like(hello('utc', 'TZ-utc')->header('date'),
      qr/^\w{3}, \d\d \w{3} 20\d\d \d\d:\d\d:\d\d GMT$/, 'Date');

@@ -654,11 +654,21 @@ upload('2.4.1, 11.13', 'OPERLOG',
        "USERPIC PIN=123\tFileName=123.jpg\tSize=10\tContent=AAAAAAAA\n",
        'OK: 1', 'photo|user|123.jpg|123|||||000000000000');
 upload('2.4.1, 11.15', 'OPERLOG', "BIOPHOTO PIN=123\tFileName=123.jpg\tType=2"
-       . "\tSize=95040\tContent=AAAA\n", 'OK: 1',
+       . "\tSize=95040\tContent=AAAA\n", 'OK',
        'photo|comparison|123.jpg|123|||2||000000');
+upload('two types under one name', 'OPERLOG',
+       "BIOPHOTO PIN=123\tFileName=123.jpg\tType=2\tContent=AAAA\n"
+       . "BIOPHOTO PIN=123\tFileName=123.jpg\tType=9\tContent=AAAB\n",
+       'OK', 'photo|comparison|123.jpg|123|||2||000000',
+       'photo|comparison|123.jpg|123|||9||000001');
+upload('comparison photos and others', 'OPERLOG',
+       "BIOPHOTO PIN=123\tFileName=123.jpg\tType=2\tContent=AAAA\n"
+       . "USERPIC PIN=9\tFileName=9.jpg\tContent=/9j/\n",
+       'OK: 2', 'photo|comparison|123.jpg|123|||2||000000',
+       'photo|user|9.jpg|9|||||ffd8ff');
 upload('BIOPHOTO with No and Index', 'BIOPHOTO', "BIOPHOTO PIN=9\tNo=0"
        . "\tIndex=0\tFileName=9.jpg\tType=0\tSize=36908\tContent=/9j/\n",
-       'OK: 1', 'photo|comparison|9.jpg|9|||0||ffd8ff');
+       'OK', 'photo|comparison|9.jpg|9|||0||ffd8ff');
 upload('table=USERPIC', 'USERPIC', "PIN=9\tFileName=9.jpg\tContent=/9j/\n",
        'OK: 1', 'photo|user|9.jpg|9|||||ffd8ff');
 upload('USERPIC without a file name', 'OPERLOG', "USERPIC PIN=9\tContent=/9j/",

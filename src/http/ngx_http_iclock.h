@@ -132,6 +132,7 @@ typedef struct {
     ngx_uint_t                  flushing;
     ngx_uint_t                  polling;
     ngx_uint_t                  deaf_rounds;
+    time_t                      timezones;          /* last looked at */
     time_t                      command_timeout;    /* the shortest */
 } ngx_http_iclock_main_conf_t;
 
@@ -229,6 +230,7 @@ struct ngx_http_iclock_ctx_s {
     ngx_uint_t                         call;    /* NGX_ICLOCK_CALL_* */
 
     ngx_str_t                          reply;   /* to a handshake */
+    ngx_int_t                          told_offset;
 
     ngx_uint_t                         records;
     ngx_uint_t                         rejected;
@@ -255,10 +257,6 @@ char *ngx_http_iclock_init_main_conf(ngx_conf_t *cf, void *conf);
 void *ngx_http_iclock_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
-
-/* "tabs AttLog OpLog": NGX_OK or NGX_DECLINED */
-ngx_int_t ngx_http_iclock_parse_trans_flag(ngx_str_t *value,
-    ngx_uint_t *style, ngx_uint_t *words);
 
 
 /* ngx_http_iclock_endpoint.c */

@@ -18,8 +18,8 @@
     "MultiBioPhotoCount,MaxMultiBioDataCount,MaxMultiBioPhotoCount"
 
 /* without these newer devices upload no templates and no photos */
-#define NGX_HTTP_ICLOCK_MULTI_BIO_DATA   "0:1:1:0:0:0:0:1:1:1"
-#define NGX_HTTP_ICLOCK_MULTI_BIO_PHOTO  "0:0:0:0:0:0:0:0:0:1"
+#define NGX_HTTP_ICLOCK_MULTI_BIO_DATA   "0:1:1:0:0:0:1:1:1:1"
+#define NGX_HTTP_ICLOCK_MULTI_BIO_PHOTO  "0:0:1:0:0:0:0:0:0:1"
 
 #define NGX_HTTP_ICLOCK_ZONEINFO   "/usr/share/zoneinfo/"
 
@@ -94,14 +94,6 @@ static ngx_conf_enum_t  ngx_http_iclock_unknown[] = {
     { ngx_string("accept"), NGX_HTTP_ICLOCK_ACCEPT },
     { ngx_string("reject"), NGX_HTTP_ICLOCK_REJECT },
     { ngx_null_string, 0 }
-};
-
-
-static const ngx_str_t  ngx_http_iclock_trans_styles[] = {
-    ngx_string("tabs"),
-    ngx_string("spaces"),
-    ngx_string("bits"),
-    ngx_null_string
 };
 
 
@@ -933,65 +925,14 @@ ngx_http_iclock_trans_flag(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     s.len = p - s.data - 1;
 
-    if (ngx_http_iclock_parse_trans_flag(&s, &ilcf->trans_style,
-                                         &ilcf->trans_words)
+    if (ngx_iclock_parse_trans_flag(&s, &ilcf->trans_style,
+                                    &ilcf->trans_words)
         != NGX_OK)
     {
         return ngx_http_iclock_invalid(cf, cmd, &s);
     }
 
     return NGX_CONF_OK;
-}
-
-
-ngx_int_t
-ngx_http_iclock_parse_trans_flag(ngx_str_t *value, ngx_uint_t *style,
-    ngx_uint_t *words)
-{
-    u_char           *p, *last, *end;
-    ngx_uint_t        i, n, set;
-    const ngx_str_t  *names;
-
-    last = value->data + value->len;
-    set = 0;
-    n = 0;
-
-    for (p = value->data; p < last; p = end + 1, n++) {
-
-        end = ngx_strlchr(p, last, ' ');
-        if (end == NULL) {
-            end = last;
-        }
-
-        names = n ? ngx_iclock_trans_words : ngx_http_iclock_trans_styles;
-
-        for (i = 0; names[i].len; i++) {
-            if (names[i].len == (size_t) (end - p)
-                && ngx_strncasecmp(names[i].data, p, names[i].len) == 0)
-            {
-                break;
-            }
-        }
-
-        if (names[i].len == 0) {
-            return NGX_DECLINED;
-        }
-
-        if (n == 0) {
-            *style = i;
-
-        } else {
-            set |= (ngx_uint_t) 1 << i;
-        }
-    }
-
-    if (n == 0) {
-        return NGX_DECLINED;
-    }
-
-    *words = (n == 1) ? NGX_ICLOCK_TRANS_ALL : set;
-
-    return NGX_OK;
 }
 
 

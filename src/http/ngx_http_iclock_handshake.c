@@ -18,6 +18,7 @@ static ngx_int_t ngx_http_iclock_welcome(ngx_http_request_t *r,
 static ngx_int_t ngx_http_iclock_greet(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_uint_t ngx_http_iclock_no_news(ngx_str_t *said, ngx_str_t *known);
+static ngx_uint_t ngx_http_iclock_dialect(ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_greeted(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_forbidden(ngx_http_request_t *r,
@@ -129,14 +130,19 @@ ngx_http_iclock_welcome(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 static ngx_int_t
 ngx_http_iclock_greet(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_iclock_device_t    *device;
-    ngx_iclock_greeting_t   greeting;
+    ngx_iclock_device_t         *device;
+    ngx_iclock_greeting_t        greeting;
+    ngx_http_iclock_loc_conf_t  *ilcf;
 
+    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
     device = ctx->job->device;
 
     greeting.serial_number = ctx->args.sn;
     greeting.push_version = ctx->args.push_version;
     greeting.language = ctx->args.language;
+    greeting.dialect = ngx_iclock_recognize_dialect(&ctx->args.push_version);
+    greeting.timezone = ilcf->timezone;
+    greeting.told_offset = ctx->told_offset;
 
     if (ngx_http_iclock_no_news(&greeting.push_version,
                                 &device->push_version))
@@ -148,7 +154,16 @@ ngx_http_iclock_greet(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         greeting.language.len = 0;
     }
 
-    if (greeting.push_version.len == 0 && greeting.language.len == 0) {
+    if (greeting.dialect == device->recognized_dialect) {
+        greeting.dialect = NGX_ICLOCK_DIALECT_UNKNOWN;
+    }
+
+    if (greeting.push_version.len == 0 && greeting.language.len == 0
+        && greeting.dialect == NGX_ICLOCK_DIALECT_UNKNOWN
+        && greeting.told_offset == device->told_offset
+        && ngx_http_iclock_no_news(&greeting.timezone,
+                                   &device->default_timezone))
+    {
         return ngx_http_iclock_reply(r, &ctx->reply);
     }
 
@@ -168,6 +183,26 @@ ngx_http_iclock_no_news(ngx_str_t *said, ngx_str_t *known)
     return said->len > NGX_HTTP_ICLOCK_MAX_ARG
            || (said->len == known->len
                && ngx_memcmp(said->data, known->data, said->len) == 0);
+}
+
+
+/* what an operator has set counts, then what the device makes certain */
+
+static ngx_uint_t
+ngx_http_iclock_dialect(ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_uint_t            dialect;
+    ngx_iclock_device_t  *device;
+
+    device = ctx->job->device;
+    dialect = NGX_ICLOCK_DIALECT_UNKNOWN;
+
+    if (!device->dialect_chosen) {
+        dialect = ngx_iclock_recognize_dialect(&ctx->args.push_version);
+    }
+
+    return (dialect == NGX_ICLOCK_DIALECT_UNKNOWN) ? device->dialect
+                                                   : dialect;
 }
 
 
@@ -255,7 +290,12 @@ ngx_http_iclock_options(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     hs.serial_number = ctx->args.sn;
     hs.device_version = ctx->args.push_version;
 
+    hs.dialect = ngx_http_iclock_dialect(ctx);
+
     ngx_http_iclock_settings(ilcf, ctx->job->device, &hs);
+
+    ctx->told_offset = hs.send_timezone ? hs.utc_offset
+                                        : NGX_ICLOCK_NO_OFFSET;
 
     imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
 
@@ -305,7 +345,9 @@ ngx_http_iclock_settings(ngx_http_iclock_loc_conf_t *ilcf,
     ngx_iclock_device_t *device, ngx_iclock_handshake_t *hs)
 {
     hs->stamps = &device->stamps;
-    hs->bare_stamps = ngx_http_iclock_override(device->bare_stamps, 1);
+    hs->bare_stamps = ngx_http_iclock_override(device->bare_stamps,
+                                      hs->dialect
+                                      != NGX_ICLOCK_DIALECT_3_2);
     hs->error_delay = ngx_http_iclock_override(device->error_delay,
                                                ilcf->error_delay);
     hs->delay = ngx_http_iclock_override(device->delay, ilcf->delay);
@@ -337,8 +379,8 @@ ngx_http_iclock_settings(ngx_http_iclock_loc_conf_t *ilcf,
     hs->trans_words = ilcf->trans_words;
 
     if (device->trans_flag.len) {
-        (void) ngx_http_iclock_parse_trans_flag(&device->trans_flag,
-                                                &hs->trans_style,
-                                                &hs->trans_words);
+        (void) ngx_iclock_parse_trans_flag(&device->trans_flag,
+                                           &hs->trans_style,
+                                           &hs->trans_words);
     }
 }

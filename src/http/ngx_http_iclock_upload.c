@@ -12,6 +12,8 @@
 
 static ngx_int_t ngx_http_iclock_time(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_time_found(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_upload(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_upload_admitted(ngx_http_request_t *r,
@@ -88,16 +90,47 @@ ngx_http_iclock_fdata(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 }
 
 
-/* SDK 3.2.0, section 2.3: "Time=2011-05-05T17:40:20-05:00" */
+/*
+ * SDK 3.2.0, section 2.3.  The offset changes with the seasons, so that of
+ * the zone would age: it is asked for each time.
+ */
 
 static ngx_int_t
 ngx_http_iclock_time(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_tm_t    tm;
-    ngx_int_t   offset;
-    ngx_str_t   text;
+    return ngx_http_iclock_lookup(r, ctx, 0, ngx_http_iclock_time_found);
+}
 
-    offset = ctx->known.utc_offset;
+
+/*
+ * A clock that is to keep its own time was told so (SyncTime is 0): if it
+ * asks all the same there is no time for it.
+ */
+
+static ngx_int_t
+ngx_http_iclock_time_found(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_tm_t                     tm;
+    ngx_int_t                    offset;
+    ngx_str_t                    text;
+    ngx_iclock_device_t         *device;
+    ngx_http_iclock_loc_conf_t  *ilcf;
+
+    if (ctx->job->rc != NGX_OK) {
+        return ngx_http_iclock_unavailable(r);
+    }
+
+    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
+    device = ctx->job->device;
+
+    if (device == NULL
+        || (device->send_timezone >= 0 ? device->send_timezone
+                                       : ilcf->send_timezone) == 0)
+    {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    offset = device->utc_offset;
 
     ngx_gmtime(ngx_time() + offset * 60, &tm);
 
@@ -263,7 +296,9 @@ ngx_http_iclock_upload_reply(ngx_http_request_t *r,
 {
     ngx_str_t  text;
 
-    if (ctx->table->reply == NGX_ICLOCK_OK) {
+    if (ngx_iclock_upload_reply(&ctx->job->upload, ctx->table)
+        == NGX_ICLOCK_OK)
+    {
         return ngx_http_iclock_reply_ok(r);
     }
 

@@ -17,6 +17,9 @@
 /* how often everything counts as changed while nothing is notified */
 #define NGX_HTTP_ICLOCK_DEAF_ROUNDS  30
 
+/* how often changes to and from daylight saving are looked for, in seconds */
+#define NGX_HTTP_ICLOCK_TIMEZONES    60
+
 #define NGX_HTTP_ICLOCK_MAINTAIN    3600000
 
 /* punches for one month after the other may ask for maintenance */
@@ -51,6 +54,7 @@ static ngx_uint_t ngx_http_iclock_presence_left(
 static void ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_due_handler(ngx_event_t *ev);
 static void ngx_http_iclock_verify(ngx_http_iclock_main_conf_t *imcf);
+static void ngx_http_iclock_timezones(ngx_http_iclock_main_conf_t *imcf);
 static void ngx_http_iclock_due_done(ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_maintain_handler(ngx_event_t *ev);
 static void ngx_http_iclock_maintain_done(ngx_iclock_store_job_t *job);
@@ -413,6 +417,11 @@ ngx_http_iclock_due_handler(ngx_event_t *ev)
         ngx_http_iclock_verify(imcf);
     }
 
+    if (ngx_time() - imcf->timezones >= NGX_HTTP_ICLOCK_TIMEZONES) {
+        imcf->timezones = ngx_time();
+        ngx_http_iclock_timezones(imcf);
+    }
+
     if (imcf->polling) {
         return;
     }
@@ -451,6 +460,28 @@ ngx_http_iclock_verify(ngx_http_iclock_main_conf_t *imcf)
     job->handler = ngx_iclock_store_job_destroy;
 
     if (ngx_iclock_store_verify(job, imcf->verify_interval) != NGX_OK
+        || ngx_iclock_store_submit(job) != NGX_OK)
+    {
+        ngx_iclock_store_job_destroy(job);
+    }
+}
+
+
+/* devices whose zone has changed its offset are made to ask for it */
+
+static void
+ngx_http_iclock_timezones(ngx_http_iclock_main_conf_t *imcf)
+{
+    ngx_iclock_store_job_t  *job;
+
+    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
+    if (job == NULL) {
+        return;
+    }
+
+    job->handler = ngx_iclock_store_job_destroy;
+
+    if (ngx_iclock_store_refresh_timezones(job) != NGX_OK
         || ngx_iclock_store_submit(job) != NGX_OK)
     {
         ngx_iclock_store_job_destroy(job);

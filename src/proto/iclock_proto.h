@@ -211,6 +211,13 @@ ngx_int_t ngx_iclock_split_replies(ngx_iclock_upload_t *upload,
     ngx_str_t *body, ngx_pool_t *pool);
 
 /*
+ * How the upload is acknowledged: as its table is, but for comparison photos
+ * within OPERLOG (section 11.15).
+ */
+ngx_uint_t ngx_iclock_upload_reply(ngx_iclock_upload_t *upload,
+    const ngx_iclock_table_t *table);
+
+/*
  * Reads one item.  Text values may point into the item or be allocated from
  * the pool.  Returns
  *   NGX_OK        values are set; a reason tells that a part of the record
@@ -231,17 +238,31 @@ typedef enum {
 } ngx_iclock_trans_style_e;
 
 
+/* a bit mask of all words of TransFlag */
+#define NGX_ICLOCK_TRANS_ALL    0x3fff
+
 /*
- * The words of TransFlag in the order of its digits; a bit mask of words
- * has bit 0 for the first.  Ended by an empty string.
+ * Reads "tabs AttLog OpLog": a style, and words in any case; all of them if
+ * there is none.  Returns NGX_OK or NGX_DECLINED.
  */
-extern const ngx_str_t  ngx_iclock_trans_words[];
+ngx_int_t ngx_iclock_parse_trans_flag(ngx_str_t *value, ngx_uint_t *style,
+    ngx_uint_t *words);
 
-#define NGX_ICLOCK_TRANS_ALL    0xfff
+
+/* the two documents, which differ in codes, commands and handshakes */
+typedef enum {
+    NGX_ICLOCK_DIALECT_UNKNOWN = 0,
+    NGX_ICLOCK_DIALECT_2_4,    /* attendance PUSH 2.2.14 to 2.4.1 */
+    NGX_ICLOCK_DIALECT_3_2     /* push SDK 3.2.0 */
+} ngx_iclock_dialect_e;
+
+/* what "pushver" makes certain */
+ngx_uint_t ngx_iclock_recognize_dialect(ngx_str_t *push_version);
 
 
-/* attendance PUSH 2.4.1, section 5 */
+/* attendance PUSH 2.4.1, section 5; push SDK 3.2.0, section 2.2 */
 typedef struct {
+    ngx_uint_t                  dialect;
     ngx_str_t                   serial_number;
     ngx_array_t                *stamps;      /* of ngx_keyval_t: table name
                                                 and its last stamp */

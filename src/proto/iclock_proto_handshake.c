@@ -23,6 +23,10 @@
 /* more than all the lines with values of a fixed length take */
 #define NGX_ICLOCK_HANDSHAKE_SIZE  2048
 
+/* seconds, SDK 3.2.0, section 2.2 */
+#define NGX_ICLOCK_SDK_TIMEOUT     60
+#define NGX_ICLOCK_SDK_SYNC_TIME   3600
+
 /* components of a protocol version, and their digits */
 #define NGX_ICLOCK_VERSION_PARTS   4
 #define NGX_ICLOCK_VERSION_DIGITS  6
@@ -31,7 +35,17 @@
 typedef struct {
     ngx_str_t     name;         /* of the line, with the "=" */
     ngx_str_t     table;        /* whose stamp it is */
+    ngx_str_t     missing;      /* if there is none; empty: no line */
 } ngx_iclock_stamp_line_t;
+
+
+typedef struct {
+    const u_char  *words;
+    ngx_uint_t     nwords;
+    ngx_uint_t     ndigits;
+    ngx_str_t      head;        /* of the form with words */
+    size_t         max;         /* of the form with words; 0: no limit */
+} ngx_iclock_trans_form_t;
 
 
 static size_t ngx_iclock_handshake_size(ngx_iclock_handshake_t *handshake);
@@ -43,16 +57,27 @@ static u_char *ngx_iclock_write_number(u_char *p, const char *name,
     int64_t value);
 static u_char *ngx_iclock_write_list(u_char *p, const char *name,
     const ngx_str_t *value);
-static u_char *ngx_iclock_write_trans_flag(u_char *p, ngx_uint_t style,
-    ngx_uint_t words);
+static u_char *ngx_iclock_write_trans_flag(u_char *p,
+    const ngx_iclock_trans_form_t *form, ngx_uint_t style, ngx_uint_t words);
+static u_char *ngx_iclock_write_photo_lines(u_char *p);
+static u_char *ngx_iclock_write_sdk_lines(u_char *p,
+    ngx_iclock_handshake_t *handshake);
 static u_char *ngx_iclock_write_timezone(u_char *p, ngx_int_t offset);
 static ngx_uint_t ngx_iclock_parse_version(ngx_str_t *version,
     ngx_str_t *text, ngx_int_t *parts);
 
 
-/* the digits of TransFlag stand for these, section 5 */
+static const ngx_str_t  ngx_iclock_trans_styles[] = {
+    ngx_string("tabs"),
+    ngx_string("spaces"),
+    ngx_string("bits"),
+    ngx_null_string
+};
 
-const ngx_str_t  ngx_iclock_trans_words[] = {
+
+/* the digits of TransFlag stand for the first twelve, section 5 */
+
+static const ngx_str_t  ngx_iclock_trans_words[] = {
     ngx_string("AttLog"),
     ngx_string("OpLog"),
     ngx_string("AttPhoto"),
@@ -65,28 +90,84 @@ const ngx_str_t  ngx_iclock_trans_words[] = {
     ngx_string("UserPic"),
     ngx_string("WORKCODE"),
     ngx_string("BioPhoto"),
+    /* SDK 3.2.0 only */
+    ngx_string("EnrollFACE"),
+    ngx_string("ChgFACE"),
     ngx_null_string
 };
 
 
-/* the stamps of the first protocol */
+/*
+ * What TransFlag consists of: words by number, of which the first so many
+ * have a digit.
+ */
+
+static const u_char  ngx_iclock_trans_order[] = {
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+};
+
+static const ngx_iclock_trans_form_t  ngx_iclock_trans_form = {
+    ngx_iclock_trans_order, 12, 12, ngx_string("TransData "), 0
+};
+
+
+/* SDK 3.2.0, table 2-1 */
+
+static const u_char  ngx_iclock_sdk_trans_order[] = {
+    0, 1, 2, 4, 6, 3, 7, 5, 12, 13, 8
+};
+
+static const ngx_iclock_trans_form_t  ngx_iclock_sdk_trans_form = {
+    ngx_iclock_sdk_trans_order, 11, 10, ngx_null_string, 90
+};
+
+
+/*
+ * Stamps; "0" asks for everything, which is right for what was never
+ * uploaded.  The first ones are those of the first protocol.
+ */
 
 static const ngx_iclock_stamp_line_t  ngx_iclock_bare_stamps[] = {
-    { ngx_string("Stamp="), ngx_string("ATTLOG") },
-    { ngx_string("OpStamp="), ngx_string("OPERLOG") },
-    { ngx_string("PhotoStamp="), ngx_string("ATTPHOTO") },
-    { ngx_null_string, ngx_null_string }
+    { ngx_string("Stamp="), ngx_string("ATTLOG"), ngx_string("0") },
+    { ngx_string("OpStamp="), ngx_string("OPERLOG"), ngx_string("0") },
+    { ngx_string("PhotoStamp="), ngx_string("ATTPHOTO"), ngx_string("0") },
+    { ngx_null_string, ngx_null_string, ngx_null_string }
 };
 
 
 static const ngx_iclock_stamp_line_t  ngx_iclock_table_stamps[] = {
-    { ngx_string("ATTLOGStamp="), ngx_string("ATTLOG") },
-    { ngx_string("OPERLOGStamp="), ngx_string("OPERLOG") },
-    { ngx_string("ATTPHOTOStamp="), ngx_string("ATTPHOTO") },
-    { ngx_string("BIODATAStamp="), ngx_string("BIODATA") },
-    { ngx_string("IDCARDStamp="), ngx_string("IDCARD") },
-    { ngx_string("ERRORLOGStamp="), ngx_string("ERRORLOG") },
-    { ngx_null_string, ngx_null_string }
+    { ngx_string("ATTLOGStamp="), ngx_string("ATTLOG"), ngx_string("0") },
+    { ngx_string("OPERLOGStamp="), ngx_string("OPERLOG"), ngx_string("0") },
+    { ngx_string("ATTPHOTOStamp="), ngx_string("ATTPHOTO"),
+      ngx_string("0") },
+    { ngx_string("BIODATAStamp="), ngx_string("BIODATA"), ngx_string("0") },
+    { ngx_string("IDCARDStamp="), ngx_string("IDCARD"), ngx_string("0") },
+    { ngx_string("ERRORLOGStamp="), ngx_string("ERRORLOG"),
+      ngx_string("0") },
+    { ngx_null_string, ngx_null_string, ngx_null_string }
+};
+
+
+/*
+ * SDK 3.2.0, table 2-2.  Most clocks upload the last ones within OPERLOG and
+ * would send everything again at each handshake.
+ */
+
+static const ngx_iclock_stamp_line_t  ngx_iclock_sdk_stamps[] = {
+    { ngx_string("ATTLOGStamp="), ngx_string("ATTLOG"), ngx_string("0") },
+    { ngx_string("OPERLOGStamp="), ngx_string("OPERLOG"), ngx_string("0") },
+    { ngx_string("ATTPHOTOStamp="), ngx_string("ATTPHOTO"),
+      ngx_string("0") },
+    { ngx_string("USERINFOStamp="), ngx_string("USERINFO"),
+      ngx_null_string },
+    { ngx_string("FINGERTMPStamp="), ngx_string("FINGERTMP"),
+      ngx_null_string },
+    { ngx_string("FACETMPStamp="), ngx_string("FACETMP"), ngx_null_string },
+    { ngx_string("USERPICStamp="), ngx_string("USERPIC"), ngx_null_string },
+    { ngx_string("SMSStamp="), ngx_string("SMS"), ngx_null_string },
+    { ngx_string("USER_SMSStamp="), ngx_string("USER_SMS"),
+      ngx_null_string },
+    { ngx_null_string, ngx_null_string, ngx_null_string }
 };
 
 
@@ -94,8 +175,9 @@ ngx_int_t
 ngx_iclock_handshake_reply(ngx_str_t *reply,
     ngx_iclock_handshake_t *handshake, ngx_pool_t *pool)
 {
-    u_char     *p;
-    ngx_str_t   version;
+    u_char      *p;
+    ngx_str_t    version;
+    ngx_uint_t   sdk;
 
     p = ngx_pnalloc(pool, ngx_iclock_handshake_size(handshake));
     if (p == NULL) {
@@ -103,6 +185,8 @@ ngx_iclock_handshake_reply(ngx_str_t *reply,
     }
 
     reply->data = p;
+
+    sdk = (handshake->dialect == NGX_ICLOCK_DIALECT_3_2);
 
     version = ngx_iclock_lower_version(&handshake->device_version,
                                        &handshake->server_version);
@@ -115,7 +199,8 @@ ngx_iclock_handshake_reply(ngx_str_t *reply,
                                     handshake->stamps);
     }
 
-    p = ngx_iclock_write_stamps(p, ngx_iclock_table_stamps,
+    p = ngx_iclock_write_stamps(p, sdk ? ngx_iclock_sdk_stamps
+                                       : ngx_iclock_table_stamps,
                                 handshake->stamps);
 
     p = ngx_iclock_write_number(p, "ErrorDelay=", handshake->error_delay);
@@ -123,7 +208,9 @@ ngx_iclock_handshake_reply(ngx_str_t *reply,
     p = ngx_iclock_write_line(p, "TransTimes=", &handshake->trans_times);
     p = ngx_iclock_write_number(p, "TransInterval=",
                                 (int64_t) handshake->trans_interval);
-    p = ngx_iclock_write_trans_flag(p, handshake->trans_style,
+    p = ngx_iclock_write_trans_flag(p, sdk ? &ngx_iclock_sdk_trans_form
+                                           : &ngx_iclock_trans_form,
+                                    handshake->trans_style,
                                     handshake->trans_words);
 
     if (handshake->send_timezone) {
@@ -132,6 +219,8 @@ ngx_iclock_handshake_reply(ngx_str_t *reply,
 
     p = ngx_iclock_write_number(p, "Realtime=", handshake->realtime != 0);
     p = ngx_iclock_write_number(p, "Encrypt=", 0);
+    p = sdk ? ngx_iclock_write_sdk_lines(p, handshake)
+            : ngx_iclock_write_photo_lines(p);
     p = ngx_iclock_write_line(p, "ServerVer=", &handshake->server_version);
     p = ngx_iclock_write_line(p, "PushProtVer=", &version);
     p = ngx_iclock_write_number(p, "PushOptionsFlag=", 1);
@@ -145,6 +234,32 @@ ngx_iclock_handshake_reply(ngx_str_t *reply,
     reply->len = p - reply->data;
 
     return NGX_OK;
+}
+
+
+/* nothing is encrypted, and photos need no base64 */
+
+static u_char *
+ngx_iclock_write_photo_lines(u_char *p)
+{
+    return ngx_cpymem(p, "EncryptFlag=00000000\nATTPHOTOBase64=0\n",
+                      sizeof("EncryptFlag=00000000\nATTPHOTOBase64=0\n") - 1);
+}
+
+
+/*
+ * How long a clock waits for a reply, and how often it asks for the time; one
+ * whose zone is not told is to keep its own.
+ */
+
+static u_char *
+ngx_iclock_write_sdk_lines(u_char *p, ngx_iclock_handshake_t *handshake)
+{
+    p = ngx_iclock_write_number(p, "Timeout=", NGX_ICLOCK_SDK_TIMEOUT);
+
+    return ngx_iclock_write_number(p, "SyncTime=",
+                                   handshake->send_timezone
+                                   ? NGX_ICLOCK_SDK_SYNC_TIME : 0);
 }
 
 
@@ -180,24 +295,20 @@ ngx_iclock_handshake_size(ngx_iclock_handshake_t *handshake)
 }
 
 
-/* "0" asks for everything, which is right for what was never uploaded */
-
 static u_char *
 ngx_iclock_write_stamps(u_char *p, const ngx_iclock_stamp_line_t *lines,
     ngx_array_t *stamps)
 {
-    ngx_str_t                       value, zero;
+    ngx_str_t                       value;
     ngx_uint_t                      i, n;
     ngx_keyval_t                   *stamp;
     const ngx_iclock_stamp_line_t  *line;
-
-    ngx_str_set(&zero, "0");
 
     stamp = stamps ? stamps->elts : NULL;
     n = stamps ? stamps->nelts : 0;
 
     for (line = lines; line->name.len; line++) {
-        value = zero;
+        value = line->missing;
 
         for (i = 0; i < n; i++) {
 
@@ -211,7 +322,9 @@ ngx_iclock_write_stamps(u_char *p, const ngx_iclock_stamp_line_t *lines,
             }
         }
 
-        p = ngx_iclock_write_line(p, (char *) line->name.data, &value);
+        if (value.len) {
+            p = ngx_iclock_write_line(p, (char *) line->name.data, &value);
+        }
     }
 
     return p;
@@ -291,19 +404,22 @@ ngx_iclock_write_list(u_char *p, const char *name, const ngx_str_t *value)
 }
 
 
+/* words that do not fit are left out, the last ones first */
+
 static u_char *
-ngx_iclock_write_trans_flag(u_char *p, ngx_uint_t style, ngx_uint_t words)
+ngx_iclock_write_trans_flag(u_char *p, const ngx_iclock_trans_form_t *form,
+    ngx_uint_t style, ngx_uint_t words)
 {
-    u_char            separator;
-    ngx_uint_t        bit;
+    u_char           *start;
+    ngx_uint_t        i;
     const ngx_str_t  *word;
 
     p = ngx_cpymem(p, "TransFlag=", sizeof("TransFlag=") - 1);
 
     if (style == NGX_ICLOCK_TRANS_BITS) {
 
-        for (bit = 0; ngx_iclock_trans_words[bit].len; bit++) {
-            *p++ = (words >> bit & 1) ? '1' : '0';
+        for (i = 0; i < form->ndigits; i++) {
+            *p++ = (words >> form->words[i] & 1) ? '1' : '0';
         }
 
         *p++ = LF;
@@ -311,29 +427,86 @@ ngx_iclock_write_trans_flag(u_char *p, ngx_uint_t style, ngx_uint_t words)
         return p;
     }
 
-    p = ngx_cpymem(p, "TransData", sizeof("TransData") - 1);
+    p = ngx_cpymem(p, form->head.data, form->head.len);
+    start = p;
 
-    separator = ' ';
+    for (i = 0; i < form->nwords; i++) {
 
-    for (bit = 0; ngx_iclock_trans_words[bit].len; bit++) {
+        word = &ngx_iclock_trans_words[form->words[i]];
 
-        if (!(words >> bit & 1)) {
+        if (!(words >> form->words[i] & 1)
+            || (form->max && p - start + 1 + word->len > form->max))
+        {
             continue;
         }
 
-        word = &ngx_iclock_trans_words[bit];
-
-        *p++ = separator;
-        p = ngx_cpymem(p, word->data, word->len);
-
-        if (style == NGX_ICLOCK_TRANS_TABS) {
-            separator = '\t';
+        if (p > start) {
+            *p++ = (style == NGX_ICLOCK_TRANS_TABS) ? '\t' : ' ';
         }
+
+        p = ngx_cpymem(p, word->data, word->len);
+    }
+
+    /* no word at all: "TransData" */
+
+    if (p == start && form->head.len) {
+        p--;
     }
 
     *p++ = LF;
 
     return p;
+}
+
+
+ngx_int_t
+ngx_iclock_parse_trans_flag(ngx_str_t *value, ngx_uint_t *style,
+    ngx_uint_t *words)
+{
+    u_char           *p, *last, *end;
+    ngx_uint_t        i, n, set;
+    const ngx_str_t  *names;
+
+    last = value->data + value->len;
+    set = 0;
+    n = 0;
+
+    for (p = value->data; p < last; p = end + 1, n++) {
+
+        end = ngx_strlchr(p, last, ' ');
+        if (end == NULL) {
+            end = last;
+        }
+
+        names = n ? ngx_iclock_trans_words : ngx_iclock_trans_styles;
+
+        for (i = 0; names[i].len; i++) {
+            if (names[i].len == (size_t) (end - p)
+                && ngx_strncasecmp(names[i].data, p, names[i].len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (names[i].len == 0) {
+            return NGX_DECLINED;
+        }
+
+        if (n == 0) {
+            *style = i;
+
+        } else {
+            set |= (ngx_uint_t) 1 << i;
+        }
+    }
+
+    if (n == 0) {
+        return NGX_DECLINED;
+    }
+
+    *words = (n == 1) ? NGX_ICLOCK_TRANS_ALL : set;
+
+    return NGX_OK;
 }
 
 
@@ -383,6 +556,38 @@ ngx_iclock_lower_version(ngx_str_t *device, ngx_str_t *server)
     }
 
     return text[1];
+}
+
+
+/*
+ * SDK 3.2.0 is of clocks of 2.0, attendance PUSH begins with 2.2.14.  What
+ * has more than digits in it is the version of something else: some firmware
+ * of today sends that of its push library, "2.0.33S-20220613".
+ */
+
+ngx_uint_t
+ngx_iclock_recognize_dialect(ngx_str_t *push_version)
+{
+    ngx_str_t  text, lower;
+    ngx_int_t  parts[NGX_ICLOCK_VERSION_PARTS];
+
+    static ngx_str_t  oldest = ngx_string("2.2.14");
+
+    if (!ngx_iclock_parse_version(push_version, &text, parts)
+        || text.len < sizeof("2.0") - 1
+        || text.len != push_version->len)
+    {
+        return NGX_ICLOCK_DIALECT_UNKNOWN;
+    }
+
+    if (parts[0] == 2 && parts[1] == 0) {
+        return NGX_ICLOCK_DIALECT_3_2;
+    }
+
+    lower = ngx_iclock_lower_version(push_version, &oldest);
+
+    return (lower.data == oldest.data) ? NGX_ICLOCK_DIALECT_2_4
+                                       : NGX_ICLOCK_DIALECT_UNKNOWN;
 }
 
 

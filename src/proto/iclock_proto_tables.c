@@ -232,6 +232,33 @@ ngx_iclock_known_table(const ngx_iclock_table_t *table)
 }
 
 
+ngx_uint_t
+ngx_iclock_upload_reply(ngx_iclock_upload_t *upload,
+    const ngx_iclock_table_t *table)
+{
+    ngx_uint_t                i;
+    const ngx_iclock_tag_t   *tag;
+    const ngx_iclock_item_t  *items;
+
+    static const ngx_str_t  photo = ngx_string("BIOPHOTO");
+
+    items = upload->items.elts;
+
+    for (i = 0; i < upload->items.nelts; i++) {
+
+        tag = items[i].tag;
+
+        if (tag->name.len != photo.len
+            || ngx_strncmp(tag->name.data, photo.data, photo.len) != 0)
+        {
+            return table->reply;
+        }
+    }
+
+    return i ? NGX_ICLOCK_OK : table->reply;
+}
+
+
 /* of "FACE" and "FACETMP" the longer one is meant */
 
 const ngx_iclock_tag_t *

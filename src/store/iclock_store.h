@@ -34,6 +34,10 @@ typedef enum {
 } ngx_iclock_device_status_e;
 
 
+/* of a device that is not told its time zone; no zone has it */
+#define NGX_ICLOCK_NO_OFFSET    -32768
+
+
 /* a row of iclock.device; strings that are NULL there have no data */
 typedef struct {
     int64_t                     id;
@@ -43,6 +47,11 @@ typedef struct {
     ngx_str_t                   language;
     ngx_str_t                   push_version;
     ngx_int_t                   utc_offset;     /* minutes, now */
+    ngx_int_t                   told_offset;    /* by the last handshake */
+    ngx_str_t                   default_timezone;
+    ngx_uint_t                  dialect;        /* NGX_ICLOCK_DIALECT_* */
+    ngx_uint_t                  recognized_dialect;
+    ngx_uint_t                  dialect_chosen; /* by an operator */
     ngx_uint_t                  networks;       /* addresses are limited */
     ngx_uint_t                  allowed;        /* this one is within */
 
@@ -68,6 +77,11 @@ typedef struct {
     ngx_str_t                   serial_number;
     ngx_str_t                   push_version;
     ngx_str_t                   language;
+    ngx_uint_t                  dialect;        /* NGX_ICLOCK_DIALECT_* */
+
+    /* and what it was told: the zone of the location, and its offset */
+    ngx_str_t                   timezone;
+    ngx_int_t                   told_offset;
 } ngx_iclock_greeting_t;
 
 
@@ -196,6 +210,7 @@ ngx_int_t ngx_iclock_store_presence(ngx_iclock_store_job_t *job,
     ngx_array_t *presence);
 ngx_int_t ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout);
 ngx_int_t ngx_iclock_store_maintain(ngx_iclock_store_job_t *job);
+ngx_int_t ngx_iclock_store_refresh_timezones(ngx_iclock_store_job_t *job);
 ngx_int_t ngx_iclock_store_verify(ngx_iclock_store_job_t *job,
     time_t interval);
 /* b may be NULL; the result is job->text */

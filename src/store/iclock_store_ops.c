@@ -17,6 +17,11 @@ enum {
     NGX_ICLOCK_COL_LANGUAGE,
     NGX_ICLOCK_COL_PUSH_VERSION,
     NGX_ICLOCK_COL_UTC_OFFSET,
+    NGX_ICLOCK_COL_TOLD_OFFSET,
+    NGX_ICLOCK_COL_DEFAULT_TIMEZONE,
+    NGX_ICLOCK_COL_DIALECT,
+    NGX_ICLOCK_COL_RECOGNIZED_DIALECT,
+    NGX_ICLOCK_COL_DIALECT_CHOSEN,
     NGX_ICLOCK_COL_NETWORKS,
     NGX_ICLOCK_COL_ALLOWED,
     NGX_ICLOCK_COL_DELAY,
@@ -71,6 +76,8 @@ static ngx_int_t ngx_iclock_store_copy(ngx_pool_t *pool, ngx_str_t *s,
 static ngx_int_t ngx_iclock_store_integer(PGresult *res, int row, int column);
 static ngx_uint_t ngx_iclock_store_boolean(PGresult *res, int row,
     int column);
+static ngx_uint_t ngx_iclock_store_dialect(PGresult *res, int row,
+    int column);
 static ngx_int_t ngx_iclock_store_stamps(ngx_iclock_store_job_t *job,
     PGresult *res, int row);
 
@@ -83,12 +90,23 @@ static const ngx_str_t  ngx_iclock_device_statuses[] = {
 };
 
 
+/* by NGX_ICLOCK_DIALECT_* */
+
+static const ngx_str_t  ngx_iclock_dialects[] = {
+    ngx_null_string,
+    ngx_string("2.4"),
+    ngx_string("3.2")
+};
+
+
 static const ngx_iclock_store_field_t  ngx_iclock_device_texts[] = {
     { NGX_ICLOCK_COL_COMM_KEY, offsetof(ngx_iclock_device_t, comm_key) },
     { NGX_ICLOCK_COL_ENCODING, offsetof(ngx_iclock_device_t, encoding) },
     { NGX_ICLOCK_COL_LANGUAGE, offsetof(ngx_iclock_device_t, language) },
     { NGX_ICLOCK_COL_PUSH_VERSION,
       offsetof(ngx_iclock_device_t, push_version) },
+    { NGX_ICLOCK_COL_DEFAULT_TIMEZONE,
+      offsetof(ngx_iclock_device_t, default_timezone) },
     { NGX_ICLOCK_COL_TRANS_TIMES,
       offsetof(ngx_iclock_device_t, trans_times) },
     { NGX_ICLOCK_COL_TRANS_FLAG, offsetof(ngx_iclock_device_t, trans_flag) },
@@ -106,6 +124,8 @@ static const ngx_iclock_store_field_t  ngx_iclock_device_texts[] = {
 
 static const ngx_iclock_store_field_t  ngx_iclock_device_integers[] = {
     { NGX_ICLOCK_COL_UTC_OFFSET, offsetof(ngx_iclock_device_t, utc_offset) },
+    { NGX_ICLOCK_COL_TOLD_OFFSET,
+      offsetof(ngx_iclock_device_t, told_offset) },
     { NGX_ICLOCK_COL_DELAY, offsetof(ngx_iclock_device_t, delay) },
     { NGX_ICLOCK_COL_ERROR_DELAY,
       offsetof(ngx_iclock_device_t, error_delay) },
@@ -313,6 +333,15 @@ ngx_iclock_store_maintain(ngx_iclock_store_job_t *job)
 }
 
 
+ngx_int_t
+ngx_iclock_store_refresh_timezones(ngx_iclock_store_job_t *job)
+{
+    job->job.alone = 1;
+
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_TIMEZONES, NULL);
+}
+
+
 static ngx_int_t
 ngx_iclock_store_add_text(ngx_iclock_pg_array_t *param, ngx_str_t *s)
 {
@@ -330,6 +359,8 @@ ngx_iclock_store_add_greeting(ngx_iclock_store_group_t *group,
 {
     ngx_iclock_greeting_t *g = data;
 
+    ngx_str_t  dialect;
+
     if (ngx_iclock_pg_array_bytes(&group->params[0], &g->serial_number)
         != NGX_OK
         || ngx_iclock_store_add_text(&group->params[1], &g->push_version)
@@ -338,7 +369,18 @@ ngx_iclock_store_add_greeting(ngx_iclock_store_group_t *group,
         return NGX_ERROR;
     }
 
-    return ngx_iclock_store_add_text(&group->params[2], &g->language);
+    dialect = ngx_iclock_dialects[g->dialect];
+
+    if (ngx_iclock_store_add_text(&group->params[2], &g->language) != NGX_OK
+        || ngx_iclock_store_add_text(&group->params[3], &dialect) != NGX_OK
+        || ngx_iclock_pg_array_bytes(&group->params[4], &g->timezone)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_pg_array_int4(&group->params[5],
+                                    (int32_t) g->told_offset);
 }
 
 
@@ -549,6 +591,13 @@ ngx_iclock_store_lookup_row(ngx_iclock_store_job_t *job, PGresult *res,
     device->allowed = ngx_iclock_store_boolean(res, row,
                                                NGX_ICLOCK_COL_ALLOWED);
 
+    device->dialect = ngx_iclock_store_dialect(res, row,
+                                               NGX_ICLOCK_COL_DIALECT);
+    device->recognized_dialect = ngx_iclock_store_dialect(res, row,
+                                           NGX_ICLOCK_COL_RECOGNIZED_DIALECT);
+    device->dialect_chosen = ngx_iclock_store_boolean(res, row,
+                                               NGX_ICLOCK_COL_DIALECT_CHOSEN);
+
     if (ngx_array_init(&device->stamps, job->pool, 6, sizeof(ngx_keyval_t))
         != NGX_OK)
     {
@@ -737,4 +786,22 @@ static ngx_uint_t
 ngx_iclock_store_boolean(PGresult *res, int row, int column)
 {
     return PQgetvalue(res, row, column)[0] == 't';
+}
+
+
+static ngx_uint_t
+ngx_iclock_store_dialect(PGresult *res, int row, int column)
+{
+    ngx_uint_t   i;
+    const char  *value;
+
+    value = PQgetvalue(res, row, column);
+
+    for (i = NGX_ICLOCK_DIALECT_3_2; i > NGX_ICLOCK_DIALECT_UNKNOWN; i--) {
+        if (ngx_strcmp(value, ngx_iclock_dialects[i].data) == 0) {
+            break;
+        }
+    }
+
+    return i;
 }

@@ -163,9 +163,9 @@ static const char  ngx_iclock_photo_text[] =
     " taken_at, result, type, id_number, content)"
     " VALUES ($1, $2, $3, coalesce($4, ''), $5, coalesce($6, -1),"
     " coalesce($7, -1), coalesce($8, ''), $9)"
-    " ON CONFLICT (device_id, kind, file_name) DO UPDATE"
+    " ON CONFLICT (device_id, kind, file_name, type) DO UPDATE"
     " SET pin = EXCLUDED.pin, taken_at = EXCLUDED.taken_at,"
-    " result = EXCLUDED.result, type = EXCLUDED.type,"
+    " result = EXCLUDED.result,"
     " id_number = EXCLUDED.id_number, content = EXCLUDED.content,"
     " received_at = now()"
     " WHERE t.content IS DISTINCT FROM EXCLUDED.content";
@@ -343,20 +343,26 @@ static const char  ngx_iclock_rejected_text[] =
     " ON CONFLICT DO NOTHING";
 
 
-static const Oid  ngx_iclock_greet_types[] = { TX, TX, TX };
+static const Oid  ngx_iclock_greet_types[] = { TX, TX, TX, TX, TX, I4 };
 
 static const char  ngx_iclock_greet_text[] =
     "UPDATE iclock.device d SET"
     " push_version = coalesce(u.push_version, d.push_version),"
-    " language = coalesce(u.language, d.language)"
-    " FROM (SELECT DISTINCT ON (serial_number) *"
-    " FROM unnest($1, $2, $3) WITH ORDINALITY"
-    " AS v (serial_number, push_version, language, ord)"
+    " language = coalesce(u.language, d.language),"
+    " recognized_dialect = coalesce(u.dialect, d.recognized_dialect),"
+    " default_timezone = u.zone, told_offset = u.told_offset"
+    " FROM (SELECT DISTINCT ON (serial_number) serial_number, push_version,"
+    " language, dialect, zone, nullif(told_offset, -32768) AS told_offset"
+    " FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY"
+    " AS v (serial_number, push_version, language, dialect, zone,"
+    " told_offset, ord)"
     " ORDER BY serial_number, ord DESC) u"
     " WHERE d.serial_number = u.serial_number"
-    " AND (d.push_version, d.language) IS DISTINCT FROM"
+    " AND (d.push_version, d.language, d.recognized_dialect,"
+    " d.default_timezone, d.told_offset) IS DISTINCT FROM"
     " (coalesce(u.push_version, d.push_version),"
-    " coalesce(u.language, d.language))";
+    " coalesce(u.language, d.language),"
+    " coalesce(u.dialect, d.recognized_dialect), u.zone, u.told_offset)";
 
 
 static const Oid  ngx_iclock_register_types[] = { TX, TX, I4 };
@@ -372,6 +378,8 @@ static const char  ngx_iclock_lookup_text[] =
     " d.push_version,"
     " (extract(epoch FROM (now() AT TIME ZONE coalesce(d.timezone, u.zone))"
     " - (now() AT TIME ZONE 'UTC')) / 60)::integer,"
+    " coalesce(d.told_offset, -32768), d.default_timezone, d.dialect,"
+    " d.recognized_dialect, d.dialect_chosen,"
     " d.allowed_networks IS NOT NULL,"
     " d.allowed_networks IS NULL"
     " OR coalesce(u.address::inet <<= ANY (d.allowed_networks), false),"
@@ -465,6 +473,12 @@ static const Oid  ngx_iclock_maintain_types[] = { I4 };
 
 static const char  ngx_iclock_maintain_text[] =
     "SELECT iclock.maintain() WHERE $1 IS NOT NULL";
+
+
+static const Oid  ngx_iclock_timezones_types[] = { I4 };
+
+static const char  ngx_iclock_timezones_text[] =
+    "SELECT iclock.refresh_timezones() WHERE $1 IS NOT NULL";
 
 
 static const Oid  ngx_iclock_verify_types[] = { I4 };
@@ -585,6 +599,10 @@ const ngx_iclock_store_statement_t  ngx_iclock_store_statements[] = {
 
     { ngx_iclock_statement("iclock_maintain", ngx_iclock_maintain_types,
                            ngx_iclock_maintain_text),
+      0, ngx_iclock_store_add_nothing, NULL },
+
+    { ngx_iclock_statement("iclock_timezones", ngx_iclock_timezones_types,
+                           ngx_iclock_timezones_text),
       0, ngx_iclock_store_add_nothing, NULL },
 
     { ngx_iclock_statement("iclock_verify", ngx_iclock_verify_types,

@@ -106,6 +106,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     h.bare_stamps = data[0] & 1;
     h.send_timezone = data[0] >> 1 & 1;
     h.realtime = data[0] >> 2 & 1;
+    h.dialect = data[0] >> 5 & 3;
     h.trans_style = data[0] >> 3 & 3;
     h.trans_words = data[1] << 8 | data[2];
     h.utc_offset = (int16_t) (data[3] << 8 | data[4]);

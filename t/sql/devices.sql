@@ -118,6 +118,15 @@ select is(substring(pg_temp.refused(s) from '^(?:22023|22004) argument "(\w+)"')
     ($$set_device('T0010', comm_key => E'a\tb')$$, 'comm_key'),
     ($$set_device('T0010', delay => 0)$$, 'delay'),
     ($$set_device('T0010', trans_flag => 'commas')$$, 'trans_flag'),
+    ($$set_device('T0010', trans_flag => 'tabs AttLogs')$$, 'trans_flag'),
+    ($$set_device('T0010', trans_flag => 'tabs  AttLog')$$, 'trans_flag'),
+    ($$set_device('T0010', trans_flag => E'tabs\n')$$, 'trans_flag'),
+    ($$set_device('T0010', trans_times => '25:99;x')$$, 'trans_times'),
+    ($$set_device('T0010', trans_times => '24:00')$$, 'trans_times'),
+    ($$set_device('T0010', trans_times => '6:00')$$, 'trans_times'),
+    ($$set_device('T0010', trans_times => '06:00 18:00')$$, 'trans_times'),
+    ($$set_device('T0010', trans_times => repeat('06:00;', 11))$$,
+     'trans_times'),
     ($$set_device('T0010', max_push_version => 'x')$$, 'max_push_version'),
     ($$set_device('T0010', command_limit => 0)$$, 'command_limit'),
     ($$set_device('T0010', encoding => 'a b')$$, 'encoding'),
@@ -136,8 +145,102 @@ select is(substring(pg_temp.refused(s) from '^(?:22023|22004) argument "(\w+)"')
     ($$set_site('')$$, 'name')) as r (s, a);
 select is((select count(*)::int from iclock.device
             where serial_number = 'T0012'), 0, 'refused: not registered either');
+select lives_ok(format('select iclock.set_device(%L, %s => %L)', 'T0010', c, v),
+                c || ' ' || v)
+  from (values ('trans_flag', 'spaces attlog EnrollFACE ChgFace'),
+               ('trans_flag', 'bits'), ('trans_flag', 'tabs WORKCODE BioPhoto'),
+               ('trans_times', ''), ('trans_times', '00:00;'),
+               ('trans_times', '23:59;00:00;06:30')) as s (c, v);
 select throws_ok($$ select iclock.set_device('NOSUCH', name => 'x') $$, 'P0002',
                  'there is no device with serial number "NOSUCH"');
+
+-- the dialect: what a device makes certain, unless an operator says otherwise
+
+create function pg_temp.recognized(serial_number text, dialect text)
+    returns text language sql as $$
+    update iclock.device d set recognized_dialect = $2
+     where d.serial_number = $1 returning d.dialect
+$$;
+select iclock.register_device('T0020');
+select is(pg_temp.recognized('T0020', '3.2'), '3.2', 'recognized');
+select is(pg_temp.recognized('T0020', '2.4'), '2.4', 'new firmware');
+select is(pg_temp.recognized('T0020', '3.2'), '3.2', 'and back');
+select iclock.set_device('T0020', name => 'x');
+select is(pg_temp.recognized('T0020', '2.4'), '2.4',
+          'another setting chooses nothing');
+select iclock.set_device('T0020', dialect => '2.4');
+select is(pg_temp.recognized('T0020', '3.2'), '2.4', 'an operator has chosen');
+select iclock.reset_device('T0020', 'dialect');
+select is((select dialect from iclock.device where serial_number = 'T0020'),
+          '3.2', 'and takes it back');
+update iclock.device set dialect = '2.4' where serial_number = 'T0020';
+update iclock.device set recognized_dialect = '3.2', name = 'y'
+ where serial_number = 'T0020';
+select is((select dialect from iclock.device where serial_number = 'T0020'),
+          '2.4', 'chosen in the table');
+select iclock.register_device('T0021', dialect => '2.4');
+select is(pg_temp.recognized('T0021', '3.2'), '2.4', 'chosen when registered');
+insert into iclock.device (serial_number, dialect) values ('T0022', '3.2');
+select is(pg_temp.recognized('T0022', '2.4'), '3.2', 'or inserted');
+
+-- time zones: told again when the offset is another one
+
+create function pg_temp.told(serial_number text, minutes integer)
+    returns void language sql as $$
+    update iclock.device d set told_offset = $2 where d.serial_number = $1
+$$;
+create function pg_temp.checks(serial_number text) returns bigint
+    language sql as $$
+    select count(*) from iclock.command c
+      join iclock.device d on d.id = c.device_id
+     where d.serial_number = $1 and c.body = 'CHECK'
+$$;
+update iclock.device set told_offset = null;
+select iclock.register_device('Z0001', timezone => 'Asia/Kolkata');
+select iclock.register_device('Z0002');
+select iclock.register_device('Z0003', timezone => 'Asia/Kolkata',
+                              dialect => '3.2');
+select iclock.register_device('Z0004', timezone => 'Asia/Kolkata');
+select iclock.register_device('Z0005', timezone => 'Asia/Kolkata',
+                              status => 'blocked');
+update iclock.device set default_timezone = 'Asia/Kathmandu'
+ where serial_number like 'Z000_';
+select results_eq(
+    $$ select serial_number, iclock.zone_of(d) from iclock.device d
+        where serial_number in ('Z0001', 'Z0002', 'T0004') order by 1 $$,
+    $$ values ('T0004', 'UTC'), ('Z0001', 'Asia/Kolkata'),
+              ('Z0002', 'Asia/Kathmandu') $$, 'zones of clocks');
+
+select is(iclock.refresh_timezones(), 0, 'nobody was told anything');
+select pg_temp.told('Z0001', 330), pg_temp.told('Z0002', 345);
+select is(iclock.refresh_timezones(), 0, 'all were told what is true');
+select pg_temp.told(s, 60)
+  from unnest(array['Z0001', 'Z0002', 'Z0003', 'Z0004', 'Z0005']) as s;
+select iclock.set_device('Z0004', send_timezone => false);
+select is(iclock.refresh_timezones(), 4, 'the offset has changed');
+select is(iclock.refresh_timezones(), 0, 'once');
+select results_eq(
+    $$ select s, pg_temp.checks(s) from unnest(array['Z0001', 'Z0002', 'Z0003',
+                                            'Z0004', 'Z0005']) as s $$,
+    $$ values ('Z0001', 1::bigint), ('Z0002', 1), ('Z0003', 0), ('Z0004', 0),
+              ('Z0005', 0) $$,
+    'active devices that are told their zone, and cannot find it out');
+select results_eq(
+    $$ select serial_number, told_offset from iclock.device
+        where serial_number like 'Z000_' order by 1 $$,
+    $$ values ('Z0001', 330), ('Z0002', 345), ('Z0003', 330), ('Z0004', 330),
+              ('Z0005', 60) $$, 'what is told now');
+select pg_temp.told('Z0001', 60), pg_temp.told('Z0002', 345);
+select is(iclock.refresh_timezones(), 1, 'again');
+select is(pg_temp.checks('Z0001'), 1::bigint, 'one that waits is enough');
+update iclock.command set status = 'done' where body = 'CHECK';
+select iclock.set_device('Z0001', timezone => 'Asia/Tokyo');
+select is(iclock.refresh_timezones(), 1, 'an operator changes the zone');
+select is(pg_temp.checks('Z0001'), 2::bigint, 'that is told, too');
+select pg_temp.told(s, 60) from unnest(array['Z0001', 'Z0002', 'Z0003']) as s;
+select is(iclock.refresh_timezones(2), 2, 'at most so many at a time');
+select is(iclock.refresh_timezones(2), 1, 'then the rest');
+
 select iclock.delete_device('T0010');
 select is((select count(*)::int from iclock.device
             where serial_number = 'T0010'), 0, 'delete_device');

@@ -55,7 +55,7 @@ create function pg_temp.upload_photo(serial_number text, pin text, kind text,
     insert into iclock.photo as p (device_id, kind, file_name, pin, type,
                                    content)
     values (pg_temp.device($1), $3, $2 || '.jpg', $2, $5, $4)
-    on conflict (device_id, kind, file_name) do update
+    on conflict (device_id, kind, file_name, type) do update
     set content = excluded.content, received_at = now()
     where p.content is distinct from excluded.content
 $$;
@@ -154,6 +154,25 @@ select set_eq(
         where device_id = pg_temp.device('F-B') $$,
     $$ values ('user', '\xffd8ff'::bytea), ('comparison', '\xffd8fe') $$,
     'and photos');
+
+-- one for each biometric type
+
+select pg_temp.upload_photo('F-A', '5', 'comparison', '\xffd802', 2);
+select results_eq(
+    $$ select what, command_id is null from iclock.copy_user('5', 'F-A', 'F-B')
+        where what like '%photo' order by command_id $$,
+    $$ values ('user photo', false), ('comparison photo', false),
+              ('comparison photo', false) $$, 'photos of both types are copied');
+select set_eq(
+    $$ select substring(p from 'Type=.') from pg_temp.poll('F-B') as p
+        where p like 'DATA UPDATE BIOPHOTO %' $$,
+    array['Type=2', 'Type=9'], 'each by a command of its own');
+select pg_temp.answer('F-B');
+select set_eq(
+    $$ select type, content from iclock.photo
+        where device_id = pg_temp.device('F-B') and kind = 'comparison' $$,
+    $$ values (2, '\xffd802'::bytea), (9, '\xffd8fe') $$, 'and both are held');
+delete from iclock.photo where type = 2;
 
 -- versions
 

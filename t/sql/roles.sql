@@ -101,7 +101,8 @@ select set_eq(
     array['register_devices', 'dequeue_commands', 'answer_commands',
           'due_devices', 'maintain', 'verify_due', 'remote_attendance',
           'last_punch', 'upgrade_file', 'self_service', 'verify_decision',
-          'is_time_zone', 'is_line_text']::name[],
+          'is_time_zone', 'is_line_text', 'is_trans_flag',
+          'is_trans_times', 'refresh_timezones']::name[],
     'functions of nginx');
 select is_empty(
     $$ select proname from pg_proc
@@ -198,7 +199,7 @@ select is(pg_temp.as_role('iclock_module', s), 'ok', 'nginx: ' || s)
     'insert into iclock.upload_stamp (device_id, table_name, stamp) select id, ''ATTLOG'', ''1'' from iclock.device on conflict (device_id, table_name) do update set stamp = excluded.stamp, updated_at = now()',
     'insert into iclock.device_user as u (device_id, pin, name) select id, ''1'', ''A'' from iclock.device on conflict (device_id, pin) do update set name = coalesce(excluded.name, u.name)',
     'insert into iclock.rejected_line (device_id, table_name, line, reason) select id, ''ATTLOG'', ''x'', ''y'' from iclock.device on conflict do nothing',
-    'insert into iclock.photo (device_id, kind, file_name, content) select id, ''user'', ''1.jpg'', ''x'' from iclock.device on conflict (device_id, kind, file_name) do update set content = excluded.content',
+    'insert into iclock.photo (device_id, kind, file_name, content) select id, ''user'', ''1.jpg'', ''x'' from iclock.device on conflict (device_id, kind, file_name, type) do update set content = excluded.content',
     'select * from iclock.dequeue_commands(''{1}'', ''{1}'', ''{1}'', ''{1}'', ''{1}'')',
     'select iclock.answer_commands(''{1}'', ''{1}'', ''{0}'', ''{null}'')',
     'select iclock.due_devices()',

@@ -36,7 +36,7 @@ select col_is_pk('iclock', t, columns, 'key of ' || t)
     ('template'::name,
      '{device_id,pin,type,no,index,major_version}'::name[]),
     ('photo'::name,
-     '{device_id,kind,file_name}'::name[]),
+     '{device_id,kind,file_name,type}'::name[]),
     ('identity_card'::name,
      '{device_id,id_number}'::name[]),
     ('work_code'::name,

@@ -26,13 +26,20 @@ insert into iclock.device_user (device_id, pin, name)
 select id, '5', 'Asha' from iclock.device;
 insert into iclock.punch (device_id, local_time, pin)
 select id, '2026-01-01 08:00', '5' from iclock.device;
+-- settings that later versions refuse, and photos before their key had a type
+insert into iclock.device (serial_number, dialect, trans_flag, trans_times)
+values ('U002', '3.2', 'tabs AttLogs', '25:99;x'),
+       ('U003', '2.4', 'bits AttLog', '06:00');
+insert into iclock.photo (device_id, kind, file_name, type, content)
+select id, 'comparison', '5.jpg', 9, '\xff' from iclock.device
+ where serial_number = 'U001';
 
 \ir ../../sql/install.sql
 
 select ok((select count(*) >= 3 from iclock.schema_version), 'migrated');
 select is((select p::text from iclock.device_presence p),
           (select format('(%s,"%s",10.1.2.3)', id, last_seen)
-             from iclock.device),
+             from iclock.device where serial_number = 'U001'),
           'presence has moved');
 select results_eq(
     'select body, status, subject from iclock.command order by id',
@@ -41,6 +48,16 @@ select results_eq(
 select results_eq('select pin, name from iclock.device_user',
                   $$ values ('5', 'Asha') $$, 'and users');
 select is((select count(*)::int from iclock.punch), 1, 'and punches');
+select results_eq(
+    $$ select serial_number, trans_flag, trans_times, dialect, dialect_chosen
+         from iclock.device where serial_number <> 'U001' order by 1 $$,
+    $$ values ('U002', null::text, null::text, '3.2', true),
+              ('U003', 'bits AttLog', '06:00', '2.4', false) $$,
+    'settings that no device understands are taken back');
+insert into iclock.photo (device_id, kind, file_name, type, content)
+select device_id, kind, file_name, 2, '\xfe' from iclock.photo;
+select is((select count(*)::int from iclock.photo), 2,
+          'photos of two types under one name');
 select has_column('iclock', 'command', 'subject', 'a new column');
 select trigger_is('iclock', 'command', 'command_applied', 'iclock',
                   'command_applied', 'a new trigger');

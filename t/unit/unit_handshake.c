@@ -25,6 +25,12 @@ typedef struct {
 } unit_offset_t;
 
 
+typedef struct {
+    const char  *version;
+    ngx_uint_t   dialect;
+} unit_dialect_t;
+
+
 static void unit_handshake(ngx_iclock_handshake_t *handshake,
     ngx_pool_t *pool);
 static void unit_reply_is(ngx_iclock_handshake_t *handshake,
@@ -33,8 +39,32 @@ static ngx_uint_t unit_reply_has(ngx_iclock_handshake_t *handshake,
     const char *line);
 static void unit_test_offsets(ngx_iclock_handshake_t *handshake);
 static void unit_test_styles(ngx_iclock_handshake_t *handshake);
+static void unit_test_sdk(ngx_iclock_handshake_t *handshake);
+static void unit_test_dialects(void);
 static void unit_test_injection(ngx_iclock_handshake_t *handshake);
 static void unit_test_long_lists(ngx_iclock_handshake_t *handshake);
+
+
+static const unit_dialect_t  unit_dialects[] = {
+    { "2.0", NGX_ICLOCK_DIALECT_3_2 },
+    { "2.0.1", NGX_ICLOCK_DIALECT_3_2 },
+    { "2.0.3.636", NGX_ICLOCK_DIALECT_3_2 },
+    { "2.2.14", NGX_ICLOCK_DIALECT_2_4 },
+    { "2.3.0", NGX_ICLOCK_DIALECT_2_4 },
+    { "2.4.1", NGX_ICLOCK_DIALECT_2_4 },
+    { "3.1.2", NGX_ICLOCK_DIALECT_2_4 },
+    { "2.2.13", NGX_ICLOCK_DIALECT_UNKNOWN },
+    { "2.1", NGX_ICLOCK_DIALECT_UNKNOWN },
+    { "1.0", NGX_ICLOCK_DIALECT_UNKNOWN },
+    { "2", NGX_ICLOCK_DIALECT_UNKNOWN },
+    { "2.0.33S-20220613", NGX_ICLOCK_DIALECT_UNKNOWN },
+    { "2.0.33S", NGX_ICLOCK_DIALECT_UNKNOWN },
+    { "2.4.1x", NGX_ICLOCK_DIALECT_UNKNOWN },
+    { "2.0.", NGX_ICLOCK_DIALECT_UNKNOWN },
+    { "new", NGX_ICLOCK_DIALECT_UNKNOWN },
+    { "", NGX_ICLOCK_DIALECT_UNKNOWN },
+    { NULL, NGX_ICLOCK_DIALECT_UNKNOWN }
+};
 
 
 static const unit_offset_t  unit_offsets[] = {
@@ -82,6 +112,8 @@ unit_test_handshake(void)
                   "TimeZone=8\n"
                   "Realtime=1\n"
                   "Encrypt=0\n"
+                  "EncryptFlag=00000000\n"
+                  "ATTPHOTOBase64=0\n"
                   "ServerVer=2.4.1\n"
                   "PushProtVer=2.2.14\n"
                   "PushOptionsFlag=1\n"
@@ -92,6 +124,8 @@ unit_test_handshake(void)
 
     unit_test_offsets(&h);
     unit_test_styles(&h);
+    unit_test_sdk(&h);
+    unit_test_dialects();
     unit_test_injection(&h);
     unit_test_long_lists(&h);
 
@@ -120,6 +154,8 @@ unit_test_handshake(void)
                   "TransFlag=TransData\n"
                   "Realtime=0\n"
                   "Encrypt=0\n"
+                  "EncryptFlag=00000000\n"
+                  "ATTPHOTOBase64=0\n"
                   "ServerVer=2.4.1\n"
                   "PushProtVer=2.2.14\n"
                   "PushOptionsFlag=1\n",
@@ -254,6 +290,88 @@ unit_test_styles(ngx_iclock_handshake_t *handshake)
     unit_ok(unit_reply_has(handshake,
                            "\nTransFlag=TransData AttLog\tAttPhoto\n"),
             "handshake: words and TABs");
+}
+
+
+/* push SDK 3.2.0, section 2.2: at most 90 characters of words, own digits */
+
+static void
+unit_test_sdk(ngx_iclock_handshake_t *handshake)
+{
+    ngx_keyval_t            *stamp;
+    ngx_iclock_handshake_t   h;
+
+    h = *handshake;
+    h.dialect = NGX_ICLOCK_DIALECT_3_2;
+    h.bare_stamps = 0;
+    h.utc_offset = -300;
+    h.trans_words = NGX_ICLOCK_TRANS_ALL;
+
+    stamp = ngx_array_push(h.stamps);
+    ngx_str_set(&stamp->key, "FINGERTMP");
+    ngx_str_set(&stamp->value, "2026-01-02T00:00:00");
+
+    unit_reply_is(&h,
+                  "GET OPTION FROM: AJE0000000133\n"
+                  "ATTLOGStamp=9999\n"
+                  "OPERLOGStamp=2026-01-01T00:00:00\n"
+                  "ATTPHOTOStamp=0\n"
+                  "FINGERTMPStamp=2026-01-02T00:00:00\n"
+                  "ErrorDelay=30\n"
+                  "Delay=10\n"
+                  "TransTimes=00:00;14:05\n"
+                  "TransInterval=1\n"
+                  "TransFlag=AttLog\tOpLog\tAttPhoto\tEnrollUser\tChgUser"
+                  "\tEnrollFP\tChgFP\tFPImag\tEnrollFACE\tChgFACE\tFACE\n"
+                  "TimeZone=-5\n"
+                  "Realtime=1\n"
+                  "Encrypt=0\n"
+                  "Timeout=60\n"
+                  "SyncTime=3600\n"
+                  "ServerVer=2.4.1\n"
+                  "PushProtVer=2.2.14\n"
+                  "PushOptionsFlag=1\n"
+                  "PushOptions=FingerFunOn,FaceFunOn\n"
+                  "MultiBioDataSupport=0:1:1\n"
+                  "MultiBioPhotoSupport=0:0:1\n",
+                  "handshake: SDK 3.2.0");
+
+    h.send_timezone = 0;
+    unit_ok(unit_reply_has(&h, "\nSyncTime=0\n") && unit_reply_has(&h, ""),
+            "handshake: SDK 3.2.0, its clock is left alone");
+
+    h.trans_words = 0;
+    unit_ok(unit_reply_has(&h, "\nTransFlag=\n"),
+            "handshake: SDK 3.2.0, no words");
+
+    /* EnrollUser, ChgFP, ChgFACE, and one of the other dialect */
+    h.trans_words = 0x2890;
+    h.trans_style = NGX_ICLOCK_TRANS_SPACES;
+    unit_ok(unit_reply_has(&h, "\nTransFlag=EnrollUser ChgFP ChgFACE\n"),
+            "handshake: SDK 3.2.0, words and spaces");
+
+    h.trans_style = NGX_ICLOCK_TRANS_BITS;
+    unit_ok(unit_reply_has(&h, "\nTransFlag=0001001001\n"),
+            "handshake: SDK 3.2.0, bits");
+
+    h.stamps->nelts--;
+}
+
+
+static void
+unit_test_dialects(void)
+{
+    ngx_str_t              s;
+    const unit_dialect_t  *d;
+
+    for (d = unit_dialects; d->version; d++) {
+
+        s.data = (u_char *) d->version;
+        s.len = ngx_strlen(d->version);
+
+        unit_ok(ngx_iclock_recognize_dialect(&s) == d->dialect,
+                "dialect of \"%s\"", d->version);
+    }
 }
 
 
