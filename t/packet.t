@@ -108,6 +108,28 @@ is($t->post($url, scalar `tar -C $link -czf - l`)->text, '200 OK: 1',
 is($t->psql("SELECT count(*) FROM iclock.rejected_line WHERE reason = "
             . "'packet has something else than plain files'"), 1, 'refused');
 
+# packets of other tables
+
+for ([ ATTLOG => "5\t2026-09-22 10:00:00\t0\t1\n6\t2026-09-22 10:00:01\t0\t1\n",
+       '200 OK: 2', 'SELECT count(*) FROM iclock.punch', 2 ],
+     [ BIODATA => "BIODATA Pin=7\tNo=0\tType=9\tMajorVer=58\tTmp=AAAA\n",
+       '200 OK: 1', "SELECT count(*) FROM iclock.template WHERE pin = '7'", 1 ],
+     [ USERINFO => "PIN=8\tName=Asha\n", '200 OK: 1',
+       "SELECT name FROM iclock.device_user WHERE pin = '8'", 'Asha' ],
+     [ IDCARD => "IDCARD PIN=8\tIDNum=21X\tName=A\n", '200 OK: 1',
+       "SELECT pin FROM iclock.identity_card WHERE id_number = '21X'", 8 ],
+     [ ERRORLOG => "ERRORLOG ErrCode=1\tErrMsg=x\n", '200 OK',
+       'SELECT message FROM iclock.device_error', 'x' ],
+     [ FOO => "a\nb\n", '200 OK: 2', 'SELECT count(*)'
+       . " FROM iclock.rejected_line WHERE table_name = 'FOO'", 2 ])
+{
+    my ($table, $text, $reply, $query, $expected) = @$_;
+
+    is($t->post($url =~ s/OPERLOG/$table/r, packet({ a => $text }))->text,
+       $reply, "a packet of $table");
+    is($t->psql($query), $expected, "$table: stored");
+}
+
 is($t->post($url, '')->text, '200 OK: 0', 'nothing');
 is($t->post($url, packet({ a => "USER PIN=9\tName=Z\n" }))->text,
    '200 OK: 1', 'the next packet is stored');

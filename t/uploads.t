@@ -180,6 +180,9 @@ upload('16 columns, empty codes', 'ATTLOG',
 upload('keyed', 'ATTLOG',
        "PIN=1001\tDateTime=2026-08-01 10:16:58\tVerified=1\tStatus=0\n",
        'OK: 1', 'punch|1001|2026-08-01 10:16:58|0|1');
+upload('keyed, unknown keys', 'ATTLOG',
+       "PIN=7\tTime=$p\tGPS=1\tStatus=0\tFoo=a b\n", 'OK: 1',
+       "punch|7|$p|0|||{GPS=1,\"Foo=a b\"}");
 upload('keyed, other order and case', 'ATTLOG',
        "status=1\tVERIFY=15\tpin=7\tTime=$p\tWorkCode=3\n", 'OK: 1',
        "punch|7|$p|1|15|3");
@@ -438,6 +441,10 @@ upload('a usual line', 'OPERLOG', "USER PIN=5\tName=Y\tPri=0\tPasswd=1\tCard="
        . "\tGrp=1\tTZ=0000000100000000\tVerify=-1\tViceCard="
        . "\tStartDatetime=0\tEndDatetime=0\n", 'OK: 1',
        'user|5|Y|0|1||1|0000000100000000');
+upload('times as numbers', 'OPERLOG',
+       "USER PIN=5\tName=Y\tStartDatetime=20260101\tEndDatetime=867801599\n",
+       'OK: 1',
+       'user|5|Y||||||||2026-01-01 00:00:00|2026-12-31 23:59:59');
 upload('keys in any case and order', 'OPERLOG',
        "USER NAME=B\tpri=2\tpin=6\tGRP=3\n", 'OK: 1', 'user|6|B|2|||3');
 upload('Privilege, Password, Group, VerifyMode', 'OPERLOG',
@@ -1006,10 +1013,15 @@ is(scalar @cut_bad, 0, 'bodies that end anywhere: ' . @cut)
     or diag("$cut[$cut_bad[0]][1]: $cut[$cut_bad[0]][2]");
 
 
-# times: punched_at by the zone of the device, or else of the location
+# times: punched_at by the offset that is sent, or by the zone of the device, or
+# else of the location
 
 is($t->psql("SELECT DISTINCT punched_at - local_time AT TIME ZONE 'UTC'"
-            . " FROM iclock.punch"), '00:00:00', 'without a zone: UTC');
+            . " FROM iclock.punch WHERE extra[4] IS DISTINCT FROM '+28800'"),
+   '00:00:00', 'without a zone: UTC');
+is($t->psql("SELECT DISTINCT punched_at - local_time AT TIME ZONE 'UTC'"
+            . " FROM iclock.punch WHERE extra[4] = '+28800'"),
+   '-08:00:00', 'by the offset that the device sends');
 
 $t->psql("INSERT INTO iclock.device (serial_number, status, timezone) VALUES"
          . " ('BERLIN', 'active', 'Europe/Berlin'),"

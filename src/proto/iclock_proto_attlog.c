@@ -23,6 +23,10 @@
 /* so many letters and digits make an identity number */
 #define NGX_ICLOCK_MIN_ID_NUMBER    6
 
+/* seconds: no zone is further from UTC, or differs by less */
+#define NGX_ICLOCK_MAX_UTC_OFFSET   (14 * 3600)
+#define NGX_ICLOCK_UTC_OFFSET_STEP  900
+
 /* the longest temperature: "-273.15", generously */
 #define NGX_ICLOCK_MAX_TEMPERATURE  16
 
@@ -37,6 +41,8 @@ static ngx_int_t ngx_iclock_read_optional_number(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, ngx_str_t *text);
 static ngx_int_t ngx_iclock_read_decimal(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, ngx_str_t *text);
+static void ngx_iclock_read_utc_offset(ngx_iclock_reading_t *r,
+    ngx_str_t *text);
 static ngx_uint_t ngx_iclock_is_id_number(ngx_str_t *text);
 
 
@@ -104,7 +110,7 @@ const ngx_iclock_key_t  ngx_iclock_punch_keys[] = {
     { ngx_string("Reserved2"), 0, NULL, 0 },
     { ngx_string("SN"), 0, NULL, 0 },
 
-    { ngx_null_string, 0, NULL, 0 }
+    { ngx_null_string, NGX_ICLOCK_PUNCH_EXTRA, ngx_iclock_read_text, 0 }
 };
 
 
@@ -249,6 +255,10 @@ ngx_iclock_read_punch_rest(ngx_iclock_reading_t *r, ngx_str_t *fields,
     case 12:
         /* mask and temperature, then time offset and extended data */
 
+        if (n > 10) {
+            ngx_iclock_read_utc_offset(r, &rest[3]);
+        }
+
         rc = ngx_iclock_read_optional_number(r, &ngx_iclock_punch_mask,
                                              &rest[0]);
         if (rc != NGX_OK) {
@@ -308,6 +318,27 @@ ngx_iclock_read_optional_number(ngx_iclock_reading_t *r,
     }
 
     return NGX_OK;
+}
+
+
+/* "+28800": what has no sign is something else */
+
+static void
+ngx_iclock_read_utc_offset(ngx_iclock_reading_t *r, ngx_str_t *text)
+{
+    int64_t  offset;
+
+    if (text->len == 0
+        || (text->data[0] != '+' && text->data[0] != '-')
+        || ngx_iclock_parse_number(text, &offset) != NGX_OK
+        || offset % NGX_ICLOCK_UTC_OFFSET_STEP
+        || offset < -NGX_ICLOCK_MAX_UTC_OFFSET
+        || offset > NGX_ICLOCK_MAX_UTC_OFFSET)
+    {
+        return;
+    }
+
+    ngx_iclock_set_number(r, NGX_ICLOCK_PUNCH_UTC_OFFSET, offset);
 }
 
 

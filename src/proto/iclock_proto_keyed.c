@@ -6,7 +6,8 @@
 
 /*
  * Records of "Key=value" fields (attendance PUSH 2.4.1, section 11.5 and
- * others).  Keys come in any case and order, unknown ones are passed over.
+ * others).  Keys come in any case and order; unknown ones are passed over, or
+ * kept together where the table of keys says so.
  */
 
 
@@ -16,6 +17,8 @@
 #include "iclock_proto_private.h"
 
 
+static ngx_int_t ngx_iclock_add_unknown(ngx_iclock_reading_t *r,
+    ngx_str_t *unknown, ngx_str_t *field, ngx_str_t *line);
 static u_char *ngx_iclock_value_end(const ngx_iclock_key_t *keys, u_char *p,
     u_char *last, ngx_uint_t tabs);
 
@@ -62,10 +65,10 @@ const ngx_iclock_key_t  ngx_iclock_user_keys[] = {
       NGX_ICLOCK_USER_VICE_CARD, ngx_iclock_read_card, 0 },
 
     { ngx_string("StartDatetime"),
-      NGX_ICLOCK_USER_STARTS_AT, ngx_iclock_read_time, 0 },
+      NGX_ICLOCK_USER_STARTS_AT, ngx_iclock_read_user_time, 0 },
 
     { ngx_string("EndDatetime"),
-      NGX_ICLOCK_USER_ENDS_AT, ngx_iclock_read_time, 0 },
+      NGX_ICLOCK_USER_ENDS_AT, ngx_iclock_read_user_time, 0 },
 
     { ngx_null_string, 0, NULL, 0 }
 };
@@ -195,7 +198,7 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
 {
     u_char                  *p, *last;
     ngx_int_t                rc;
-    ngx_str_t                value;
+    ngx_str_t                value, unknown;
     ngx_uint_t               tabs, found, seen, bit;
     const ngx_iclock_key_t  *key;
 
@@ -209,6 +212,7 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
     tabs = (ngx_strlchr(p, last, '\t') != NULL);
     found = 0;
     seen = 0;
+    ngx_str_null(&unknown);
 
     while (p < last) {
 
@@ -224,6 +228,11 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
         value.len = p - value.data;
 
         if (key == NULL) {
+
+            if (ngx_iclock_add_unknown(r, &unknown, &value, line) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
             continue;
         }
 
@@ -251,7 +260,43 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
         }
     }
 
-    return found ? NGX_OK : ngx_iclock_reject(r, "no known field");
+    if (!found) {
+        return ngx_iclock_reject(r, "no known field");
+    }
+
+    for (key = keys; key->name.len; key++) {
+        /* void */
+    }
+
+    return (key->read && unknown.len) ? key->read(r, key, &unknown) : NGX_OK;
+}
+
+
+/* fields as they were sent, separated by TABs; all of them fit into a line */
+
+static ngx_int_t
+ngx_iclock_add_unknown(ngx_iclock_reading_t *r, ngx_str_t *unknown,
+    ngx_str_t *field, ngx_str_t *line)
+{
+    u_char  *p;
+
+    if (unknown->data == NULL) {
+        unknown->data = ngx_pnalloc(r->pool, line->len + 1);
+        if (unknown->data == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    p = unknown->data + unknown->len;
+
+    if (unknown->len) {
+        *p++ = '\t';
+    }
+
+    p = ngx_cpymem(p, field->data, field->len);
+    unknown->len = p - unknown->data;
+
+    return NGX_OK;
 }
 
 

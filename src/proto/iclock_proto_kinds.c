@@ -26,7 +26,8 @@ static const ngx_iclock_column_t  ngx_iclock_punch_columns[] = {
     { ngx_string("temperature"), NGX_ICLOCK_TEXT },
     { ngx_string("job_codes"), NGX_ICLOCK_TEXT },
     { ngx_string("tip_codes"), NGX_ICLOCK_TEXT },
-    { ngx_string("extra"), NGX_ICLOCK_TEXT }
+    { ngx_string("extra"), NGX_ICLOCK_TEXT },
+    { ngx_string("utc_offset"), NGX_ICLOCK_INTEGER }
 };
 
 

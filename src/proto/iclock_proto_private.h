@@ -55,7 +55,8 @@ enum {
     NGX_ICLOCK_PUNCH_TEMPERATURE,
     NGX_ICLOCK_PUNCH_JOB_CODES,
     NGX_ICLOCK_PUNCH_TIP_CODES,
-    NGX_ICLOCK_PUNCH_EXTRA
+    NGX_ICLOCK_PUNCH_EXTRA,
+    NGX_ICLOCK_PUNCH_UTC_OFFSET
 };
 
 
@@ -189,10 +190,12 @@ typedef ngx_int_t (*ngx_iclock_parse_pt)(ngx_iclock_reading_t *r,
     const ngx_iclock_item_t *item);
 
 
-/* a key of "Key=value" records, or a column of the others */
+/*
+ * A key of "Key=value" records, in any case, or a column of the others.  Tables
+ * of keys end with an empty name, which may have a column for what is unknown.
+ */
 struct ngx_iclock_key_s {
-    ngx_str_t                    name;     /* in any case; tables of keys
-                                              end with an empty name */
+    ngx_str_t                    name;
     ngx_uint_t                   column;
     ngx_iclock_read_pt           read;     /* NULL: known, but of no use */
     ngx_uint_t                   flags;
@@ -299,6 +302,8 @@ ngx_int_t ngx_iclock_read_word(ngx_iclock_reading_t *r,
 ngx_int_t ngx_iclock_read_number(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, ngx_str_t *text);
 ngx_int_t ngx_iclock_read_time(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *text);
+ngx_int_t ngx_iclock_read_user_time(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, ngx_str_t *text);
 ngx_int_t ngx_iclock_read_card(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, ngx_str_t *text);

@@ -17,6 +17,7 @@
 static ngx_int_t ngx_iclock_unreadable(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, char *why);
 static ngx_uint_t ngx_iclock_has_controls(ngx_str_t *text);
+static void ngx_iclock_unpack_time(u_char *digits, off_t seconds);
 static ngx_uint_t ngx_iclock_card_hex(ngx_str_t *text, uint64_t *card);
 
 
@@ -256,6 +257,74 @@ ngx_iclock_read_time(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
     ngx_iclock_set_number(r, key->column, time);
 
     return NGX_OK;
+}
+
+
+/*
+ * When a user is valid, documented nowhere: a date and time, or a number as
+ * access controllers have it, which is a date (the last one counts to its end)
+ * or seconds in a calendar where each month has 31 days.
+ */
+
+ngx_int_t
+ngx_iclock_read_user_time(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *text)
+{
+    u_char      digits[sizeof("YYYYMMDDHHMMSS")];
+    int64_t     time;
+    ngx_str_t   s;
+    ngx_uint_t  n;
+
+    s = *text;
+    ngx_iclock_trim(&s);
+
+    n = ngx_iclock_digits(s.data, s.data + s.len);
+
+    if (s.len == 0 || n != s.len || n > sizeof(digits) - 1) {
+        return ngx_iclock_read_time(r, key, text);
+    }
+
+    if (ngx_atoof(s.data, s.len) == 0) {
+        return NGX_OK;
+    }
+
+    if (n == sizeof("YYYYMMDD") - 1) {
+        ngx_sprintf(digits, "%V%s", &s,
+                    key->column == NGX_ICLOCK_USER_ENDS_AT ? "235959"
+                                                           : "000000");
+
+    } else if (n == sizeof(digits) - 1) {
+        ngx_memcpy(digits, s.data, n);
+
+    } else {
+        ngx_iclock_unpack_time(digits, ngx_atoof(s.data, s.len));
+    }
+
+    s.data = digits;
+    s.len = sizeof(digits) - 1;
+
+    if (ngx_iclock_parse_compact_time(&s, &time) != NGX_OK) {
+        return ngx_iclock_unreadable(r, key, " is not a date and time");
+    }
+
+    ngx_iclock_set_number(r, key->column, time);
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_iclock_unpack_time(u_char *digits, off_t seconds)
+{
+    off_t  days, year;
+
+    days = seconds / 86400;
+    seconds %= 86400;
+    year = 2000 + days / (12 * 31);
+
+    ngx_sprintf(digits, "%04O%02O%02O%02O%02O%02O", ngx_min(year, 9999),
+                days / 31 % 12 + 1, days % 31 + 1, seconds / 3600,
+                seconds / 60 % 60, seconds % 60);
 }
 
 

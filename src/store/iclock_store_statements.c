@@ -27,7 +27,7 @@
  */
 
 static const Oid  ngx_iclock_punch_types[] = {
-    I8, TX, TX, TS, I4, I4, TX, TX, I4, I4, TX, TX, TX, TX
+    I8, TX, TX, TS, I4, I4, TX, TX, I4, I4, TX, TX, TX, TX, I4
 };
 
 static const char  ngx_iclock_punch_text[] =
@@ -35,13 +35,17 @@ static const char  ngx_iclock_punch_text[] =
     " punched_at, work_code, id_number, record_type, mask, temperature,"
     " job_codes, tip_codes, extra)"
     " SELECT u.device_id, u.local_time, u.pin, u.status, u.verify,"
-    " u.local_time AT TIME ZONE coalesce(d.timezone, u.zone),"
+    " CASE WHEN u.utc_offset IS NULL"
+    " THEN u.local_time AT TIME ZONE coalesce(d.timezone, u.zone)"
+    " ELSE (u.local_time - make_interval(secs => u.utc_offset))"
+    " AT TIME ZONE 'UTC' END,"
     " coalesce(u.work_code, ''), coalesce(u.id_number, ''), u.record_type,"
     " u.mask, u.temperature::numeric, string_to_array(u.job_codes, E'\\t'),"
     " string_to_array(u.tip_codes, E'\\t'), string_to_array(u.extra, E'\\t')"
-    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
-    " AS u (device_id, zone, pin, local_time, status, verify, work_code,"
-    " id_number, record_type, mask, temperature, job_codes, tip_codes, extra)"
+    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+    " $15) AS u (device_id, zone, pin, local_time, status, verify, work_code,"
+    " id_number, record_type, mask, temperature, job_codes, tip_codes, extra,"
+    " utc_offset)"
     " LEFT JOIN iclock.device d ON d.id = u.device_id"
     " ORDER BY u.device_id, u.local_time, u.pin COLLATE \"C\", u.status,"
     " u.verify"

@@ -142,7 +142,25 @@ const unit_case_t  unit_attlog_cases[] = {
       1,
       "punch pin='2' local_time=2026-07-20T16:33:44 status=255 verify=15 work"
       "_code='0' record_type=-1 mask=1 temperature='36.5' extra='1|36.5|97.7|"
-      "+28800|eyJncHMiOjF9'\n",
+      "+28800|eyJncHMiOjF9' utc_offset=28800\n",
+      unit_no_context },
+
+    { "attlog: 11 columns, and what is no offset", "ATTLOG",
+      unit_string("2\t2026-07-20 16:33:44\t0\t1\t0\t0\t0\t0\t0\t0\t-12600\n"
+                  "2\t2026-07-20 16:33:44\t0\t1\t0\t0\t0\t0\t0\t0\t28800\n"
+                  "2\t2026-07-20 16:33:44\t0\t1\t0\t0\t0\t0\t0\t0\t+1000\n"
+                  "2\t2026-07-20 16:33:44\t0\t1\t0\t0\t0\t0\t0\t0\t+90000\n"),
+      4,
+      "punch pin='2' local_time=2026-07-20T16:33:44 status=0 verify=1 work"
+      "_code='0' record_type=-1 mask=0 temperature='0' extra='0|0|0|"
+      "-12600' utc_offset=-12600\n"
+      "punch pin='2' local_time=2026-07-20T16:33:44 status=0 verify=1 work"
+      "_code='0' record_type=-1 mask=0 temperature='0' extra='0|0|0|28800'\n"
+      "punch pin='2' local_time=2026-07-20T16:33:44 status=0 verify=1 work"
+      "_code='0' record_type=-1 mask=0 temperature='0' extra='0|0|0|+1000'\n"
+      "punch pin='2' local_time=2026-07-20T16:33:44 status=0 verify=1 work"
+      "_code='0' record_type=-1 mask=0 temperature='0' extra='0|0|0|+90000'"
+      "\n",
       unit_no_context },
 
     { "attlog: 10 columns, unreadable extras", "ATTLOG",
@@ -193,6 +211,13 @@ const unit_case_t  unit_attlog_cases[] = {
       1,
       "punch pin='1001' local_time=2026-08-01T10:16:58 status=0 verify=1 reco"
       "rd_type=-1 mask=-1\n",
+      unit_no_context },
+
+    { "attlog: keyed, unknown keys", "ATTLOG",
+      unit_string("PIN=1001\tGPS=1,2\tDateTime=2026-08-01 10:16:58\tx\tFoo=\n"),
+      1,
+      "punch pin='1001' local_time=2026-08-01T10:16:58 status=-1 verify=-1 re"
+      "cord_type=-1 mask=-1 extra='GPS=1,2|x|Foo='\n",
       unit_no_context },
 
     { "attlog: keyed, any order and case", "ATTLOG",

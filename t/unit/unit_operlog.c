@@ -120,6 +120,26 @@ const unit_case_t  unit_operlog_cases[] = {
       "\n",
       unit_no_context },
 
+    { "operlog: user: times as numbers", "OPERLOG",
+      unit_string("USER PIN=1\tStartDatetime=20260101\tEndDatetime=20261231\n"
+                  "USER PIN=2\tStartDatetime=20260101083000\tEndDatetime=000"
+                  "\n"
+                  "USER PIN=3\tStartDatetime=835660800\tEndDatetime=867801599"
+                  "\n"
+                  "USER PIN=4\tStartDatetime=20260230\tEndDatetime=99999999"
+                  "9999999\n"
+                  "USER PIN=5\tStartDatetime=-1\tEndDatetime=1\n"),
+      5,
+      "user pin='1' starts_at=2026-01-01T00:00:00 ends_at=2026-12-31T23:59:59"
+      "\n"
+      "user pin='2' starts_at=2026-01-01T08:30:00\n"
+      "user pin='3' starts_at=2026-01-01T00:00:00 ends_at=2026-12-31T23:59:59"
+      "\n"
+      "user pin='4' (starts_at is not a date and time)\n"
+      "user pin='5' ends_at=2000-01-01T00:00:01 (starts_at is not a date and "
+      "time)\n",
+      unit_no_context },
+
     { "operlog: sdk 3.2.0, 2.1", "OPERLOG",
       unit_string("USER PIN=982\tName=Richard\tPasswd=9822\tGrp=1\tTZ=\n"
                   "USER PIN=982\tName=Richard\tPasswd=9822\tCard=13375590\tGr"
