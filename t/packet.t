@@ -64,6 +64,12 @@ is($t->post($url, packet({ a => "USER PIN=1\tName=A\n" }),
             -split => 1)->text, '200 OK: 1', 'one byte at a time');
 
 
+is($t->post($url, packet({ a => join '', map {
+       "OPLOG 4\t0\t2026-09-22 10:00:" . sprintf('%02d', $_ % 60)
+       . "\t$_\t0\t0\t0\n" } 1 .. 50_000 }))->text, '200 OK: 50000',
+   'records that shrink a lot');
+
+
 # refused ones are kept, and acknowledged so that they do not come again
 
 my $inner = packet({ a => $users });
@@ -78,6 +84,8 @@ my @refused = (
     [ 'gzip of nothing', "\x1f\x8b\x08\0\0\0\0\0\0\3\3" . "\0" x 9,
       'not a packet of tar and gzip' ],
     [ 'a bomb', $bomb, 'packet is too large' ],
+    [ 'a small one', packet({ bomb => "\n" x (15 * 1024 * 1024) }),
+      'packet is too large' ],
     [ 'too many files', packet({ map { ("f$_" => "x\n") } 1 .. 65 }),
       'packet has too many files' ],
     [ 'an absolute path', packet({ a => $users }, '--transform=s,^,/tmp/,'),

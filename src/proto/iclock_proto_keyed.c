@@ -209,7 +209,7 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
         last--;
     }
 
-    tabs = (ngx_strlchr(p, last, '\t') != NULL);
+    tabs = (memchr(p, '\t', last - p) != NULL);
     found = 0;
     seen = 0;
     ngx_str_null(&unknown);
@@ -312,7 +312,7 @@ ngx_iclock_value_end(const ngx_iclock_key_t *keys, u_char *p, u_char *last,
     u_char  *space;
 
     if (tabs) {
-        p = ngx_strlchr(p, last, '\t');
+        p = memchr(p, '\t', last - p);
         return p ? p : last;
     }
 

@@ -18,8 +18,14 @@
 #include "iclock_proto_private.h"
 
 
-/* a packet that unpacks to more is refused, as is one of more files */
+/*
+ * A packet that unpacks to more is refused, as is one of more files.  Lines of
+ * records shrink to a tenth or so; what shrinks to much less is made to keep
+ * a worker busy.
+ */
 #define NGX_ICLOCK_PACKET_SIZE   (16 * 1024 * 1024)
+#define NGX_ICLOCK_PACKET_SMALL  (64 * 1024)
+#define NGX_ICLOCK_PACKET_RATIO  64
 #define NGX_ICLOCK_PACKET_FILES  64
 
 #define NGX_ICLOCK_PACKET_READ   65536
@@ -28,6 +34,7 @@
 typedef struct {
     ngx_str_t                text;
     size_t                   size;       /* allocated */
+    size_t                   max;        /* of the text */
     ngx_uint_t               files;
     const ngx_iclock_tag_t  *refused;    /* why; NULL: it is not */
     ngx_pool_t              *pool;
@@ -73,6 +80,9 @@ ngx_iclock_split_packet(ngx_iclock_upload_t *upload,
     ngx_memzero(&packet, sizeof(ngx_iclock_packet_t));
 
     packet.pool = pool;
+    packet.max = ngx_min(NGX_ICLOCK_PACKET_SIZE,
+                         NGX_ICLOCK_PACKET_SMALL
+                         + NGX_ICLOCK_PACKET_RATIO * body->len);
 
     if (ngx_iclock_unpack(&packet, body) != NGX_OK) {
         return NGX_ERROR;
@@ -235,7 +245,7 @@ ngx_iclock_unpack_entry(ngx_iclock_packet_t *packet, struct archive *a)
 
         packet->text.len += n;
 
-        if (packet->text.len > NGX_ICLOCK_PACKET_SIZE) {
+        if (packet->text.len > packet->max) {
             packet->refused = &ngx_iclock_large_packet_tag;
             return NGX_OK;
         }

@@ -200,11 +200,30 @@ ngx_iclock_parse_photo_body(ngx_iclock_reading_t *r,
 static u_char *
 ngx_iclock_photo_header_end(u_char *p, u_char *last)
 {
-    while (p < last && *p != '\0' && !ngx_iclock_is_jpeg(p, last)) {
+    u_char  *end;
+
+    end = (p < last) ? memchr(p, '\0', last - p) : NULL;
+
+    if (end == NULL) {
+        end = last;
+    }
+
+    while (p < end) {
+
+        p = memchr(p, 0xff, end - p);
+
+        if (p == NULL) {
+            break;
+        }
+
+        if (ngx_iclock_is_jpeg(p, last)) {
+            return p;
+        }
+
         p++;
     }
 
-    return p;
+    return end;
 }
 
 

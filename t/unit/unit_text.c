@@ -8,6 +8,7 @@
 
 
 #include "unit.h"
+#include "iclock_proto_private.h"
 
 
 typedef struct {
@@ -61,6 +62,7 @@ static void unit_test_decode(void);
 static void unit_read_names(u_char *got, const unit_decoded_t *d,
     ngx_pool_t *pool);
 static void unit_test_commands(void);
+static void unit_test_base64(void);
 
 
 static const unit_time_t  unit_times[] = {
@@ -276,6 +278,7 @@ unit_test_text(void)
     unit_test_encode();
     unit_test_decode();
     unit_test_commands();
+    unit_test_base64();
 }
 
 
@@ -537,4 +540,61 @@ unit_test_commands(void)
             "commands: encoded one by one");
 
     ngx_destroy_pool(pool);
+}
+
+
+/* each character at each place, against the decoder of nginx */
+
+static void
+unit_test_base64(void)
+{
+    u_char       text[12], expected[12];
+    ngx_int_t    rc, expected_rc;
+    ngx_str_t    src, dst, wanted;
+    ngx_uint_t   len, i, ch, differ;
+    ngx_pool_t  *pool;
+
+    for (len = 0; len <= sizeof(text); len++) {
+
+        pool = unit_pool();
+        differ = 0;
+
+        for (i = 0; i < ngx_max(len, 1); i++) {
+            for (ch = 0; ch < 256; ch++) {
+
+                ngx_memcpy(text, "QUJDREVGR0hJ", sizeof(text));
+
+                if (len) {
+                    text[i] = (u_char) ch;
+                }
+
+                src.data = text;
+                src.len = len;
+                wanted.data = expected;
+
+                expected_rc = (ngx_strlchr(text, text + len, '=') == NULL)
+                              ? ngx_decode_base64(&wanted, &src) : NGX_ERROR;
+
+                if (ch == '=' && len && i == len - 1) {
+                    src.len--;
+                    expected_rc = ngx_decode_base64(&wanted, &src);
+                    src.len++;
+                }
+
+                rc = ngx_iclock_decode_base64(&dst, &src, pool);
+
+                if ((rc == NGX_OK) != (expected_rc == NGX_OK)
+                    || (rc == NGX_OK
+                        && (dst.len != wanted.len
+                            || ngx_memcmp(dst.data, expected, dst.len) != 0)))
+                {
+                    differ++;
+                }
+            }
+        }
+
+        unit_ok(differ == 0, "base64: %u characters", (unsigned) len);
+
+        ngx_destroy_pool(pool);
+    }
 }
