@@ -326,8 +326,6 @@ comment on function iclock.answer_commands(bigint[], bigint[], integer[], bytea[
 comment on function iclock.zone_of(iclock.device) is 'Time zone of the clock of a device: its own, or that of the nginx location it last shook hands at, or UTC';
 comment on function iclock.refresh_timezones(integer) is 'For nginx: makes active devices whose time zone has another offset than they were told shake hands (CHECK); their number';
 comment on function iclock.due_devices(integer) is 'For nginx: serial numbers of active devices that have a command due; with a number of seconds also those with a command unanswered for so long';
-comment on function iclock.add_punch_partition(timestamp) is 'Gives a month its own partition of punch; false if it has one';
-comment on function iclock.maintain() is 'Creates partitions of punch, moves punches out of the default partition, expires commands; at any time, from any number of sessions';
 comment on function iclock.calling_role() is 'Role of the caller, also within SECURITY DEFINER functions: that of SET ROLE, or else the login';
 comment on function iclock.device_id(text) is 'Id of the device with a serial number, or an error that names it';
 comment on function iclock.field(text, text, text, integer) is 'Value of one field of a command, or an error that names the argument';

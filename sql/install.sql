@@ -49,6 +49,12 @@ select not exists (select from iclock.schema_version where version = 2)
 \ir 002_commands.sql
 \endif
 
+select not exists (select from iclock.schema_version where version = 3)
+    as migrate \gset
+\if :migrate
+\ir 003_storage.sql
+\endif
+
 select not exists (select from iclock.schema_version where version = 5)
     as migrate \gset
 \if :migrate
@@ -71,6 +77,7 @@ select not exists (select from iclock.schema_version where version = 8)
 \ir triggers.sql
 \ir fields.sql
 \ir functions_module.sql
+\ir partitions.sql
 \ir functions_operator.sql
 \ir commands.sql
 \ir fleet.sql
@@ -83,6 +90,7 @@ select not exists (select from iclock.schema_version where version = 8)
 \ir comments.sql
 \ir comments_commands.sql
 \ir comments_rights.sql
+\ir comments_storage.sql
 
 -- the partitions of the months around today
 do $$ begin perform iclock.maintain(); end $$;

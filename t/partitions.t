@@ -14,6 +14,7 @@ use Test::More;
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
 use Test::IClock::Load;
+use Test::IClock::Process qw/ spawn /;
 
 my $t = Test::IClock->new;
 my $pg = $t->pg;
@@ -47,7 +48,46 @@ sub tables {
 sub partition { 'iclock.punch_' . $_[0] =~ s/-/_/r }
 
 
-$t->start();
+sub maintain { $t->psql('SELECT iclock.maintain()') }
+
+
+# how often in a row the partitions could not be locked
+
+sub failures {
+    return $t->psql("SELECT failures FROM iclock.maintenance"
+                    . " WHERE task = 'partitions'");
+}
+
+
+# a lock that is held for long is asked for ever more seldom
+
+$t->psql("INSERT INTO iclock.device (serial_number, status)"
+         . " VALUES ('PART0001', 'active');"
+         . " INSERT INTO iclock.punch (device_id, local_time, pin)"
+         . " SELECT id, '" . month(-8) . "-01', '7' FROM iclock.device");
+
+my $reader = $pg->hold('SELECT count(*) FROM iclock.punch');
+my @pause;
+
+for (1 .. 10) {
+    $t->psql("UPDATE iclock.maintenance SET not_before = '-infinity'");
+    push @pause, maintain();
+}
+
+is("@pause", '1 2 4 8 16 32 64 128 256 300', 'seconds to the next attempt');
+cmp_ok(maintain(), '>', 200, 'called again before that');
+is(failures(), 10, 'nothing is attempted');
+$reader->release();
+cmp_ok(maintain(), '>', 200, 'the lock is released, still nothing');
+$t->psql("UPDATE iclock.maintenance SET not_before = '-infinity'");
+is(maintain(), 3600, 'after the time: done');
+is(failures(), 0, 'the count begins anew');
+is(tables(month(-8)), partition(month(-8)), 'the punch has moved');
+
+
+# an upload that waits for a lock of maintain() fails after this time
+
+$t->start($t->device_server(pool => 'timeout=5s'));
 
 ok($t->wait_log(qr/listening for notifications/), 'listening');
 is(upload(month(0) . '-01 08:00:00'), '200 OK: 1', 'a punch of now');
@@ -120,8 +160,89 @@ is(upload(month(0) . "-02 08:00:0$_"), '200 OK: 1', "punch $_ of now")
     for 1 .. 5;
 is(upload('1999-02-01 00:00:01'), '200 OK: 1', 'a stray one');
 $lock->release();
-ok(wait_until(10, sub { upload("$late-16 08:00:00");
+ok(wait_until(20, sub { upload("$late-16 08:00:00");
                         tables($late) eq partition($late) }),
    'the partition is made later');
+
+# an operator's transaction that has read everything, and stays open
+
+$lock = $pg->hold('SELECT count(*) FROM iclock.attendance');
+my $later = month(-42);
+my @served = map { upload("$later-10 08:00:0$_") } 0 .. 9;
+
+is(scalar(grep { $_ eq '200 OK: 1' } @served), 10,
+   'uploads beside an open transaction');
+ok(wait_until(10, sub { failures() > 0 }), 'it is in the way of a partition');
+is(upload("$later-11 08:00:00"), '200 OK: 1', 'not of uploads');
+$lock->release();
+ok(wait_until(20, sub { tables($later) eq partition($later) }),
+   'the partition is made after it');
+
+
+# a dump, which stands still since nobody reads what it writes
+
+$t->psql("CREATE TABLE bulk AS SELECT repeat('x', 1000) AS x"
+         . ' FROM generate_series(1, 2000)');
+
+my $fifo = $t->dir . '/dump';
+system('mkfifo', '-m', '666', $fifo) == 0 or die "mkfifo: $!\n";
+
+my $dump = spawn({ out => '/dev/null' }, "$pg->{bin}/pg_dump",
+                 '-d', $pg->conninfo(user => 'postgres'), '-f', $fifo);
+
+open my $out, '<', $fifo or die "$fifo: $!\n";
+ok(wait_until(10, sub {
+    $t->psql("SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a"
+             . " USING (pid) WHERE a.application_name = 'pg_dump'"
+             . " AND l.relation = 'iclock.punch_default'::regclass")
+}), 'a dump has locked the tables');
+
+my $dumped = month(-43);
+
+@served = map { upload("$dumped-10 08:00:0$_") } 0 .. 9;
+is(scalar(grep { $_ eq '200 OK: 1' } @served), 10, 'uploads beside it');
+ok(wait_until(10, sub { failures() > 0 }), 'a partition has to wait');
+is(upload("$dumped-11 08:00:00"), '200 OK: 1', 'uploads do not');
+
+my $text = do { local $/; readline $out };
+
+waitpid $dump, 0;
+is($?, 0, 'the dump succeeds');
+like($text, qr/^-- PostgreSQL database dump complete$/m, 'it is complete');
+ok(wait_until(20, sub { tables($dumped) eq partition($dumped) }),
+   'and then the partition is made');
+
+
+# more punches than can be moved at once, beside 64 terminals
+
+$load = Test::IClock::Load->start(port => $t->port, prefix => 'MORE',
+                                   pause => 0.2);
+
+my $first = month(-47);
+
+$t->psql("INSERT INTO iclock.punch (device_id, local_time, pin)"
+         . " SELECT d.id, '$first-01'::timestamp"
+         . " + n / 10 * interval '40 seconds', n::text"
+         . " FROM iclock.device d, generate_series(1, 1200000) AS n"
+         . " WHERE d.serial_number = 'PART0001'");
+
+my $waiting = sub {
+    $t->psql("SELECT count(*) FROM iclock.punch_default"
+             . " WHERE local_time BETWEEN '2000-01-01' AND '2090-01-01'")
+};
+
+ok(wait_until(300, sub { !$waiting->() }), 'all of 1,200,000 find a place');
+
+$report = $load->stop();
+
+is("@{$report->{bad}}", '', 'the terminals are served meanwhile');
+is($report->{refused}, 0, 'none has to wait for too long');
+is(Test::IClock::Load::missing($t, $report), 0, 'all of theirs is stored');
+is($t->psql("SELECT count(*) FROM iclock.punch p"
+            . " JOIN iclock.device d ON d.id = p.device_id"
+            . " WHERE d.serial_number = 'PART0001'"
+            . " AND p.local_time >= '$first-01'"
+            . " AND p.pin::bigint BETWEEN 8 AND 1200000"), 1199993,
+   'each of them is there once');
 
 $t->done();

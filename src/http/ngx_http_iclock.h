@@ -129,6 +129,8 @@ typedef struct {
     ngx_event_t                 due;
     ngx_event_t                 maintain;
     ngx_uint_t                  maintaining;
+    ngx_uint_t                  maintain_failures;
+    ngx_msec_t                  maintain_after;
     ngx_uint_t                  flushing;
     ngx_uint_t                  polling;
     ngx_uint_t                  deaf_rounds;

@@ -25,6 +25,10 @@
 /* punches for one month after the other may ask for maintenance */
 #define NGX_HTTP_ICLOCK_MAINTAIN_SOON  1000
 
+/* 5 s, 10 s and so on up to 5 minutes while maintenance fails */
+#define NGX_HTTP_ICLOCK_MAINTAIN_DOUBLED  6
+#define NGX_HTTP_ICLOCK_MAINTAIN_FAILED   300000
+
 #define NGX_HTTP_ICLOCK_RETRY       5000
 
 
@@ -56,8 +60,11 @@ static void ngx_http_iclock_due_handler(ngx_event_t *ev);
 static void ngx_http_iclock_verify(ngx_http_iclock_main_conf_t *imcf);
 static void ngx_http_iclock_timezones(ngx_http_iclock_main_conf_t *imcf);
 static void ngx_http_iclock_due_done(ngx_iclock_store_job_t *job);
+static void ngx_http_iclock_maintain_soon(ngx_http_iclock_main_conf_t *imcf);
 static void ngx_http_iclock_maintain_handler(ngx_event_t *ev);
 static void ngx_http_iclock_maintain_done(ngx_iclock_store_job_t *job);
+static ngx_msec_t ngx_http_iclock_maintain_pause(
+    ngx_http_iclock_main_conf_t *imcf, ngx_iclock_store_job_t *job);
 static ngx_uint_t ngx_http_iclock_stopping(void);
 
 
@@ -146,7 +153,7 @@ ngx_http_iclock_notify(ngx_uint_t channel, ngx_str_t *serial_number,
         break;
 
     case NGX_ICLOCK_CHANNEL_MAINTAIN:
-        ngx_http_iclock_timer(&imcf->maintain, NGX_HTTP_ICLOCK_MAINTAIN_SOON);
+        ngx_http_iclock_maintain_soon(imcf);
         break;
 
     default: /* NGX_ICLOCK_CHANNEL_ALL */
@@ -509,6 +516,20 @@ ngx_http_iclock_due_done(ngx_iclock_store_job_t *job)
 }
 
 
+/* punches ask for it, but not before the database wants it */
+
+static void
+ngx_http_iclock_maintain_soon(ngx_http_iclock_main_conf_t *imcf)
+{
+    ngx_msec_int_t  wait;
+
+    wait = (ngx_msec_int_t) (imcf->maintain_after - ngx_current_msec);
+
+    ngx_http_iclock_timer(&imcf->maintain,
+                          ngx_max(wait, NGX_HTTP_ICLOCK_MAINTAIN_SOON));
+}
+
+
 static void
 ngx_http_iclock_maintain_handler(ngx_event_t *ev)
 {
@@ -550,16 +571,52 @@ ngx_http_iclock_maintain_handler(ngx_event_t *ev)
 static void
 ngx_http_iclock_maintain_done(ngx_iclock_store_job_t *job)
 {
-    ngx_int_t                     rc;
+    ngx_msec_t                    pause;
     ngx_http_iclock_main_conf_t  *imcf;
 
     imcf = job->data;
     imcf->maintaining = 0;
-    rc = job->rc;
+
+    pause = ngx_http_iclock_maintain_pause(imcf, job);
 
     ngx_iclock_store_job_destroy(job);
 
-    ngx_http_iclock_timer(&imcf->maintain,
-                          (rc == NGX_OK) ? NGX_HTTP_ICLOCK_MAINTAIN
-                                         : NGX_HTTP_ICLOCK_RETRY);
+    /* a full hour means that all is done, and punches may ask for more */
+
+    imcf->maintain_after = ngx_current_msec;
+
+    if (pause < NGX_HTTP_ICLOCK_MAINTAIN) {
+        imcf->maintain_after += pause;
+    }
+
+    ngx_http_iclock_timer(&imcf->maintain, pause);
+}
+
+
+static ngx_msec_t
+ngx_http_iclock_maintain_pause(ngx_http_iclock_main_conf_t *imcf,
+    ngx_iclock_store_job_t *job)
+{
+    ngx_int_t   seconds;
+    ngx_msec_t  pause;
+
+    if (job->rc == NGX_OK) {
+        imcf->maintain_failures = 0;
+
+        seconds = ngx_atoi(job->text.data, job->text.len);
+
+        pause = (seconds == NGX_ERROR
+                 || seconds > NGX_HTTP_ICLOCK_MAINTAIN / 1000)
+                ? NGX_HTTP_ICLOCK_MAINTAIN : (ngx_msec_t) seconds * 1000;
+
+        return ngx_max(pause, NGX_HTTP_ICLOCK_MAINTAIN_SOON);
+    }
+
+    pause = NGX_HTTP_ICLOCK_RETRY << imcf->maintain_failures;
+
+    if (imcf->maintain_failures < NGX_HTTP_ICLOCK_MAINTAIN_DOUBLED) {
+        imcf->maintain_failures++;
+    }
+
+    return ngx_min(pause, NGX_HTTP_ICLOCK_MAINTAIN_FAILED);
 }

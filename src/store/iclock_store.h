@@ -209,6 +209,7 @@ ngx_int_t ngx_iclock_store_dequeue(ngx_iclock_store_job_t *job,
 ngx_int_t ngx_iclock_store_presence(ngx_iclock_store_job_t *job,
     ngx_array_t *presence);
 ngx_int_t ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout);
+/* job->text: after how many seconds it wants to be called again */
 ngx_int_t ngx_iclock_store_maintain(ngx_iclock_store_job_t *job);
 ngx_int_t ngx_iclock_store_refresh_timezones(ngx_iclock_store_job_t *job);
 ngx_int_t ngx_iclock_store_verify(ngx_iclock_store_job_t *job,

@@ -537,10 +537,10 @@ ngx_iclock_store_add_call(ngx_iclock_store_group_t *group,
 
 
 ngx_int_t
-ngx_iclock_store_add_nothing(ngx_iclock_store_group_t *group,
+ngx_iclock_store_add_once(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data)
 {
-    return NGX_OK;
+    return ngx_iclock_pg_array_int4(&group->params[0], 0);
 }
 
 

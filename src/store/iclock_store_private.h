@@ -108,7 +108,7 @@ ngx_int_t ngx_iclock_store_add_due(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_call(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
-ngx_int_t ngx_iclock_store_add_nothing(ngx_iclock_store_group_t *group,
+ngx_int_t ngx_iclock_store_add_once(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 
 ngx_int_t ngx_iclock_store_lookup_row(ngx_iclock_store_job_t *job,

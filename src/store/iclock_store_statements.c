@@ -476,7 +476,8 @@ static const char  ngx_iclock_due_text[] =
 static const Oid  ngx_iclock_maintain_types[] = { I4 };
 
 static const char  ngx_iclock_maintain_text[] =
-    "SELECT iclock.maintain() WHERE $1 IS NOT NULL";
+    "SELECT u.ord, iclock.maintain()::text"
+    " FROM unnest($1) WITH ORDINALITY AS u (nothing, ord)";
 
 
 static const Oid  ngx_iclock_timezones_types[] = { I4 };
@@ -603,11 +604,11 @@ const ngx_iclock_store_statement_t  ngx_iclock_store_statements[] = {
 
     { ngx_iclock_statement("iclock_maintain", ngx_iclock_maintain_types,
                            ngx_iclock_maintain_text),
-      0, ngx_iclock_store_add_nothing, NULL },
+      0, ngx_iclock_store_add_once, ngx_iclock_store_text_row },
 
     { ngx_iclock_statement("iclock_timezones", ngx_iclock_timezones_types,
                            ngx_iclock_timezones_text),
-      0, ngx_iclock_store_add_nothing, NULL },
+      0, ngx_iclock_store_add_once, NULL },
 
     { ngx_iclock_statement("iclock_verify", ngx_iclock_verify_types,
                            ngx_iclock_verify_text),

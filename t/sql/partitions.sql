@@ -111,6 +111,72 @@ select lives_ok($$ select iclock.maintain() $$, 'a detached partition');
 select is(pg_temp.home(t), 'iclock.punch_default',
           'its month goes to the default partition') from archived;
 
+-- a month of many punches moves in slices; its partition grows
+
+create temp table big as
+select date_trunc('month', localtimestamp) - interval '6 years' as t;
+select pg_temp.punch(t + n * interval '1 hour') from big, generate_series(0, 99) n;
+select pg_temp.punch(t + n * interval '1 hour')
+  from (select t + interval '1 month' as t from big) as b, generate_series(0, 4) n;
+update iclock.maintenance set step_rows = 40 where task = 'partitions';
+select is(iclock.maintain(), 0, 'the first slice: more is left');
+select is((select count(*)::int from only iclock.punch_default, big
+            where local_time between t and t + interval '20 days'), 60,
+          'some stay where they are');
+select is((select count(*)::int from iclock.punch, big
+            where local_time between t and t + interval '2 months'), 105,
+          'all can be read');
+select is((select p.ends from iclock.punch_partitions() p, big
+            where p.starts = t), (select t + interval '39 hours 1 second'
+                                    from big),
+          'the partition ends with the slice');
+update iclock.maintenance set step_rows = 40 where task = 'partitions';
+select is(iclock.maintain(), 0, 'the second slice');
+update iclock.maintenance set step_rows = 40 where task = 'partitions';
+select is(iclock.maintain(), 3600, 'the rest of the month, and the next one');
+select is((select p.ends from iclock.punch_partitions() p, big
+            where p.starts = t), (select t + interval '1 month' from big),
+          'the partition is that of a month');
+select is((select count(*)::int from iclock.punch, big
+            where local_time between t and t + interval '2 months'), 105,
+          'all are there');
+select is((select count(*)::int from only iclock.punch_default, big
+            where local_time between t and t + interval '2 months'), 0,
+          'none in the default partition');
+select is((select step_rows from iclock.maintenance where task = 'partitions'),
+          40, 'small steps that took no time are not shortened');
+
+-- partitions that somebody made by hand, of any length, are left alone
+
+delete from iclock.punch where local_time = '-infinity';
+create temp table hand as
+select date_trunc('year', localtimestamp) - interval '5 years' as t;
+do $$
+declare
+    year  constant timestamp := (select t from hand);
+begin
+    execute format('create table iclock.punch_year partition of iclock.punch '
+                   'for values from (%L) to (%L)', year,
+                   year + interval '1 year 10 days');
+    execute format('create table iclock.punch_old partition of iclock.punch '
+                   'for values from (minvalue) to (%L)',
+                   year - interval '40 years');
+end
+$$;
+select pg_temp.punch(t + interval '3 months') from hand;
+select pg_temp.punch(t + interval '1 year 20 days') from hand;
+select pg_temp.punch(t + interval '1 year 40 days') from hand;
+select is(iclock.maintain(), 3600, 'a partition of a year and some days');
+select is(pg_temp.home(t + interval '3 months'), 'iclock.punch_year',
+          'keeps its punches') from hand;
+select is(pg_temp.home(t + interval '1 year 20 days'), 'iclock.punch_default',
+          'a month that it covers in part gets none') from hand;
+select is(pg_temp.home(t + interval '1 year 40 days'),
+          pg_temp.partition_of(t + interval '1 year 40 days'),
+          'the month after it gets its own') from hand;
+select is(to_regclass('iclock.' || iclock.partition_name(t + interval '3 months')),
+          null, 'and none is made within it') from hand;
+
 -- the trigger rings for what maintain() will move, and only for that
 
 select matches(pg_get_triggerdef(oid), 'FOR EACH ROW WHEN .*LOCALTIMESTAMP')

@@ -32,12 +32,14 @@ use Test::IClock::HTTP ();
 
 
 # options: port; clients (64), of which every second keeps its connection and
-# every second pair writes slowly; devices (16); prefix of the serial numbers
+# every second pair writes slowly; devices (16); prefix of the serial numbers;
+# pause (0): seconds from an acknowledgement to the next punch
 
 sub start {
     my ($class, %option) = @_;
 
     %option = (clients => 64, devices => 16, prefix => 'LOAD', patience => 20,
+               pause => 0,
                %option);
 
     pipe my $in, my $out or croak "pipe: $!";
@@ -172,7 +174,7 @@ sub _write {
 # what arrived; true when the client has to go on with a request
 
 sub _read {
-    my ($client, $report) = @_;
+    my ($client, $report, $option) = @_;
 
     my $n = sysread $client->{socket}, $client->{in}, 65536,
                     length $client->{in};
@@ -208,7 +210,7 @@ sub _read {
         || ($response->header('Connection') || '') eq 'close';
 
     $client->{asked} = 0;
-    $client->{at} = time + ($response->status == 200 ? 0 : 0.05);
+    $client->{at} = time + ($response->status == 200 ? $option->{pause} : 0.05);
 }
 
 
@@ -279,7 +281,7 @@ sub _run {
         for my $socket (@{$r || []}) {
             my $client = $of{fileno $socket};
 
-            _read($client, \%report);
+            _read($client, \%report, $option);
 
             $client->{asked} = 0 if !$client->{socket};
         }

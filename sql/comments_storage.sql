@@ -1,0 +1,15 @@
+comment on table iclock.maintenance is 'What maintain() remembers from one call to the next';
+comment on column iclock.maintenance.task is 'What is done';
+comment on column iclock.maintenance.failures is 'How often in a row a lock was not to be had';
+comment on column iclock.maintenance.not_before is 'Not tried again before that';
+comment on column iclock.maintenance.step_rows is 'How many punches are moved at a time, so that it takes about half a second';
+comment on function iclock.punch_partitions() is 'The partitions of punch with their bounds; the default partition is not among them';
+comment on function iclock.partition_name(timestamp) is 'Name of the partition of a month';
+comment on function iclock.lock_punch(boolean) is 'Locks the default partition, and punch itself before it if that is asked for, or fails within 0.3 seconds';
+comment on function iclock.create_month(timestamp) is 'Makes a table for the punches of a month, not attached yet';
+comment on function iclock.add_months() is 'Gives the last month and the next three their partitions';
+comment on function iclock.months_to_move() is 'Months whose punches wait in the default partition, and from when on';
+comment on function iclock.move_slice(timestamp, timestamp, timestamp) is 'Moves the punches between two times out of the default partition into that of their month';
+comment on function iclock.move_months(integer) is 'Moves about so many punches into partitions of their own; true if more are left';
+comment on function iclock.maintain_partitions() is 'The work on partitions; seconds until it is to be done again';
+comment on function iclock.maintain() is 'Creates partitions of punch, moves punches out of the default partition, expires commands; at any time, from any number of sessions, about half a second at a time. Returns after how many seconds it wants to be called again: 0 if something is left';

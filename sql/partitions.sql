@@ -1,0 +1,343 @@
+-- Partitions of punch, and what maintain() does.
+--
+-- Every strong lock is taken with a short timeout, in the order punch,
+-- punch_default, partition, and is kept for about half a second: so long do
+-- inserts wait.  What is left is done by the next call.
+
+-- Months from FROM to TO; MINVALUE and MAXVALUE are infinite.
+create or replace function iclock.punch_partitions()
+    returns table (relation regclass, starts timestamp, ends timestamp)
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+    set datestyle = 'ISO'
+as $$
+    select p.oid::regclass,
+           coalesce(b.bounds[1]::timestamp, '-infinity'),
+           coalesce(b.bounds[2]::timestamp, 'infinity')
+      from pg_inherits i
+      join pg_class p on p.oid = i.inhrelid
+     cross join lateral regexp_match(
+               pg_get_expr(p.relpartbound, p.oid),
+               'FROM \((?:''([^'']*)''|MINVALUE)\) '
+               'TO \((?:''([^'']*)''|MAXVALUE)\)') as b (bounds)
+     where i.inhparent = 'iclock.punch'::regclass
+       and b.bounds is not null
+$$;
+
+
+create or replace function iclock.partition_name(month timestamp)
+    returns text
+    language sql immutable strict
+    set search_path = pg_catalog, pg_temp
+as $$
+    select 'punch_' || to_char($1, 'YYYY_MM')
+$$;
+
+
+-- Whoever waits for these locks makes all inserts wait, so it is not for long.
+-- Who has planned without a new partition would find its punches nowhere, and
+-- ATTACH and DROP ask for the default partition while holding others: that is
+-- why both are locked, and before anything else.
+create or replace function iclock.lock_punch(parent boolean)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+    set lock_timeout = '300ms'
+as $$
+begin
+    if parent then
+        lock table only iclock.punch in access exclusive mode;
+    end if;
+    lock table only iclock.punch_default in access exclusive mode;
+end
+$$;
+
+
+-- Makes the table of a month.  CREATE TABLE ... PARTITION OF would lock punch
+-- against every insert, and fail when the default partition already holds
+-- punches of the month.  So it is made on its own and attached afterwards.
+create or replace function iclock.create_month(month timestamp)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    name  constant text := iclock.partition_name(month);
+begin
+    execute format('create table iclock.%I (like iclock.punch including all)',
+                   name);
+    execute format('comment on table iclock.%I is %L', name,
+                   'Punches of ' || to_char(month, 'YYYY-MM')
+                   || ', partition of iclock.punch');
+end
+$$;
+
+
+-- Gives the last month and the next three their partitions, as far as no
+-- punches have to be moved for that and no other partition is in the way.
+create or replace function iclock.add_months()
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+    set lock_timeout = '300ms'
+as $$
+declare
+    first  constant timestamp := date_trunc('month', localtimestamp)
+                                 - interval '1 month';
+    month  timestamp;
+begin
+    for month in
+        select m
+          from generate_series(first, first + interval '4 months',
+                               interval '1 month') as m
+         where to_regclass('iclock.' || iclock.partition_name(m)) is null
+           and not exists (select from iclock.punch_partitions() p
+                            where p.starts < m + interval '1 month'
+                              and p.ends > m)
+         order by m
+    loop
+        perform iclock.lock_punch(false);
+
+        continue when exists (select
+                                from only iclock.punch_default p
+                               where p.local_time >= month
+                                 and p.local_time < month
+                                                    + interval '1 month');
+
+        perform iclock.create_month(month);
+        execute format('alter table iclock.punch attach partition iclock.%I '
+                       'for values from (%L) to (%L)',
+                       iclock.partition_name(month), month,
+                       month + interval '1 month');
+    end loop;
+end
+$$;
+
+
+-- Months of the last ten years and the next three months that wait in the
+-- default partition, and where each begins there: a month of very many punches
+-- is moved in slices, by a partition that grows.
+create or replace function iclock.months_to_move()
+    returns table (month timestamp, starts timestamp, punches bigint)
+    language sql volatile
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    with waiting as materialized (
+        select date_trunc('month', p.local_time) as month, count(*) as punches
+          from only iclock.punch_default p
+         where p.local_time >= date_trunc('month', localtimestamp)
+                               - interval '10 years'
+           and p.local_time < date_trunc('month', localtimestamp)
+                              + interval '4 months'
+         group by 1
+    ),
+    known as materialized (
+        select p.relation, p.starts, p.ends from iclock.punch_partitions() p
+    )
+    select w.month, coalesce(own.ends, w.month), w.punches
+      from waiting w
+      left join known own
+             on own.relation = to_regclass('iclock.'
+                                           || iclock.partition_name(w.month))
+            and own.starts = w.month
+     where (own.relation is not null
+            -- a table that was detached to archive it does not come back
+            or to_regclass('iclock.' || iclock.partition_name(w.month))
+               is null)
+       -- a partition that somebody made by hand may cover the month or part
+       -- of it
+       and not exists (
+           select
+             from known k
+            where k.starts < w.month + interval '1 month'
+              and k.ends > w.month
+              and k.relation is distinct from own.relation)
+     order by w.month
+$$;
+
+
+-- Moves what lies between two times of a month.  The caller holds the locks.
+create or replace function iclock.move_slice(
+        month   timestamp,
+        starts  timestamp,
+        ends    timestamp)
+    returns bigint
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    name     constant text := iclock.partition_name(month);
+    columns  text;
+    moved    bigint;
+begin
+    if starts = month then
+        perform iclock.create_month(month);
+    else
+        execute format('alter table iclock.punch detach partition iclock.%I',
+                       name);
+    end if;
+
+    select string_agg(format('%I', a.attname), ', ' order by a.attnum)
+      into columns
+      from pg_attribute a
+     where a.attrelid = 'iclock.punch'::regclass
+       and a.attnum > 0
+       and not a.attisdropped
+       and a.attgenerated = '';
+
+    execute format('with moved as ('
+                   '    delete from only iclock.punch_default'
+                   '     where local_time >= %1$L and local_time < %2$L'
+                   '    returning %3$s) '
+                   'insert into iclock.%4$I (%3$s) select %3$s from moved',
+                   starts, ends, columns, name);
+    get diagnostics moved = row_count;
+
+    execute format('alter table iclock.punch attach partition iclock.%I '
+                   'for values from (%L) to (%L)', name, month, ends);
+    return moved;
+end
+$$;
+
+
+-- Moves about so many punches into partitions of their own; true if that was
+-- not all.  What has to be known is found out before anything is locked.
+create or replace function iclock.move_months(step_rows integer)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    months  timestamp[];
+    starts  timestamp[];
+    ends    timestamp[];
+    bound   timestamp;
+    total   bigint;
+    began   timestamptz;
+    taken   double precision;
+    moved   bigint := 0;
+begin
+    -- the first one whatever its size, then as many as are still small enough
+    select array_agg(m.month order by m.month),
+           array_agg(m.starts order by m.month),
+           array_agg(m.month + interval '1 month' order by m.month),
+           max(m.total)
+      into months, starts, ends, total
+      from (select w.*,
+                   row_number() over (order by w.month) as n,
+                   sum(w.punches) over (order by w.month) as so_far,
+                   sum(w.punches) over () as total
+              from iclock.months_to_move() w) as m
+     where m.n = 1 or m.so_far <= step_rows;
+
+    if months is null then
+        return false;
+    end if;
+
+    select p.local_time + interval '1 second'
+      into bound
+      from only iclock.punch_default p
+     where p.local_time >= starts[1]
+       and p.local_time < months[1] + interval '1 month'
+     order by p.local_time
+    offset step_rows - 1
+     limit 1;
+
+    ends[1] := least(bound, ends[1]);
+
+    perform iclock.lock_punch(true);
+    began := clock_timestamp();
+
+    for i in 1 .. cardinality(months) loop
+        exit when i > 1
+              and clock_timestamp() > began + interval '400 milliseconds';
+
+        moved := moved + iclock.move_slice(months[i], starts[i], ends[i]);
+    end loop;
+
+    -- the next step is to take about half a second as well
+    taken := extract(epoch from clock_timestamp() - began);
+
+    update iclock.maintenance m
+       set step_rows = case
+               when taken > 0.6 then greatest(m.step_rows / 2, 10000)
+               when taken < 0.3 and moved >= m.step_rows
+               then least(m.step_rows * 2, 500000)
+               else m.step_rows end
+     where m.task = 'partitions';
+
+    return total > moved;
+end
+$$;
+
+
+-- The work on partitions; the number of seconds after which there will be more
+-- of it.  Somebody who holds a lock for long, a dump for example, is asked for
+-- it ever more seldom: each attempt makes inserts wait.
+create or replace function iclock.maintain_partitions()
+    returns integer
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    task   iclock.maintenance;
+    pause  integer;
+    more   boolean;
+begin
+    select m.* into strict task
+      from iclock.maintenance m
+     where m.task = 'partitions';
+
+    if task.not_before > clock_timestamp() then
+        return ceil(extract(epoch from task.not_before - clock_timestamp()));
+    end if;
+
+    begin
+        perform iclock.add_months();
+        more := iclock.move_months(task.step_rows);
+
+    exception when lock_not_available or deadlock_detected then
+        pause := least(2 ^ least(task.failures, 10), 300);
+
+        update iclock.maintenance m
+           set failures = m.failures + 1,
+               not_before = clock_timestamp() + make_interval(secs => pause)
+         where m.task = 'partitions';
+
+        raise warning 'iclock.maintain: partitions of punch are in use, '
+                      'next attempt in % s', pause;
+        return pause;
+    end;
+
+    update iclock.maintenance m
+       set failures = 0, not_before = '-infinity'
+     where m.task = 'partitions' and m.failures > 0;
+
+    return case when more then 0 else 3600 end;
+end
+$$;
+
+
+create or replace function iclock.maintain()
+    returns integer
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+    set lock_timeout = '300ms'
+as $$
+begin
+    -- one at a time; who comes second leaves it to the first
+    if not pg_try_advisory_xact_lock(hashtext('iclock.maintain')) then
+        return 5;
+    end if;
+
+    update iclock.command c
+       set status = 'expired', finished_at = now()
+     where c.id in (select e.id
+                      from iclock.command e
+                     where e.status = 'queued'
+                       and e.expires_at <= now()
+                       for update skip locked);
+
+    return iclock.maintain_partitions();
+end
+$$;
