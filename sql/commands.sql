@@ -6,6 +6,16 @@
 -- the documents knows goes to any device: it answers when it cannot do it.
 
 
+-- signatures of earlier versions: next to those of today, with their defaults,
+-- a call would be ambiguous
+
+drop function if exists
+    iclock.put_user(text, text, text, integer, text, text, integer, text,
+                    integer, text),
+    iclock.put_fingerprint(text, text, integer, bytea, integer),
+    iclock.put_file(text, text, text, text, text, integer);
+
+
 -- users and what they carry
 
 create or replace function iclock.put_user(
@@ -18,7 +28,9 @@ create or replace function iclock.put_user(
         access_group   integer default null,
         time_zone      text    default null,
         verify         integer default null,
-        vice_card      text    default null)
+        vice_card      text    default null,
+        starts_at      timestamp default null,
+        ends_at        timestamp default null)
     returns bigint
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
@@ -34,6 +46,21 @@ begin
     select u.* into known
       from iclock.device_user u
      where u.device_id = device.id and u.pin = $2;
+
+    if isfinite(starts_at) then
+        perform iclock.moment('starts_at', starts_at);
+    end if;
+    if isfinite(ends_at) then
+        perform iclock.moment('ends_at', ends_at);
+    end if;
+
+    starts_at := coalesce(starts_at, known.starts_at);
+    ends_at := coalesce(ends_at, known.ends_at);
+
+    if isfinite(starts_at) and isfinite(ends_at) and ends_at < starts_at then
+        perform iclock.wrong_argument('ends_at', 'is before "starts_at"',
+            '"infinity" takes a limit back.');
+    end if;
 
     perform iclock.number('privilege', coalesce($4, 0), 0, 14),
             iclock.number('access_group', coalesce($7, 1), 0, 255),
@@ -51,11 +78,13 @@ begin
                      '^([0-9]{0,20}|\[[0-9A-Fa-f]{0,20}\])$'),
         coalesce($7, nullif(known.access_group, -1), 1),
         iclock.given('time_zone', $8,
-                     coalesce(nullif(known.time_zone, ''), '0000000000000000'),
+                     iclock.user_time_zone(known.time_zone, device.dialect,
+                                           device.dialect),
                      '^[0-9A-Fa-f]{16}$'),
         coalesce($9, known.verify, -1),
         iclock.given('vice_card', $10, known.vice_card,
-                     '^([0-9]{0,20}|\[[0-9A-Fa-f]{0,20}\])$')));
+                     '^([0-9]{0,20}|\[[0-9A-Fa-f]{0,20}\])$'),
+        starts_at, ends_at));
 end
 $$;
 
@@ -199,27 +228,46 @@ $$;
 
 -- templates and photos: content as it is, not base64
 
+-- SDK 3.2.0 counts the fingers from 1 to 10, PUSH from 0 to 9
+create or replace function iclock.finger(serial_number text, finger integer)
+    returns text
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.number('finger', finger, 0,
+                         case iclock.dialect($1) when '3.2' then 10 else 9 end)
+$$;
+
 create or replace function iclock.put_fingerprint(
         serial_number  text,
         pin            text,
         finger         integer,
         template       bytea,
-        valid          integer default 1)
+        valid          integer default 1,
+        old_command    boolean default false)
     returns bigint
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
+declare
+    record  text;
 begin
     if valid not in (0, 1, 3) then
         perform iclock.wrong_argument('valid', format('is %s', valid),
             'It is 0 (invalid), 1 (normal) or 3 (duress).');
     end if;
 
-    return iclock.queue_command($1, iclock.template_record(
+    record := iclock.template_record(
         iclock.dialect($1), 'FP', iclock.pin(pin), 1,
-        iclock.number('finger', finger, 0, 9)::integer, 0, 10, 0, 0,
+        iclock.finger($1, finger)::integer, 0, 10, 0, 0,
         iclock.number('valid', valid, 0, 3)::integer, 0,
-        iclock.base64('template', template, 20000)));
+        iclock.base64('template', template, 20000));
+
+    if iclock.flag('old_command', old_command) = '1' then
+        record := replace(record, 'DATA UPDATE FINGERTMP ', 'DATA FP ');
+    end if;
+
+    return iclock.queue_command($1, record);
 end
 $$;
 
@@ -234,7 +282,7 @@ as $$
     select iclock.queue_command($1, 'DATA DELETE FINGERTMP ' || iclock.fields(
         'PIN', iclock.pin(pin),
         'FID', case when finger is not null
-               then iclock.number('finger', finger, 0, 9) end))
+               then iclock.finger($1, finger) end))
 $$;
 
 create or replace function iclock.delete_all_fingerprints(serial_number text)
@@ -516,11 +564,20 @@ create or replace function iclock.put_message(
         minutes        integer   default 60,
         starts         timestamp default null)
     returns bigint
-    language sql security definer
+    language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
-    select iclock.queue_command($1, 'DATA UPDATE SMS ' || iclock.fields(
-        'MSG',       iclock.field('message', message, '\S', 320),
+declare
+    bytes  constant integer := iclock.device_bytes($1,
+        iclock.field('message', message, '\S', 1280));
+begin
+    if bytes > 320 then
+        perform iclock.wrong_argument('message', 'is longer than 320 bytes',
+            format('It has %s bytes in the encoding of the device.', bytes));
+    end if;
+
+    return iclock.queue_command($1, 'DATA UPDATE SMS ' || iclock.fields(
+        'MSG',       message,
         'TAG',       iclock.choice('kind', kind,
                                    array['public', 'user', 'reserved'],
                                    array['253', '254', '255']),
@@ -529,7 +586,8 @@ as $$
         -- by the device's clock
         'StartTime', iclock.moment('starts', coalesce(starts,
             (select timezone(iclock.zone_of(d), now())
-               from iclock.device d where d.id = iclock.device_id($1))))))
+               from iclock.device d where d.id = iclock.device_id($1))))));
+end
 $$;
 
 create or replace function iclock.delete_message(
@@ -1209,51 +1267,21 @@ as $$
         || iclock.field('path', path, '^\S+$'))
 $$;
 
+-- The document does not say what a package for SyncData and AppendData is called
+-- and how it is packed: who has one sends it with queue_command().
 create or replace function iclock.put_file(
         serial_number  text,
         url            text,
-        path           text    default null,
-        action         text    default null,
-        table_name     text    default null,
-        record_count   integer default null)
+        path           text default null)
     returns bigint
-    language plpgsql security definer
+    language sql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
-declare
-    body  text := 'PutFile ' || iclock.field('url', url, '^\S+$');
-begin
-    if path is not null then
-        body := body || E'\t' || iclock.field('path', path, '^\S+$');
-    end if;
-
-    if action is not null then
-        perform iclock.choice('action', action,
-                              array['SyncData', 'AppendData'], '{}');
-        if path is null then
-            perform iclock.wrong_argument('path', 'is needed by "action"');
-        end if;
-        body := body || E'\t' || iclock.fields('Action', action);
-    end if;
-
-    if action = 'SyncData' then
-        return iclock.queue_command($1, body || E'\t' || iclock.fields(
-            'TableName',   iclock.choice('table_name', table_name,
-                               array['USERINFO', 'FINGERTMP', 'FACE'],
-                               array['USERINFO', 'FINGERTMP', 'FACE']),
-            'RecordCount', iclock.number('record_count', record_count,
-                                         0, 999999999)));
-    end if;
-
-    if table_name is not null or record_count is not null then
-        perform iclock.wrong_argument(
-            case when table_name is null then 'record_count'
-                 else 'table_name' end,
-            'is for action SyncData only');
-    end if;
-
-    return iclock.queue_command($1, body);
-end
+    select iclock.queue_command($1,
+        'PutFile ' || iclock.field('url', url, '^\S+$')
+        || coalesce(case iclock.dialect($1) when '3.2' then ' ' else E'\t' end
+                    || case when path is not null
+                       then iclock.field('path', path, '^\S+$') end, ''))
 $$;
 
 

@@ -334,5 +334,5 @@ comment on function iclock.queue_command(text, text, integer, interval) is 'Queu
 comment on function iclock.cancel_command(bigint) is 'Cancels a command that was not sent yet. False if it was';
 comment on function iclock.approve_device(text) is 'Makes a device active';
 comment on function iclock.block_device(text) is 'Refuses a device from now on';
-comment on function iclock.request_reupload(text, text) is 'Has a device upload a table (ATTLOG, OPERLOG, ATTPHOTO, ...) from the beginning';
+comment on function iclock.request_reupload(text, text) is 'Has a device upload a table from the beginning: ATTLOG, OPERLOG, ATTPHOTO; of dialect 2.4 BIODATA, IDCARD, ERRORLOG, of 3.2 USERINFO, FINGERTMP, FACETMP, USERPIC, SMS, USER_SMS. NULL: no command does that there, the device will when it starts';
 comment on function iclock.daily_attendance_between(date, date) is 'The rows of daily_attendance of some days, reading only the partitions of their months';

@@ -69,6 +69,12 @@ comment on column iclock.reconciliation.created_by is 'Role that queued it: that
 comment on column iclock.reconciliation.finished_at is 'When it came to its end';
 
 comment on function iclock.wrong_argument(text, text, text) is 'Raises the error that names an argument';
+comment on function iclock.user_time_zone(text, text, text) is 'Time periods of a user in the form of another dialect; those of the group when none are known';
+comment on function iclock.user_limit(timestamp, timestamp) is 'StartDatetime or EndDatetime of a user: 0 for no limit, NULL when neither is known';
+comment on function iclock.same_time_zone(iclock.device_user, iclock.device_user) is 'Whether two records of a user say the same time periods, in the forms of their dialects';
+comment on function iclock.stored_moment(jsonb, text) is 'Time in a field of a stored command';
+comment on function iclock.device_bytes(text, text) is 'Bytes of a text in the encoding of a device';
+comment on function iclock.finger(text, integer) is 'Number of a finger: 0 to 9, with dialect 3.2 to 10';
 comment on function iclock.pin(text) is 'PIN as a field of a command';
 comment on function iclock.harmless(text, integer) is 'Text with blanks for control characters';
 comment on function iclock.given(text, text, text, text, integer) is 'Value given for a field, or else the one a device reported';
@@ -82,7 +88,7 @@ comment on function iclock.fields(text[]) is 'Names and values in turn as Name=v
 comment on function iclock.day_flags(text, integer[]) is 'Seven flags, from Sunday, of a list of days';
 comment on function iclock.dialect(text) is 'Dialect of a device';
 comment on function iclock.time_range(text, timestamp, timestamp) is 'StartTime and EndTime in the form of a dialect';
-comment on function iclock.user_record(text, text, text, integer, text, text, integer, text, integer, text) is 'DATA UPDATE USERINFO in the form of a dialect';
+comment on function iclock.user_record(text, text, text, integer, text, text, integer, text, integer, text, timestamp, timestamp) is 'DATA UPDATE USERINFO in the form of a dialect';
 comment on function iclock.template_record(text, text, text, integer, integer, integer, integer, integer, integer, integer, integer, text) is 'DATA UPDATE FINGERTMP, FACE, FVEIN or BIODATA in the form of a dialect';
 comment on function iclock.photo_record(text, text) is 'DATA UPDATE USERPIC';
 comment on function iclock.comparison_photo_record(text, integer, text, text, boolean) is 'DATA UPDATE BIOPHOTO';
@@ -129,7 +135,7 @@ comment on function iclock.verify_all(timestamp, timestamp, text, interval, inte
 comment on function iclock.verify_due(integer) is 'For nginx: begins the reconciliation of every active device when the last was so many seconds ago; daily ones at night. Number of checks begun';
 
 comment on function iclock.remote_attendance(bigint, text) is 'For nginx: what a terminal gets that asks for a user it does not know: the record and fingerprints that another terminal of its site holds; NONE: unknown there';
-comment on function iclock.last_punch(bigint, text) is 'For nginx: what a terminal gets that asks for a user''s last punch; status=1: none in 31 days at its site';
+comment on function iclock.last_punch(bigint, text) is 'For nginx: what a terminal gets that asks for a user''s last punch; status=1: none in a year at its site';
 comment on function iclock.upgrade_file(bigint, text) is 'For nginx: file, and its encoding, that a device may fetch because of an UPGRADE command it has not answered; NULL: none';
 comment on function iclock.self_service_reply(text, text, integer, text) is 'Reply to a self service request: style 0 text, 1 lines of values, 2 a menu as ID=1&CMD=Title;ID=2&CMD=Title';
 comment on function iclock.self_service(text, text, text) is 'For nginx, and for the site to replace: reply to a self service request. Upgrades leave it as it is';
@@ -149,7 +155,7 @@ comment on function iclock.query_all_users is 'Has a device upload all users. DA
 comment on function iclock.put_user_extension is 'Sets what more a device knows of a user: seconds between two punches, exemption from lockout, threshold of the fingerprint (10 to 35). DATA UPDATE USEREXTINFO, SDK 7.3';
 comment on function iclock.put_identity_card is 'Puts an identity card on a device; photo and fingerprints as they are, not base64. DATA UPDATE IDCARD, PUSH 12.1.1.2';
 comment on function iclock.blacklist_identity_card is 'Puts an identity card on the blacklist. DATA UPDATE Blacklist, PUSH 12.1.1.18';
-comment on function iclock.put_fingerprint is 'Puts a fingerprint (algorithm 9 or 10) on a device; valid: 0 no, 1 yes, 3 duress. DATA UPDATE FINGERTMP, PUSH 12.1.1.3, SDK 7.4';
+comment on function iclock.put_fingerprint is 'Puts a fingerprint (algorithm 9 or 10) on a device; valid: 0 no, 1 yes, 3 duress; old_command: in the form of firmware older than SDK 3.2.0, DATA FP. DATA UPDATE FINGERTMP, PUSH 12.1.1.3, SDK 7.4';
 comment on function iclock.delete_fingerprint is 'Deletes one fingerprint of a user, or all. DATA DELETE FINGERTMP, PUSH 12.1.2.2, SDK 7.7';
 comment on function iclock.delete_all_fingerprints is 'Deletes the fingerprints of all users. DATA DELETE FINGERTMP, SDK 7.7';
 comment on function iclock.query_fingerprint is 'Has a device upload one fingerprint of a user, or all. DATA QUERY FINGERTMP, PUSH 12.1.3, SDK 11.3';
@@ -168,7 +174,7 @@ comment on function iclock.put_comparison_photo is 'Puts a photo for recognition
 comment on function iclock.delete_comparison_photo is 'Deletes the comparison photos of a user. DATA DELETE BIOPHOTO, PUSH 12.1.2.7';
 comment on function iclock.put_publicity_picture is 'Puts a picture for show on a device. DATA UPDATE ADPIC, PUSH 12.1.1.11';
 comment on function iclock.delete_publicity_picture is 'Deletes a picture for show. DATA DELETE ADPIC, PUSH 12.1.2.10';
-comment on function iclock.put_message is 'Puts a short message of up to 320 bytes on a device: public, for a user (see assign_message) or reserved; from now, by the device''s clock, unless said otherwise. DATA UPDATE SMS, PUSH 12.1.1.9, SDK 7.11.1';
+comment on function iclock.put_message is 'Puts a short message of up to 320 bytes, in the encoding of the device, on a device: public, for a user (see assign_message) or reserved; from now, by the device''s clock, unless said otherwise. DATA UPDATE SMS, PUSH 12.1.1.9, SDK 7.11.1';
 comment on function iclock.delete_message is 'Deletes a short message. DATA DELETE SMS, PUSH 12.1.2.8, SDK 7.11.3';
 comment on function iclock.delete_all_messages is 'Deletes all short messages. DATA DELETE SMS, SDK 7.11.3';
 comment on function iclock.assign_message is 'Shows a short message to a user. DATA UPDATE USER_SMS, PUSH 12.1.1.10, SDK 7.11.2';
@@ -208,7 +214,7 @@ comment on function iclock.clear_bells is 'Deletes all bells. CLEAR ALL BELL, SD
 comment on function iclock.reload_options is 'Has a device read its options again. RELOAD OPTIONS, PUSH 12.4.2';
 comment on function iclock.query_options is 'Has a device report its options: see device_setting. INFO, PUSH 12.4.3, SDK 4';
 comment on function iclock.get_file is 'Fetches a file from a device, into command.reply; for members of iclock_shell. GetFile, PUSH 12.5.1, SDK 10.1';
-comment on function iclock.put_file is 'Has a device fetch a file from an address, for members of iclock_shell; action SyncData (with table_name USERINFO, FINGERTMP or FACE and record_count) replaces its data by that of the file, AppendData adds it. PutFile, PUSH 12.5.2, SDK 10.2';
+comment on function iclock.put_file is 'Has a device fetch a file from an address, for members of iclock_shell; path: where to, by default /mnt/mtdblock, where .tgz files are unpacked. PutFile, PUSH 12.5.2, SDK 10.2';
 comment on function iclock.enroll_fingerprint is 'Asks for a finger at the device. ENROLL_FP, PUSH 12.6.1, SDK 12.1';
 comment on function iclock.enroll_card is 'Asks for a card at the device. ENROLL_MF, PUSH 12.6.2';
 comment on function iclock.enroll_template is 'Asks for a face, a palm or another type of template at the device. ENROLL_BIO, PUSH 12.6.3';
@@ -216,7 +222,7 @@ comment on function iclock.unlock_door is 'Opens the door, unless the device ask
 comment on function iclock.cancel_alarm is 'Ends an alarm. AC_UNALARM, PUSH 12.7.3, SDK 9';
 comment on function iclock.run_shell is 'Runs a command of the device''s operating system; for members of iclock_shell. SHELL, PUSH 12.8.1, SDK 1';
 comment on function iclock.upgrade_firmware is 'Has a device fetch and install firmware, for members of iclock_shell; method raw or base64; file: what the module serves it from, by default the last part of the address. UPGRADE, PUSH 12.8.2';
-comment on function iclock.put_user is 'Puts a user on a device. What is not given stays as the device reported it. DATA UPDATE USERINFO, PUSH 12.1.1.1, SDK 7.2';
+comment on function iclock.put_user is 'Puts a user on a device. What is not given stays as the device reported it. time_zone in the form of its dialect; starts_at, ends_at: from when until when the user may come in, infinity for no limit any more. DATA UPDATE USERINFO, PUSH 12.1.1.1, SDK 7.2';
 comment on function iclock.delete_user is 'Deletes a user with templates and photos from a device. DATA DELETE USERINFO, PUSH 12.1.2.1, SDK 7.6';
 comment on function iclock.set_option is 'Sets an option of a device. SET OPTION, PUSH 12.4.1, SDK 5';
 comment on function iclock.query_attendance is 'Has a device upload the punches between two local times. DATA QUERY ATTLOG, PUSH 12.1.3, SDK 11.2';

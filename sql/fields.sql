@@ -264,6 +264,39 @@ as $$
     select d.dialect from iclock.device d where d.id = iclock.device_id($1)
 $$;
 
+-- The bytes of a text as it goes to a device: src/proto knows the same names of
+-- encodings.  A character that the encoding lacks is sent as "?".
+create or replace function iclock.device_bytes(serial_number text, value text)
+    returns integer
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    encoding  text;
+begin
+    select upper(coalesce(d.encoding, case d.language when '83' then 'GB18030'
+                                      end, 'UTF-8'))
+      into encoding
+      from iclock.device d
+     where d.id = iclock.device_id($1);
+
+    if encoding ~ '^(WINDOWS|ISO)-' then
+        return length(value);
+
+    elsif encoding in ('GB18030', 'GB2312', 'GBK', 'BIG5', 'EUC-KR',
+                       'SHIFT_JIS')
+    then
+        return octet_length(convert_to(value, 'GB18030'));
+    end if;
+
+    return octet_length(value);
+
+exception when untranslatable_character or undefined_function then
+    return 2 * length(value) - length(regexp_replace(value, '[^\x01-\x7f]',
+                                                     '', 'g'));
+end
+$$;
+
 create or replace function iclock.time_range(dialect text, starts timestamp,
                                              ends timestamp)
     returns text
@@ -285,7 +318,49 @@ begin
 end
 $$;
 
+-- The time periods of a user in the form of a dialect.  The first four digits
+-- say whose periods count: 0000 means those of the group in dialect 2.4 and the
+-- user's own in 3.2.
+create or replace function iclock.user_time_zone(
+        value         text,
+        from_dialect  text,
+        to_dialect    text)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select case
+    when value ~ '^[0-9A-Fa-f]{16}$' and from_dialect <> to_dialect then
+        case left(value, 4) when '0000' then '0001' else '0000' end
+        || substr(value, 5)
+    when value <> '' and from_dialect = to_dialect then
+        iclock.harmless(value)
+    when to_dialect = '3.2' then
+        '0001000000000000'
+    else
+        '0000000000000000'
+    end
+$$;
+
+-- From when or until when a user may come in; 0: without limit.  NULL where
+-- neither limit is known: devices without the function have no such fields.
+create or replace function iclock.user_limit(value timestamp, other timestamp)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select case
+    when value is null and other is null then null
+    when value between timestamp '1900-01-01' and timestamp '9999-12-31'
+        then to_char(value, 'YYYY-MM-DD HH24:MI:SS')
+    else '0'
+    end
+$$;
+
 -- the record of a user, complete: devices wipe what is left out
+drop function if exists iclock.user_record(text, text, text, integer, text,
+                                           text, integer, text, integer, text);
+
 create or replace function iclock.user_record(
         dialect       text,
         pin           text,
@@ -296,7 +371,9 @@ create or replace function iclock.user_record(
         access_group  integer,
         time_zone     text,
         verify        integer,
-        vice_card     text)
+        vice_card     text,
+        starts_at     timestamp default null,
+        ends_at       timestamp default null)
     returns text
     language sql immutable
     set search_path = pg_catalog, iclock, pg_temp
@@ -309,9 +386,13 @@ as $$
         'Card',   card,
         'Grp',    access_group::text,
         'TZ',     time_zone,
-        case dialect when '3.2' then 'VerifyMode' else 'Verify' end,
-                  verify::text,
-        'ViceCard', case when dialect <> '3.2' then vice_card end)
+        'Verify',     case when dialect <> '3.2' then verify::text end,
+        -- optional there, and without a number for "as the group"
+        'VerifyMode', case when dialect = '3.2' and verify >= 0
+                      then verify::text end,
+        'ViceCard',   case when dialect <> '3.2' then vice_card end,
+        'StartDatetime', iclock.user_limit(starts_at, ends_at),
+        'EndDatetime',   iclock.user_limit(ends_at, starts_at))
 $$;
 
 -- A template in the form that a kind of record has, see template.source.

@@ -56,6 +56,19 @@ begin
 end
 $$;
 
+-- the same time periods in the forms of two dialects
+create or replace function iclock.same_time_zone(
+        a  iclock.device_user,
+        b  iclock.device_user)
+    returns boolean
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select a.time_zone = iclock.user_time_zone(b.time_zone, y.dialect, x.dialect)
+      from iclock.device x, iclock.device y
+     where x.id = a.device_id and y.id = b.device_id
+$$;
+
 -- Whether two records of a user say the same, apart from what a terminal has
 -- not said, and from names that it cut off (at 24 bytes; lenient: anywhere).
 create or replace function iclock.same_user(
@@ -63,7 +76,7 @@ create or replace function iclock.same_user(
         b        iclock.device_user,
         lenient  boolean)
     returns boolean
-    language sql immutable
+    language sql stable
     set search_path = pg_catalog, iclock, pg_temp
 as $$
     select coalesce(
@@ -77,7 +90,10 @@ as $$
         and iclock.card_number(a.card) = iclock.card_number(b.card)
         and (a.access_group = b.access_group
              or -1 in (a.access_group, b.access_group))
-        and (a.time_zone = b.time_zone or '' in (a.time_zone, b.time_zone))
+        and (a.time_zone = b.time_zone or '' in (a.time_zone, b.time_zone)
+             or iclock.same_time_zone(a, b))
+        and (a.starts_at is not distinct from b.starts_at or lenient)
+        and (a.ends_at is not distinct from b.ends_at or lenient)
         and (a.verify = b.verify or -1 in (a.verify, b.verify))
         and (iclock.card_number(a.vice_card) = iclock.card_number(b.vice_card)
              or '' in (a.vice_card, b.vice_card)), false)
@@ -290,6 +306,7 @@ declare
     t       iclock.template;
     p       iclock.photo;
     source  text;
+    dialect text;
 begin
     select d.* into target from iclock.device d where d.id = $2;
     serial_number := target.serial_number;
@@ -304,6 +321,10 @@ begin
     if not found then
         return;
     end if;
+
+    select d.dialect into dialect
+      from iclock.device d
+     where d.id = known.device_id;
 
     select u.* into mine
       from iclock.device_user u
@@ -321,14 +342,13 @@ begin
                 coalesce(nullif(known.privilege, -1), 0),
                 iclock.harmless(known.password), iclock.harmless(known.card),
                 coalesce(nullif(known.access_group, -1), 1),
-                coalesce(nullif(iclock.harmless(known.time_zone), ''),
-                         '0000000000000000'),
+                iclock.user_time_zone(known.time_zone, dialect,
+                                      target.dialect),
                 -- the dialects number the ways to verify differently
-                case when target.dialect = (select d.dialect
-                                              from iclock.device d
-                                             where d.id = known.device_id)
+                case when target.dialect = dialect
                      then known.verify else -1 end,
-                iclock.harmless(known.vice_card)));
+                iclock.harmless(known.vice_card),
+                known.starts_at, known.ends_at));
         return next;
     end if;
 
@@ -671,6 +691,16 @@ as $$
                 then (fields ->> key)::integer else otherwise end
 $$;
 
+create or replace function iclock.stored_moment(fields jsonb, key text)
+    returns timestamp
+    -- no search_path, so that it can be inlined: called for every answer
+    language sql stable
+as $$
+    select case when fields ->> key
+                     ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$'
+                then (fields ->> key)::timestamp end
+$$;
+
 -- Notes what a device now holds, or no longer holds, when it has confirmed a
 -- command; as the module would when the device reported it.
 create or replace function iclock.apply_command(device_id bigint, body text)
@@ -763,7 +793,7 @@ begin
     if what = 'USERINFO' then
         insert into iclock.device_user as u (
             device_id, pin, name, privilege, password, card, access_group,
-            time_zone, verify, vice_card)
+            time_zone, verify, vice_card, starts_at, ends_at)
         values ($1, pin, coalesce(fields ->> 'name', ''),
                 iclock.stored_number(fields, 'pri', -1),
                 coalesce(fields ->> 'passwd', ''),
@@ -772,19 +802,23 @@ begin
                 coalesce(fields ->> 'tz', ''),
                 coalesce(iclock.stored_number(fields, 'verify', null),
                          iclock.stored_number(fields, 'verifymode', -1)),
-                coalesce(fields ->> 'vicecard', ''))
+                coalesce(fields ->> 'vicecard', ''),
+                iclock.stored_moment(fields, 'startdatetime'),
+                iclock.stored_moment(fields, 'enddatetime'))
         on conflict on constraint device_user_pkey do update
         set name = excluded.name, privilege = excluded.privilege,
             password = excluded.password, card = excluded.card,
             access_group = excluded.access_group,
             time_zone = excluded.time_zone, verify = excluded.verify,
-            vice_card = excluded.vice_card, updated_at = now()
+            vice_card = excluded.vice_card, starts_at = excluded.starts_at,
+            ends_at = excluded.ends_at, updated_at = now()
         where (u.name, u.privilege, u.password, u.card, u.access_group,
-               u.time_zone, u.verify, u.vice_card)
+               u.time_zone, u.verify, u.vice_card, u.starts_at, u.ends_at)
               is distinct from
               (excluded.name, excluded.privilege, excluded.password,
                excluded.card, excluded.access_group, excluded.time_zone,
-               excluded.verify, excluded.vice_card);
+               excluded.verify, excluded.vice_card, excluded.starts_at,
+               excluded.ends_at);
         return;
     end if;
 

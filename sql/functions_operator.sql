@@ -118,6 +118,9 @@ as $$
 $$;
 
 
+-- Sets the stamp of a table to 0 and has the device read its stamps.  In dialect
+-- 3.2 CHECK does not do that: what can be queried is, and else the stamp waits
+-- for the next start of the device.
 create or replace function iclock.request_reupload(
         serial_number  text,
         table_name     text)
@@ -125,14 +128,36 @@ create or replace function iclock.request_reupload(
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
+declare
+    dialect  constant text   := iclock.dialect($1);
+    tables   constant text[] := array['ATTLOG', 'OPERLOG', 'ATTPHOTO']
+        || case dialect
+           when '3.2' then array['USERINFO', 'FINGERTMP', 'FACETMP', 'USERPIC',
+                                 'SMS', 'USER_SMS']
+           else array['BIODATA', 'IDCARD', 'ERRORLOG'] end;
+    wanted   constant text   := iclock.choice('table_name', upper($2), tables,
+                                              tables);
 begin
+    if dialect = '3.2' and wanted = 'ATTLOG' then
+        return iclock.query_attendance($1, '2000-01-01',
+                                       '2099-12-31 23:59:59');
+    elsif dialect = '3.2' and wanted = 'USERINFO' then
+        return iclock.query_all_users($1);
+    elsif dialect = '3.2' and wanted = 'FINGERTMP' then
+        return iclock.query_all_fingerprints($1);
+    end if;
+
     insert into iclock.upload_stamp as s (device_id, table_name, stamp)
-    values (iclock.device_id($1),
-            upper(iclock.field('table_name', $2, '^[A-Za-z0-9_]+$', 100)), '0')
+    values (iclock.device_id($1), wanted, '0')
     on conflict on constraint upload_stamp_pkey do update
     set stamp = excluded.stamp, updated_at = now();
 
-    -- makes the device read its stamps
+    if dialect = '3.2' then
+        raise notice 'the device reads its stamps when it starts'
+              using hint = 'reboot() has it start.';
+        return null;
+    end if;
+
     return iclock.queue_command($1, 'CHECK');
 end
 $$;

@@ -16,6 +16,7 @@ declare
     asking  iclock.device;
     known   iclock.device_user;
     lines   text;
+    dialect text;
 begin
     select d.* into asking from iclock.device d where d.id = $1;
 
@@ -31,15 +32,21 @@ begin
         return 'NONE';
     end if;
 
+    select d.dialect into dialect
+      from iclock.device d
+     where d.id = known.device_id;
+
     lines := 'DATA UPDATE USERINFO ' || iclock.fields(
         'PIN',    iclock.harmless(known.pin),
         'Name',   iclock.harmless(known.name),
         'Passwd', iclock.harmless(known.password),
         'Card',   iclock.harmless(known.card),
         'Grp',    coalesce(nullif(known.access_group, -1), 1)::text,
-        'TZ',     coalesce(nullif(iclock.harmless(known.time_zone), ''),
-                           '0000000000000000'),
-        'Pri',    coalesce(nullif(known.privilege, -1), 0)::text);
+        'TZ',     iclock.user_time_zone(known.time_zone, dialect,
+                                        asking.dialect),
+        'Pri',    coalesce(nullif(known.privilege, -1), 0)::text,
+        'StartDatetime', iclock.user_limit(known.starts_at, known.ends_at),
+        'EndDatetime',   iclock.user_limit(known.ends_at, known.starts_at));
 
     return lines || coalesce(
         (select string_agg(E'\n' || iclock.template_record(
@@ -57,43 +64,71 @@ begin
 end
 $$;
 
--- The user's last punch of 31 days, at the device or at its site.
+-- The user's last punch of a year, at the device or at its site: month by month,
+-- because mostly it is in the first.  EXECUTE plans for the month at hand, which
+-- has one partition, and not for all that there are.
 create or replace function iclock.last_punch(
         device_id  bigint,
         pin        text)
     returns text
-    language sql stable security definer
+    language plpgsql stable security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
-    select coalesce(
-        (select E'status=0\n' || iclock.fields(
-                    'name', iclock.harmless((
-                        select u.name
-                          from iclock.device_user u
-                         where u.pin = $2
-                           and u.device_id in (last.device_id, $1)
-                         order by u.device_id = $1 desc limit 1)),
-                    'pin', iclock.harmless($2),
-                    'state', last.status::text,
-                    'workcode', iclock.harmless(last.work_code),
-                    'date', to_char(last.local_time, 'YYYY-MM-DD'),
-                    'time', to_char(last.local_time, 'HH24:MI:SS'))
-           from iclock.device asking
-           join iclock.device d
-             on d.id = asking.id or d.site = asking.site
-          cross join lateral
-                (select p.*
-                   from iclock.punch p
-                  where p.device_id = d.id
-                    and p.pin = $2
-                    and p.local_time > localtimestamp - interval '31 days'
-                    and p.local_time < localtimestamp + interval '2 days'
-                  order by p.local_time desc
-                  limit 1) as last
-          where asking.id = $1
-          order by last.local_time desc
-          limit 1),
-        'status=1')
+declare
+    devices  bigint[];
+    until    timestamp := localtimestamp + interval '2 days';
+    since    timestamp := date_trunc('month', localtimestamp);
+    last     record;
+begin
+    select array_agg(d.id) into devices
+      from iclock.device asking
+      join iclock.device d
+        on d.id = asking.id or d.site = asking.site
+     where asking.id = $1;
+
+    for month in 0 .. 12 loop
+        execute $query$
+            select p.*
+              from unnest($1) as d (id)
+             cross join lateral
+                   (select l.device_id, l.local_time, l.status, l.work_code
+                      from iclock.punch l
+                     where l.device_id = d.id
+                       and l.pin = $2
+                       and l.local_time >= $3
+                       and l.local_time < $4
+                     order by l.local_time desc
+                     limit 1) as p
+             order by p.local_time desc
+             limit 1
+            $query$
+           into last
+          using devices, $2, since, until;
+
+        exit when last.local_time is not null;
+
+        until := since;
+        since := since - interval '1 month';
+    end loop;
+
+    if last.local_time is null then
+        return 'status=1';
+    end if;
+
+    return E'status=0\n' || iclock.fields(
+        'name', iclock.harmless((
+            select u.name
+              from iclock.device_user u
+             where u.pin = $2
+               and u.device_id in (last.device_id, $1)
+             order by u.device_id = $1 desc
+             limit 1)),
+        'pin', iclock.harmless($2),
+        'state', last.status::text,
+        'workcode', iclock.harmless(last.work_code),
+        'date', to_char(last.local_time, 'YYYY-MM-DD'),
+        'time', to_char(last.local_time, 'HH24:MI:SS'));
+end
 $$;
 
 -- Where the file of an UPGRADE is, if the device was told to fetch it and has

@@ -336,7 +336,7 @@ select is(pg_temp.body(iclock.put_user('T0002', '5', name => 'Asha Rao',
                                        password => '12', card => '[15CD5B07]',
                                        privilege => 14)),
           E'DATA UPDATE USERINFO PIN=5\tName=Asha Rao\tPri=14\tPasswd=12'
-          '\tCard=[15CD5B07]\tGrp=1\tTZ=0000000000000000\tVerifyMode=-1',
+          '\tCard=[15CD5B07]\tGrp=1\tTZ=0001000000000000',
           'put_user, dialect 3.2');
 insert into iclock.device_user (device_id, pin, name, privilege, password, card,
                                 access_group, time_zone, verify, vice_card)

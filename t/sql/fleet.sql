@@ -189,13 +189,32 @@ select results_eq(
               ('palm vein 0 index 0 version 12',
                'dialect 3.2 has no command for it') $$,
     'a terminal of the old dialect');
-update iclock.device_user set verify = 15
+update iclock.device_user
+   set verify = 15, time_zone = '0001000200000000',
+       ends_at = '2026-06-30 18:00'
  where device_id = pg_temp.device('F-A') and pin = '5';
 select iclock.copy_user('5', 'F-A', 'F-D');
-select ok((select body like '%VerifyMode=-1' from iclock.command
-            where device_id = pg_temp.device('F-D') and subject = 'user 5'
+select is((select substring(body from E'\tGrp=.*') from iclock.command
+            where device_id = pg_temp.device('F-D')
+              and body like 'DATA UPDATE USERINFO PIN=5%'
             order by id desc limit 1),
-          'no code that means something else in the other dialect');
+          E'\tGrp=1\tTZ=0000000200000000\tStartDatetime=0'
+          '\tEndDatetime=2026-06-30 18:00:00',
+          'nothing that means something else in the other dialect');
+update iclock.command set status = 'done'
+ where device_id = pg_temp.device('F-D') and body like 'DATA UPDATE USERINFO%';
+select is((select concat(u.time_zone, ' ', u.ends_at)
+             from iclock.device_user u
+            where u.device_id = pg_temp.device('F-D') and u.pin = '5'),
+          '0000000200000000 2026-06-30 18:00:00',
+          'confirmed, the limit is known there');
+select is_empty(
+    $$ select what from iclock.copy_site('F-A')
+        where serial_number = 'F-D' and what = 'user' $$,
+    'the same in two dialects is not sent again');
+update iclock.device_user
+   set ends_at = null, time_zone = '0000000000000000', verify = -1
+ where pin = '5';
 update iclock.device_user set verify = -1 where pin = '5';
 select ok(exists (select from pg_temp.poll('F-D') as b
                    where b = E'DATA UPDATE FACE PIN=5\tFID=0\tSize=8\tValid=1\tTMP=ZmFjZQ=='),

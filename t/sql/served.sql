@@ -63,6 +63,17 @@ select is(iclock.remote_attendance(pg_temp.device('R-G'), '11'), 'NONE',
 select alike(iclock.remote_attendance(pg_temp.device('R-F'), '11'),
             E'DATA UPDATE USERINFO PIN=11\tName=Nowhere%', 'but know their own');
 
+-- the dialects read the time periods differently, and a limit comes along
+
+insert into iclock.device (serial_number, status, site, dialect)
+values ('R-S', 'active', 'Pune', '3.2');
+insert into iclock.device_user (device_id, pin, time_zone, ends_at)
+values (pg_temp.device('R-A'), '12', '0001000200000000', '2026-06-30 18:00');
+select is(iclock.remote_attendance(pg_temp.device('R-S'), '12'),
+          E'DATA UPDATE USERINFO PIN=12\tName=\tPasswd=\tCard=\tGrp=1'
+          '\tTZ=0000000200000000\tPri=0\tStartDatetime=0'
+          '\tEndDatetime=2026-06-30 18:00:00', 'in the other dialect');
+
 -- last punch
 
 select is(iclock.last_punch(pg_temp.device('R-A'), '5'), 'status=1', 'none yet');
@@ -73,7 +84,14 @@ values (pg_temp.device('R-A'), date_trunc('day', localtimestamp)
                                - interval '7 hours', '5', 1, ''),
        (pg_temp.device('R-C'), date_trunc('day', localtimestamp)
                                - interval '1 hour', '5', 1, ''),
-       (pg_temp.device('R-C'), localtimestamp - interval '40 days', '8', 1, '');
+       (pg_temp.device('R-A'), date_trunc('day', localtimestamp)
+                               - interval '40 days', '8', 1, ''),
+       (pg_temp.device('R-A'), date_trunc('day', localtimestamp)
+                               - interval '70 days', '8', 0, ''),
+       (pg_temp.device('R-A'), date_trunc('month', localtimestamp)
+                               - interval '11 months', '9', 1, ''),
+       (pg_temp.device('R-A'), date_trunc('month', localtimestamp)
+                               - interval '12 months 1 second', '10', 1, '');
 select is(iclock.last_punch(pg_temp.device('R-A'), '5'),
           format(E'status=0\nname=Asha Rao\tpin=5\tstate=1\tworkcode='
                  '\tdate=%s\ttime=17:00:00', current_date - 1),
@@ -82,8 +100,16 @@ select is(iclock.last_punch(pg_temp.device('R-C'), '5'),
           format(E'status=0\nname=\tpin=5\tstate=1\tworkcode='
                  '\tdate=%s\ttime=23:00:00', current_date - 1),
           'of another site');
-select is(iclock.last_punch(pg_temp.device('R-C'), '8'), 'status=1',
-          'not of long ago');
+select is(iclock.last_punch(pg_temp.device('R-B'), '8'),
+          format(E'status=0\nname=\tpin=8\tstate=1\tworkcode=\tdate=%s'
+                 '\ttime=00:00:00', current_date - 40), 'of forty days ago');
+select is(iclock.last_punch(pg_temp.device('R-B'), '9'),
+          format(E'status=0\nname=\tpin=9\tstate=1\tworkcode=\tdate=%s'
+                 '\ttime=00:00:00',
+                 (date_trunc('month', current_date) - interval '11 months')::date),
+          'of nearly a year ago');
+select is(iclock.last_punch(pg_temp.device('R-B'), '10'), 'status=1',
+          'not of longer ago');
 
 -- upgrades
 

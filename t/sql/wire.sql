@@ -128,10 +128,8 @@ insert into wire values
 ('P 12.5.2', $$put_file('P001', 'file/fw/X938/main.tgz', 'main.tgz')$$, 'PutFile file/fw/X938/main.tgz⇥main.tgz'),
 ('P 12.5.2', $$put_file('P001', 'file/fw/X938/ssruser.dat', '/mnt/mtdblock/ssruser.dat')$$,
  'PutFile file/fw/X938/ssruser.dat⇥/mnt/mtdblock/ssruser.dat'),
-('P 12.5.2', $$put_file('P001', 'file/u.tgz', 'u.tgz', 'SyncData', 'USERINFO', 120)$$,
+('P 12.5.2', $$queue_command('P001', E'PutFile file/u.tgz\tu.tgz\tAction=SyncData\tTableName=USERINFO\tRecordCount=120')$$,
  'PutFile file/u.tgz⇥u.tgz⇥Action=SyncData⇥TableName=USERINFO⇥RecordCount=120'),
-('P 12.5.2', $$put_file('P001', 'file/u.tgz', 'u.tgz', 'AppendData')$$,
- 'PutFile file/u.tgz⇥u.tgz⇥Action=AppendData'),
 ('P 12.6.1', $$enroll_fingerprint('P001', '408', 5)$$, 'ENROLL_FP PIN=408⇥FID=5⇥RETRY=3⇥OVERWRITE=1'),
 ('P 12.6.1', $$enroll_fingerprint('P001', '408', 5, 1, false)$$, 'ENROLL_FP PIN=408⇥FID=5⇥RETRY=1⇥OVERWRITE=0'),
 ('P 12.6.2', $$enroll_card('P001', '408')$$, 'ENROLL_MF PIN=408⇥RETRY=3'),
@@ -160,6 +158,20 @@ insert into wire values
 ('S 6', $$reboot('S001')$$, 'REBOOT'),
 ('S 7.2', $$put_user('S001', '408', 'Asha', 14, '99', '77', 2, '000000010002000F', 4, '1')$$,
  'DATA UPDATE USERINFO PIN=408⇥Name=Asha⇥Pri=14⇥Passwd=99⇥Card=77⇥Grp=2⇥TZ=000000010002000F⇥VerifyMode=4'),
+('S 7.2', $$put_user('S001', '409', 'Asha')$$,
+ 'DATA UPDATE USERINFO PIN=409⇥Name=Asha⇥Pri=0⇥Passwd=⇥Card=⇥Grp=1⇥TZ=0001000000000000'),
+('S 7.2', $$put_user('S001', '409', 'Asha', verify => -1)$$,
+ 'DATA UPDATE USERINFO PIN=409⇥Name=Asha⇥Pri=0⇥Passwd=⇥Card=⇥Grp=1⇥TZ=0001000000000000'),
+('S 7.2', $$put_user('S001', '409', 'Asha', verify => 0)$$,
+ 'DATA UPDATE USERINFO PIN=409⇥Name=Asha⇥Pri=0⇥Passwd=⇥Card=⇥Grp=1⇥TZ=0001000000000000⇥VerifyMode=0'),
+('notes', $$put_user('P001', '409', 'Asha', starts_at => '2026-01-01', ends_at => '2026-06-30 18:00')$$,
+ 'DATA UPDATE USERINFO PIN=409⇥Name=Asha⇥Pri=0⇥Passwd=⇥Card=⇥Grp=1⇥TZ=0000000000000000⇥Verify=-1⇥ViceCard=⇥StartDatetime=2026-01-01 00:00:00⇥EndDatetime=2026-06-30 18:00:00'),
+('notes', $$put_user('P001', '409', 'Asha', ends_at => '2026-06-30 18:00')$$,
+ 'DATA UPDATE USERINFO PIN=409⇥Name=Asha⇥Pri=0⇥Passwd=⇥Card=⇥Grp=1⇥TZ=0000000000000000⇥Verify=-1⇥ViceCard=⇥StartDatetime=0⇥EndDatetime=2026-06-30 18:00:00'),
+('notes', $$put_user('P001', '409', 'Asha', ends_at => 'infinity')$$,
+ 'DATA UPDATE USERINFO PIN=409⇥Name=Asha⇥Pri=0⇥Passwd=⇥Card=⇥Grp=1⇥TZ=0000000000000000⇥Verify=-1⇥ViceCard=⇥StartDatetime=0⇥EndDatetime=0'),
+('S 7.4', $$put_fingerprint('S001', '1', 3, 'abc', old_command => true)$$,
+ 'DATA FP PIN=1⇥FID=3⇥Size=4⇥Valid=1⇥TMP=YWJj'),
 ('S 7.3', $$put_user_extension('S001', '1', 60, true, 35)$$,
  'DATA UPDATE USEREXTINFO PIN=1⇥RecheckMin=60⇥LockoutOverride=1⇥User1to1FpThreshold=35'),
 ('S 7.3', $$put_user_extension('S001', '1')$$,
@@ -212,11 +224,22 @@ insert into wire values
 ('S 9', $$cancel_alarm('S001')$$, 'AC_UNALARM'),
 ('S 10.1', $$get_file('S001', 'data/ssruser.dat')$$, 'GetFile data/ssruser.dat'),
 ('S 10.2', $$put_file('S001', 'http://server/iclock/file/fw/X938/main.tgz')$$, 'PutFile http://server/iclock/file/fw/X938/main.tgz'),
+('S 10.2', $$put_file('S001', 'http://server/iclock/file/fw/X938/desktop.jpg', '/mnt/mtdblock/image')$$,
+ 'PutFile http://server/iclock/file/fw/X938/desktop.jpg /mnt/mtdblock/image'),
 ('S 11.1', $$query_user('S001', '1')$$, 'DATA QUERY USERINFO PIN=1'),
 ('S 11.1', $$query_all_users('S001')$$, 'DATA QUERY USERINFO'),
 ('S 11.2', $$query_attendance('S001', '2015-07-29', '2015-07-29 23:59:59')$$,
  'DATA QUERY ATTLOG StartTime=2015-07-29T00:00:00⇥EndTime=2015-07-29T23:59:59'),
 ('S 11.3', $$query_fingerprint('S001', '1', 10)$$, 'DATA QUERY FINGERTMP PIN=1⇥FID=10'),
+('S 11.3', $$query_fingerprint('S001', '1')$$, 'DATA QUERY FINGERTMP PIN=1'),
+('S 11.3', $$query_fingerprint('S001', '1', 1)$$, 'DATA QUERY FINGERTMP PIN=1⇥FID=1'),
+('S 11.3', $$put_fingerprint('S001', '1', 10, 'abc')$$,
+ 'DATA UPDATE FINGERTMP PIN=1⇥FID=10⇥Size=4⇥Valid=1⇥TMP=YWJj'),
+('S 11.3', $$delete_fingerprint('S001', '1', 10)$$, 'DATA DELETE FINGERTMP PIN=1⇥FID=10'),
+('S 11.2', $$request_reupload('S001', 'attlog')$$,
+ 'DATA QUERY ATTLOG StartTime=2000-01-01T00:00:00⇥EndTime=2099-12-31T23:59:59'),
+('S 11.1', $$request_reupload('S001', 'USERINFO')$$, 'DATA QUERY USERINFO'),
+('S 11.3', $$request_reupload('S001', 'FINGERTMP')$$, 'DATA QUERY FINGERTMP'),
 ('S 11.3', $$query_all_fingerprints('S001')$$, 'DATA QUERY FINGERTMP'),
 ('S 12.1', $$enroll_fingerprint('S001', '1', 1, 2, false)$$, 'ENROLL_FP PIN=1⇥FID=1⇥RETRY=2⇥OVERWRITE=2'),
 ('S 13.1', $$put_self_service('S001', 4, 'Schedules')$$,
@@ -380,11 +403,13 @@ insert into wrong values
 ($$get_file('P001', '')$$, 'path'),
 ($$put_file('P001', 'a b')$$, 'url'),
 ($$put_file('P001', 'a', E'b\tAction=AppendData')$$, 'path'),
-($$put_file('P001', 'a', 'b', 'Delete')$$, 'action'),
-($$put_file('P001', 'a', action => 'AppendData')$$, 'path'),
-($$put_file('P001', 'a', 'b', 'SyncData', 'PHOTO', 1)$$, 'table_name'),
-($$put_file('P001', 'a', 'b', 'SyncData', 'FACE', -1)$$, 'record_count'),
-($$put_file('P001', 'a', 'b', 'AppendData', 'FACE')$$, 'table_name'),
+($$put_file('S001', 'a', 'b c')$$, 'path'),
+($$put_fingerprint('S001', '1', 11, 'x')$$, 'finger'),
+($$put_user('P001', '1', starts_at => '2026-02-01', ends_at => '2026-01-01')$$, 'ends_at'),
+($$put_user('P001', '1', starts_at => '0044-03-15 BC')$$, 'starts_at'),
+($$request_reupload('P001', 'NOSUCH')$$, 'table_name'),
+($$request_reupload('P001', 'USERINFO')$$, 'table_name'),
+($$request_reupload('S001', 'BIODATA')$$, 'table_name'),
 ($$enroll_fingerprint('P001', '1', 11)$$, 'finger'),
 ($$enroll_card('P001', '1', -1)$$, 'retries'),
 ($$enroll_template('P001', '1', 9, 'x')$$, 'card'),
@@ -491,7 +516,7 @@ insert into target values
 ('query_fingerprint(''P001'', %L)'), ('query_template(''P001'', 1, %L)'),
 ('set_option(''P001'', %L, ''1'')'), ('set_option(''P001'', ''A'', %L)'),
 ('get_file(''P001'', %L)'), ('put_file(''P001'', %L)'),
-('put_file(''P001'', ''a'', %L)'), ('put_file(''P001'', ''a'', ''b'', %L)'),
+('put_file(''P001'', ''a'', %L)'), ('put_file(''S001'', ''a'', %L)'),
 ('enroll_fingerprint(''P001'', %L, 1)'), ('enroll_card(''P001'', %L)'),
 ('enroll_template(''P001'', %L, 9)'),
 ('enroll_template(''P001'', ''1'', 9, %L)'), ('run_shell(''P001'', %L)'),
@@ -508,6 +533,33 @@ select is_empty(
         where r.state <> '22023' or r.message !~ '^argument "[a-z0-9_]+" ' $$,
     'no text argument lets anything through');
 select is_empty('select from iclock.command', 'and nothing was queued');
+
+-- the bytes of a message are those of the device's encoding
+
+insert into iclock.device (serial_number, status, language, encoding)
+values ('CH01', 'active', '83', null), ('CH02', 'active', '69', 'GB2312'),
+       ('CH03', 'active', '69', null), ('RU01', 'active', '82', 'WINDOWS-1251'),
+       ('KR01', 'active', '69', 'EUC-KR');
+select is(r.state, s, format('%s: %s letters: %s', d, n, r.message))
+  from (values ('CH01', 160, 'accepted'), ('CH01', 161, '22023'),
+               ('CH02', 160, 'accepted'), ('CH02', 161, '22023'),
+               ('CH03', 106, 'accepted'), ('CH03', 107, '22023'),
+               ('KR01', 160, 'accepted'), ('KR01', 161, '22023'))
+       as m (d, n, s),
+       lateral pg_temp.refused(format('put_message(%L, 1, %L)', d,
+                                      repeat(U&'\5F20', n))) as r;
+select is(r.state, s, format('RU01: %s letters: %s', n, r.message))
+  from (values (320, 'accepted'), (321, '22023')) as m (n, s),
+       lateral pg_temp.refused(format('put_message(%L, 1, %L)', 'RU01',
+                                      repeat(U&'\0416', n))) as r;
+
+-- a table that no query brings: the stamp waits for the next start
+
+select is(iclock.request_reupload('S001', 'OPERLOG'), null, 'no command');
+select is((select s.stamp
+             from iclock.upload_stamp s
+             join iclock.device d on d.id = s.device_id
+            where d.serial_number = 'S001'), '0', 'but a stamp');
 
 -- what a device said itself is made harmless when it goes out again
 
