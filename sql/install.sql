@@ -73,6 +73,12 @@ select not exists (select from iclock.schema_version where version = 8)
 \ir 008_devices.sql
 \endif
 
+select not exists (select from iclock.schema_version where version = 9)
+    as migrate \gset
+\if :migrate
+\ir 009_notify_language.sql
+\endif
+
 \ir sites.sql
 \ir triggers.sql
 \ir fields.sql

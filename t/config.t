@@ -175,12 +175,15 @@ for (@location) {
     passes("$name everywhere", $conf);
 }
 
-for my $name (qw/ iclock_delay iclock_zone iclock_realtime iclock_database
-                  iclock_comm_key /)
-{
+for my $name (qw/ iclock_delay iclock_zone iclock_realtime iclock_database /) {
     refused("$name with two values", $name =~ /zone|database/ ? 'http'
             : 'location', "$name a b;", $number);
 }
+
+refused('iclock_comm_key with a word', 'location', 'iclock_comm_key a b;',
+        qr/invalid value "b"/);
+refused('iclock_comm_key with three values', 'location',
+        'iclock_comm_key a required b;', $number);
 
 refused('iclock with a value', 'nothing', 'iclock on;', $number);
 refused('iclock in server', 'server', 'iclock;', $not_here);
@@ -396,6 +399,8 @@ for ([ http => 'iclock_pool connections=1 queue=1 timeout=100ms'
      [ location => 'iclock_pending_limit 1000000;' ],
      [ location => 'iclock_serial_pattern "^(?<site>[A-Z]{3})[0-9]{4,}$";' ],
      [ location => 'iclock_comm_key off;' ],
+     [ location => 'iclock_comm_key off required;' ],
+     [ location => 'iclock_comm_key sample1 required;' ],
      [ location => 'iclock_comm_key ' . 'x' x 100 . ';' ],
      [ location => 'iclock_timezone UTC;' ],
      [ location => 'iclock_timezone America/Argentina/Buenos_Aires;' ],

@@ -3,7 +3,8 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # 64 terminals upload single punches while nginx is reloaded and PostgreSQL
-# restarted: what was acknowledged is stored, each punch once.
+# restarted: what was acknowledged is stored, each punch once.  Then the
+# database is exchanged for another one.
 
 use strict;
 use warnings;
@@ -80,5 +81,112 @@ is(scalar(grep { !$sent{$_} } keys %stored), 0, 'nothing else is stored');
 ok(wait_until(20, sub { !$t->nginx->old_workers() }), 'old workers are gone');
 cmp_ok($t->pg->backends(), '<=', 2 * 4 + 1, 'connections to the database');
 cmp_ok($descriptors->(), '<=', $before, 'descriptors');
+
+
+# Another database, in which the same ids are those of other devices.  The
+# listener does not notice: nobody answers it.
+
+my $listen = 'iclock_listen_database "host=127.0.0.1 port='
+             . $t->nginx->free_port() . ' dbname=x user=y";';
+my @device = map { "SAME000$_" } 1 .. 8;
+
+$t->psql("TRUNCATE iclock.punch; DELETE FROM iclock.device");
+$t->quit();
+
+$t->psql('DROP DATABASE IF EXISTS other', database => 'postgres');
+ok(wait_until(10, sub { ($t->pg->psql_try(
+       'CREATE DATABASE other TEMPLATE iclock', database => 'postgres'))[0]
+                        == 0 }), 'another database');
+
+sub register {
+    my ($database, @sn) = @_;
+
+    $t->psql('ALTER TABLE iclock.device ALTER COLUMN id RESTART WITH 1000',
+             database => $database);
+    $t->psql("INSERT INTO iclock.device (serial_number, status)"
+             . " VALUES ('$_', 'active')", database => $database) for @sn;
+}
+
+register(iclock => @device);
+register(other => reverse @device);
+
+my %conf = map { $_ => $t->device_server(database => $t->conninfo(dbname => $_),
+                     http => $listen, zone => 'iclock:1m') }
+           qw/ iclock other /;
+my $minute = 0;
+
+sub upload {
+    my ($sn) = @_;
+
+    return $t->post("/iclock/cdata?SN=$sn&table=ATTLOG&Stamp=1",
+                    sprintf("%s\t2026-03-01 %02d:%02d:00\n", $sn =~ /(\d)\z/,
+                            int($minute / 60), $minute++ % 60));
+}
+
+# whether all punches are stored under the device that sent them, and any
+
+sub right {
+    my ($database) = @_;
+
+    return $t->psql("SELECT count(*) = count(*) FILTER (WHERE pin ="
+                    . " right(serial_number, 1)), count(*) > 0"
+                    . " FROM iclock.punch p JOIN iclock.device d"
+                    . " ON d.id = p.device_id", database => $database);
+}
+
+sub count_in { $t->psql('SELECT count(*) FROM iclock.punch',
+                        database => $_[0]) }
+
+$t->start($conf{iclock});
+ok(wait_until(10, sub { upload($device[0])->status == 200 }), 'ready');
+is(upload($_)->status, 200, "$_ is known") for @device, @device;
+
+for my $database (qw/ other iclock other /) {
+    my $count = count_in($database);
+    my $sent = 0;
+
+    $t->reload($conf{$database});
+
+    for (1 .. 5) {
+        for my $sn (@device) {
+            my $status = upload($sn)->status;
+
+            $sent++ if $status == 200;
+            ok($status == 200 || $status == 503, "$database: $status");
+        }
+    }
+
+    ok(wait_until(20, sub { !$t->nginx->old_workers() }), "$database: reload");
+    is(upload($_)->status, 200, "$database: $_") for @device;
+    is(right($_), 't|t', "$database: all are right in $_")
+        for qw/ iclock other /;
+}
+
+# a restored backup: the same connection string, another database behind it
+
+is(upload($_)->status, 200, "before: $_") for @device;
+
+$t->psql("UPDATE pg_database SET datallowconn = false WHERE datname = 'other'",
+         database => 'postgres');
+$t->psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+         . " WHERE datname IN ('other', 'iclock') AND backend_type = 'client"
+         . " backend'", database => 'postgres');
+$t->psql($_, database => 'postgres')
+    for 'ALTER DATABASE other RENAME TO gone',
+        'ALTER DATABASE iclock RENAME TO other';
+
+for my $sn (@device) {
+    ok(wait_until(20, sub { upload($sn)->status == 200 }),
+       "a restored backup: $sn");
+}
+
+is(right('other'), 't|t', 'a restored backup: all are right');
+like($t->get('/iclock/getrequest?SN=' . $device[0])->text, qr/^200 /,
+     'a restored backup: polls');
+
+# as the harness wants it
+
+$t->quit();
+$t->psql('ALTER DATABASE other RENAME TO iclock', database => 'postgres');
 
 $t->done();

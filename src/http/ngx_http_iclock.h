@@ -39,22 +39,85 @@ typedef enum {
  * The shared zone
  */
 
-/* what a look-up of a request tells; see ngx_http_iclock_zone_find() */
-typedef struct {
-    int64_t                     id;
-    ngx_uint_t                  status;     /* NGX_ICLOCK_DEVICE_* */
-    ngx_int_t                   utc_offset;
-    ngx_uint_t                  encoding;
-    unsigned                    fresh:1;    /* no need to ask PostgreSQL */
-    unsigned                    marked:1;   /* commands may wait */
-    unsigned                    refused:1;  /* this address gave a wrong key */
-} ngx_http_iclock_known_t;
-
-
 /* addresses as 16 bytes; IPv4 ones are mapped; all zero: none */
 typedef struct {
     u_char                      data[16];
 } ngx_http_iclock_addr_t;
+
+
+/* of a communication key: the zone never holds the key itself */
+typedef struct {
+    u_char                      data[16];
+} ngx_http_iclock_digest_t;
+
+
+/* the communication key of a device's row */
+typedef enum {
+    NGX_HTTP_ICLOCK_KEY_NONE = 0,       /* the location's counts */
+    NGX_HTTP_ICLOCK_KEY_OWN
+} ngx_http_iclock_own_key_e;
+
+
+/* how the key of a request compares with the one that counts */
+typedef enum {
+    NGX_HTTP_ICLOCK_KEY_UNNEEDED = 0,   /* there is none */
+    NGX_HTTP_ICLOCK_KEY_RIGHT,
+    NGX_HTTP_ICLOCK_KEY_ABSENT,
+    NGX_HTTP_ICLOCK_KEY_WRONG
+} ngx_http_iclock_key_e;
+
+
+/* whether a device may speak; see the table of refusals */
+typedef enum {
+    NGX_HTTP_ICLOCK_ADMITTED = 0,
+    NGX_HTTP_ICLOCK_BAD_NETWORK,
+    NGX_HTTP_ICLOCK_BAD_KEY,
+    NGX_HTTP_ICLOCK_BLOCKED,
+    NGX_HTTP_ICLOCK_STRANGER,           /* unknown ones are rejected */
+    NGX_HTTP_ICLOCK_PENDING,
+    NGX_HTTP_ICLOCK_UNRECORDED,         /* too many are pending already */
+    NGX_HTTP_ICLOCK_UNAVAILABLE,
+    NGX_HTTP_ICLOCK_VERDICTS
+} ngx_http_iclock_verdict_e;
+
+
+/* what a request shows at the door */
+typedef struct {
+    ngx_str_t                  *sn;
+    ngx_http_iclock_addr_t      addr;
+    ngx_http_iclock_digest_t    digest;     /* of the key that was sent */
+    ngx_uint_t                  location_key;   /* how it compares with it */
+    ngx_uint_t                  unknown_devices;
+    uint16_t                    policy;     /* hash of what is done to them */
+    uint32_t                    info;       /* hash of INFO; 0: none */
+
+    /* whose ids are believed, 0: any; then the one that was asked */
+    uint32_t                    database;
+
+    /* when PostgreSQL was asked: what changed since is not in its answer */
+    uint32_t                    generation;
+    uint64_t                    changes;
+
+    unsigned                    key_sent:1;
+    unsigned                    key_needed:1;
+    unsigned                    asks:1;     /* PostgreSQL is always asked */
+    unsigned                    polls:1;    /* the mark is taken */
+} ngx_http_iclock_visit_t;
+
+
+/* what the zone, or PostgreSQL, tells of the visitor */
+typedef struct {
+    int64_t                     id;
+    uint32_t                    database;   /* that the id is of */
+    ngx_uint_t                  status;     /* NGX_ICLOCK_DEVICE_* */
+    ngx_int_t                   utc_offset;
+    ngx_uint_t                  encoding;
+    ngx_uint_t                  verdict;    /* ngx_http_iclock_verdict_e */
+    unsigned                    fresh:1;    /* no need to ask PostgreSQL */
+    unsigned                    marked:1;   /* commands may wait */
+    unsigned                    news:1;     /* this INFO is not stored yet */
+    unsigned                    plain:1;    /* wanted to encrypt, in vain */
+} ngx_http_iclock_known_t;
 
 
 typedef struct {
@@ -79,6 +142,7 @@ typedef struct {
     ngx_atomic_t                replies;
     ngx_atomic_t                refused;
     ngx_atomic_t                unknown;
+    ngx_atomic_t                pending;
     ngx_atomic_t                unavailable;
     ngx_atomic_t                evicted;
 } ngx_http_iclock_counters_t;
@@ -95,17 +159,22 @@ typedef struct {
 
     ngx_uint_t                  version;    /* of this layout */
     ngx_uint_t                  nodes;
-    uint32_t                    generation;
     u_char                      salt[16];
+
+    uint32_t                    generation; /* raised: all is doubted */
+    uint64_t                    changes;    /* counts notifications */
+    uint64_t                    lost;       /* last one without a node */
 
     ngx_iclock_pg_stat_t        pg;
     ngx_http_iclock_counters_t  counters;
 } ngx_http_iclock_shctx_t;
 
 
+/* of one configuration: those before and after a reload share the memory */
 typedef struct {
     ngx_http_iclock_shctx_t    *sh;
     ngx_slab_pool_t            *shpool;
+    uint32_t                    origin;     /* hash of iclock_database */
 } ngx_http_iclock_zone_t;
 
 
@@ -113,10 +182,19 @@ typedef struct {
  * Configuration
  */
 
+/* so that refusals of one kind cannot flood the log */
+typedef struct {
+    time_t                      second;
+    ngx_uint_t                  logged;
+    ngx_uint_t                  unlogged;
+} ngx_http_iclock_quiet_t;
+
+
 typedef struct {
     ngx_iclock_pg_pool_conf_t   pool;
     ngx_iclock_pg_pool_conf_t   listen;
     ngx_str_t                   passfile;
+    uint32_t                    origin;     /* hash of iclock_database */
     ngx_shm_zone_t             *shm_zone;
     ngx_http_iclock_zone_t     *zone;
     ngx_msec_t                  presence_interval;
@@ -136,6 +214,7 @@ typedef struct {
     ngx_uint_t                  deaf_rounds;
     time_t                      timezones;          /* last looked at */
     time_t                      command_timeout;    /* the shortest */
+    ngx_http_iclock_quiet_t     quiet[NGX_HTTP_ICLOCK_VERDICTS];
 } ngx_http_iclock_main_conf_t;
 
 
@@ -145,6 +224,7 @@ typedef struct {
     ngx_uint_t                  pending_limit;
     ngx_http_regex_t           *serial_pattern;
     ngx_str_t                   comm_key;
+    ngx_uint_t                  comm_key_required;
     ngx_str_t                   timezone;
     ngx_flag_t                  send_timezone;
     time_t                      delay;
@@ -180,6 +260,17 @@ typedef ngx_int_t (*ngx_http_iclock_handler_pt)(ngx_http_request_t *r,
 #define NGX_HTTP_ICLOCK_ABSENT     0x02
 /* without a serial number, too */
 #define NGX_HTTP_ICLOCK_ANONYMOUS  0x04
+
+/* what the door does differently, besides: */
+
+/* a handshake: it shows the key */
+#define NGX_HTTP_ICLOCK_GREETS     0x08
+/* a poll: it takes the mark along */
+#define NGX_HTTP_ICLOCK_POLLS      0x10
+/* the body is read before the handler is called */
+#define NGX_HTTP_ICLOCK_READS      0x20
+/* the device's row is read */
+#define NGX_HTTP_ICLOCK_ASKS       0x40
 
 
 struct ngx_http_iclock_endpoint_s {
@@ -217,14 +308,13 @@ typedef struct {
 struct ngx_http_iclock_ctx_s {
     const ngx_http_iclock_endpoint_t  *endpoint;
     ngx_http_iclock_args_t             args;
-    ngx_http_iclock_addr_t             addr;
+    ngx_uint_t                         flags;   /* of endpoint and request */
+    ngx_http_iclock_visit_t            visit;
     ngx_http_iclock_known_t            known;
-    uint32_t                           info_hash;
 
+    /* goes on when what is waited for is there */
+    ngx_http_iclock_handler_pt         next;
     ngx_iclock_store_job_t            *job;
-    ngx_http_iclock_handler_pt         resume;  /* when the job is done */
-    ngx_http_iclock_handler_pt         admit;   /* when the device may speak */
-    ngx_http_iclock_handler_pt         read;    /* when the body is there */
     const ngx_iclock_table_t          *table;
     ngx_str_t                          table_name;
     ngx_str_t                          body;
@@ -244,6 +334,7 @@ struct ngx_http_iclock_ctx_s {
     unsigned                           submitted:1;
     unsigned                           settling:1;
     unsigned                           cleanup:1;
+    unsigned                           registered:1;
 };
 
 
@@ -283,31 +374,37 @@ void ngx_http_iclock_hide_key(ngx_http_request_t *r);
      && ngx_strncasecmp((arg)->data, (u_char *) name, sizeof(name) - 1) == 0)
 
 
-/* ngx_http_iclock_request.c: the content handler, and what is common */
+/* ngx_http_iclock_request.c: the content handler, and replies */
 
 ngx_int_t ngx_http_iclock_handler(ngx_http_request_t *r);
 
+ngx_int_t ngx_http_iclock_unavailable(ngx_http_request_t *r);
+
+/* 503 and Retry-After */
+ngx_int_t ngx_http_iclock_retry_later(ngx_http_request_t *r);
+
+/* 200 and text/plain; the text has to live as long as the request */
+ngx_int_t ngx_http_iclock_reply(ngx_http_request_t *r, ngx_str_t *text);
+ngx_int_t ngx_http_iclock_reply_ok(ngx_http_request_t *r);
+
+
+/* ngx_http_iclock_admission.c: the one door */
+
 /*
- * Makes sure that the device is known and may speak, then calls the handler.
- * Returns what a content handler returns.
+ * Makes sure that the device is known and may speak, then calls the handler;
+ * that of a handshake finds the device's row in ctx->job->device.  The flags
+ * come on top of the endpoint's.  Returns what a content handler returns.
  */
 ngx_int_t ngx_http_iclock_admit(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx, ngx_http_iclock_handler_pt handler);
-
-/*
- * Asks PostgreSQL for the device, and registers it before if that is wanted.
- * The handler finds it in ctx->job->device.  Returns as submit() does.
- */
-ngx_int_t ngx_http_iclock_lookup(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx, ngx_uint_t registration,
+    ngx_http_iclock_ctx_t *ctx, ngx_uint_t flags,
     ngx_http_iclock_handler_pt handler);
 
-/* remembers what a look-up told, and returns the status of the device */
-ngx_uint_t ngx_http_iclock_remember(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx);
+/* the same for a request that names no device: only its key is looked at */
+ngx_int_t ngx_http_iclock_admit_nameless(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx, ngx_http_iclock_handler_pt handler);
 
-/* the verdict over a device: NGX_OK or a status */
-ngx_int_t ngx_http_iclock_verdict(ngx_http_request_t *r, ngx_uint_t status);
+
+/* ngx_http_iclock_job.c */
 
 /* a job for this request; NULL: out of memory */
 ngx_iclock_store_job_t *ngx_http_iclock_job(ngx_http_request_t *r,
@@ -320,16 +417,37 @@ ngx_iclock_store_job_t *ngx_http_iclock_job(ngx_http_request_t *r,
 ngx_int_t ngx_http_iclock_submit(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx, ngx_http_iclock_handler_pt handler);
 
-ngx_int_t ngx_http_iclock_unavailable(ngx_http_request_t *r);
+/*
+ * The same for the door, which leaves ctx->next to the handler behind it:
+ * done has to call ngx_http_iclock_job_resume() with the handler.
+ */
+ngx_int_t ngx_http_iclock_job_wait(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx, ngx_iclock_store_handler_pt done,
+    ngx_http_iclock_handler_pt handler);
+void ngx_http_iclock_job_resume(ngx_iclock_store_job_t *job,
+    ngx_http_iclock_handler_pt handler);
 
-/* 200 and text/plain; the text has to live as long as the request */
-ngx_int_t ngx_http_iclock_reply(ngx_http_request_t *r, ngx_str_t *text);
-ngx_int_t ngx_http_iclock_reply_ok(ngx_http_request_t *r);
+
+/* ngx_http_iclock_body.c */
 
 /* reads the body in one piece; handler gets it by ngx_http_iclock_body() */
 ngx_int_t ngx_http_iclock_read_body(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx, ngx_http_iclock_handler_pt handler);
 ngx_int_t ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body);
+
+
+/* ngx_http_iclock_key.c: communication keys */
+
+void ngx_http_iclock_key_digest(ngx_http_iclock_zone_t *zone, ngx_str_t *key,
+    ngx_http_iclock_digest_t *digest);
+
+/* takes in how the key of the request compares with the location's */
+void ngx_http_iclock_key_show(ngx_http_iclock_visit_t *visit,
+    ngx_http_iclock_zone_t *zone, ngx_str_t *sent, ngx_str_t *location);
+
+/* compares with the key of the device's row, or else with the location's */
+ngx_uint_t ngx_http_iclock_key_compare(ngx_http_iclock_visit_t *visit,
+    ngx_uint_t own, ngx_http_iclock_digest_t *digest);
 
 
 /* ngx_http_iclock_handshake.c */
@@ -339,10 +457,6 @@ ngx_int_t ngx_http_iclock_handshake(ngx_http_request_t *r,
 
 ngx_int_t ngx_http_iclock_exchange(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
-
-/* whether the key of the request fits the device's or the location's */
-ngx_uint_t ngx_http_iclock_key_fits(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx, ngx_iclock_device_t *device);
 
 
 /* ngx_http_iclock_upload.c */
@@ -387,24 +501,25 @@ char *ngx_http_iclock_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
 /*
- * Looks a device up and notes that it was seen.  Returns NGX_OK, or
- * NGX_DECLINED if the zone does not know it.
+ * Looks the visitor up.  If what the zone knows is enough (known->fresh) it
+ * judges, notes that the device was seen, and takes the mark of a poll.
  */
-ngx_int_t ngx_http_iclock_zone_find(ngx_http_iclock_zone_t *zone,
-    ngx_str_t *sn, ngx_http_iclock_addr_t *addr,
-    ngx_http_iclock_known_t *known);
+void ngx_http_iclock_zone_visit(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_visit_t *visit, ngx_http_iclock_known_t *known);
+
+/* PostgreSQL is about to be asked for the visitor */
+void ngx_http_iclock_zone_ask(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_visit_t *visit);
 
 /*
- * Stores what PostgreSQL knows of a device; NULL: nothing.  A full zone gives
- * up its oldest device, but no registered one for one that is not.
+ * Judges the visitor by what PostgreSQL knows of it, and stores that; NULL:
+ * nothing.  A full zone gives up its oldest device, but no registered one for
+ * one that is not.
  */
-void ngx_http_iclock_zone_store(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
-    ngx_iclock_device_t *device, ngx_http_iclock_addr_t *addr,
-    ngx_uint_t status);
+void ngx_http_iclock_zone_store(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_visit_t *visit, ngx_iclock_device_t *device,
+    ngx_http_iclock_known_t *known);
 
-/* NGX_OK: commands may wait, and now count as fetched; else NGX_DECLINED */
-ngx_int_t ngx_http_iclock_zone_take_mark(ngx_http_iclock_zone_t *zone,
-    ngx_str_t *sn);
 void ngx_http_iclock_zone_mark(ngx_http_iclock_zone_t *zone, ngx_str_t *sn);
 
 /* the device's row has changed */
@@ -413,26 +528,23 @@ void ngx_http_iclock_zone_expire(ngx_http_iclock_zone_t *zone, ngx_str_t *sn);
 /* everything may have changed */
 void ngx_http_iclock_zone_expire_all(ngx_http_iclock_zone_t *zone);
 
-/* a wrong key came from the address (refused), or the right one (not) */
-void ngx_http_iclock_zone_refuse(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
-    ngx_http_iclock_addr_t *addr, ngx_uint_t refused);
-
-/* whether this INFO is stored already; and that it is */
-ngx_uint_t ngx_http_iclock_zone_info_known(ngx_http_iclock_zone_t *zone,
-    ngx_str_t *sn, uint32_t hash);
+/* the INFO with this hash is stored */
 void ngx_http_iclock_zone_info_stored(ngx_http_iclock_zone_t *zone,
     ngx_str_t *sn, uint32_t hash);
 
 /*
- * Whether the device has asked for the encryption that is published nowhere,
- * and, if set, that it has now.
+ * The device has asked for the encryption that is published nowhere.  Returns
+ * NGX_OK, or NGX_DECLINED if that was known.
  */
-ngx_uint_t ngx_http_iclock_zone_plain(ngx_http_iclock_zone_t *zone,
-    ngx_str_t *sn, ngx_uint_t set);
+ngx_int_t ngx_http_iclock_zone_set_plain(ngx_http_iclock_zone_t *zone,
+    ngx_str_t *sn);
 
-/* takes at most n devices whose presence is unsaved; returns their number */
+/*
+ * Takes at most n devices of this database whose presence is unsaved; returns
+ * their number.
+ */
 ngx_uint_t ngx_http_iclock_zone_unsaved(ngx_http_iclock_zone_t *zone,
-    ngx_http_iclock_seen_t *seen, ngx_uint_t n);
+    uint32_t database, ngx_http_iclock_seen_t *seen, ngx_uint_t n);
 
 /* the presence of this device could not be saved */
 void ngx_http_iclock_zone_unsave(ngx_http_iclock_zone_t *zone,
@@ -441,10 +553,17 @@ void ngx_http_iclock_zone_unsave(ngx_http_iclock_zone_t *zone,
 uint32_t ngx_http_iclock_zone_hash(ngx_http_iclock_zone_t *zone,
     ngx_str_t *s);
 
+
+/* ngx_http_iclock_addr.c */
+
 void ngx_http_iclock_addr_set(ngx_http_iclock_addr_t *addr,
     struct sockaddr *sockaddr);
 ngx_int_t ngx_http_iclock_addr_text(ngx_http_iclock_addr_t *addr,
     ngx_pool_t *pool, ngx_str_t *text);
+
+/* "no address" equals nothing */
+ngx_uint_t ngx_http_iclock_addr_same(ngx_http_iclock_addr_t *a,
+    ngx_http_iclock_addr_t *b);
 
 
 /* ngx_http_iclock_spaces.c */

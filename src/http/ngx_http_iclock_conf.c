@@ -181,7 +181,7 @@ ngx_command_t  ngx_http_iclock_commands[] = {
       NULL },
 
     { ngx_string("iclock_comm_key"),
-      NGX_HTTP_ICLOCK_ALL_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_ICLOCK_ALL_CONF|NGX_CONF_TAKE12,
       ngx_http_iclock_comm_key,
       ngx_http_iclock_loc(comm_key),
       NULL },
@@ -443,6 +443,7 @@ ngx_http_iclock_create_loc_conf(ngx_conf_t *cf)
      *
      *     ilcf->enable = 0;
      *     ilcf->comm_key = { 0, NULL };
+     *     ilcf->comm_key_required = 0;
      *     ilcf->timezone = { 0, NULL };
      *     ilcf->trans_times = { 0, NULL };
      *     ilcf->push_version = { 0, NULL };
@@ -489,6 +490,10 @@ ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->pending_limit, prev->pending_limit, 1000);
     ngx_conf_merge_ptr_value(conf->serial_pattern, prev->serial_pattern,
                              NULL);
+    if (conf->comm_key.data == NULL) {
+        conf->comm_key_required = prev->comm_key_required;
+    }
+
     ngx_conf_merge_str_value(conf->comm_key, prev->comm_key, "");
     ngx_conf_merge_str_value(conf->timezone, prev->timezone, "UTC");
     ngx_conf_merge_value(conf->send_timezone, prev->send_timezone, 1);
@@ -616,19 +621,23 @@ ngx_http_iclock(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_http_iclock_database(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    char  *p = conf;
+    ngx_http_iclock_main_conf_t *imcf = conf;
 
     char                       *err;
     ngx_str_t                  *value;
     ngx_iclock_pg_pool_conf_t  *pool;
 
-    pool = (ngx_iclock_pg_pool_conf_t *) (p + cmd->offset);
+    pool = (ngx_iclock_pg_pool_conf_t *) ((char *) imcf + cmd->offset);
 
     if (pool->server) {
         return "is duplicate";
     }
 
     value = cf->args->elts;
+
+    if (pool == &imcf->pool) {
+        imcf->origin = ngx_crc32_long(value[1].data, value[1].len);
+    }
 
     pool->server = ngx_iclock_pg_server_create(cf, &value[1], &err);
 
@@ -878,6 +887,17 @@ ngx_http_iclock_comm_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                            "invalid length of key in \"%V\"", &cmd->name);
         return NGX_CONF_ERROR;
     }
+
+    if (cf->args->nelts == 3) {
+
+        if (ngx_strcmp(value[2].data, "required") != 0) {
+            return ngx_http_iclock_invalid(cf, cmd, &value[2]);
+        }
+
+        ilcf->comm_key_required = 1;
+    }
+
+    /* with "required", devices may have keys of their own */
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
         ngx_str_set(&ilcf->comm_key, "");

@@ -11,6 +11,8 @@
 #define NGX_HTTP_ICLOCK_MAX_BASE64  (16 * 1024 * 1024)
 
 
+static ngx_int_t ngx_http_iclock_file_put(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_file_asked(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_file_named(ngx_http_request_t *r,
@@ -37,7 +39,10 @@ ngx_http_iclock_file(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     /* PutFile, attendance PUSH 2.4.1, section 12.5.2 */
 
     if (ctx->path.len) {
-        return ngx_http_iclock_send_file(r, &ctx->path);
+        return ctx->sn_valid
+               ? ngx_http_iclock_admit(r, ctx, 0, ngx_http_iclock_file_put)
+               : ngx_http_iclock_admit_nameless(r, ctx,
+                                                ngx_http_iclock_file_put);
     }
 
     /* UPGRADE, section 12.8.2 */
@@ -46,7 +51,14 @@ ngx_http_iclock_file(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         return NGX_HTTP_NOT_FOUND;
     }
 
-    return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_file_asked);
+    return ngx_http_iclock_admit(r, ctx, 0, ngx_http_iclock_file_asked);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_file_put(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    return ngx_http_iclock_send_file(r, &ctx->path);
 }
 
 

@@ -11,8 +11,6 @@
 #define NGX_HTTP_ICLOCK_MAX_ARG  64
 
 
-static ngx_int_t ngx_http_iclock_met(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_welcome(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_greet(ngx_http_request_t *r,
@@ -21,9 +19,9 @@ static ngx_uint_t ngx_http_iclock_no_news(ngx_str_t *said, ngx_str_t *known);
 static ngx_uint_t ngx_http_iclock_dialect(ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_greeted(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
-static ngx_int_t ngx_http_iclock_forbidden(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_options(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_no_exchange(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static void ngx_http_iclock_settings(ngx_http_iclock_loc_conf_t *ilcf,
     ngx_iclock_device_t *device, ngx_iclock_handshake_t *hs);
@@ -51,69 +49,15 @@ ngx_http_iclock_handshake(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ngx_http_iclock_count(imcf, handshakes);
 
-    return ngx_http_iclock_lookup(r, ctx, 0, ngx_http_iclock_met);
-}
-
-
-static ngx_int_t
-ngx_http_iclock_met(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
-{
-    ngx_http_iclock_loc_conf_t  *ilcf;
-
-    if (ctx->job->rc != NGX_OK) {
-        return ngx_http_iclock_unavailable(r);
-    }
-
-    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
-
-    if (ctx->job->device
-        || ilcf->unknown_devices == NGX_HTTP_ICLOCK_REJECT)
-    {
-        return ngx_http_iclock_welcome(r, ctx);
-    }
-
-    if (!ngx_http_iclock_key_fits(r, ctx, NULL)) {
-        return ngx_http_iclock_forbidden(r, ctx);
-    }
-
-    return ngx_http_iclock_lookup(r, ctx, 1, ngx_http_iclock_welcome);
+    return ngx_http_iclock_admit(r, ctx,
+                                 NGX_HTTP_ICLOCK_GREETS|NGX_HTTP_ICLOCK_ASKS,
+                                 ngx_http_iclock_welcome);
 }
 
 
 static ngx_int_t
 ngx_http_iclock_welcome(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_int_t                     rc;
-    ngx_http_iclock_main_conf_t  *imcf;
-
-    if (ctx->job->rc != NGX_OK) {
-        return ngx_http_iclock_unavailable(r);
-    }
-
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
-
-    rc = ngx_http_iclock_verdict(r, ngx_http_iclock_remember(r, ctx));
-
-    if (rc == NGX_HTTP_SERVICE_UNAVAILABLE) {
-        /* nothing else than 200 makes a device wait and ask again */
-        return NGX_HTTP_UNAUTHORIZED;
-    }
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (!ctx->job->device->allowed) {
-        return ngx_http_iclock_forbidden(r, ctx);
-    }
-
-    if (!ngx_http_iclock_key_fits(r, ctx, ctx->job->device)) {
-        ngx_http_iclock_zone_refuse(imcf->zone, &ctx->args.sn, &ctx->addr, 1);
-        return ngx_http_iclock_forbidden(r, ctx);
-    }
-
-    ngx_http_iclock_zone_refuse(imcf->zone, &ctx->args.sn, &ctx->addr, 0);
-
     if (ngx_http_iclock_options(r, ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -226,62 +170,10 @@ ngx_http_iclock_greeted(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
 
 static ngx_int_t
-ngx_http_iclock_forbidden(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
-{
-    ngx_http_iclock_main_conf_t  *imcf;
-
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
-
-    ngx_http_iclock_count(imcf, refused);
-
-    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "iclock: device \"%V\" is refused: wrong communication key "
-                  "or network", &ctx->args.sn);
-
-    return NGX_HTTP_FORBIDDEN;
-}
-
-
-ngx_uint_t
-ngx_http_iclock_key_fits(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
-    ngx_iclock_device_t *device)
-{
-    size_t                       i;
-    u_char                       diff;
-    ngx_str_t                   *key;
-    ngx_http_iclock_loc_conf_t  *ilcf;
-
-    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
-
-    key = (device && device->comm_key.data) ? &device->comm_key
-                                            : &ilcf->comm_key;
-
-    if (key->len == 0) {
-        return 1;
-    }
-
-    if (key->len != ctx->args.comm_key.len) {
-        return 0;
-    }
-
-    /* the time must not tell how much of the key was right */
-
-    diff = 0;
-
-    for (i = 0; i < key->len; i++) {
-        diff |= key->data[i] ^ ctx->args.comm_key.data[i];
-    }
-
-    return diff == 0;
-}
-
-
-static ngx_int_t
 ngx_http_iclock_options(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_iclock_handshake_t        hs;
-    ngx_http_iclock_loc_conf_t   *ilcf;
-    ngx_http_iclock_main_conf_t  *imcf;
+    ngx_iclock_handshake_t       hs;
+    ngx_http_iclock_loc_conf_t  *ilcf;
 
     ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
 
@@ -297,9 +189,7 @@ ngx_http_iclock_options(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     ctx->told_offset = hs.send_timezone ? hs.utc_offset
                                         : NGX_ICLOCK_NO_OFFSET;
 
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
-
-    if (ngx_http_iclock_zone_plain(imcf->zone, &ctx->args.sn, 0)) {
+    if (ctx->known.plain) {
         hs.server_version = ngx_iclock_lower_version(
                                                 &ngx_http_iclock_plain_version,
                                                 &hs.server_version);
@@ -318,16 +208,18 @@ ngx_http_iclock_options(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 ngx_int_t
 ngx_http_iclock_exchange(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
+    return ngx_http_iclock_admit(r, ctx, 0, ngx_http_iclock_no_exchange);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_no_exchange(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
     ngx_http_iclock_main_conf_t  *imcf;
 
     imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
 
-    (void) ngx_http_iclock_zone_find(imcf->zone, &ctx->args.sn, &ctx->addr,
-                                     &ctx->known);
-
-    if (ctx->known.status == NGX_ICLOCK_DEVICE_ACTIVE
-        && !ngx_http_iclock_zone_plain(imcf->zone, &ctx->args.sn, 1))
-    {
+    if (ngx_http_iclock_zone_set_plain(imcf->zone, &ctx->args.sn) == NGX_OK) {
         ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
                       "iclock: device \"%V\" wants to encrypt, it is offered "
                       "protocol version %V from now on", &ctx->args.sn,

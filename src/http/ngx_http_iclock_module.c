@@ -45,8 +45,6 @@ ngx_module_t  ngx_http_iclock_module = {
 };
 
 
-/* the "resolver" of the http block, if there is one */
-
 static ngx_int_t
 ngx_http_iclock_init(ngx_conf_t *cf)
 {
@@ -56,6 +54,10 @@ ngx_http_iclock_init(ngx_conf_t *cf)
 
     imcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_iclock_module);
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (imcf->zone) {
+        imcf->zone->origin = imcf->origin;
+    }
 
     if (clcf->resolver && clcf->resolver->connections.nelts) {
         timeout = clcf->resolver_timeout;

@@ -10,12 +10,10 @@
 static ngx_int_t ngx_http_iclock_poll(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_poll_store(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx, ngx_uint_t info, ngx_uint_t marked);
+    ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_poll_done(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_poll_reply(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx);
-static ngx_int_t ngx_http_iclock_replies_admitted(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_replies_body(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
@@ -36,7 +34,8 @@ ngx_http_iclock_getrequest(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ngx_http_iclock_count(imcf, polls);
 
-    return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_poll);
+    return ngx_http_iclock_admit(r, ctx, NGX_HTTP_ICLOCK_POLLS,
+                                 ngx_http_iclock_poll);
 }
 
 
@@ -48,27 +47,17 @@ ngx_http_iclock_getrequest(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 static ngx_int_t
 ngx_http_iclock_poll(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_uint_t                    info, marked;
     ngx_http_iclock_main_conf_t  *imcf;
 
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "iclock poll: marked:%d, news:%d",
+                   ctx->known.marked, ctx->known.news);
+
+    if (ctx->known.marked || ctx->known.news) {
+        return ngx_http_iclock_poll_store(r, ctx);
+    }
+
     imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
-
-    info = 0;
-
-    if (ctx->args.info.len) {
-        ctx->info_hash = ngx_http_iclock_zone_hash(imcf->zone,
-                                                   &ctx->args.info);
-        info = !ngx_http_iclock_zone_info_known(imcf->zone, &ctx->args.sn,
-                                                ctx->info_hash);
-    }
-
-    marked = ctx->known.marked
-             && ngx_http_iclock_zone_take_mark(imcf->zone, &ctx->args.sn)
-                == NGX_OK;
-
-    if (info || marked) {
-        return ngx_http_iclock_poll_store(r, ctx, info, marked);
-    }
 
     ngx_http_iclock_count(imcf, polls_from_zone);
 
@@ -77,8 +66,7 @@ ngx_http_iclock_poll(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
 
 static ngx_int_t
-ngx_http_iclock_poll_store(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
-    ngx_uint_t info, ngx_uint_t marked)
+ngx_http_iclock_poll_store(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
     ngx_iclock_store_job_t       *job;
     ngx_http_iclock_loc_conf_t   *ilcf;
@@ -94,7 +82,7 @@ ngx_http_iclock_poll_store(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 
     ngx_str_set(&job->table, "INFO");
 
-    if (info) {
+    if (ctx->known.news) {
         if (ngx_iclock_split_info(&job->upload, &ctx->args.info, job->pool)
             != NGX_OK)
         {
@@ -102,9 +90,6 @@ ngx_http_iclock_poll_store(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
         }
 
         ctx->records = job->upload.lines;
-
-    } else {
-        ctx->info_hash = 0;
     }
 
     limits.count = ilcf->command_count;
@@ -112,7 +97,9 @@ ngx_http_iclock_poll_store(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
     limits.timeout = ilcf->command_timeout;
     limits.attempts = ilcf->command_attempts;
 
-    if (marked && ngx_iclock_store_dequeue(job, &limits) != NGX_OK) {
+    if (ctx->known.marked
+        && ngx_iclock_store_dequeue(job, &limits) != NGX_OK)
+    {
         goto failed;
     }
 
@@ -124,7 +111,7 @@ ngx_http_iclock_poll_store(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 
 failed:
 
-    if (marked) {
+    if (ctx->known.marked) {
         imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
         ngx_http_iclock_zone_mark(imcf->zone, &ctx->args.sn);
     }
@@ -153,9 +140,9 @@ ngx_http_iclock_poll_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         return ngx_http_iclock_reply_ok(r);
     }
 
-    if (ctx->info_hash) {
+    if (ctx->known.news) {
         ngx_http_iclock_zone_info_stored(imcf->zone, &ctx->args.sn,
-                                         ctx->info_hash);
+                                         ctx->visit.info);
     }
 
     ctx->commands = ctx->job->commands.nelts;
@@ -202,15 +189,8 @@ ngx_http_iclock_devicecmd(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ngx_http_iclock_count(imcf, replies);
 
-    return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_replies_admitted);
-}
-
-
-static ngx_int_t
-ngx_http_iclock_replies_admitted(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx)
-{
-    return ngx_http_iclock_read_body(r, ctx, ngx_http_iclock_replies_body);
+    return ngx_http_iclock_admit(r, ctx, NGX_HTTP_ICLOCK_READS,
+                                 ngx_http_iclock_replies_body);
 }
 
 
@@ -301,7 +281,7 @@ ngx_http_iclock_control(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 ngx_int_t
 ngx_http_iclock_ping(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_pong);
+    return ngx_http_iclock_admit(r, ctx, 0, ngx_http_iclock_pong);
 }
 
 

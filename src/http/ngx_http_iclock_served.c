@@ -19,8 +19,6 @@ static ngx_int_t ngx_http_iclock_served_call(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_served_done(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
-static ngx_int_t ngx_http_iclock_decision_admitted(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_decision_body(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_decision_stored(ngx_http_request_t *r,
@@ -61,7 +59,8 @@ ngx_http_iclock_served(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
             && ngx_strncasecmp(value->data, s->name.data, s->name.len) == 0)
         {
             ctx->call = s->call;
-            return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_served_call);
+            return ngx_http_iclock_admit(r, ctx, 0,
+                                         ngx_http_iclock_served_call);
         }
     }
 
@@ -125,15 +124,8 @@ ngx_http_iclock_served_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 ngx_int_t
 ngx_http_iclock_decision(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_decision_admitted);
-}
-
-
-static ngx_int_t
-ngx_http_iclock_decision_admitted(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx)
-{
-    return ngx_http_iclock_read_body(r, ctx, ngx_http_iclock_decision_body);
+    return ngx_http_iclock_admit(r, ctx, NGX_HTTP_ICLOCK_READS,
+                                 ngx_http_iclock_decision_body);
 }
 
 

@@ -12,11 +12,7 @@
 
 static ngx_int_t ngx_http_iclock_time(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
-static ngx_int_t ngx_http_iclock_time_found(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_upload(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx);
-static ngx_int_t ngx_http_iclock_upload_admitted(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_upload_body(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
@@ -61,7 +57,8 @@ ngx_http_iclock_cdata(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     }
 
     if (ngx_http_iclock_arg_is(&args->type, "time")) {
-        return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_time);
+        return ngx_http_iclock_admit(r, ctx, NGX_HTTP_ICLOCK_ASKS,
+                                     ngx_http_iclock_time);
     }
 
     /* old firmware sends an empty POST as a GET */
@@ -92,23 +89,13 @@ ngx_http_iclock_fdata(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
 /*
  * SDK 3.2.0, section 2.3.  The offset changes with the seasons, so that of
- * the zone would age: it is asked for each time.
+ * the zone would age: the row was read.  A clock that is to keep its own time
+ * was told so (SyncTime is 0): if it asks all the same there is no time for
+ * it.
  */
 
 static ngx_int_t
 ngx_http_iclock_time(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
-{
-    return ngx_http_iclock_lookup(r, ctx, 0, ngx_http_iclock_time_found);
-}
-
-
-/*
- * A clock that is to keep its own time was told so (SyncTime is 0): if it
- * asks all the same there is no time for it.
- */
-
-static ngx_int_t
-ngx_http_iclock_time_found(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
     ngx_tm_t                     tm;
     ngx_int_t                    offset;
@@ -116,16 +103,12 @@ ngx_http_iclock_time_found(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     ngx_iclock_device_t         *device;
     ngx_http_iclock_loc_conf_t  *ilcf;
 
-    if (ctx->job->rc != NGX_OK) {
-        return ngx_http_iclock_unavailable(r);
-    }
-
     ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
     device = ctx->job->device;
 
-    if (device == NULL
-        || (device->send_timezone >= 0 ? device->send_timezone
-                                       : ilcf->send_timezone) == 0)
+    if ((device->send_timezone >= 0 ? device->send_timezone
+                                    : ilcf->send_timezone)
+        == 0)
     {
         return NGX_HTTP_NOT_FOUND;
     }
@@ -184,15 +167,8 @@ ngx_http_iclock_upload(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     ctx->table_name = ngx_iclock_known_table(ctx->table) ? ctx->table->name
                                                          : *name;
 
-    return ngx_http_iclock_admit(r, ctx, ngx_http_iclock_upload_admitted);
-}
-
-
-static ngx_int_t
-ngx_http_iclock_upload_admitted(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx)
-{
-    return ngx_http_iclock_read_body(r, ctx, ngx_http_iclock_upload_body);
+    return ngx_http_iclock_admit(r, ctx, NGX_HTTP_ICLOCK_READS,
+                                 ngx_http_iclock_upload_body);
 }
 
 

@@ -142,6 +142,12 @@ ngx_http_iclock_notify(ngx_uint_t channel, ngx_str_t *serial_number,
 {
     ngx_http_iclock_main_conf_t *imcf = data;
 
+    if (serial_number) {
+        ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                       "iclock notified: channel %ui, device \"%V\"",
+                       channel, serial_number);
+    }
+
     switch (channel) {
 
     case NGX_ICLOCK_CHANNEL_COMMAND:
@@ -263,8 +269,11 @@ ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf)
         return NGX_ERROR;
     }
 
+    job->database = ngx_iclock_store_database(imcf->store);
+
     flush->imcf = imcf;
-    flush->n = ngx_http_iclock_zone_unsaved(imcf->zone, flush->seen,
+    flush->n = ngx_http_iclock_zone_unsaved(imcf->zone, job->database,
+                                            flush->seen,
                                             NGX_HTTP_ICLOCK_PRESENCE);
 
     if (flush->n == 0) {

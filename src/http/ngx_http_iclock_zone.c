@@ -8,25 +8,32 @@
 
 
 /* to be raised with every change of the structures below */
-#define NGX_HTTP_ICLOCK_ZONE_VERSION  1
+#define NGX_HTTP_ICLOCK_ZONE_VERSION  2
 
 /* seconds for which it is believed that a device may not speak */
 #define NGX_HTTP_ICLOCK_RECHECK       30
 
 
-/* at most 256 bytes, serial number included */
+/* at most 256 bytes with a serial number of NGX_HTTP_ICLOCK_MAX_SN */
 typedef struct {
     ngx_rbtree_node_t           node;
     ngx_queue_t                 queue;
     ngx_queue_t                 unsaved;
     int64_t                     id;
+    uint64_t                    changed;    /* number of the last change */
     uint32_t                    generation;
     uint32_t                    checked;    /* seconds */
     uint32_t                    seen;       /* seconds */
     uint32_t                    info;       /* hash of the last INFO */
-    ngx_http_iclock_addr_t      addr;
-    ngx_http_iclock_addr_t      refused;
+    uint32_t                    banned;     /* seconds: outsider was seen */
+    uint32_t                    origin;     /* configured database */
+    uint32_t                    database;   /* that the id is of */
+    uint16_t                    policy;     /* towards an unknown device */
     int16_t                     utc_offset; /* minutes */
+    ngx_http_iclock_addr_t      addr;
+    ngx_http_iclock_addr_t      refused;    /* it gave a wrong key */
+    ngx_http_iclock_addr_t      outsider;   /* not in allowed_networks */
+    ngx_http_iclock_digest_t    key;
     u_char                      status;
     u_char                      encoding;
     u_char                      len;
@@ -35,8 +42,15 @@ typedef struct {
     unsigned                    expired:1;
     unsigned                    dirty:1;    /* in the unsaved queue */
     unsigned                    plain:1;    /* wanted to encrypt, in vain */
+    unsigned                    own_key:1;
     u_char                      sn[1];
 } ngx_http_iclock_node_t;
+
+
+/* fails to compile if a device takes more */
+typedef u_char  ngx_http_iclock_node_fits_t[
+    (offsetof(ngx_http_iclock_node_t, sn) + NGX_HTTP_ICLOCK_MAX_SN <= 256)
+    ? 1 : -1];
 
 
 static ngx_int_t ngx_http_iclock_zone_init(ngx_shm_zone_t *shm_zone,
@@ -58,7 +72,20 @@ static void ngx_http_iclock_zone_enqueue(ngx_http_iclock_zone_t *zone,
 static void ngx_http_iclock_zone_touch(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_node_t *node, ngx_http_iclock_addr_t *addr);
 static ngx_uint_t ngx_http_iclock_zone_fresh(ngx_http_iclock_zone_t *zone,
-    ngx_http_iclock_node_t *node, ngx_http_iclock_addr_t *addr);
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit);
+static ngx_uint_t ngx_http_iclock_zone_judge(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_visit_t *visit, ngx_uint_t outsider, ngx_uint_t key);
+static void ngx_http_iclock_zone_enter(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
+    ngx_http_iclock_known_t *known, ngx_uint_t key);
+static void ngx_http_iclock_zone_describe(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
+    ngx_iclock_device_t *device);
+static void ngx_http_iclock_zone_update(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_node_t *described,
+    ngx_http_iclock_visit_t *visit, ngx_uint_t outsider);
+static ngx_int_t ngx_http_iclock_zone_salt(ngx_http_iclock_zone_t *zone,
+    ngx_log_t *log);
 
 
 static ngx_http_iclock_addr_t  ngx_http_iclock_no_addr;
@@ -135,7 +162,6 @@ ngx_http_iclock_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     ngx_http_iclock_zone_t *ozone = data;
 
     size_t                   len;
-    ngx_uint_t               i;
     ngx_http_iclock_zone_t  *zone;
 
     zone = shm_zone->data;
@@ -170,8 +196,8 @@ ngx_http_iclock_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     zone->sh->version = NGX_HTTP_ICLOCK_ZONE_VERSION;
     zone->sh->generation = 1;
 
-    for (i = 0; i < sizeof(zone->sh->salt); i++) {
-        zone->sh->salt[i] = (u_char) ngx_random();
+    if (ngx_http_iclock_zone_salt(zone, shm_zone->shm.log) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     ngx_rbtree_init(&zone->sh->rbtree, &zone->sh->sentinel,
@@ -192,6 +218,35 @@ ngx_http_iclock_zone_init(ngx_shm_zone_t *shm_zone, void *data)
                 &shm_zone->shm.name);
 
     zone->shpool->log_nomem = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_zone_salt(ngx_http_iclock_zone_t *zone, ngx_log_t *log)
+{
+    ssize_t   n;
+    ngx_fd_t  fd;
+
+    fd = ngx_open_file((u_char *) "/dev/urandom", NGX_FILE_RDONLY,
+                       NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
+                      ngx_open_file_n " \"/dev/urandom\" failed");
+        return NGX_ERROR;
+    }
+
+    n = ngx_read_fd(fd, zone->sh->salt, sizeof(zone->sh->salt));
+
+    (void) ngx_close_file(fd);
+
+    if (n != sizeof(zone->sh->salt)) {
+        ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
+                      ngx_read_fd_n " \"/dev/urandom\" failed");
+        return NGX_ERROR;
+    }
 
     return NGX_OK;
 }
@@ -290,50 +345,56 @@ ngx_http_iclock_zone_hash(ngx_http_iclock_zone_t *zone, ngx_str_t *s)
 }
 
 
-ngx_int_t
-ngx_http_iclock_zone_find(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
-    ngx_http_iclock_addr_t *addr, ngx_http_iclock_known_t *known)
+void
+ngx_http_iclock_zone_visit(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_visit_t *visit, ngx_http_iclock_known_t *known)
 {
+    ngx_uint_t               key, outsider;
     ngx_http_iclock_node_t  *node;
+
+    ngx_memzero(known, sizeof(ngx_http_iclock_known_t));
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_http_iclock_zone_lookup(zone, sn);
+    node = ngx_http_iclock_zone_lookup(zone, visit->sn);
 
-    if (node == NULL) {
+    /* during a reload there may be workers with another database */
+
+    if (node == NULL || node->origin != zone->origin) {
         ngx_shmtx_unlock(&zone->shpool->mutex);
-        ngx_memzero(known, sizeof(ngx_http_iclock_known_t));
-        return NGX_DECLINED;
+        return;
     }
 
     known->id = node->id;
+    known->database = node->database;
     known->status = node->status;
     known->utc_offset = node->utc_offset;
     known->encoding = node->encoding;
-    known->marked = node->marked;
-    known->fresh = ngx_http_iclock_zone_fresh(zone, node, addr);
-    known->refused = (ngx_memcmp(&node->refused, &ngx_http_iclock_no_addr,
-                                 sizeof(ngx_http_iclock_addr_t))
-                      != 0
-                      && ngx_memcmp(&node->refused, addr,
-                                    sizeof(ngx_http_iclock_addr_t))
-                         == 0);
+    known->plain = node->plain;
 
-    if (known->fresh && !known->refused) {
-        ngx_http_iclock_zone_touch(zone, node, addr);
+    outsider = (node->networks
+                && !ngx_http_iclock_addr_same(&node->addr, &visit->addr));
+    key = ngx_http_iclock_key_compare(visit, node->own_key, &node->key);
+
+    known->fresh = ngx_http_iclock_zone_fresh(zone, node, visit);
+    known->verdict = ngx_http_iclock_zone_judge(node, visit, outsider, key);
+
+    if (known->fresh) {
+        ngx_http_iclock_zone_enter(zone, node, visit, known, key);
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    return NGX_OK;
 }
 
 
 static ngx_uint_t
 ngx_http_iclock_zone_fresh(ngx_http_iclock_zone_t *zone,
-    ngx_http_iclock_node_t *node, ngx_http_iclock_addr_t *addr)
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit)
 {
-    if (node->expired || node->generation != zone->sh->generation) {
+    if (visit->asks || node->expired
+        || node->generation != zone->sh->generation
+        || (visit->database && visit->database != node->database))
+    {
         return 0;
     }
 
@@ -343,11 +404,96 @@ ngx_http_iclock_zone_fresh(ngx_http_iclock_zone_t *zone,
         return 0;
     }
 
+    /* another location may do something else with unknown devices */
+
+    if (node->status == NGX_ICLOCK_DEVICE_UNKNOWN) {
+        return node->policy == visit->policy;
+    }
+
     /* networks are compared in PostgreSQL, so the address counts with them */
 
-    return !node->networks
-           || ngx_memcmp(&node->addr, addr, sizeof(ngx_http_iclock_addr_t))
-              == 0;
+    if (!node->networks
+        || ngx_http_iclock_addr_same(&node->addr, &visit->addr))
+    {
+        return 1;
+    }
+
+    return ngx_http_iclock_addr_same(&node->outsider, &visit->addr)
+           && (uint32_t) ngx_time() - node->banned <= NGX_HTTP_ICLOCK_RECHECK;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_zone_judge(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_visit_t *visit, ngx_uint_t outsider, ngx_uint_t key)
+{
+    if (outsider) {
+        return NGX_HTTP_ICLOCK_BAD_NETWORK;
+    }
+
+    if (key == NGX_HTTP_ICLOCK_KEY_WRONG) {
+        return NGX_HTTP_ICLOCK_BAD_KEY;
+    }
+
+    if (key == NGX_HTTP_ICLOCK_KEY_ABSENT
+        && (visit->key_needed
+            || ngx_http_iclock_addr_same(&node->refused, &visit->addr)))
+    {
+        return NGX_HTTP_ICLOCK_BAD_KEY;
+    }
+
+    switch (node->status) {
+
+    case NGX_ICLOCK_DEVICE_ACTIVE:
+        return NGX_HTTP_ICLOCK_ADMITTED;
+
+    case NGX_ICLOCK_DEVICE_BLOCKED:
+        return NGX_HTTP_ICLOCK_BLOCKED;
+
+    case NGX_ICLOCK_DEVICE_UNKNOWN:
+        return (visit->unknown_devices == NGX_HTTP_ICLOCK_REJECT)
+               ? NGX_HTTP_ICLOCK_STRANGER : NGX_HTTP_ICLOCK_UNRECORDED;
+
+    default: /* NGX_ICLOCK_DEVICE_PENDING */
+        return NGX_HTTP_ICLOCK_PENDING;
+    }
+}
+
+
+/* what the visit leaves behind */
+
+static void
+ngx_http_iclock_zone_enter(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
+    ngx_http_iclock_known_t *known, ngx_uint_t key)
+{
+    switch (known->verdict) {
+
+    case NGX_HTTP_ICLOCK_BAD_NETWORK:
+        return;
+
+    case NGX_HTTP_ICLOCK_BAD_KEY:
+        node->refused = visit->addr;
+        return;
+
+    default:
+
+        if (key != NGX_HTTP_ICLOCK_KEY_ABSENT
+            && ngx_http_iclock_addr_same(&node->refused, &visit->addr))
+        {
+            node->refused = ngx_http_iclock_no_addr;
+        }
+    }
+
+    ngx_http_iclock_zone_touch(zone, node, &visit->addr);
+
+    if (known->verdict != NGX_HTTP_ICLOCK_ADMITTED || !visit->polls) {
+        return;
+    }
+
+    known->marked = node->marked;
+    known->news = (visit->info && visit->info != node->info);
+    node->marked = 0;
 }
 
 
@@ -384,54 +530,145 @@ ngx_http_iclock_zone_enqueue(ngx_http_iclock_zone_t *zone,
 
 
 void
-ngx_http_iclock_zone_store(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
-    ngx_iclock_device_t *device, ngx_http_iclock_addr_t *addr,
-    ngx_uint_t status)
+ngx_http_iclock_zone_ask(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_visit_t *visit)
 {
-    ngx_uint_t               registered;
-    ngx_http_iclock_node_t  *node;
+    ngx_shmtx_lock(&zone->shpool->mutex);
 
-    registered = (status == NGX_ICLOCK_DEVICE_ACTIVE
-                  || status == NGX_ICLOCK_DEVICE_BLOCKED);
+    visit->generation = zone->sh->generation;
+    visit->changes = zone->sh->changes;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+void
+ngx_http_iclock_zone_store(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_visit_t *visit, ngx_iclock_device_t *device,
+    ngx_http_iclock_known_t *known)
+{
+    ngx_uint_t               key, outsider, registered;
+    ngx_http_iclock_node_t  *node, described;
+
+    ngx_memzero(&described, sizeof(ngx_http_iclock_node_t));
+    ngx_http_iclock_zone_describe(zone, &described, visit, device);
+
+    registered = (described.status == NGX_ICLOCK_DEVICE_ACTIVE
+                  || described.status == NGX_ICLOCK_DEVICE_BLOCKED);
+
+    outsider = (device && !device->allowed);
+    key = ngx_http_iclock_key_compare(visit, described.own_key,
+                                      &described.key);
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    node = ngx_http_iclock_zone_lookup(zone, sn);
+    node = ngx_http_iclock_zone_lookup(zone, visit->sn);
 
     if (node) {
         ngx_queue_remove(&node->queue);
 
     } else {
-        node = ngx_http_iclock_zone_create(zone, sn, registered);
-
-        if (node == NULL) {
-            ngx_shmtx_unlock(&zone->shpool->mutex);
-            return;
-        }
+        node = ngx_http_iclock_zone_create(zone, visit->sn, registered);
     }
 
-    if (device && node->id != device->id) {
+    if (node) {
+        ngx_http_iclock_zone_update(zone, node, &described, visit, outsider);
+        known->plain = node->plain;
+
+    } else {
+        /* the zone is full: nothing is remembered */
+        node = &described;
+    }
+
+    known->id = described.id;
+    known->database = visit->database;
+    known->status = described.status;
+    known->utc_offset = described.utc_offset;
+    known->encoding = described.encoding;
+    known->verdict = ngx_http_iclock_zone_judge(node, visit, outsider, key);
+
+    if (node != &described) {
+        ngx_http_iclock_zone_enter(zone, node, visit, known, key);
+
+    } else {
+        known->marked = 1;
+        known->news = (visit->info != 0);
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+/* what PostgreSQL says, as the zone keeps it */
+
+static void
+ngx_http_iclock_zone_describe(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
+    ngx_iclock_device_t *device)
+{
+    node->policy = visit->policy;
+
+    if (device == NULL) {
+        node->status = NGX_ICLOCK_DEVICE_UNKNOWN;
+        return;
+    }
+
+    node->id = device->id;
+    node->status = (u_char) device->status;
+    node->utc_offset = (int16_t) device->utc_offset;
+    node->networks = device->networks ? 1 : 0;
+    node->encoding = (u_char) ngx_iclock_encoding(&device->encoding,
+                                                  &device->language);
+
+    if (device->comm_key.len) {
+        node->own_key = NGX_HTTP_ICLOCK_KEY_OWN;
+        ngx_http_iclock_key_digest(zone, &device->comm_key, &node->key);
+    }
+}
+
+
+/* takes the description over, but for what the zone knows better */
+
+static void
+ngx_http_iclock_zone_update(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_node_t *described,
+    ngx_http_iclock_visit_t *visit, ngx_uint_t outsider)
+{
+    if (node->id != described->id || node->database != visit->database) {
         node->info = 0;
     }
 
-    node->id = device ? device->id : 0;
-    node->utc_offset = device ? (int16_t) device->utc_offset : 0;
-    node->networks = device ? device->networks : 0;
-    node->encoding = device ? (u_char) ngx_iclock_encoding(&device->encoding,
-                                                           &device->language)
-                            : 0;
-    node->status = (u_char) status;
-    node->generation = zone->sh->generation;
+    node->origin = zone->origin;
+    node->database = visit->database;
+
+    node->id = described->id;
+    node->status = described->status;
+    node->utc_offset = described->utc_offset;
+    node->networks = described->networks;
+    node->encoding = described->encoding;
+    node->policy = described->policy;
+    node->own_key = described->own_key;
+    node->key = described->key;
+
+    /* it was read before what has been notified since */
+
+    node->generation = visit->generation;
+    node->expired = (node->changed > visit->changes);
     node->checked = (uint32_t) ngx_time();
-    node->expired = 0;
 
     /* whether commands wait is found out by the next poll */
     node->marked = 1;
 
-    ngx_http_iclock_zone_enqueue(zone, node);
-    ngx_http_iclock_zone_touch(zone, node, addr);
+    if (outsider) {
+        node->outsider = visit->addr;
+        node->banned = node->checked;
 
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+        if (ngx_http_iclock_addr_same(&node->addr, &visit->addr)) {
+            node->addr = ngx_http_iclock_no_addr;
+        }
+    }
+
+    ngx_http_iclock_zone_enqueue(zone, node);
 }
 
 
@@ -453,6 +690,7 @@ ngx_http_iclock_zone_create(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
 
     node->node.key = ngx_http_iclock_zone_hash(zone, sn);
     node->len = (u_char) sn->len;
+    node->changed = zone->sh->lost;
     ngx_memcpy(node->sn, sn->data, sn->len);
 
     ngx_rbtree_insert(&zone->sh->rbtree, &node->node);
@@ -500,35 +738,11 @@ ngx_http_iclock_zone_free(ngx_http_iclock_zone_t *zone,
         ngx_queue_remove(&node->unsaved);
     }
 
+    zone->sh->lost = ngx_max(zone->sh->lost, node->changed);
+
     ngx_rbtree_delete(&zone->sh->rbtree, &node->node);
     ngx_slab_free_locked(zone->shpool, node);
     zone->sh->nodes--;
-}
-
-
-ngx_int_t
-ngx_http_iclock_zone_take_mark(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
-{
-    ngx_int_t                rc;
-    ngx_http_iclock_node_t  *node;
-
-    rc = NGX_DECLINED;
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    node = ngx_http_iclock_zone_lookup(zone, sn);
-
-    if (node == NULL || node->marked) {
-        rc = NGX_OK;
-    }
-
-    if (node) {
-        node->marked = 0;
-    }
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    return rc;
 }
 
 
@@ -558,8 +772,15 @@ ngx_http_iclock_zone_expire(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
 
     node = ngx_http_iclock_zone_lookup(zone, sn);
 
+    zone->sh->changes++;
+
     if (node) {
         node->expired = 1;
+        node->changed = zone->sh->changes;
+
+    } else {
+        /* it may be looked up at this moment */
+        zone->sh->lost = zone->sh->changes;
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -574,48 +795,6 @@ ngx_http_iclock_zone_expire_all(ngx_http_iclock_zone_t *zone)
     zone->sh->generation++;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
-}
-
-
-void
-ngx_http_iclock_zone_refuse(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
-    ngx_http_iclock_addr_t *addr, ngx_uint_t refused)
-{
-    ngx_http_iclock_node_t  *node;
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    node = ngx_http_iclock_zone_lookup(zone, sn);
-
-    if (node && refused) {
-        node->refused = *addr;
-
-    } else if (node && ngx_memcmp(&node->refused, addr,
-                                  sizeof(ngx_http_iclock_addr_t))
-                       == 0)
-    {
-        node->refused = ngx_http_iclock_no_addr;
-    }
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-}
-
-
-ngx_uint_t
-ngx_http_iclock_zone_info_known(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
-    uint32_t hash)
-{
-    ngx_uint_t               known;
-    ngx_http_iclock_node_t  *node;
-
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    node = ngx_http_iclock_zone_lookup(zone, sn);
-    known = (node && node->info == hash);
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
-    return known;
 }
 
 
@@ -637,31 +816,32 @@ ngx_http_iclock_zone_info_stored(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
 }
 
 
-ngx_uint_t
-ngx_http_iclock_zone_plain(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
-    ngx_uint_t set)
+ngx_int_t
+ngx_http_iclock_zone_set_plain(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
 {
-    ngx_uint_t               plain;
+    ngx_int_t                rc;
     ngx_http_iclock_node_t  *node;
+
+    rc = NGX_DECLINED;
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
     node = ngx_http_iclock_zone_lookup(zone, sn);
-    plain = (node && node->plain);
 
-    if (node && set) {
+    if (node && !node->plain) {
         node->plain = 1;
+        rc = NGX_OK;
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
-    return plain;
+    return rc;
 }
 
 
 ngx_uint_t
 ngx_http_iclock_zone_unsaved(ngx_http_iclock_zone_t *zone,
-    ngx_http_iclock_seen_t *seen, ngx_uint_t n)
+    uint32_t database, ngx_http_iclock_seen_t *seen, ngx_uint_t n)
 {
     ngx_uint_t               i;
     ngx_queue_t             *q;
@@ -678,6 +858,11 @@ ngx_http_iclock_zone_unsaved(ngx_http_iclock_zone_t *zone,
 
         node = ngx_queue_data(q, ngx_http_iclock_node_t, unsaved);
         node->dirty = 0;
+
+        if (node->origin != zone->origin || node->database != database) {
+            /* it is noted again when it has been looked up */
+            continue;
+        }
 
         seen[i].id = node->id;
         seen[i].seen = node->seen;
@@ -713,72 +898,4 @@ ngx_http_iclock_zone_unsave(ngx_http_iclock_zone_t *zone,
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
-}
-
-
-void
-ngx_http_iclock_addr_set(ngx_http_iclock_addr_t *addr,
-    struct sockaddr *sockaddr)
-{
-    struct sockaddr_in   *sin;
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6  *sin6;
-#endif
-
-    ngx_memzero(addr, sizeof(ngx_http_iclock_addr_t));
-
-    switch (sockaddr->sa_family) {
-
-    case AF_INET:
-        sin = (struct sockaddr_in *) sockaddr;
-        addr->data[10] = 0xff;
-        addr->data[11] = 0xff;
-        ngx_memcpy(&addr->data[12], &sin->sin_addr, 4);
-        break;
-
-#if (NGX_HAVE_INET6)
-    case AF_INET6:
-        sin6 = (struct sockaddr_in6 *) sockaddr;
-        ngx_memcpy(addr->data, &sin6->sin6_addr, 16);
-        break;
-#endif
-
-    default: /* AF_UNIX */
-        break;
-    }
-}
-
-
-ngx_int_t
-ngx_http_iclock_addr_text(ngx_http_iclock_addr_t *addr, ngx_pool_t *pool,
-    ngx_str_t *text)
-{
-    static u_char  mapped[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
-
-    ngx_str_null(text);
-
-    if (ngx_memcmp(addr, &ngx_http_iclock_no_addr,
-                   sizeof(ngx_http_iclock_addr_t))
-        == 0)
-    {
-        return NGX_OK;
-    }
-
-    text->data = ngx_pnalloc(pool, NGX_INET6_ADDRSTRLEN);
-    if (text->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_memcmp(addr->data, mapped, sizeof(mapped)) == 0) {
-        text->len = ngx_inet_ntop(AF_INET, &addr->data[12], text->data,
-                                  NGX_INET6_ADDRSTRLEN);
-        return NGX_OK;
-    }
-
-#if (NGX_HAVE_INET6)
-    text->len = ngx_inet_ntop(AF_INET6, addr->data, text->data,
-                              NGX_INET6_ADDRSTRLEN);
-#endif
-
-    return NGX_OK;
 }

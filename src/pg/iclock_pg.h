@@ -124,6 +124,13 @@ struct ngx_iclock_pg_job_s {
     ngx_uint_t                  nitems;
     size_t                      bytes;      /* of all items, about */
     ngx_uint_t                  alone;      /* in its transaction */
+
+    /*
+     * Hash of the database that its ids are of, 0: it has none.  It fails
+     * with NGX_DECLINED on a connection to another one.
+     */
+    uint32_t                    database;
+    uint32_t                    ran;        /* on a connection to that one */
     ngx_uint_t                  once;       /* alone, and not idempotent */
 
     /* private to the pool */
@@ -177,6 +184,12 @@ struct ngx_iclock_pg_batch_s {
 
 
 typedef struct {
+    /*
+     * A query of one text, which differs where ids mean something else; NULL:
+     * there is none.
+     */
+    const char                 *identity;
+
     /*
      * Turns the slices of the batch into statements by
      * ngx_iclock_pg_batch_add().  Returns NGX_OK or NGX_ERROR.
@@ -268,6 +281,9 @@ void ngx_iclock_pg_cancel(ngx_iclock_pg_pool_t *pool,
 ngx_iclock_pg_exec_t *ngx_iclock_pg_batch_add(ngx_iclock_pg_batch_t *batch,
     const ngx_iclock_pg_statement_t *statement, ngx_uint_t number,
     void *data);
+
+/* hash of the database that was connected last; 0: none until now */
+uint32_t ngx_iclock_pg_pool_database(ngx_iclock_pg_pool_t *pool);
 
 /* closes everything at once; for exit_process */
 void ngx_iclock_pg_pool_close(ngx_iclock_pg_pool_t *pool);

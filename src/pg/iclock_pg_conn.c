@@ -30,6 +30,8 @@ static ngx_int_t ngx_iclock_pg_conn_want(ngx_iclock_pg_conn_t *conn,
 static void ngx_iclock_pg_conn_poll(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_conn_setup(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_conn_setup_input(ngx_iclock_pg_conn_t *conn);
+static void ngx_iclock_pg_conn_identify(ngx_iclock_pg_conn_t *conn,
+    PGresult *res);
 static void ngx_iclock_pg_conn_attempt_failed(ngx_iclock_pg_conn_t *conn,
     const char *message);
 static void ngx_iclock_pg_conn_event_handler(ngx_event_t *ev);
@@ -479,6 +481,7 @@ static void
 ngx_iclock_pg_conn_setup(ngx_iclock_pg_conn_t *conn)
 {
     conn->state = NGX_ICLOCK_PG_SETUP;
+    conn->database = 0;
 
     if (PQsendQuery(conn->pg, conn->setup) == 0
         || ngx_iclock_pg_conn_flush(conn) != NGX_OK)
@@ -524,8 +527,29 @@ ngx_iclock_pg_conn_setup_input(ngx_iclock_pg_conn_t *conn)
                                                     PQresultErrorMessage(res));
         }
 
+        ngx_iclock_pg_conn_identify(conn, res);
+
         PQclear(res);
     }
+}
+
+
+/* the setup may ask for a column of this name */
+
+static void
+ngx_iclock_pg_conn_identify(ngx_iclock_pg_conn_t *conn, PGresult *res)
+{
+    u_char    *p;
+    uint32_t   hash;
+
+    if (PQntuples(res) != 1 || PQfnumber(res, "iclock_identity") != 0) {
+        return;
+    }
+
+    p = (u_char *) PQgetvalue(res, 0, 0);
+    hash = ngx_crc32_long(p, ngx_strlen(p));
+
+    conn->database = hash ? hash : 1;
 }
 
 

@@ -44,6 +44,8 @@ static void ngx_iclock_pg_member_retry(ngx_iclock_pg_member_t *member,
 static void ngx_iclock_pg_member_redo(ngx_iclock_pg_member_t *member);
 static void ngx_iclock_pg_member_log(ngx_iclock_pg_member_t *member);
 static void ngx_iclock_pg_member_connected(ngx_iclock_pg_conn_t *conn);
+static ngx_uint_t ngx_iclock_pg_member_disown(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch);
 static void ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_member_input(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_member_shutdown(ngx_iclock_pg_conn_t *conn);
@@ -88,7 +90,13 @@ ngx_iclock_pg_member_next(ngx_iclock_pg_member_t *member)
         q = ngx_queue_head(&member->pool->redo);
 
     } else {
-        return ngx_iclock_pg_pool_collect(member->pool);
+        batch = ngx_iclock_pg_pool_collect(member->pool);
+
+        if (batch && ngx_iclock_pg_member_disown(member, batch)) {
+            ngx_iclock_pg_pool_prune(member->pool, batch);
+        }
+
+        return batch;
     }
 
     ngx_queue_remove(q);
@@ -102,10 +110,48 @@ ngx_iclock_pg_member_next(ngx_iclock_pg_member_t *member)
         ngx_queue_init(&batch->rest);
     }
 
+    (void) ngx_iclock_pg_member_disown(member, batch);
+
     /* jobs may have failed or been cancelled meanwhile */
     ngx_iclock_pg_pool_prune(member->pool, batch);
 
     return batch;
+}
+
+
+/*
+ * The ids of a job may be of another database than the one that answers now:
+ * after a reload, or when a backup was restored.  Returns how many failed.
+ */
+
+static ngx_uint_t
+ngx_iclock_pg_member_disown(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch)
+{
+    ngx_uint_t              i, n;
+    ngx_iclock_pg_job_t    *job;
+    ngx_iclock_pg_slice_t  *slice;
+
+    slice = batch->slices.elts;
+    n = 0;
+
+    for (i = 0; i < batch->slices.nelts; i++) {
+
+        job = slice[i].job;
+        job->ran = member->conn.database;
+
+        if (job->database == 0 || job->database == job->ran) {
+            continue;
+        }
+
+        if (job->rc == NGX_OK) {
+            job->rc = NGX_DECLINED;
+        }
+
+        n++;
+    }
+
+    return n;
 }
 
 
@@ -294,6 +340,12 @@ ngx_iclock_pg_member_connected(ngx_iclock_pg_conn_t *conn)
 
     member = conn->data;
     pool = member->pool;
+
+    if (pool->database != conn->database) {
+        /* the others may be connected to what was there before */
+        pool->database = conn->database;
+        pool->generation++;
+    }
 
     member->prepared = 0;
     member->generation = pool->generation;

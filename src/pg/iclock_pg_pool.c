@@ -127,8 +127,17 @@ ngx_iclock_pg_pool_setup(ngx_iclock_pg_pool_t *pool)
                  "SET jit = off;"
                  /* what is acknowledged has to survive a crash */
                  "SELECT set_config('synchronous_commit', 'on', false)"
-                 " WHERE current_setting('synchronous_commit') = 'off'%Z",
-                 timeout, timeout, timeout);
+                 " WHERE current_setting('synchronous_commit') = 'off';"
+                 "%s%Z",
+                 timeout, timeout, timeout,
+                 pool->handlers->identity ? pool->handlers->identity : "");
+}
+
+
+uint32_t
+ngx_iclock_pg_pool_database(ngx_iclock_pg_pool_t *pool)
+{
+    return pool->database;
 }
 
 

@@ -87,6 +87,7 @@ struct ngx_iclock_pg_conn_s {
     ngx_pool_t                 *pool;       /* of the attempt */
 
     ngx_msec_t                  since;      /* it was established */
+    uint32_t                    database;   /* hash of its identity */
 
     unsigned                    established:1;
     unsigned                    timedout:1;
@@ -258,6 +259,7 @@ struct ngx_iclock_pg_pool_s {
 
     u_char                      application[sizeof("iclock/") + NGX_INT_T_LEN];
     u_char                      setup[1024];
+    uint32_t                    database;   /* connected last */
 
     unsigned                    unprepared:1;
 };

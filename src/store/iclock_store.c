@@ -21,7 +21,21 @@ static void ngx_iclock_store_notified(const char *channel,
     const char *payload, void *data);
 
 
+/*
+ * Ids are those of a table, until another backup is restored into it or a
+ * server takes over that may have lost the last ones.
+ */
+
+#define NGX_ICLOCK_STORE_IDENTITY                                            \
+    "SELECT concat_ws('/', extract(epoch from pg_postmaster_start_time()),"  \
+    " d.oid, c.oid) AS iclock_identity"                                      \
+    " FROM pg_database d LEFT JOIN pg_class c ON c.relname = 'device'"       \
+    " AND c.relnamespace = (SELECT n.oid FROM pg_namespace n"                \
+    " WHERE n.nspname = 'iclock') WHERE d.datname = current_database()"
+
+
 static ngx_iclock_pg_handlers_t  ngx_iclock_store_pg_handlers = {
+    NGX_ICLOCK_STORE_IDENTITY,
     ngx_iclock_store_build,
     ngx_iclock_store_result,
     ngx_iclock_store_reject,
@@ -87,6 +101,13 @@ ngx_uint_t
 ngx_iclock_store_listening(ngx_iclock_store_t *store)
 {
     return store->listen && ngx_iclock_pg_listening(store->listen);
+}
+
+
+uint32_t
+ngx_iclock_store_database(ngx_iclock_store_t *store)
+{
+    return ngx_iclock_pg_pool_database(store->pool);
 }
 
 
@@ -181,6 +202,7 @@ ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
         job->job.bytes += item[i].data.len;
     }
 
+    job->job.database = job->database;
     job->job.nitems = job->upload.items.nelts + job->nops;
     job->started = ngx_current_msec;
 
@@ -333,6 +355,7 @@ ngx_iclock_store_done(ngx_iclock_pg_job_t *pgjob, void *data)
         job->rc = pgjob->rc;
     }
 
+    job->database = pgjob->ran;
     job->elapsed = ngx_current_msec - job->started;
 
     job->handler(job);

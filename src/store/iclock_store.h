@@ -114,6 +114,10 @@ struct ngx_iclock_store_job_s {
 
     /* set by the caller before the job is submitted */
     int64_t                     device_id;      /* of the records */
+
+    /* the database that device_id is of, 0: any; then that of the results */
+    uint32_t                    database;
+
     ngx_str_t                   timezone;       /* for devices without one */
     ngx_str_t                   table;          /* of rejected lines */
     ngx_iclock_context_t        context;
@@ -179,6 +183,9 @@ ngx_int_t ngx_iclock_store_listen(ngx_iclock_store_t *store,
     void *data);
 
 ngx_uint_t ngx_iclock_store_listening(ngx_iclock_store_t *store);
+
+/* hash of the database that was connected last; 0: none until now */
+uint32_t ngx_iclock_store_database(ngx_iclock_store_t *store);
 
 void ngx_iclock_store_close(ngx_iclock_store_t *store);
 

@@ -259,6 +259,11 @@ select ok(
                     'push_options', 'multi_bio_data', 'multi_bio_photo',
                     'max_push_version', 'command_limit']) as c;
 select ok(
+    (select bool_and(pg_get_triggerdef(t.oid) like '%old.language IS DISTINCT%')
+       from pg_trigger t
+      where t.tgname = 'device_notify_language'),
+    'a change of language notifies: the encoding follows it');
+select ok(
     (select bool_and(pg_get_triggerdef(t.oid) not like '%old.' || c || ' %')
        from pg_trigger t
       where t.tgname = 'device_notify_update'),

@@ -1,0 +1,169 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "ngx_http_iclock.h"
+
+
+static void ngx_http_iclock_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_iclock_join_body(ngx_http_request_t *r,
+    ngx_str_t *body);
+
+
+ngx_int_t
+ngx_http_iclock_read_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
+    ngx_http_iclock_handler_pt handler)
+{
+    ngx_int_t  rc;
+
+    ctx->next = handler;
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_iclock_body_handler);
+
+    return (rc >= NGX_HTTP_SPECIAL_RESPONSE) ? rc : NGX_DONE;
+}
+
+
+static void
+ngx_http_iclock_body_handler(ngx_http_request_t *r)
+{
+    ngx_http_iclock_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_module);
+
+    ngx_http_finalize_request(r, ctx->next(r, ctx));
+}
+
+
+/*
+ * A body in memory usually comes as a part that was read with the header and
+ * pieces that adjoin each other, in a buffer with room for that part.  They
+ * are joined in place, since a body may be large.
+ */
+
+static ngx_int_t
+ngx_http_iclock_join_body(ngx_http_request_t *r, ngx_str_t *body)
+{
+    u_char       *start, *last;
+    size_t        size;
+    ngx_buf_t    *head, *buf;
+    ngx_chain_t  *cl;
+
+    head = r->request_body->bufs->buf;
+    buf = r->request_body->buf;
+
+    if (!ngx_buf_in_memory(head)) {
+        return NGX_DECLINED;
+    }
+
+    start = head->pos;
+    last = head->last;
+    size = 0;
+
+    for (cl = r->request_body->bufs->next; cl; cl = cl->next) {
+
+        if (!ngx_buf_in_memory(cl->buf)) {
+            return NGX_DECLINED;
+        }
+
+        if (cl->buf->pos == last) {
+            last = cl->buf->last;
+            continue;
+        }
+
+        if (cl != r->request_body->bufs->next || buf == NULL
+            || cl->buf->pos != buf->start)
+        {
+            return NGX_DECLINED;
+        }
+
+        size = head->last - head->pos;
+        start = cl->buf->pos;
+        last = cl->buf->last;
+    }
+
+    if (size) {
+
+        if ((size_t) (buf->end - last) < size) {
+            return NGX_DECLINED;
+        }
+
+        ngx_memmove(start + size, start, last - start);
+        ngx_memcpy(start, head->pos, size);
+        last += size;
+    }
+
+    body->data = start;
+    body->len = last - start;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body)
+{
+    u_char       *p;
+    size_t        len, size;
+    ssize_t       n;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    ngx_str_null(body);
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_iclock_join_body(r, body) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    len = 0;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        len += ngx_buf_size(cl->buf);
+    }
+
+    body->data = ngx_pnalloc(r->pool, len ? len : 1);
+    if (body->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = body->data;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+
+        b = cl->buf;
+        size = ngx_buf_size(b);
+
+        if (size == 0) {
+            /* "Content-Length: 0" yields a buffer without memory and file */
+            continue;
+        }
+
+        if (ngx_buf_in_memory(b)) {
+            p = ngx_cpymem(p, b->pos, size);
+            continue;
+        }
+
+        n = ngx_read_file(b->file, p, size, b->file_pos);
+
+        if (n < 0 || (size_t) n != size) {
+            ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
+                          "iclock: request body in \"%V\" could not be read",
+                          &b->file->name);
+            return NGX_ERROR;
+        }
+
+        p += n;
+    }
+
+    body->len = p - body->data;
+
+    return NGX_OK;
+}
