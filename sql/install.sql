@@ -61,6 +61,12 @@ select not exists (select from iclock.schema_version where version = 5)
 \ir 005_presence.sql
 \endif
 
+select not exists (select from iclock.schema_version where version = 6)
+    as migrate \gset
+\if :migrate
+\ir 006_analysts.sql
+\endif
+
 select not exists (select from iclock.schema_version where version = 7)
     as migrate \gset
 \if :migrate
@@ -95,6 +101,7 @@ select not exists (select from iclock.schema_version where version = 9)
 \ir row_security.sql
 \ir comments.sql
 \ir comments_commands.sql
+\ir comments_views.sql
 \ir comments_rights.sql
 \ir comments_storage.sql
 

@@ -1,6 +1,8 @@
 -- Reconciliation: has every punch that a terminal holds arrived?  The terminal
 -- is asked how many it holds in a range of time (VERIFY SUM), and where the
 -- table has another number it uploads the range again and is asked once more.
+-- Push SDK 3.2.0 has no VERIFY SUM: a terminal of that dialect uploads the range
+-- again without being asked for a number.
 
 -- the count in the reply to VERIFY SUM; NULL if there is none
 create or replace function iclock.attendance_sum(reply bytea)
@@ -43,6 +45,9 @@ begin
     if ended.status <> 'done' then
         c.status := 'failed';
 
+    elsif ended.body like 'DATA QUERY%' and device.dialect = '3.2' then
+        c.status := 'resent';
+
     elsif ended.body like 'DATA QUERY%' then
         -- what it uploads may come after its answer: time for that, more each
         -- time
@@ -80,26 +85,56 @@ begin
         end if;
     end if;
 
-    if next is not null then
-        insert into iclock.command as n (device_id, body, priority, not_before)
-        values (c.device_id,
-                next || iclock.time_range(device.dialect, c.starts, c.ends),
-                ended.priority,
-                case when pause > interval '0' then now() + pause end)
-        returning n.id into c.command_id;
-    end if;
+    begin
+        if next is not null then
+            insert into iclock.command as n (device_id, body, priority,
+                                             not_before)
+            values (c.device_id,
+                    next || iclock.time_range(device.dialect, c.starts, c.ends),
+                    ended.priority,
+                    case when pause > interval '0' then now() + pause end)
+            returning n.id into c.command_id;
+        end if;
 
-    update iclock.attendance_check k
-       set status = c.status,
-           attempts = c.attempts,
-           command_id = c.command_id,
-           device_count = coalesce(held, k.device_count),
-           stored_count = coalesce(stored, k.stored_count),
-           finished_at = case when next is null then now() end
-     where k.id = c.id;
+        update iclock.attendance_check k
+           set status = c.status,
+               attempts = c.attempts,
+               command_id = c.command_id,
+               device_count = coalesce(held, k.device_count),
+               stored_count = coalesce(stored, k.stored_count),
+               finished_at = case when next is null then now() end
+         where k.id = c.id;
+
+    exception when unique_violation then
+        -- the check was given up, and the same has been begun again
+        null;
+    end;
 end
 $$;
 
+
+-- Until when everything since a time has been compared: an agreement counts as
+-- far as it joins the ones before, so that a check of one morning does not hide
+-- the weeks that nobody has compared.
+create or replace function iclock.agreed_until(device_id bigint,
+                                               since timestamp)
+    returns timestamp
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select coalesce(min(r.known) filter (where r.starts
+                                               > r.known + interval '1 second'),
+                    max(greatest(r.known, r.ends)), $2)
+      from (select k.starts, k.ends,
+                   greatest($2, max(k.ends) over (
+                       order by k.starts, k.id
+                       rows between unbounded preceding and 1 preceding))
+                       as known
+              from iclock.attendance_check k
+             where k.device_id = $1
+               and k.status in ('agreed', 'surplus', 'resent')
+               and k.ends > $2) as r
+$$;
 
 create or replace function iclock.begin_check(
         device_id   bigint,
@@ -112,37 +147,59 @@ create or replace function iclock.begin_check(
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
+#variable_conflict use_column
 declare
-    body     text;
-    command  bigint;
+    counts     boolean;
+    range      text;
+    the_check  bigint;
+    command    bigint;
 begin
     perform iclock.number('attempts', $4, 0, 100);
 
-    select 'VERIFY SUM ATTLOG ' || iclock.time_range(d.dialect, $2, $3)
-      into body
+    select d.dialect <> '3.2', iclock.time_range(d.dialect, $2, $3)
+      into counts, range
       from iclock.device d
      where d.id = $1;
 
-    -- one that is under way is not begun again
-    select k.command_id into command
-      from iclock.attendance_check k
-     where k.device_id = $1 and k.starts = $2 and k.ends = $3
-       and k.finished_at is null
-     order by k.id desc
-     limit 1;
+    -- One that is under way is not begun again.  Whoever comes at the same time
+    -- waits at the index until the first has committed.
+    loop
+        insert into iclock.attendance_check as k
+            (device_id, starts, ends, status, attempts, max_attempts)
+        values ($1, date_trunc('second', $2), date_trunc('second', $3),
+                case when counts then 'asking' else 'filling' end,
+                case when counts then 0 else 1 end, $4)
+        on conflict (device_id, starts, ends) where finished_at is null
+        do nothing
+        returning k.id into the_check;
 
-    if command is not null then
-        return command;
-    end if;
+        exit when the_check is not null;
+
+        select k.id, k.command_id into the_check, command
+          from iclock.attendance_check k
+         where k.device_id = $1
+           and k.starts = date_trunc('second', $2)
+           and k.ends = date_trunc('second', $3)
+           and k.finished_at is null;
+
+        if command is not null then
+            return command;
+        end if;
+
+        -- it has ended meanwhile, or somebody deleted its command
+        exit when the_check is not null;
+    end loop;
 
     insert into iclock.command as c (device_id, body, priority, not_before)
-    values ($1, body, $5, $6)
+    values ($1,
+            case when counts then 'VERIFY SUM ATTLOG '
+                 else 'DATA QUERY ATTLOG ' end || range,
+            $5, $6)
     returning c.id into command;
 
-    insert into iclock.attendance_check (device_id, starts, ends, max_attempts,
-                                         command_id)
-    values ($1, date_trunc('second', $2), date_trunc('second', $3), $4,
-            command);
+    update iclock.attendance_check k
+       set command_id = command
+     where k.id = the_check;
 
     return command;
 end
@@ -161,9 +218,10 @@ as $$
                               date_trunc('second', $3), $4)
 $$;
 
--- Every active device, or those of a site.  Without times: from the last
--- agreement, at least two days and at most 31, until the last midnight of the
--- device.  The checks begin one after the other, over the time given.
+-- Every active device, or those of a site.  Without times: from the end of what
+-- is agreed without a hole, at least two days and at most 31, until the last
+-- midnight of the device.  The checks begin one after the other, over the time
+-- given.
 create or replace function iclock.verify_all(
         starts    timestamp default null,
         ends      timestamp default null,
@@ -184,10 +242,9 @@ begin
     return query
     select iclock.begin_check(
                v.id,
-               coalesce($1, greatest(
-                   least(coalesce(v.agreed, '-infinity'),
-                         v.until - interval '2 days'),
-                   v.until - interval '31 days')),
+               coalesce($1, least(
+                   iclock.agreed_until(v.id, v.until - interval '31 days'),
+                   v.until - interval '2 days')),
                v.until, $5, -10,
                case when $4 > interval '0'
                     then now() + $4 * ((v.n - 1)::double precision / v.total)
@@ -196,10 +253,6 @@ begin
                    coalesce($2, date_trunc('day', timezone(
                                     iclock.zone_of(d), now()))
                                 - interval '1 second') as until,
-                   (select max(k.ends)
-                      from iclock.attendance_check k
-                     where k.device_id = d.id
-                       and k.status in ('agreed', 'surplus')) as agreed,
                    row_number() over (order by d.id) as n,
                    count(*) over () as total
               from iclock.device d
@@ -244,16 +297,12 @@ begin
     end if;
 
     for device in
-        select v.id, v.agreed, v.local_now, v.zone,
+        select v.id, v.local_now, v.zone,
                (v.n - 1)::double precision / v.total as place
           from (select d.id,
                        iclock.zone_of(d) as zone,
                        timezone(iclock.zone_of(d), now())
                            as local_now,
-                       (select max(k.ends)
-                          from iclock.attendance_check k
-                         where k.device_id = d.id
-                           and k.status in ('agreed', 'surplus')) as agreed,
                        row_number() over (order by d.id) as n,
                        count(*) over () as total
                   from iclock.device d
@@ -286,9 +335,9 @@ begin
 
             perform iclock.begin_check(
                 device.id,
-                greatest(least(coalesce(device.agreed, '-infinity'),
-                               until - interval '2 days'),
-                         until - interval '31 days'),
+                least(iclock.agreed_until(device.id,
+                                          until - interval '31 days'),
+                      until - interval '2 days'),
                 until, 3, -10,
                 case when begins > now() then begins end);
         end;

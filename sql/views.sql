@@ -265,7 +265,23 @@ select k.id,
        c.return_code,
        k.created_at,
        k.created_by,
-       k.finished_at
+       k.finished_at,
+       case k.status
+       when 'asking'  then 'the terminal is asked how many punches it holds'
+       when 'filling' then 'the terminal is asked to upload the range again'
+       when 'agreed'  then 'as many punches are stored as the terminal holds'
+       when 'surplus' then 'more punches are stored than the terminal holds: '
+                           'it has deleted some'
+       when 'differs' then 'punches that the terminal counts do not arrive'
+       when 'resent'  then 'the terminal has uploaded the range again; it '
+                           'cannot be asked for a number, as push SDK 3.2.0 '
+                           'has no VERIFY SUM'
+       else case when c.status = 'cancelled' then 'the command was cancelled'
+                 when c.return_code is null then 'the terminal did not answer'
+                 when c.return_code < 0
+                 then 'the terminal answered with error ' || c.return_code
+                 else 'the answer holds no number' end end
+                                                    as note
   from iclock.attendance_check k
   join iclock.device d on d.id = k.device_id
   left join iclock.command c on c.id = k.command_id

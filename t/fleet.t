@@ -298,13 +298,11 @@ sub verify {
 
 
 for ([ RECON001 => {} ],
-     [ RECON002 => { dialect => '3.2', count_name => 'AttlogCount',
-                     eol => "\r\n" } ])
+     [ RECON002 => { count_name => 'AttlogCount', eol => "\r\n" } ])
 {
     my ($sn, $model) = @$_;
-    my $dialect = $model->{dialect} || '2.4';
 
-    $t->psql("SELECT iclock.register_device('$sn', dialect => '$dialect')");
+    $t->psql("SELECT iclock.register_device('$sn')");
 
     my $terminal = $t->terminal($sn, %$model);
     $terminal->online();
@@ -313,28 +311,74 @@ for ([ RECON001 => {} ],
     $terminal->punch(100 + $_, sprintf('2026-03-%02d 08:00:00', $_),
                      withhold => $_ % 5 < 2) for 1 .. 20;
     $terminal->punch(1, '2026-04-01 08:00:00', withhold => 1);
-    is(stored($sn), 12, "$dialect: punches that did not arrive");
+    is(stored($sn), 12, "$sn: punches that did not arrive");
 
     verify($sn);
-    is(checks($sn), 'asking||||0', "$dialect: the view: asking");
+    is(checks($sn), 'asking||||0', "$sn: the view: asking");
     reconcile($terminal, 1);
-    is(checks($sn), 'filling|20|12|8|1', "$dialect: the counts differ");
+    is(checks($sn), 'filling|20|12|8|1', "$sn: the counts differ");
     reconcile($terminal, 1);
-    is(stored($sn), 20, "$dialect: the range was asked for");
-    is(checks($sn), 'asking|20|12|8|1', "$dialect: and counted again");
+    is(stored($sn), 20, "$sn: the range was asked for");
+    is(checks($sn), 'asking|20|12|8|1', "$sn: and counted again");
     reconcile($terminal);
-    is(checks($sn), 'agreed|20|20|0|1', "$dialect: they agree");
+    is(checks($sn), 'agreed|20|20|0|1', "$sn: they agree");
     is(join(' ', map { /^(\w+ \w+)/ } grep { /ATTLOG/ } $terminal->done()),
-       'VERIFY SUM DATA QUERY VERIFY SUM', "$dialect: by three commands");
-    is(waiting(), 0, "$dialect: no more");
+       'VERIFY SUM DATA QUERY VERIFY SUM', "$sn: by three commands");
+    is(waiting(), 0, "$sn: no more");
 
     # what was deleted on the terminal is still here
     verify($sn);
     splice @{$terminal->{punches}}, 0, 5;
     reconcile($terminal);
     is(checks($sn), 'agreed|20|20|0|1 surplus|15|20|0|1',
-       "$dialect: a terminal that holds fewer");
-    is(stored($sn), 20, "$dialect: nothing is lost");
+       "$sn: a terminal that holds fewer");
+    is(stored($sn), 20, "$sn: nothing is lost");
+}
+
+# one of push SDK 3.2.0, which has no VERIFY SUM
+
+$t->psql("SELECT iclock.register_device('RECON006', dialect => '3.2')");
+
+my $mute = $t->terminal('RECON006', dialect => '3.2',
+                        cannot => [ 'VERIFY SUM' ]);
+$mute->online();
+$mute->punch(1, "2026-03-0$_ 08:00:00", withhold => $_ < 3) for 1 .. 4;
+is(stored('RECON006'), 2, '3.2: punches that did not arrive');
+verify('RECON006');
+is(checks('RECON006'), 'filling||||1', '3.2: the range is asked for');
+reconcile($mute);
+is(checks('RECON006'), 'resent||||1', '3.2: and nothing is waited for');
+is(stored('RECON006'), 4, '3.2: the punches arrive');
+
+# two who begin the same check at the same moment
+
+{
+    my $check = "SELECT iclock.verify_attendance('RECON001', '2026-04-01',"
+                . " '2026-04-30')";
+    my $gate = $t->pg->hold('SELECT pg_advisory_lock(4711)');
+    my @session;
+
+    for my $n (1, 2) {
+        push @session, $t->pg->background(
+            "SET application_name = 'checker'; BEGIN; $check;"
+            . ($n == 1 ? ' SELECT pg_advisory_xact_lock(4711);' : '')
+            . ' COMMIT');
+        ok(wait_until(10, sub {
+            $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
+                     . " application_name = 'checker'"
+                     . " AND wait_event_type = 'Lock'") == $n
+        }), $n == 1 ? 'the first is not committed' : 'the second waits for it');
+    }
+
+    $gate->release();
+
+    my ($first, $second) = map { ($_->wait() =~ /^([0-9]+)/)[0] } @session;
+
+    ok($first, 'one check is begun');
+    is($second, $first, 'the second gets the command of the first');
+    is($t->psql("SELECT count(*) FROM iclock.attendance_check"
+                . " WHERE starts = '2026-04-01'"), 1, 'once');
+    $t->psql("SELECT iclock.cancel_command($first)");
 }
 
 # one that never uploads them

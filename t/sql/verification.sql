@@ -141,13 +141,41 @@ select pg_temp.answer('V-A', 0, pg_temp.sum(0));
 select is(pg_temp.state('V-A'), 'surplus 0 25 0 1 t',
           'one attempt is enough when the table has more');
 
+-- push SDK 3.2.0 cannot be asked for a number
+
+create function pg_temp.note(serial_number text) returns text
+    language sql as $$
+    select r.note from iclock.reconciliation r
+     where r.serial_number = $1 order by r.id desc limit 1
+$$;
+select iclock.verify_attendance('V-B', '2026-06-01', '2026-06-02');
+select is(pg_temp.state('V-B'), 'filling - - - 1 f', 'the range is asked for');
+select results_eq(
+    $$ select * from pg_temp.poll('V-B') $$,
+    array[E'DATA QUERY ATTLOG StartTime=2026-06-01T00:00:00\tEndTime=2026-06-02T00:00:00'],
+    'in the old dialect');
+select pg_temp.answer('V-B', 0);
+select is(pg_temp.state('V-B'), 'resent - - - 1 t', 'and that is the end');
+select is(pg_temp.note('V-B'),
+          'the terminal has uploaded the range again; it cannot be asked for a '
+          'number, as push SDK 3.2.0 has no VERIFY SUM', 'in words');
+select is_empty($$ select * from pg_temp.poll('V-B') $$, 'nothing waits');
+select iclock.verify_attendance('V-B', '2026-06-03', '2026-06-04');
+select pg_temp.poll('V-B');
+select pg_temp.answer('V-B', -1);
+select is(pg_temp.state('V-B'), 'failed - - - 1 t', 'an error');
+select is(pg_temp.note('V-B'), 'the terminal answered with error -1',
+          'in words');
+select iclock.cancel_command(iclock.verify_attendance(
+    'V-B', '2026-06-05', '2026-06-06'));
+select is(pg_temp.note('V-B'), 'the command was cancelled', 'in words');
+delete from iclock.attendance_check where device_id = pg_temp.device('V-B');
+update iclock.device set dialect = '2.4' where serial_number = 'V-B';
+
 -- it cannot, it does not answer, it is cancelled
 
 select iclock.verify_attendance('V-B', '2026-07-01', '2026-07-02');
-select results_eq(
-    $$ select * from pg_temp.poll('V-B') $$,
-    array[E'VERIFY SUM ATTLOG StartTime=2026-07-01T00:00:00\tEndTime=2026-07-02T00:00:00'],
-    'in the old dialect');
+select pg_temp.poll('V-B');
 select pg_temp.answer('V-B', -22);
 select is(pg_temp.state('V-B'), 'failed - - - 0 t', 'not supported');
 select is((select return_code from iclock.reconciliation
@@ -208,6 +236,77 @@ select results_eq(
     $$ values ('V-A', interval '31 days'),
               ('V-B', interval '9 days 23:59:59') $$,
     'from the last agreement until the last midnight');
+
+-- a hole in what is agreed is looked at again
+
+delete from iclock.command;
+delete from iclock.attendance_check;
+create function pg_temp.agreed(serial_number text, first integer, last integer,
+                               status text default 'agreed')
+    returns void language sql as $$
+    -- days before today, both included
+    insert into iclock.attendance_check (device_id, starts, ends, status,
+                                         max_attempts, finished_at)
+    select pg_temp.device($1), t.day - $2 * interval '1 day',
+           t.day - $3 * interval '1 day' + interval '23:59:59', $4, 3, now()
+      from date_trunc('day', timezone('UTC', now())) as t (day)
+$$;
+create function pg_temp.days_asked(serial_number text) returns integer
+    language sql as $$
+    delete from iclock.attendance_check where finished_at is null;
+    select iclock.verify_all(site => 'Pune');
+    select extract(day from ends - starts + interval '1 second')::integer
+      from iclock.attendance_check
+     where device_id = pg_temp.device($1) and finished_at is null
+$$;
+update iclock.device set timezone = 'UTC' where serial_number = 'V-A';
+select is(pg_temp.days_asked('V-A'), 31, 'nothing is agreed');
+select pg_temp.agreed('V-A', 5, 5);
+select is(pg_temp.days_asked('V-A'), 31,
+          'a check of one day does not hide the weeks before');
+select pg_temp.agreed('V-A', 40, 20);
+select is(pg_temp.days_asked('V-A'), 19,
+          'from the end of what is agreed without a hole');
+select pg_temp.agreed('V-A', 12, 6, 'surplus');
+select is(pg_temp.days_asked('V-A'), 19, 'a hole of a week');
+select pg_temp.agreed('V-A', 19, 13, 'differs');
+select is(pg_temp.days_asked('V-A'), 19, 'a check that failed fills none');
+select pg_temp.agreed('V-A', 19, 13, 'resent');
+select is(pg_temp.days_asked('V-A'), 4, 'filled');
+select pg_temp.agreed('V-A', 50, 1);
+select is(pg_temp.days_asked('V-A'), 2, 'two days at least');
+update iclock.job set last_run_at = '-infinity';
+delete from iclock.attendance_check;
+select pg_temp.agreed('V-A', 5, 5);
+select iclock.verify_due(86400);
+select ok(ends - starts > interval '25 days', 'nginx does not skip it either')
+  from iclock.attendance_check
+ where device_id = pg_temp.device('V-A') and finished_at is null;
+delete from iclock.attendance_check;
+update iclock.device set timezone = 'Asia/Kolkata' where serial_number = 'V-A';
+
+-- a check that was given up and begun again
+
+select iclock.verify_attendance('V-A', '2026-07-20', '2026-07-21') as old \gset
+select iclock.cancel_command(:old);
+select iclock.verify_attendance('V-A', '2026-07-20', '2026-07-21') as new \gset
+select isnt(:old::bigint, :new::bigint, 'another command');
+update iclock.command set status = 'sent', attempts = 1, sent_at = now()
+ where id = :old;
+select iclock.answer_commands(array[pg_temp.device('V-A')],
+                              array[:old % 1000000000], '{0}',
+                              array[pg_temp.sum(9)]);
+select results_eq(
+    $$ select status from iclock.attendance_check
+        where device_id = pg_temp.device('V-A') order by id $$,
+    array['failed', 'asking'], 'a late answer does not double it');
+delete from iclock.command where id = :new;
+select isnt(iclock.verify_attendance('V-A', '2026-07-20', '2026-07-21'), null,
+            'a check whose command somebody deleted');
+select is((select count(*)::int from iclock.attendance_check
+            where finished_at is null and command_id is not null), 1,
+          'goes on with another');
+
 -- the module, once a day
 
 delete from iclock.command;
@@ -246,6 +345,7 @@ select ok(bool_and(coalesce(not_before, now()) < now() + interval '6 seconds'),
 
 -- results
 
+update iclock.device set dialect = '3.2' where serial_number = 'V-B';
 delete from iclock.command;
 insert into iclock.command (device_id, body, status, attempts, return_code)
 select pg_temp.device(r.device), r.body, r.status, 1, r.code
