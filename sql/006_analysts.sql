@@ -1,4 +1,34 @@
--- Migration 6: checks begun once.
+-- Migration 6: days of a site, labels of every appendix, checks begun once.
+
+-- constants: no row is written for them
+alter table iclock.site
+    add column day_starts time not null default '00:00'
+        check (day_starts < '24:00'),
+    add column double_punch_interval interval not null default '0'
+        check (double_punch_interval between interval '0'
+                                         and interval '1 hour');
+
+drop function if exists iclock.set_site(text, boolean);
+
+-- Codes mean something else in records of identity verification.
+alter table iclock.verify_label
+    add column record_type integer not null default 0,
+    drop constraint verify_label_pkey,
+    add primary key (dialect, record_type, code);
+
+alter table iclock.status_label
+    add column record_type integer not null default 0,
+    drop constraint status_label_pkey,
+    add primary key (dialect, record_type, code);
+
+-- the meaning of all other codes
+create table iclock.label (
+    kind     text  not null,
+    dialect  text  not null,
+    code     text  not null,
+    label    text  not null,
+    primary key (kind, dialect, code)
+);
 
 alter table iclock.attendance_check
     drop constraint attendance_check_status_check,
@@ -24,5 +54,15 @@ create unique index attendance_check_once_idx on iclock.attendance_check
 create index attendance_check_agreed_idx on iclock.attendance_check
     (device_id, ends) where status in ('agreed', 'surplus', 'resent');
 
+-- the two documents differ; what a site has written stays
+update iclock.command_result_label
+   set label = 'wrong operation, or the photo does not match the size given'
+ where dialect = '3.2' and command = '' and code = -2
+   and label = 'wrong operation';
+
+update iclock.verify_label
+   set label = 'PIN + fingerprint or badge + fingerprint'
+ where dialect = '3.2' and code = 142 and label = 'PIN or badge + fingerprint';
+
 insert into iclock.schema_version (version, description)
-values (6, 'checks begun once');
+values (6, 'days of a site, labels, checks begun once');

@@ -246,18 +246,18 @@ comment on column iclock.attendance.tip_codes is 'Tip codes';
 comment on column iclock.attendance.received_at is 'When it was stored';
 
 comment on view iclock.daily_attendance is
-'First and last punch of each PIN on each local day, over all devices: one PIN is taken for one person. For a few days out of many months use iclock.daily_attendance_between(), which reads only their partitions';
+'First and last punch of each site and PIN on each local day: a PIN is one person on a site. For a few days out of many months use iclock.daily_attendance_between(), which reads only their partitions';
 comment on column iclock.daily_attendance.pin is 'User';
 comment on column iclock.daily_attendance.day is 'Day by the clocks of the devices';
 comment on column iclock.daily_attendance.user_name is 'Name a device has for the PIN';
-comment on column iclock.daily_attendance.punches is 'Number of punches';
+comment on column iclock.daily_attendance.punches is 'Number of punches, double ones left out';
 comment on column iclock.daily_attendance.first_local_time is 'Earliest time shown by a device';
 comment on column iclock.daily_attendance.last_local_time is 'Latest time shown by a device';
 comment on column iclock.daily_attendance.first_punched_at is 'First moment';
 comment on column iclock.daily_attendance.last_punched_at is 'Last moment';
 comment on column iclock.daily_attendance.span is 'Time that really passed between them: also right across time zones and on days when the clocks change';
 comment on column iclock.daily_attendance.serial_numbers is 'Devices used';
-comment on column iclock.daily_attendance.sites is 'Sites visited';
+comment on column iclock.daily_attendance.sites is 'The site as an array; NULL: none';
 
 comment on view iclock.device_status is 'How the devices are doing';
 comment on column iclock.device_status.device_id is 'Device';
@@ -265,7 +265,7 @@ comment on column iclock.device_status.serial_number is 'Serial number';
 comment on column iclock.device_status.name is 'Name';
 comment on column iclock.device_status.site is 'Where it stands';
 comment on column iclock.device_status.status is 'pending, active, blocked';
-comment on column iclock.device_status.online is 'Active and heard of within five minutes';
+comment on column iclock.device_status.online is 'Active and heard of within five minutes, or twice its delay and a minute if that is longer';
 comment on column iclock.device_status.last_seen is 'When it was last heard of';
 comment on column iclock.device_status.silent_for is 'How long ago that was';
 comment on column iclock.device_status.first_seen is 'When it first connected';

@@ -125,7 +125,7 @@ comment on function iclock.copy_user_to_site(text, text, text) is 'The same to a
 comment on function iclock.copy_site(text, text) is 'Sends everyone that a terminal holds to the terminals of a site, where they are missing or older';
 comment on function iclock.sync_site(text) is 'Makes every active terminal of a site hold the same people: all that any of them holds, the newest of each thing. Nobody is deleted';
 comment on function iclock.delete_user_from_site(text, text) is 'Deletes a user from every active terminal of a site';
-comment on function iclock.set_site(text, boolean) is 'Switches of a site: whether a person enrolled on one terminal is sent to all others. sync_site() does it for those enrolled before';
+comment on function iclock.set_site(text, boolean, time, interval) is 'Switches of a site: whether a person enrolled on one terminal is sent to all others (sync_site() does it for those enrolled before), when its day starts, and how soon a punch is a double one';
 
 comment on function iclock.attendance_sum(bytea) is 'Count in the reply to VERIFY SUM';
 comment on function iclock.advance_check(iclock.command) is 'Takes a reconciliation one step further when its command has ended';

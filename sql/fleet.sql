@@ -663,8 +663,10 @@ as $$
 $$;
 
 create or replace function iclock.set_site(
-        name          text,
-        share_people  boolean default null)
+        name                   text,
+        share_people           boolean   default null,
+        day_starts             time      default null,
+        double_punch_interval  interval  default null)
     returns void
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
@@ -672,10 +674,20 @@ as $$
 begin
     perform iclock.own_site('name', $1);
 
-    insert into iclock.site as s (name, share_people)
-    values (iclock.field('name', $1, '\S', 500), coalesce($2, false))
+    if $4 not between interval '0' and interval '1 hour' then
+        perform iclock.wrong_argument('double_punch_interval',
+                                      'is negative or longer than an hour');
+    end if;
+
+    insert into iclock.site as s (name, share_people, day_starts,
+                                  double_punch_interval)
+    values (iclock.field('name', $1, '\S', 500), coalesce($2, false),
+            coalesce($3, '00:00'), coalesce($4, '0'))
     on conflict on constraint site_pkey do update
-    set share_people = coalesce($2, s.share_people), updated_at = now();
+    set share_people = coalesce($2, s.share_people),
+        day_starts = coalesce($3, s.day_starts),
+        double_punch_interval = coalesce($4, s.double_punch_interval),
+        updated_at = now();
 end
 $$;
 

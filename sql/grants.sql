@@ -119,7 +119,18 @@ grant select
       iclock.verify_label, iclock.status_label
    to iclock_reader, iclock_operator;
 
-grant execute on function iclock.daily_attendance_between(date, date)
+grant select
+   on iclock.shift_attendance, iclock.monthly_attendance, iclock.present_now,
+      iclock.operation_log, iclock.device_error_log, iclock.attendance_photo,
+      iclock.label
+   to iclock_reader, iclock_operator;
+
+-- attendance_days() is what the views of days are made of
+grant execute on function
+    iclock.attendance_days(date, date, boolean),
+    iclock.daily_attendance_between(date, date),
+    iclock.shift_attendance_between(date, date),
+    iclock.monthly_attendance_between(date, date)
    to iclock_reader, iclock_operator;
 
 do $do$

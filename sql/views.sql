@@ -29,68 +29,218 @@ select p.device_id,
        p.temperature,
        p.job_codes,
        p.tip_codes,
-       p.received_at
+       p.received_at,
+       -- an identity card that was compared with its holder: it shows that a
+       -- user was there if it succeeded and the card is that of a user
+       (p.record_type <> 1
+           or (p.status = 0 and p.pin <> '' and p.pin <> '0'))
+                                       as counts,
+       (p.local_time - coalesce(t.day_starts, time '00:00'))::date
+                                       as shift_day
   from iclock.punch p
   join iclock.device d on d.id = p.device_id
   left join iclock.device_user u
          on u.device_id = p.device_id and u.pin = p.pin
   left join iclock.work_code w
          on w.device_id = p.device_id and w.code = p.work_code
+  left join iclock.site t on t.name = d.site
   left join iclock.status_label s
          on s.dialect = d.dialect and s.code = p.status
+        and s.record_type = case p.record_type when 1 then 1 else 0 end
   left join iclock.verify_label v
          on v.dialect = d.dialect and v.code = p.verify
+        and v.record_type = case p.record_type when 1 then 1 else 0 end
  where iclock.may_see(d.site, (select iclock.visible_sites()));
+
+-- Days of people: from midnight, or by_shift from the time at which the day of
+-- the site starts.  A row is a site and a PIN: the same PIN elsewhere may be
+-- somebody else.
+--
+-- Functions for analysts set no search_path, so that PostgreSQL can take their
+-- query into that of the caller and read only the partitions of these days.  An
+-- hour before the first day decides which of its punches are double.
+create or replace function iclock.attendance_days(
+        first_day  date,
+        last_day   date,
+        by_shift   boolean)
+    returns table (
+        site              text,
+        pin               text,
+        day               date,
+        user_name         text,
+        punches           bigint,
+        first_local_time  timestamp,
+        last_local_time   timestamp,
+        first_punched_at  timestamptz,
+        last_punched_at   timestamptz,
+        span              interval,
+        serial_numbers    text[])
+    language sql stable
+as $$
+select c.site,
+       c.pin,
+       c.day,
+       max(c.user_name),
+       count(*),
+       min(c.local_time),
+       max(c.local_time),
+       min(c.punched_at),
+       max(c.punched_at),
+       max(c.punched_at) - min(c.punched_at),
+       array_agg(distinct c.serial_number)
+  from (select a.site,
+               a.pin,
+               case when by_shift then a.shift_day
+                    else a.local_time::date end as day,
+               a.user_name,
+               a.local_time,
+               a.punched_at,
+               a.serial_number,
+               t.double_punch_interval,
+               a.local_time - lag(a.local_time)
+                   over (partition by a.site, a.pin
+                         order by a.local_time) as pause
+          from iclock.attendance a
+          left join iclock.site t on t.name = a.site
+         where a.counts
+           and a.local_time >= first_day::timestamp - interval '1 hour'
+           and a.local_time < (last_day + case when by_shift then 2 else 1 end)
+                              ::timestamp) as c
+ where c.day between first_day and last_day
+   and not coalesce(c.pause < c.double_punch_interval, false)
+ group by c.site, c.pin, c.day
+$$;
 
 create or replace view iclock.daily_attendance
     with (security_barrier)
 as
-select p.pin,
-       p.local_time::date                        as day,
-       max(nullif(u.name, ''))                   as user_name,
-       count(*)                                  as punches,
-       min(p.local_time)                         as first_local_time,
-       max(p.local_time)                         as last_local_time,
-       min(p.punched_at)                         as first_punched_at,
-       max(p.punched_at)                         as last_punched_at,
-       max(p.punched_at) - min(p.punched_at)     as span,
-       array_agg(distinct d.serial_number)       as serial_numbers,
-       array_agg(distinct d.site)
-           filter (where d.site is not null)     as sites
-  from iclock.punch p
-  join iclock.device d on d.id = p.device_id
-  left join iclock.device_user u
-         on u.device_id = p.device_id and u.pin = p.pin
- where iclock.may_see(d.site, (select iclock.visible_sites()))
- group by p.pin, p.local_time::date;
+select d.pin,
+       d.day,
+       d.user_name,
+       d.punches,
+       d.first_local_time,
+       d.last_local_time,
+       d.first_punched_at,
+       d.last_punched_at,
+       d.span,
+       d.serial_numbers,
+       case when d.site is not null then array[d.site] end   as sites,
+       d.site
+  from iclock.attendance_days('-infinity', 'infinity', false) as d;
 
--- A condition on the day does not pick partitions, one on local_time does.
 create or replace function iclock.daily_attendance_between(
         first_day  date,
         last_day   date)
     returns setof iclock.daily_attendance
     language sql stable
-    set search_path = pg_catalog, iclock, pg_temp
 as $$
-select p.pin,
-       p.local_time::date,
-       max(nullif(u.name, '')),
-       count(*),
-       min(p.local_time),
-       max(p.local_time),
-       min(p.punched_at),
-       max(p.punched_at),
-       max(p.punched_at) - min(p.punched_at),
-       array_agg(distinct d.serial_number),
-       array_agg(distinct d.site) filter (where d.site is not null)
-  from iclock.punch p
-  join iclock.device d on d.id = p.device_id
-  left join iclock.device_user u
-         on u.device_id = p.device_id and u.pin = p.pin
- where p.local_time >= first_day::timestamp
-   and p.local_time < (last_day + 1)::timestamp
- group by p.pin, p.local_time::date
+select d.pin,
+       d.day,
+       d.user_name,
+       d.punches,
+       d.first_local_time,
+       d.last_local_time,
+       d.first_punched_at,
+       d.last_punched_at,
+       d.span,
+       d.serial_numbers,
+       case when d.site is not null then array[d.site] end,
+       d.site
+  from iclock.attendance_days(first_day, last_day, false) as d
 $$;
+
+create or replace view iclock.shift_attendance
+    with (security_barrier)
+as
+select d.*
+  from iclock.attendance_days('-infinity', 'infinity', true) as d;
+
+create or replace function iclock.shift_attendance_between(
+        first_day  date,
+        last_day   date)
+    returns setof iclock.shift_attendance
+    language sql stable
+as $$
+select d.* from iclock.attendance_days(first_day, last_day, true) as d
+$$;
+
+create or replace view iclock.monthly_attendance
+    with (security_barrier)
+as
+select d.site,
+       d.pin,
+       date_trunc('month', d.day::timestamp)::date                 as month,
+       max(d.user_name)                                 as user_name,
+       count(*)                                         as days,
+       count(*) filter (where d.punches = 1)            as single_punch_days,
+       sum(d.punches)::bigint                           as punches,
+       sum(d.span)                                      as total_span,
+       min(d.day)                                       as first_day,
+       max(d.day)                                       as last_day
+  from iclock.shift_attendance d
+ group by d.site, d.pin, date_trunc('month', d.day::timestamp);
+
+create or replace function iclock.monthly_attendance_between(
+        first_day  date,
+        last_day   date)
+    returns setof iclock.monthly_attendance
+    language sql stable
+as $$
+select d.site,
+       d.pin,
+       date_trunc('month', d.day::timestamp)::date,
+       max(d.user_name),
+       count(*),
+       count(*) filter (where d.punches = 1),
+       sum(d.punches)::bigint,
+       sum(d.span),
+       min(d.day),
+       max(d.day)
+  from iclock.shift_attendance_between(first_day, last_day) as d
+ group by d.site, d.pin, date_trunc('month', d.day::timestamp)
+$$;
+
+-- Who came today and has not gone.  What time it is on the device's clock
+-- follows from its punch: nothing else says which zone nginx gave it.
+create or replace view iclock.present_now
+    with (security_barrier)
+as
+select c.site,
+       c.pin,
+       c.user_name,
+       c.local_time,
+       c.punched_at,
+       now() - c.first_punched_at         as since_first,
+       c.direction,
+       c.punches,
+       c.serial_number,
+       c.device_name
+  from (select b.*,
+               min(b.punched_at) over person  as first_punched_at,
+               count(*) over person           as punches,
+               row_number() over (partition by b.site, b.pin
+                                  order by b.local_time desc,
+                                           b.received_at desc)
+                                              as place
+          from (select a.*,
+                       t.double_punch_interval,
+                       a.local_time - lag(a.local_time)
+                           over (partition by a.site, a.pin
+                                 order by a.local_time) as pause
+                  from iclock.attendance a
+                  left join iclock.site t on t.name = a.site
+                 where a.counts
+                   and a.local_time > timezone('UTC', now())
+                                      - interval '2 days'
+                   and a.local_time < timezone('UTC', now())
+                                      + interval '1 day'
+                   and a.shift_day
+                       = (a.local_time + (now() - a.punched_at)
+                          - coalesce(t.day_starts, time '00:00'))::date) as b
+         where not coalesce(b.pause < b.double_punch_interval, false)
+        window person as (partition by b.site, b.pin)) as c
+ where c.place = 1
+   and (c.direction = 'in' or (c.direction is null and c.punches % 2 = 1));
 
 create or replace view iclock.device_status
     with (security_barrier)
@@ -101,7 +251,10 @@ select d.id                                      as device_id,
        d.site,
        d.status,
        d.status = 'active'
-           and coalesce(seen.last_seen > now() - interval '5 minutes', false)
+           -- twice without a word, and presence is written at intervals
+           and coalesce(seen.last_seen
+                        > now() - greatest(interval '5 minutes',
+                              make_interval(secs => 2 * d.delay + 60)), false)
                                                  as online,
        seen.last_seen,
        now() - seen.last_seen                    as silent_for,
@@ -119,12 +272,16 @@ select d.id                                      as device_id,
        d.user_count,
        d.fingerprint_count,
        d.face_count,
-       d.punch_count
+       d.punch_count,
+       l.label                                   as language_label
   from iclock.device d
   left join iclock.device_presence e on e.device_id = d.id
   -- the device's own is not as exact, but all there is of a new one
   cross join lateral
        (select greatest(e.last_seen, d.last_seen) as last_seen) as seen
+  left join iclock.label l
+         on l.kind = 'language' and l.dialect = d.dialect
+        and l.code = d.language
   cross join lateral
        (select count(*) filter (where w.status = 'queued') as waiting_commands,
                count(*) filter (where w.status = 'sent')   as sent_commands,
@@ -286,3 +443,133 @@ select k.id,
   join iclock.device d on d.id = k.device_id
   left join iclock.command c on c.id = k.command_id
  where iclock.may_see(d.site, (select iclock.visible_sites()));
+
+create or replace view iclock.operation_log
+    with (security_barrier)
+as
+select o.device_id,
+       d.serial_number,
+       d.name                   as device_name,
+       d.site,
+       o.local_time,
+       o.operated_at,
+       o.code,
+       l.label                  as operation,
+       o.operator,
+       nullif(a.name, '')       as operator_name,
+       case when o1.label = 'PIN' then nullif(o.object1, '0') end
+                                as pin,
+       nullif(u.name, '')       as user_name,
+       coalesce(r2.label, r1.label)
+                                as alarm,
+       o.object1,
+       o1.label                 as object1_label,
+       o.object2,
+       o2.label                 as object2_label,
+       o.object3,
+       o3.label                 as object3_label,
+       o.object4,
+       o.received_at
+  from iclock.operation o
+  join iclock.device d on d.id = o.device_id
+  left join iclock.label l
+         on l.kind = 'operation' and l.dialect = d.dialect
+        and l.code = o.code::text
+  left join iclock.label o1
+         on o1.kind = 'operation object 1' and o1.dialect = d.dialect
+        and o1.code = o.code::text
+  left join iclock.label o2
+         on o2.kind = 'operation object 2' and o2.dialect = d.dialect
+        and o2.code = o.code::text
+  left join iclock.label o3
+         on o3.kind = 'operation object 3' and o3.dialect = d.dialect
+        and o3.code = o.code::text
+  -- devices put the reason into the first object, whatever the document says
+  left join iclock.label r1
+         on r1.kind = 'alarm' and r1.dialect = d.dialect
+        and r1.code = o.object1 and o.code = 3
+  left join iclock.label r2
+         on r2.kind = 'alarm' and r2.dialect = d.dialect
+        and r2.code = o.object2 and o.code = 3
+  left join iclock.device_user a
+         on a.device_id = o.device_id and a.pin = o.operator
+  left join iclock.device_user u
+         on u.device_id = o.device_id and u.pin = o.object1
+        and o1.label = 'PIN'
+ where iclock.may_see(d.site, (select iclock.visible_sites()));
+
+create or replace view iclock.device_error_log
+    with (security_barrier)
+as
+select e.id,
+       e.device_id,
+       d.serial_number,
+       d.name                   as device_name,
+       d.site,
+       e.received_at,
+       e.code,
+       l.label,
+       g.label                  as generator,
+       m.label                  as module,
+       e.message,
+       e.origin,
+       o.label                  as origin_label,
+       c.id                     as command_id,
+       c.command,
+       c.pin,
+       c.status                 as command_status,
+       c.return_code,
+       c.result,
+       e.additional
+  from iclock.device_error e
+  join iclock.device d on d.id = e.device_id
+  left join iclock.label l
+         on l.kind = 'error' and l.dialect = '2.4' and l.code = e.code
+  -- the parts of a code
+  left join iclock.label g
+         on g.kind = 'error generator' and g.dialect = '2.4'
+        and g.code = substr(e.code, 1, 1)
+  left join iclock.label m
+         on m.kind = 'error module' and m.dialect = '2.4'
+        and m.code = substr(e.code, 1, 3)
+  left join iclock.label o
+         on o.kind = 'error origin' and o.dialect = '2.4'
+        and o.code = e.origin
+  -- the device knows the last nine digits of an id: the youngest that it can
+  -- have meant
+  left join lateral
+       (select k.id
+          from iclock.command k
+         where k.device_id = e.device_id
+           and k.id % 1000000000 = case when e.command_id ~ '^[0-9]{1,9}$'
+                                        then e.command_id::bigint end
+           and k.created_at <= e.received_at
+         order by k.id desc
+         limit 1) as k on true
+  left join iclock.command_status c on c.id = k.id
+ where iclock.may_see(d.site, (select iclock.visible_sites()));
+
+create or replace view iclock.attendance_photo
+    with (security_barrier)
+as
+select p.device_id,
+       d.serial_number,
+       d.name                   as device_name,
+       d.site,
+       p.pin,
+       nullif(u.name, '')       as user_name,
+       p.taken_at,
+       p.result,
+       l.label                  as result_label,
+       p.file_name,
+       octet_length(p.content)  as bytes,
+       p.received_at
+  from iclock.photo p
+  join iclock.device d on d.id = p.device_id
+  left join iclock.device_user u
+         on u.device_id = p.device_id and u.pin = p.pin
+  left join iclock.label l
+         on l.kind = 'photo result' and l.dialect = '2.4'
+        and l.code = p.result::text
+ where p.kind = 'attendance'
+   and iclock.may_see(d.site, (select iclock.visible_sites()));

@@ -230,7 +230,7 @@ $t->psql(<<'END');
             EXECUTE command;
         END LOOP;
 
-        ALTER TABLE iclock.device ALTER COLUMN delay TYPE bigint;
+        ALTER TABLE iclock.device ALTER COLUMN error_delay TYPE bigint;
 
         FOREACH command IN ARRAY triggers LOOP
             EXECUTE command;

@@ -32,8 +32,12 @@ my $t = Test::IClock->new;
 # queries ask for, and some of today.
 
 $t->psql(<<'END');
-SELECT iclock.add_punch_partition(timestamp '2026-01-01' + m * interval '1 month')
-  FROM generate_series(0, 13) AS m;
+SELECT format('CREATE TABLE iclock.%I PARTITION OF iclock.punch'
+              ' FOR VALUES FROM (%L) TO (%L)',
+              iclock.partition_name(m), m, m + interval '1 month')
+  FROM generate_series(timestamp '2026-01-01', '2027-02-01',
+                       interval '1 month') AS m
+ WHERE to_regclass('iclock.' || iclock.partition_name(m)) IS NULL \gexec
 
 INSERT INTO iclock.device (serial_number, status, name, site, timezone,
                            last_seen)

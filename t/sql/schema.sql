@@ -15,13 +15,16 @@ select has_table('iclock', t, t)
                     'device_user', 'template', 'photo', 'identity_card',
                     'work_code', 'device_error', 'rejected_line', 'command',
                     'verify_label', 'status_label', 'command_result_label',
+                    'label',
                     'refused_answer', 'site', 'upgrade', 'attendance_check',
                     'job', 'share_backlog', 'role_site']) as t;
 select is_partitioned('iclock', 'punch', 'punch is partitioned');
 select has_view('iclock', v, v)
   from unnest(array['attendance', 'daily_attendance', 'device_status',
-                    'device_setting', 'command_status',
-                    'reconciliation']) as v;
+                    'device_setting', 'command_status', 'reconciliation',
+                    'shift_attendance', 'monthly_attendance', 'present_now',
+                    'operation_log', 'device_error_log',
+                    'attendance_photo']) as v;
 
 select col_is_pk('iclock', t, columns, 'key of ' || t)
   from (values

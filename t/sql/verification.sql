@@ -365,7 +365,8 @@ select pg_temp.device(r.device), r.body, r.status, 1, r.code
     ('V-A', 'CHECK', 'queued', null)) as r (device, body, status, code);
 select results_eq(
     $$ select result from iclock.command_status order by id $$,
-    array['success', 'parameter error', 'wrong operation',
+    array['success', 'parameter error',
+          'wrong operation, or the photo does not match the size given',
           'the photo may be too large', 'the photo does not match the size given',
           'enrolment was cancelled', 'the user has this template already',
           'nobody presented a card in time',

@@ -52,7 +52,7 @@ select results_eq(
 -- labels
 
 select is((select label from iclock.verify_label
-            where dialect = d and code = c), l, format('%s verify %s', d, c))
+            where dialect = d and code = c and record_type = 0), l, format('%s verify %s', d, c))
   from (values ('2.4', 0, 'any'), ('2.4', 2, 'PIN'), ('2.4', 15, 'face'),
                ('2.4', 25, 'palm'), ('2.4', 200, 'other'),
                ('3.2', 0, 'password'), ('3.2', 2, 'badge'),
@@ -63,14 +63,17 @@ select is((select label from iclock.verify_label
 select results_eq(
     $$ select day, user_name, punches, first_local_time, last_local_time, span,
               serial_numbers, sites
-         from iclock.daily_attendance where pin = '9001' order by day $$,
+         from iclock.daily_attendance where pin = '9001'
+        order by day, site $$,
     $$ values
-    (date '2026-07-15', 'Asha Rao', 2::bigint, timestamp '2026-07-15 09:00',
-     timestamp '2026-07-15 19:30', interval '7 hours',
-     array['T-BERLIN', 'T-KOLKATA'], array['Berlin', 'Pune']),
+    (date '2026-07-15', 'Asha Rao', 1::bigint, timestamp '2026-07-15 09:00',
+     timestamp '2026-07-15 09:00', interval '0', array['T-BERLIN'],
+     array['Berlin']),
+    ('2026-07-15', 'Asha Rao', 1, '2026-07-15 19:30', '2026-07-15 19:30', '0',
+     array['T-KOLKATA'], array['Pune']),
     ('2026-07-16', null, 1, '2026-07-16 08:00', '2026-07-16 08:00', '0',
      array['T-UTC'], null) $$,
-    'a traveller: the time that really passed');
+    'the same PIN on two sites: two people');
 
 -- Berlin sets its clocks back on 2026-10-25 and forward on 2026-03-29, at night
 select pg_temp.punch('T-BERLIN', '9002', t)
@@ -93,15 +96,157 @@ select results_eq(
 select results_eq(
     $$ select * from iclock.daily_attendance_between('2026-03-29',
                                                      '2026-07-15')
-        where pin in ('9001', '9002') order by day $$,
+        where pin in ('9001', '9002') order by day, site $$,
     $$ select * from iclock.daily_attendance
         where pin in ('9001', '9002')
-          and day between '2026-03-29' and '2026-07-15' order by day $$,
+          and day between '2026-03-29' and '2026-07-15'
+        order by day, site $$,
     'the same between two days, both included');
 select is_empty(
     $$ select * from iclock.daily_attendance_between('2026-07-16',
                                                      '2026-07-15') $$,
     'no days');
+
+-- days of a site
+
+select iclock.set_site('Pune', day_starts => '12:00');
+insert into iclock.device (serial_number, status, site, timezone)
+values ('T-KOLKATA2', 'active', 'Pune', 'Asia/Kolkata');
+select pg_temp.punch('T-KOLKATA', '9003', '2026-07-20 22:00');
+select pg_temp.punch('T-KOLKATA2', '9003', '2026-07-21 06:00', 1);
+select pg_temp.punch('T-KOLKATA', '9003', '2026-07-21 22:05');
+select pg_temp.punch('T-KOLKATA', '9003', '2026-07-22 06:10', 1);
+select pg_temp.punch('T-BERLIN', '9003', '2026-07-21 09:00');
+select pg_temp.punch('T-BERLIN', '9003', '2026-07-21 17:00', 1);
+select results_eq(
+    $$ select site, day, punches, first_local_time, last_local_time, span,
+              serial_numbers
+         from iclock.shift_attendance where pin = '9003'
+        order by site, day $$,
+    $$ values
+    ('Berlin', date '2026-07-21', 2::bigint, timestamp '2026-07-21 09:00',
+     timestamp '2026-07-21 17:00', interval '8 hours', array['T-BERLIN']),
+    ('Pune', '2026-07-20', 2, '2026-07-20 22:00', '2026-07-21 06:00', '8 hours',
+     array['T-KOLKATA', 'T-KOLKATA2']),
+    ('Pune', '2026-07-21', 2, '2026-07-21 22:05', '2026-07-22 06:10', '08:05',
+     array['T-KOLKATA']) $$,
+    'two nights are two shifts; another site has another person');
+select results_eq(
+    $$ select day, span from iclock.daily_attendance
+        where pin = '9003' and site = 'Pune' order by day $$,
+    $$ values (date '2026-07-20', interval '0'), ('2026-07-21', '16:05'),
+              ('2026-07-22', '0') $$,
+    'days of the calendar begin at midnight');
+select results_eq(
+    $$ select * from iclock.shift_attendance_between('2026-07-20',
+                                                     '2026-07-20')
+        where pin = '9003' $$,
+    $$ select * from iclock.shift_attendance
+        where pin = '9003' and day = '2026-07-20' $$,
+    'the whole of the last shift, and nothing before the first');
+select results_eq(
+    $$ select site, month, days, single_punch_days, punches, total_span,
+              first_day, last_day
+         from iclock.monthly_attendance where pin = '9003' order by site $$,
+    $$ values
+    ('Berlin', date '2026-07-01', 1::bigint, 0::bigint, 2::bigint,
+     interval '8 hours', date '2026-07-21', date '2026-07-21'),
+    ('Pune', '2026-07-01', 2, 0, 4, '16:05', '2026-07-20', '2026-07-21') $$,
+    'totals of a month');
+select results_eq(
+    $$ select * from iclock.monthly_attendance_between('2026-07-01',
+                                                       '2026-07-31')
+        where pin = '9003' order by site $$,
+    $$ select * from iclock.monthly_attendance
+        where pin = '9003' order by site $$, 'the same by a function');
+
+-- double punches
+
+select iclock.set_site('Berlin', double_punch_interval => '1 minute');
+select throws_ok(
+    $$ select iclock.set_site('Berlin', double_punch_interval => $$ || i,
+    '22023', null, 'not an interval of double punches: ' || i)
+  from unnest(array[$$'-1 second')$$, $$'2 hours')$$]) as i;
+select is((select share_people from iclock.site where name = 'Berlin'), false,
+          'what is not given stays');
+select pg_temp.punch('T-BERLIN', '9004', '2026-07-20 23:59:50');
+select pg_temp.punch('T-BERLIN', '9004', t)
+  from unnest(array['2026-07-21 00:00:10', '2026-07-21 08:00:00',
+                    '2026-07-21 08:00:20', '2026-07-21 08:01:10',
+                    '2026-07-21 08:02:10']::timestamp[]) as t;
+select results_eq(
+    $$ select day, punches, first_local_time, last_local_time
+         from iclock.daily_attendance_between('2026-07-21', '2026-07-21')
+        where pin = '9004' $$,
+    $$ values (date '2026-07-21', 2::bigint, timestamp '2026-07-21 08:00',
+               timestamp '2026-07-21 08:02:10') $$,
+    'a minute from punch to punch; also over midnight');
+select is((select punches from iclock.daily_attendance
+            where pin = '9004' and day = '2026-07-21'), 2::bigint,
+          'the view says the same');
+select is((select count(*)::int from iclock.attendance where pin = '9004'), 6,
+          'all are stored');
+
+-- records of identity verification
+
+insert into iclock.punch (device_id, local_time, pin, status, verify, id_number,
+                          record_type, punched_at)
+select d.id, timestamp '2026-07-23 09:00' + n * interval '1 minute', r.pin,
+       r.status, r.verify, '110101199003070011', r.record_type,
+       timestamptz '2026-07-23 07:00+00' + n * interval '1 minute'
+  from iclock.device d,
+       (values (1, '9005', 0, 1, 1), (2, '9005', 1, 2, 1),
+               (3, '9005', 2, 3, 1), (4, '9005', 2, 3, 0), (5, '0', 0, 1, 1),
+               (6, '9005', 7, 9, 1))
+       as r (n, pin, status, verify, record_type)
+ where d.serial_number = 'T-BERLIN';
+select results_eq(
+    $$ select pin, record_type, status_label, direction, verify_label, counts
+         from iclock.attendance where id_number <> '' order by local_time $$,
+    $$ values
+    ('9005', 1, 'identity verified', null, 'face', true),
+    ('9005', 1, 'identity not verified', null, 'face + fingerprint', false),
+    ('9005', 1, 'identity card on the blacklist', null, 'fingerprint + face',
+     false),
+    ('9005', 0, 'break out', 'out', 'password', true),
+    ('0', 1, 'identity verified', null, 'face', false),
+    ('9005', 1, null, null, null, false) $$,
+    'labels by record type; what shows that a user was there');
+select results_eq(
+    $$ select pin, punches from iclock.daily_attendance
+        where day = '2026-07-23' $$,
+    $$ values ('9005', 2::bigint) $$,
+    'neither failures nor the blacklist nor strangers are attendance');
+
+-- who is there
+
+update iclock.site set day_starts = '00:00';
+-- noon on the clock, whenever the test runs
+insert into iclock.device (serial_number, status, name, site, timezone)
+select 'T-NOW', 'active', 'Door', 'Now',
+       'Etc/GMT' || case when h >= 0 then '-' || h else '+' || -h end
+  from (select 12 - extract(hour from timezone('UTC', now()))::int as h) as z;
+select pg_temp.punch('T-NOW', p.pin,
+                     timezone(d.timezone, now()) - p.ago, p.status)
+  from iclock.device d,
+       (values ('1', interval '2 hours', 0),
+               ('2', '2 hours', 0), ('2', '1 hour', 1),
+               ('3', '3 hours', 0), ('3', '2 hours', 2), ('3', '1 hour', 3),
+               ('4', '1 hour', 255),
+               ('5', '2 hours', 255), ('5', '1 hour', 255),
+               ('6', '20 hours', 0)) as p (pin, ago, status)
+ where d.serial_number = 'T-NOW';
+select results_eq(
+    $$ select pin, direction, punches, since_first, device_name
+         from iclock.present_now where site = 'Now' order by pin $$,
+    $$ values ('1', 'in', 1::bigint, interval '2 hours', 'Door'),
+              ('3', 'in', 3, '3 hours', 'Door'),
+              ('4', null, 1, '1 hour', 'Door') $$,
+    'came today and not gone');
+select iclock.set_site('Now', day_starts => '13:30');
+select results_eq(
+    $$ select pin from iclock.present_now where site = 'Now' order by pin $$,
+    array['1', '3', '4', '6'], 'the day of the site started yesterday');
 
 -- devices
 
@@ -116,7 +261,8 @@ select from iclock.dequeue_commands(
 select results_eq(
     $$ select serial_number, status, online, waiting_commands, sent_commands,
               clock_skew
-         from iclock.device_status where serial_number like 'T-%' order by 1 $$,
+         from iclock.device_status
+        where serial_number in ('T-BERLIN', 'T-KOLKATA', 'T-UTC') order by 1 $$,
     $$ values ('T-BERLIN', 'active', true, 1::bigint, 1::bigint,
                null::interval),
               ('T-KOLKATA', 'active', false, 0, 0, null),
@@ -131,6 +277,20 @@ select id, timezone('Europe/Berlin', now() + s * interval '1 second'), '1',
 select is((select clock_skew from iclock.device_status
             where serial_number = 'T-BERLIN'), interval '-90 seconds',
           'clock skew, by the most timely punch');
+
+update iclock.device set delay = 900, last_seen = now() - interval '20 minutes'
+ where serial_number = 'T-BERLIN';
+select is((select online from iclock.device_status
+            where serial_number = 'T-BERLIN'), true,
+          'a device that comes every 15 minutes, after 20');
+update iclock.device set last_seen = now() - interval '32 minutes'
+ where serial_number = 'T-BERLIN';
+select is((select online from iclock.device_status
+            where serial_number = 'T-BERLIN'), false, 'after two silent turns');
+update iclock.device set delay = null, last_seen = now() - interval '6 minutes'
+ where serial_number = 'T-BERLIN';
+select is((select online from iclock.device_status
+            where serial_number = 'T-BERLIN'), false, 'five minutes for others');
 
 select * from finish();
 rollback;
