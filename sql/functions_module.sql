@@ -310,7 +310,7 @@ $$;
 -- by themselves (SDK 2.3).  The offset is noted at once, so nothing is asked for
 -- twice.  At most so many devices at a time; returns their number.
 create or replace function iclock.refresh_timezones(
-        max_devices  integer default 10000)
+        max_devices  integer default 5000)
     returns integer
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
