@@ -3,6 +3,8 @@
 begin;
 create extension if not exists pgtap;
 set local search_path = public, pg_catalog;
+-- roles are the cluster's, and another file may make some at the same time
+lock table pg_catalog.pg_authid in share row exclusive mode;
 
 select * from no_plan();
 
