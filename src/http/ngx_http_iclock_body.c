@@ -10,6 +10,8 @@
 static void ngx_http_iclock_body_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_iclock_join_body(ngx_http_request_t *r,
     ngx_str_t *body);
+static ngx_int_t ngx_http_iclock_joined_body(ngx_http_request_t *r,
+    ngx_str_t *body);
 
 
 ngx_int_t
@@ -42,7 +44,8 @@ ngx_http_iclock_body_handler(ngx_http_request_t *r)
 /*
  * A body in memory usually comes as a part that was read with the header and
  * pieces that adjoin each other, in a buffer with room for that part.  They
- * are joined in place, since a body may be large.
+ * are joined in place, since a body may be large.  Whoever else has the
+ * request, a subrequest of "mirror" say, must find the bytes where they were.
  */
 
 static ngx_int_t
@@ -88,7 +91,9 @@ ngx_http_iclock_join_body(ngx_http_request_t *r, ngx_str_t *body)
 
     if (size) {
 
-        if ((size_t) (buf->end - last) < size) {
+        /* the request itself, and reading its body */
+
+        if ((size_t) (buf->end - last) < size || r->main->count > 2) {
             return NGX_DECLINED;
         }
 
@@ -99,6 +104,37 @@ ngx_http_iclock_join_body(ngx_http_request_t *r, ngx_str_t *body)
 
     body->data = start;
     body->len = last - start;
+
+    return size ? ngx_http_iclock_joined_body(r, body) : NGX_OK;
+}
+
+
+/* "error_page" may pass the body on to another handler */
+
+static ngx_int_t
+ngx_http_iclock_joined_body(ngx_http_request_t *r, ngx_str_t *body)
+{
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    b = ngx_calloc_buf(r->pool);
+    cl = ngx_alloc_chain_link(r->pool);
+
+    if (b == NULL || cl == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->start = body->data;
+    b->pos = body->data;
+    b->last = body->data + body->len;
+    b->end = r->request_body->buf->end;
+    b->temporary = 1;
+    b->last_buf = 1;
+
+    cl->buf = b;
+    cl->next = NULL;
+
+    r->request_body->bufs = cl;
 
     return NGX_OK;
 }
@@ -111,6 +147,7 @@ ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body)
     size_t        len, size;
     ssize_t       n;
     ngx_buf_t    *b;
+    ngx_int_t     rc;
     ngx_chain_t  *cl;
 
     ngx_str_null(body);
@@ -119,8 +156,10 @@ ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body)
         return NGX_OK;
     }
 
-    if (ngx_http_iclock_join_body(r, body) == NGX_OK) {
-        return NGX_OK;
+    rc = ngx_http_iclock_join_body(r, body);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
     len = 0;
