@@ -160,9 +160,9 @@ ngx_http_iclock_strip_prefix(ngx_http_request_t *r, ngx_str_t *name)
 
     *name = r->uri;
 
-    /* a regular expression, "location =", "if" */
+    /* a regular expression, "location =", "location @", "if" */
 
-    if (clcf->exact_match || clcf->noname) {
+    if (clcf->exact_match || clcf->noname || clcf->named) {
         return 1;
     }
 

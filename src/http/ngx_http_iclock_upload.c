@@ -10,6 +10,7 @@
 #define NGX_HTTP_ICLOCK_MAX_STAMP  64
 
 
+static ngx_uint_t ngx_http_iclock_decides(ngx_str_t *type);
 static ngx_int_t ngx_http_iclock_time(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_upload(ngx_http_request_t *r,
@@ -41,13 +42,9 @@ ngx_http_iclock_cdata(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     if (r->method == NGX_HTTP_POST) {
 
-        if (ngx_http_iclock_arg_is(&args->type, "PostVerifyData")
-            || ngx_http_iclock_arg_is(&args->type, "PostRecordData"))
-        {
-            return ngx_http_iclock_decision(r, ctx);
-        }
-
-        return ngx_http_iclock_upload(r, ctx);
+        return ngx_http_iclock_decides(&args->type)
+               ? ngx_http_iclock_decision(r, ctx)
+               : ngx_http_iclock_upload(r, ctx);
     }
 
     rc = ngx_http_iclock_served(r, ctx);
@@ -70,7 +67,24 @@ ngx_http_iclock_cdata(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         return ngx_http_iclock_upload(r, ctx);
     }
 
-    return ngx_http_iclock_handshake(r, ctx);
+    if (args->options.len || args->type.len == 0) {
+        return ngx_http_iclock_handshake(r, ctx);
+    }
+
+    /* a question that nobody answers here */
+
+    return ngx_http_iclock_decides(&args->type) ? NGX_HTTP_NOT_ALLOWED
+                                                : NGX_HTTP_NOT_FOUND;
+}
+
+
+/* attendance PUSH 2.4.1, section 12.8.3 */
+
+static ngx_uint_t
+ngx_http_iclock_decides(ngx_str_t *type)
+{
+    return ngx_http_iclock_arg_is(type, "PostVerifyData")
+           || ngx_http_iclock_arg_is(type, "PostRecordData");
 }
 
 
