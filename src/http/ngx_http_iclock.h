@@ -26,6 +26,7 @@
 
 typedef struct ngx_http_iclock_ctx_s       ngx_http_iclock_ctx_t;
 typedef struct ngx_http_iclock_endpoint_s  ngx_http_iclock_endpoint_t;
+typedef struct ngx_http_iclock_base64_s    ngx_http_iclock_base64_t;
 
 
 typedef enum {
@@ -200,6 +201,7 @@ typedef struct {
     ngx_msec_t                  presence_interval;
     time_t                      verify_interval;    /* 0: off */
     ngx_uint_t                  locations;      /* with "iclock" */
+    ngx_array_t                 ports;          /* of their servers */
 
     /* of this worker process */
     ngx_iclock_store_t         *store;
@@ -216,6 +218,11 @@ typedef struct {
     time_t                      command_timeout;    /* the shortest */
     ngx_http_iclock_quiet_t     quiet[NGX_HTTP_ICLOCK_VERDICTS];
 } ngx_http_iclock_main_conf_t;
+
+
+typedef struct {
+    ngx_uint_t                  devices;        /* has such locations */
+} ngx_http_iclock_srv_conf_t;
 
 
 typedef struct {
@@ -323,6 +330,7 @@ struct ngx_http_iclock_ctx_s {
 
     ngx_str_t                          reply;   /* to a handshake */
     ngx_int_t                          told_offset;
+    ngx_http_iclock_base64_t          *base64;  /* file being sent */
 
     ngx_uint_t                         records;
     ngx_uint_t                         rejected;
@@ -347,6 +355,7 @@ extern ngx_command_t  ngx_http_iclock_commands[];
 
 void *ngx_http_iclock_create_main_conf(ngx_conf_t *cf);
 char *ngx_http_iclock_init_main_conf(ngx_conf_t *cf, void *conf);
+void *ngx_http_iclock_create_srv_conf(ngx_conf_t *cf);
 void *ngx_http_iclock_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
@@ -366,8 +375,13 @@ ngx_int_t ngx_http_iclock_parse_args(ngx_http_request_t *r,
     ngx_http_iclock_args_t *args);
 
 
-/* keeps the communication key of the request line out of logs */
-void ngx_http_iclock_hide_key(ngx_http_request_t *r);
+/*
+ * Overwrites the values of keys in text that holds arguments, after "?" or,
+ * if bare, from its beginning.  Returns whether there were any; without
+ * write it only looks.
+ */
+ngx_uint_t ngx_http_iclock_mask_keys(u_char *start, u_char *last,
+    ngx_uint_t bare, ngx_uint_t write);
 
 #define ngx_http_iclock_arg_is(arg, name)                                    \
     ((arg)->len == sizeof(name) - 1                                          \
@@ -568,7 +582,19 @@ ngx_uint_t ngx_http_iclock_addr_same(ngx_http_iclock_addr_t *a,
 
 /* ngx_http_iclock_spaces.c */
 
+/* finds the ports whose listeners init_module() puts its hook into */
+ngx_int_t ngx_http_iclock_find_ports(ngx_conf_t *cf);
 ngx_int_t ngx_http_iclock_init_module(ngx_cycle_t *cycle);
+
+/* the request ends, another one may be in the buffer */
+void ngx_http_iclock_mend_pipelined(ngx_http_request_t *r);
+
+
+/* ngx_http_iclock_log.c */
+
+/* keeps communication keys out of logs */
+ngx_int_t ngx_http_iclock_init_log(ngx_conf_t *cf);
+void ngx_http_iclock_wrap_log(ngx_connection_t *c);
 
 
 /* ngx_http_iclock_worker.c */

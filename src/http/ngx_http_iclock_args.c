@@ -15,6 +15,7 @@ typedef struct {
 
 static ngx_int_t ngx_http_iclock_parse_arg(ngx_http_request_t *r,
     ngx_http_iclock_args_t *args, u_char *name, u_char *end);
+static ngx_uint_t ngx_http_iclock_is_key(u_char *name, size_t len);
 static const ngx_http_iclock_arg_t *ngx_http_iclock_find_arg(u_char *name,
     size_t len);
 static ngx_int_t ngx_http_iclock_unescape(ngx_pool_t *pool, ngx_str_t *value,
@@ -22,7 +23,7 @@ static ngx_int_t ngx_http_iclock_unescape(ngx_pool_t *pool, ngx_str_t *value,
 static ngx_uint_t ngx_http_iclock_plain(ngx_str_t *value);
 
 
-/* names in any case: firmware is not of one mind about them */
+/* names in any case: firmware disagrees on it */
 
 #define ngx_http_iclock_arg(name, field)                                     \
     { ngx_string(name), offsetof(ngx_http_iclock_args_t, field) }
@@ -77,37 +78,68 @@ ngx_http_iclock_parse_args(ngx_http_request_t *r,
 }
 
 
-/*
- * The request line goes into logs, the key does not belong there.  It is
- * overwritten where the client sent it; args->comm_key is a copy.
- */
-
-void
-ngx_http_iclock_hide_key(ngx_http_request_t *r)
+ngx_uint_t
+ngx_http_iclock_mask_keys(u_char *start, u_char *last, ngx_uint_t bare,
+    ngx_uint_t write)
 {
-    u_char                       *p, *last, *end, *value;
-    const ngx_http_iclock_arg_t  *arg;
+    u_char      *p, *name;
+    ngx_uint_t   found;
 
-    last = r->args.data + r->args.len;
+    found = 0;
+    name = bare ? start : NULL;
 
-    for (p = r->args.data; p < last; p = end + 1) {
+    for (p = start; p < last; p++) {
 
-        end = ngx_strlchr(p, last, '&');
-        if (end == NULL) {
-            end = last;
-        }
+        switch (*p) {
 
-        value = ngx_strlchr(p, end, '=');
-        if (value == NULL) {
-            continue;
-        }
+        case '?':
+        case '&':
+            name = p + 1;
+            break;
 
-        arg = ngx_http_iclock_find_arg(p, value - p);
+        case '=':
 
-        if (arg && arg->offset == offsetof(ngx_http_iclock_args_t, comm_key)) {
-            ngx_memset(value + 1, '*', end - value - 1);
+            if (name == NULL || !ngx_http_iclock_is_key(name, p - name)) {
+                name = NULL;
+                break;
+            }
+
+            found = 1;
+            name = NULL;
+
+            /* to the end of the argument, of the word in a line of a log */
+
+            while (p + 1 < last && p[1] > ' ' && p[1] != '&' && p[1] != '"') {
+                p++;
+
+                if (write) {
+                    *p = '*';
+                }
+            }
+
+            break;
+
+        case ' ':
+            name = NULL;
+            break;
+
+        default:
+            break;
         }
     }
+
+    return found;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_is_key(u_char *name, size_t len)
+{
+    const ngx_http_iclock_arg_t  *arg;
+
+    arg = ngx_http_iclock_find_arg(name, len);
+
+    return arg && arg->offset == offsetof(ngx_http_iclock_args_t, comm_key);
 }
 
 

@@ -429,6 +429,13 @@ ngx_http_iclock_init_main_conf(ngx_conf_t *cf, void *conf)
 
 
 void *
+ngx_http_iclock_create_srv_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_iclock_srv_conf_t));
+}
+
+
+void *
 ngx_http_iclock_create_loc_conf(ngx_conf_t *cf)
 {
     ngx_http_iclock_loc_conf_t  *ilcf;
@@ -479,6 +486,7 @@ ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_iclock_loc_conf_t *conf = child;
 
     ngx_http_core_loc_conf_t     *clcf;
+    ngx_http_iclock_srv_conf_t   *iscf;
     ngx_http_iclock_main_conf_t  *imcf;
 
     static ngx_str_t  pattern = ngx_string("^[A-Za-z0-9_-]{4,32}$");
@@ -550,6 +558,9 @@ ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     }
 
     imcf->locations++;
+
+    iscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_iclock_module);
+    iscf->devices = 1;
 
     if (imcf->command_timeout == 0
         || imcf->command_timeout > conf->command_timeout)

@@ -21,7 +21,7 @@ static ngx_http_module_t  ngx_http_iclock_module_ctx = {
     ngx_http_iclock_create_main_conf,      /* create main configuration */
     ngx_http_iclock_init_main_conf,        /* init main configuration */
 
-    NULL,                                  /* create server configuration */
+    ngx_http_iclock_create_srv_conf,       /* create server configuration */
     NULL,                                  /* merge server configuration */
 
     ngx_http_iclock_create_loc_conf,       /* create location configuration */
@@ -70,5 +70,13 @@ ngx_http_iclock_init(ngx_conf_t *cf)
         imcf->listen.resolver_timeout = timeout;
     }
 
-    return NGX_OK;
+    if (imcf->locations == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_iclock_find_ports(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_iclock_init_log(cf);
 }

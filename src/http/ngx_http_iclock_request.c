@@ -54,10 +54,6 @@ ngx_http_iclock_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ctx->args.comm_key.len) {
-        ngx_http_iclock_hide_key(r);
-    }
-
     rc = ngx_http_iclock_check_serial(r, ctx);
 
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,

@@ -1,0 +1,146 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "ngx_http_iclock.h"
+
+
+static u_char *ngx_http_iclock_log_line(ngx_log_t *log, u_char *buf,
+    size_t len);
+static ngx_int_t ngx_http_iclock_log_handler(ngx_http_request_t *r);
+static void ngx_http_iclock_mask(ngx_str_t *s);
+static void ngx_http_iclock_mask_copy(ngx_http_request_t *r, ngx_str_t *s,
+    ngx_uint_t bare);
+
+
+/*
+ * The communication key is an argument, and so it would be in every log.  It
+ * is masked there, and only when the log is written: a backend of "mirror"
+ * or "error_page" gets what the device has sent.
+ */
+
+
+/* what nginx adds to a line of the error log */
+static ngx_log_handler_pt  ngx_http_iclock_next_log_line;
+
+
+ngx_int_t
+ngx_http_iclock_init_log(ngx_conf_t *cf)
+{
+    ngx_array_t                *handlers;
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    /* before those that write logs */
+
+    handlers = &cmcf->phases[NGX_HTTP_LOG_PHASE].handlers;
+
+    if (ngx_array_push(handlers) == NULL) {
+        return NGX_ERROR;
+    }
+
+    h = handlers->elts;
+
+    ngx_memmove(&h[1], &h[0],
+                (handlers->nelts - 1) * sizeof(ngx_http_handler_pt));
+
+    h[0] = ngx_http_iclock_log_handler;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_iclock_wrap_log(ngx_connection_t *c)
+{
+    if (c->log->handler == NULL
+        || c->log->handler == ngx_http_iclock_log_line)
+    {
+        return;
+    }
+
+    /* it is the same for all connections */
+
+    ngx_http_iclock_next_log_line = c->log->handler;
+    c->log->handler = ngx_http_iclock_log_line;
+}
+
+
+static u_char *
+ngx_http_iclock_log_line(ngx_log_t *log, u_char *buf, size_t len)
+{
+    u_char  *last;
+
+    last = ngx_http_iclock_next_log_line(log, buf, len);
+
+    (void) ngx_http_iclock_mask_keys(buf, last, 0, 1);
+
+    return last;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_log_handler(ngx_http_request_t *r)
+{
+    ngx_http_iclock_srv_conf_t  *iscf;
+
+    iscf = ngx_http_get_module_srv_conf(r, ngx_http_iclock_module);
+
+    if (iscf->devices) {
+
+        if (r == r->main) {
+            ngx_http_iclock_mask(&r->request_line);
+            ngx_http_iclock_mask(&r->unparsed_uri);
+
+        } else {
+            ngx_http_iclock_mask_copy(r, &r->request_line, 0);
+            ngx_http_iclock_mask_copy(r, &r->unparsed_uri, 0);
+        }
+
+        ngx_http_iclock_mask_copy(r, &r->args, 1);
+    }
+
+    ngx_http_iclock_mend_pipelined(r);
+
+    return NGX_OK;
+}
+
+
+/* in place, since variables may point there already */
+
+static void
+ngx_http_iclock_mask(ngx_str_t *s)
+{
+    (void) ngx_http_iclock_mask_keys(s->data, s->data + s->len, 0, 1);
+}
+
+
+/* what the configuration or another request may still need is not touched */
+
+static void
+ngx_http_iclock_mask_copy(ngx_http_request_t *r, ngx_str_t *s,
+    ngx_uint_t bare)
+{
+    u_char  *p;
+
+    if (!ngx_http_iclock_mask_keys(s->data, s->data + s->len, bare, 0)) {
+        return;
+    }
+
+    p = ngx_pnalloc(r->pool, s->len);
+
+    if (p == NULL) {
+        /* nothing of it is logged then */
+        ngx_str_null(s);
+        return;
+    }
+
+    ngx_memcpy(p, s->data, s->len);
+    s->data = p;
+
+    (void) ngx_http_iclock_mask_keys(p, p + s->len, bare, 1);
+}
