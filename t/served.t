@@ -94,6 +94,58 @@ $t->psql("SELECT iclock.upgrade_firmware('$sn', url => '$base64', "
 
 is(url($raw)->body, $firmware, 'raw bytes');
 is(url($base64)->body, encode_base64($firmware, ''), 'base64');
+
+# base64 in slices: whatever the size, however slow the client, in little
+# memory
+
+for my $bytes (0, 1, 2, 3, 49151, 49152, 49153, 6_000_000) {
+    my $name = "fw/$bytes.bin";
+    my $content = substr $firmware x (1 + $bytes / length $firmware), 0,
+                         $bytes;
+
+    open my $f, '>:raw', "$files/$name" or die "$files/$name: $!";
+    print $f $content;
+    close $f;
+
+    $t->psql("SELECT iclock.upgrade_firmware('$sn', url => 'http://a/$bytes',"
+             . " file => '$name', checksum => '$md5', size => 1,"
+             . " method => 'base64')");
+
+    my $c = $t->connect();
+    my $before = 0;
+    my $after = 0;
+
+    $before += $t->nginx->rss($_) for $t->workers();
+    $c->write("GET /iclock/file?SN=$sn&url=http://a/$bytes HTTP/1.1\r\n"
+              . "Host: a\r\n\r\n");
+
+    if ($bytes > 1_000_000) {
+        # nothing is read until nginx can send no more
+        select undef, undef, undef, 0.5;
+        $after += $t->nginx->rss($_) for $t->workers();
+        cmp_ok($after - $before, '<', 4 * 1024 * 1024,
+               "base64 of $bytes bytes: memory");
+    }
+
+    my $r = $c->read();
+
+    ok($r && $r->status == 200 && $r->body eq encode_base64($content, ''),
+       "base64 of $bytes bytes");
+
+    $c->write("GET /iclock/ping?SN=$sn HTTP/1.1\r\nHost: a\r\n\r\n");
+    $r = $c->read();
+    ok($r && $r->body eq 'OK', "base64 of $bytes bytes: the next request");
+}
+
+{
+    my $c = $t->connect();
+    $c->write("GET /iclock/file?SN=$sn&url=http://a/6000000 HTTP/1.1\r\n"
+              . "Host: a\r\n\r\n");
+    $c->fill(5);
+    $c->abort();
+    is($t->get("/iclock/ping?SN=$sn")->text, '200 OK', 'the client leaves');
+}
+
 is(url("$raw.x")->status, 404, 'another URL');
 is(url('file:///etc/passwd')->status, 404, 'a path');
 is($t->get("/iclock/file?SN=OTHER00001&url=$raw")->status, 404,
@@ -103,6 +155,21 @@ is($t->get("/iclock/file?url=$raw")->status, 404, 'no serial number');
 $t->device($sn)->poll();
 $t->device($sn)->ack($id, 0, 'UPGRADE');
 is(url($raw)->status, 404, 'the UPGRADE is done');
+
+
+# what nobody answers is no handshake
+
+for ([ 'type=PostVerifyData', 405 ], [ 'type=PostRecordData', 405 ],
+     [ 'type=publickey', 404 ], [ 'type=x&pushver=2.4.1', 404 ],
+     [ 'options=all&type=x', 200 ], [ 'pushver=2.4.1', 200 ])
+{
+    my ($query, $status) = @$_;
+    my $r = $t->get("$cdata&$query");
+
+    is($r->status, $status, "GET with $query");
+    is($r->body =~ /^GET OPTION FROM:/ ? 200 : $status, $status,
+       "GET with $query: the reply");
+}
 
 
 # last punch

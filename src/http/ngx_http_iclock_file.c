@@ -7,8 +7,22 @@
 #include "ngx_http_iclock.h"
 
 
-/* a file that is sent as base64 is read as a whole */
-#define NGX_HTTP_ICLOCK_MAX_BASE64  (16 * 1024 * 1024)
+/* bytes of a file that are read and encoded at a time: a multiple of 3 */
+#define NGX_HTTP_ICLOCK_SLICE   (48 * 1024)
+
+/* slices in a row */
+#define NGX_HTTP_ICLOCK_SLICES  4
+
+
+/* a file that is sent as base64: one buffer serves for all slices */
+struct ngx_http_iclock_base64_s {
+    ngx_file_t   file;
+    off_t        size;
+    off_t        offset;
+    ngx_buf_t    buf;
+    ngx_chain_t  out;
+    u_char      *raw;
+};
 
 
 static ngx_int_t ngx_http_iclock_file_put(ngx_http_request_t *r,
@@ -23,6 +37,13 @@ static ngx_int_t ngx_http_iclock_send_file(ngx_http_request_t *r,
     ngx_str_t *name);
 static ngx_int_t ngx_http_iclock_send_base64(ngx_http_request_t *r,
     ngx_str_t *name);
+static ngx_http_iclock_base64_t *ngx_http_iclock_open_base64(
+    ngx_http_request_t *r, ngx_open_file_info_t *of, ngx_str_t *path);
+static ngx_int_t ngx_http_iclock_send_slices(ngx_http_request_t *r,
+    ngx_http_iclock_base64_t *b64);
+static ngx_int_t ngx_http_iclock_read_slice(ngx_http_iclock_base64_t *b64);
+static ngx_int_t ngx_http_iclock_wait_client(ngx_http_request_t *r);
+static void ngx_http_iclock_slices_handler(ngx_http_request_t *r);
 
 
 ngx_int_t
@@ -246,11 +267,11 @@ ngx_http_iclock_send_file(ngx_http_request_t *r, ngx_str_t *name)
 static ngx_int_t
 ngx_http_iclock_send_base64(ngx_http_request_t *r, ngx_str_t *name)
 {
-    ssize_t               n;
-    ngx_int_t             rc;
-    ngx_str_t             path, raw, text;
-    ngx_file_t            file;
-    ngx_open_file_info_t  of;
+    ngx_int_t                  rc;
+    ngx_str_t                  path;
+    ngx_open_file_info_t       of;
+    ngx_http_iclock_ctx_t     *ctx;
+    ngx_http_iclock_base64_t  *b64;
 
     rc = ngx_http_iclock_open_file(r, name, &of, &path);
 
@@ -258,35 +279,216 @@ ngx_http_iclock_send_base64(ngx_http_request_t *r, ngx_str_t *name)
         return rc;
     }
 
-    if (of.size > NGX_HTTP_ICLOCK_MAX_BASE64) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "iclock: \"%V\" is too large to be sent as base64",
-                      &path);
-        return NGX_HTTP_NOT_FOUND;
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    raw.len = (size_t) of.size;
-    raw.data = ngx_pnalloc(r->pool, raw.len + 1);
-    text.data = ngx_pnalloc(r->pool, ngx_base64_encoded_length(raw.len) + 1);
-
-    if (raw.data == NULL || text.data == NULL) {
+    b64 = ngx_http_iclock_open_base64(r, &of, &path);
+    if (b64 == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_memzero(&file, sizeof(ngx_file_t));
+#if (NGX_HTTP_GZIP)
+    r->gzip_tested = 1;
+    r->gzip_ok = 0;
+#endif
 
-    file.fd = of.fd;
-    file.name = path;
-    file.log = r->connection->log;
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = ngx_base64_encoded_length(of.size);
+    ngx_str_set(&r->headers_out.content_type, "text/plain");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
 
-    n = ngx_read_file(&file, raw.data, raw.len, 0);
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_module);
+    ctx->base64 = b64;
+
+    rc = ngx_http_iclock_send_slices(r, b64);
+
+    if (rc == NGX_AGAIN && b64->offset < b64->size) {
+        r->main->count++;
+        return NGX_DONE;
+    }
+
+    return rc;
+}
+
+
+static ngx_http_iclock_base64_t *
+ngx_http_iclock_open_base64(ngx_http_request_t *r, ngx_open_file_info_t *of,
+    ngx_str_t *path)
+{
+    size_t                     size;
+    ngx_http_iclock_base64_t  *b64;
+
+    b64 = ngx_pcalloc(r->pool, sizeof(ngx_http_iclock_base64_t));
+    if (b64 == NULL) {
+        return NULL;
+    }
+
+    b64->file.fd = of->fd;
+    b64->file.name = *path;
+    b64->file.log = r->connection->log;
+    b64->size = of->size;
+
+    size = (size_t) ngx_min(of->size, NGX_HTTP_ICLOCK_SLICE);
+
+    b64->raw = ngx_pnalloc(r->pool, size + 1);
+    b64->buf.start = ngx_pnalloc(r->pool,
+                                 ngx_base64_encoded_length(size) + 1);
+
+    if (b64->raw == NULL || b64->buf.start == NULL) {
+        return NULL;
+    }
+
+    b64->out.buf = &b64->buf;
+
+    return b64;
+}
+
+
+/* NGX_AGAIN before the end of the file: the rest follows later */
+
+static ngx_int_t
+ngx_http_iclock_send_slices(ngx_http_request_t *r,
+    ngx_http_iclock_base64_t *b64)
+{
+    ngx_int_t   rc;
+    ngx_uint_t  n;
+
+    for (n = 0; n < NGX_HTTP_ICLOCK_SLICES; n++) {
+
+        if (ngx_http_iclock_read_slice(b64) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        b64->buf.last_buf = (b64->offset == b64->size && r == r->main);
+        b64->buf.last_in_chain = (b64->offset == b64->size);
+
+        rc = ngx_http_output_filter(r, &b64->out);
+
+        if (rc == NGX_ERROR || b64->offset == b64->size) {
+            return rc;
+        }
+
+        if (r->buffered || r->connection->buffered) {
+            return ngx_http_iclock_wait_client(r);
+        }
+    }
+
+    /* others are to have their turn, however fast the client is */
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_iclock_slices_handler;
+
+    ngx_post_event(r->connection->write, &ngx_posted_next_events);
+
+    return NGX_AGAIN;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_read_slice(ngx_http_iclock_base64_t *b64)
+{
+    ssize_t    n;
+    ngx_str_t  raw, text;
+
+    raw.data = b64->raw;
+    raw.len = (size_t) ngx_min(b64->size - b64->offset,
+                               NGX_HTTP_ICLOCK_SLICE);
+
+    n = ngx_read_file(&b64->file, raw.data, raw.len, b64->offset);
 
     if (n < 0 || (size_t) n != raw.len) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
     }
 
+    text.data = b64->buf.start;
     ngx_encode_base64(&text, &raw);
-    (void) ngx_pfree(r->pool, raw.data);
 
-    return ngx_http_iclock_reply(r, &text);
+    b64->offset += n;
+
+    b64->buf.pos = text.data;
+    b64->buf.last = text.data + text.len;
+    b64->buf.end = b64->buf.last;
+    b64->buf.temporary = (text.len != 0);
+    b64->buf.flush = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_wait_client(ngx_http_request_t *r)
+{
+    ngx_event_t               *wev;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    wev = r->connection->write;
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = ngx_http_iclock_slices_handler;
+
+    if (!wev->delayed) {
+        ngx_add_timer(wev, clcf->send_timeout);
+    }
+
+    return (ngx_handle_write_event(wev, clcf->send_lowat) == NGX_OK)
+           ? NGX_AGAIN : NGX_ERROR;
+}
+
+
+static void
+ngx_http_iclock_slices_handler(ngx_http_request_t *r)
+{
+    ngx_int_t               rc;
+    ngx_event_t            *wev;
+    ngx_connection_t       *c;
+    ngx_http_iclock_ctx_t  *ctx;
+
+    c = r->connection;
+    wev = c->write;
+
+    if (wev->timedout) {
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "client timed out");
+        c->timedout = 1;
+        ngx_http_finalize_request(r, NGX_HTTP_REQUEST_TIME_OUT);
+        return;
+    }
+
+    rc = ngx_http_output_filter(r, NULL);
+
+    if (rc == NGX_ERROR) {
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    if (wev->delayed || r->buffered || c->buffered) {
+
+        if (ngx_http_iclock_wait_client(r) != NGX_AGAIN) {
+            ngx_http_finalize_request(r, NGX_ERROR);
+        }
+
+        return;
+    }
+
+    if (wev->timer_set) {
+        ngx_del_timer(wev);
+    }
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_module);
+
+    rc = ngx_http_iclock_send_slices(r, ctx->base64);
+
+    if (rc != NGX_AGAIN || ctx->base64->offset == ctx->base64->size) {
+        ngx_http_finalize_request(r, rc);
+    }
 }
