@@ -130,7 +130,13 @@ grant execute on function
     iclock.attendance_days(date, date, boolean),
     iclock.daily_attendance_between(date, date),
     iclock.shift_attendance_between(date, date),
-    iclock.monthly_attendance_between(date, date)
+    iclock.monthly_attendance_between(date, date),
+    iclock.punches_since(text, integer),
+    iclock.punch_cursor(bigint, bigint, timestamp, text, integer, integer),
+    iclock.punch_cursor_parts(text)
+   to iclock_reader, iclock_operator;
+
+grant select on iclock.retention, iclock.punch_state
    to iclock_reader, iclock_operator;
 
 do $do$

@@ -2,18 +2,59 @@
 --
 --     psql -d attendance -f sql/install.sql
 --
--- Everything happens in one transaction.  What holds data (tables, indexes,
--- triggers) comes in numbered migrations, each applied once and recorded in
--- iclock.schema_version.  What holds none (functions, views, labels, rights,
--- comments) is put in place again by every run.  A second run changes nothing.
+-- What holds data (tables, triggers) comes in numbered migrations, each applied
+-- once and recorded in iclock.schema_version.  What holds none (functions,
+-- views, labels, rights) is put in place again by every run.  All of that is
+-- one transaction: it happens or it does not.  Comments, and indexes over large
+-- tables, follow.  A second run changes nothing.
+--
+-- Devices may go on uploading: no lock is waited for, and none is kept, for
+-- longer than about a second.  Who has a table in use for longer is named, and
+-- this has to be run again.
 
 \set ON_ERROR_STOP on
 \set QUIET on
+
+-- the highest migration below
+\set newest 9
+
+-- Sessions that have something of the schema in use, or, where all others have
+-- to come to an end, any transaction.
+create or replace function pg_temp.blockers(all_of_them boolean)
+    returns text
+    language sql
+as $$
+    select coalesce(
+        (select string_agg(
+                    format('pid %s (%s%s), since %s', a.pid, a.usename,
+                           coalesce(', ' || nullif(a.application_name, ''),
+                                    ''),
+                           to_char(a.query_start, 'YYYY-MM-DD HH24:MI:SS')),
+                    '; ' order by a.xact_start)
+           from pg_stat_activity a
+          where a.datname = current_database()
+            and a.pid <> pg_backend_pid()
+            and a.xact_start < clock_timestamp() - interval '400 milliseconds'
+            and (all_of_them
+                 or exists (select
+                              from pg_locks l
+                              join pg_class c on c.oid = l.relation
+                              join pg_namespace n on n.oid = c.relnamespace
+                             where l.pid = a.pid
+                               and l.granted
+                               and n.nspname = 'iclock'))),
+        (select 'prepared transaction ' || string_agg(quote_literal(x.gid),
+                                                      ', ')
+           from pg_prepared_xacts x
+          where x.database = current_database()),
+        'nobody any more')
+$$;
 
 begin;
 
 set local client_min_messages = warning;
 set local search_path = pg_catalog;
+set local lock_timeout = '60s';
 
 do $$
 begin
@@ -35,6 +76,28 @@ $$;
 
 \ir roles.sql
 \ir schema.sql
+
+set local lock_timeout = '500ms';
+
+-- its functions would take the place of newer ones
+select set_config('iclock.newest', :'newest', true) \gset ignored_
+do $$
+declare
+    installed  constant integer := (select max(version)
+                                      from iclock.schema_version);
+begin
+    if installed > current_setting('iclock.newest')::integer then
+        raise feature_not_supported
+            using message = format('the schema is of version %s, newer than '
+                                   'this install.sql, which is of version %s',
+                                   installed,
+                                   current_setting('iclock.newest')),
+                  hint = 'Install the schema that came with the newest '
+                         'module.';
+    end if;
+end
+$$;
+
 \ir checks.sql
 
 select not exists (select from iclock.schema_version where version = 1)
@@ -46,18 +109,24 @@ select not exists (select from iclock.schema_version where version = 1)
 select not exists (select from iclock.schema_version where version = 2)
     as migrate \gset
 \if :migrate
+\set kinds rpv
+\ir lock.sql
 \ir 002_commands.sql
 \endif
 
 select not exists (select from iclock.schema_version where version = 3)
     as migrate \gset
 \if :migrate
+\set kinds rpv
+\ir lock.sql
 \ir 003_storage.sql
 \endif
 
 select not exists (select from iclock.schema_version where version = 5)
     as migrate \gset
 \if :migrate
+\set kinds rpv
+\ir lock.sql
 \ir 005_presence.sql
 \endif
 
@@ -70,6 +139,8 @@ select not exists (select from iclock.schema_version where version = 6)
 select not exists (select from iclock.schema_version where version = 7)
     as migrate \gset
 \if :migrate
+\set kinds rpv
+\ir lock.sql
 \ir 007_rights.sql
 \endif
 
@@ -90,22 +161,44 @@ select not exists (select from iclock.schema_version where version = 9)
 \ir fields.sql
 \ir functions_module.sql
 \ir partitions.sql
+\ir retention.sql
+\ir punches_since.sql
 \ir functions_operator.sql
 \ir commands.sql
 \ir fleet.sql
 \ir verification.sql
 \ir served.sql
 \ir labels.sql
+\set kinds v
+\ir lock.sql
 \ir views.sql
 \ir grants.sql
 \ir row_security.sql
+
+commit;
+
+begin;
+
+set local client_min_messages = warning;
+set local lock_timeout = '2s';
+
 \ir comments.sql
 \ir comments_commands.sql
 \ir comments_views.sql
 \ir comments_rights.sql
 \ir comments_storage.sql
 
+commit;
+
+-- one session at a time builds indexes
+select pg_try_advisory_lock(hashtext('iclock.indexes')) as alone \gset
+\if :alone
+\ir indexes.sql
+select pg_advisory_unlock(hashtext('iclock.indexes')) \gset ignored_
+\endif
+
+-- a dump that was restored into another cluster
+do $$ begin perform iclock.rebase_punches(); end $$;
+
 -- the partitions of the months around today
 do $$ begin perform iclock.maintain(); end $$;
-
-commit;

@@ -129,6 +129,10 @@ as $$
                                - interval '10 years'
            and p.local_time < date_trunc('month', localtimestamp)
                               + interval '4 months'
+           and not exists (select
+                             from iclock.punch_state s
+                            where p.local_time >= s.dropped_from
+                              and p.local_time < s.dropped_before)
          group by 1
     ),
     known as materialized (
@@ -271,6 +275,133 @@ end
 $$;
 
 
+-- Drops partitions that lie before what drop_before() has been given, some at a
+-- time, and punches of that time in the default partition; true if some are
+-- left.
+create or replace function iclock.drop_months()
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+    set lock_timeout = '300ms'
+as $$
+declare
+    state    iclock.punch_state;
+    expired  record;
+    deleted  bigint;
+begin
+    select s.* into state from iclock.punch_state s;
+
+    if state.dropped_before is null then
+        return false;
+    end if;
+
+    delete from only iclock.punch_default
+     where ctid = any (array(select p.ctid
+                               from only iclock.punch_default p
+                              where p.local_time >= state.dropped_from
+                                and p.local_time < state.dropped_before
+                              limit 20000));
+    get diagnostics deleted = row_count;
+
+    for expired in
+        select p.relation,
+               row_number() over (order by p.starts) as n
+          from iclock.punch_partitions() p
+         where p.ends <= state.dropped_before
+         order by p.starts
+    loop
+        if expired.n > 12 then
+            return true;
+        end if;
+
+        perform iclock.lock_punch(true);
+        execute format('drop table %s', expired.relation);
+    end loop;
+
+    return deleted = 20000;
+end
+$$;
+
+
+-- Drops the partitions of punch that end before a day.  What somebody has in
+-- use now is dropped by maintain() later; the number of partitions of which that
+-- is true is returned.  Punches of this time that terminals upload again are
+-- acknowledged and not stored.
+create or replace function iclock.drop_before(day date)
+    returns integer
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    before   constant timestamp := date_trunc('month', day::timestamp);
+    remains  integer;
+begin
+    if not coalesce(day between '1900-01-01' and current_date, false) then
+        raise invalid_parameter_value
+            using message = 'the day is NULL, long ago or in the future';
+    end if;
+
+    update iclock.punch_state s
+       set dropped_before = greatest(s.dropped_before, before),
+           dropped_from = least(s.dropped_from, first.starts)
+      from (select least(
+                       (select min(p.starts)
+                          from iclock.punch_partitions() p
+                         where p.ends <= before),
+                       (select min(date_trunc('month', p.local_time))
+                          from only iclock.punch_default p
+                         where p.local_time < before
+                           and p.local_time >= date_trunc('month',
+                                                          localtimestamp)
+                                               - interval '10 years'))
+                       as starts) as first
+     where first.starts is not null;
+
+    for attempt in 1 .. 5 loop
+        begin
+            perform iclock.drop_months();
+            exit;
+        exception when lock_not_available or deadlock_detected then
+            perform pg_sleep(0.5);
+        end;
+    end loop;
+
+    select count(*) into remains
+      from iclock.punch_partitions() p, iclock.punch_state s
+     where p.ends <= s.dropped_before;
+
+    -- nginx goes on
+    perform pg_notify('iclock_maintain', '');
+    return remains;
+end
+$$;
+
+
+-- Statistics of punch as a whole: autovacuum keeps only those of partitions.
+-- Reading them may take longer than nginx allows a statement; then it is tried
+-- again in a week.
+create or replace function iclock.analyze_punch()
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    pause  interval := '1 day';
+begin
+    begin
+        analyze iclock.punch (device_id, local_time, pin, status, verify,
+                              punched_at);
+    exception when query_canceled or lock_not_available then
+        pause := '7 days';
+    end;
+
+    update iclock.maintenance m
+       set not_before = clock_timestamp() + pause
+     where m.task = 'analyze';
+end
+$$;
+
+
 -- The work on partitions; the number of seconds after which there will be more
 -- of it.  Somebody who holds a lock for long, a dump for example, is asked for
 -- it ever more seldom: each attempt makes inserts wait.
@@ -294,7 +425,8 @@ begin
 
     begin
         perform iclock.add_months();
-        more := iclock.move_months(task.step_rows);
+        more := iclock.drop_months();
+        more := iclock.move_months(task.step_rows) or more;
 
     exception when lock_not_available or deadlock_detected then
         pause := least(2 ^ least(task.failures, 10), 300);
@@ -324,6 +456,9 @@ create or replace function iclock.maintain()
     set search_path = pg_catalog, iclock, pg_temp
     set lock_timeout = '300ms'
 as $$
+declare
+    pause  integer;
+    more   boolean;
 begin
     -- one at a time; who comes second leaves it to the first
     if not pg_try_advisory_xact_lock(hashtext('iclock.maintain')) then
@@ -338,6 +473,29 @@ begin
                        and e.expires_at <= now()
                        for update skip locked);
 
-    return iclock.maintain_partitions();
+    more := iclock.maintain_retention();
+
+    -- last, because its locks are kept until the commit
+    pause := iclock.maintain_partitions();
+
+    if more then
+        return 0;
+    end if;
+
+    -- it takes seconds, for which no lock of above is to be kept
+    if pause = 3600
+       and exists (select from iclock.maintenance m
+                    where m.task = 'analyze'
+                      and m.not_before <= clock_timestamp())
+       and not exists (select
+                         from pg_locks l
+                        where l.pid = pg_backend_pid()
+                          and l.relation = 'iclock.punch_default'::regclass
+                          and l.mode = 'AccessExclusiveLock')
+    then
+        perform iclock.analyze_punch();
+    end if;
+
+    return pause;
 end
 $$;

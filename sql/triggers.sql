@@ -127,6 +127,25 @@ begin
 end
 $$;
 
+-- Terminals upload punches again that drop_before() has dropped.  Their months
+-- have no partition, so that only this one has to look.
+create or replace function iclock.punch_default_horizon()
+    returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if exists (select
+                 from iclock.punch_state s
+                where new.local_time >= s.dropped_from
+                  and new.local_time < s.dropped_before)
+    then
+        return null;
+    end if;
+    return new;
+end
+$$;
+
 -- What a device was told to keep or to delete, and has confirmed, is what it
 -- holds: most firmware does not report it.  A copy that the fleet functions
 -- sent must not set off further copies.

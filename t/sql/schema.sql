@@ -45,7 +45,7 @@ select col_is_pk('iclock', t, columns, 'key of ' || t)
     ('work_code'::name,
      '{device_id,code}'::name[]))
     as k (t, columns);
-select col_is_unique('iclock', 'operation',
+select col_is_pk('iclock', 'operation',
                      '{device_id,local_time,code,operator,object1,object2,object3,object4}'::name[],
                      'an operation is stored once');
 select col_is_unique('iclock', 'device', '{serial_number}'::name[],

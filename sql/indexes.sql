@@ -1,0 +1,122 @@
+-- Indexes over tables that grow are built here, one by one, without locking out
+-- who writes: that cannot be done within a transaction.  What is there already
+-- is passed over; what a broken attempt has left behind is built anew.
+
+-- no failure here undoes what has been installed
+\set ON_ERROR_STOP off
+
+set lock_timeout = '10s';
+
+select format('drop index concurrently iclock.%I', c.relname)
+  from pg_index i
+  join pg_class c on c.oid = i.indexrelid
+ where c.relnamespace = 'iclock'::regnamespace
+   and c.relkind = 'i'
+   and not i.indisvalid
+\gexec
+
+select format('create %s index concurrently %I on iclock.%s', w.kind, w.name,
+              w.definition)
+  from (values
+    ('', 'command_finished_idx',
+     'command (finished_at) where finished_at is not null'),
+    ('', 'photo_received_idx',
+     'photo using brin (received_at) with (autosummarize = on)'),
+    ('', 'operation_received_idx',
+     'operation using brin (received_at) with (autosummarize = on)'),
+    ('', 'rejected_line_received_idx',
+     'rejected_line using brin (received_at) with (autosummarize = on)'),
+    ('', 'device_error_received_idx',
+     'device_error using brin (received_at) with (autosummarize = on)'),
+    ('unique', 'operation_pkey',
+     'operation (device_id, local_time, code, operator, object1, object2, '
+     'object3, object4)')) as w (kind, name, definition)
+ where to_regclass('iclock.' || w.name) is null
+\gexec
+
+set lock_timeout = '500ms';
+
+-- the primary key takes the place of the constraint that was there
+select format('alter table iclock.operation %sadd constraint operation_pkey '
+              'primary key using index operation_pkey',
+              (select string_agg(format('drop constraint %I, ', u.conname), '')
+                 from pg_constraint u
+                where u.conrelid = 'iclock.operation'::regclass
+                  and u.contype = 'u'))
+ where not exists (select from pg_constraint p
+                    where p.conrelid = 'iclock.operation'::regclass
+                      and p.contype = 'p')
+\gexec
+
+-- One BRIN of a few pages finds a span of any of the times, and what has been
+-- stored since some transaction, at next to no cost for inserts.  It takes the
+-- place of one without txid; each partition gets its own.
+
+select 'create index punch_brin_idx on only iclock.punch '
+       'using brin (received_at, local_time, punched_at, txid) '
+       'with (pages_per_range = 32, autosummarize = on)'
+ where to_regclass('iclock.punch_brin_idx') is null
+\gexec
+
+set lock_timeout = '10s';
+
+select format('create index %s %I on %s '
+              'using brin (received_at, local_time, punched_at, txid) '
+              'with (pages_per_range = 32, autosummarize = on)',
+              case when p.relkind = 'r' then 'concurrently' end,
+              left(p.relname, 50) || '_brin_idx', p.oid::regclass)
+  from pg_inherits h
+  join pg_class p on p.oid = h.inhrelid
+ where h.inhparent = 'iclock.punch'::regclass
+   and not exists (select
+                     from pg_index i
+                     join pg_inherits a on a.inhrelid = i.indexrelid
+                    where i.indrelid = p.oid
+                      and a.inhparent = 'iclock.punch_brin_idx'::regclass)
+   and to_regclass(format('%I.%I', p.relnamespace::regnamespace::text,
+                          left(p.relname, 50) || '_brin_idx')) is null
+\gexec
+
+set lock_timeout = '500ms';
+
+select format('alter index iclock.punch_brin_idx attach partition %s',
+              c.oid::regclass)
+  from pg_inherits h
+  join pg_class p on p.oid = h.inhrelid
+  join pg_class c on c.relnamespace = p.relnamespace
+                 and c.relname = left(p.relname, 50) || '_brin_idx'
+  join pg_index i on i.indexrelid = c.oid and i.indisvalid
+ where h.inhparent = 'iclock.punch'::regclass
+   and not c.relispartition
+\gexec
+
+select 'drop index iclock.punch_times_idx'
+ where to_regclass('iclock.punch_times_idx') is not null
+   and (select i.indisvalid from pg_index i
+         where i.indexrelid = to_regclass('iclock.punch_brin_idx'))
+\gexec
+
+reset lock_timeout;
+
+\set ON_ERROR_STOP on
+
+do $$
+begin
+    if exists (select from pg_index i
+                 join pg_class c on c.oid = i.indexrelid
+                where c.relnamespace = 'iclock'::regnamespace
+                  and not i.indisvalid)
+       or to_regclass('iclock.punch_times_idx') is not null
+       or not exists (select from pg_constraint p
+                       where p.conrelid = 'iclock.operation'::regclass
+                         and p.contype = 'p')
+    then
+        raise lock_not_available
+            using message = 'the schema is installed, but not all indexes '
+                            'could be built. In the way: '
+                            || pg_temp.blockers(true),
+                  hint = 'Wait for these sessions or end them, then run '
+                         'install.sql again.';
+    end if;
+end
+$$;

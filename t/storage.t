@@ -1,0 +1,139 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# Punches beside transactions of others: read by a cursor, dropped by
+# month.
+
+use strict;
+use warnings;
+
+use FindBin;
+use POSIX qw/ strftime /;
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+
+my $t = Test::IClock->new;
+my $pg = $t->pg;
+
+sub upload { $t->device($_[0])->punches(map { "7\t$_\t0\t1" }
+                                        @_[1 .. $#_])->text }
+
+sub month {
+    my ($n) = @_;
+
+    my @now = gmtime;
+
+    return strftime('%Y-%m', 0, 0, 12, 1, $now[4] + $n, $now[5]);
+}
+
+
+# Eight writers whose transactions end in another order than they begin, one
+# that stays open for long, and a reader that follows by the cursor.
+
+$t->psql("INSERT INTO iclock.device (serial_number, status)"
+         . " VALUES ('STOR0001', 'active')");
+$t->psql(<<'SQL');
+CREATE TABLE seen (place bigint GENERATED ALWAYS AS IDENTITY, pin text,
+                   page integer);
+CREATE TABLE finished (writer integer);
+
+CREATE PROCEDURE write(writer integer) LANGUAGE plpgsql AS $$
+BEGIN
+    FOR i IN 1 .. 60 LOOP
+        INSERT INTO iclock.punch (device_id, local_time, pin)
+        SELECT d.id, timestamp '2026-01-01' + i * interval '1 hour'
+                     + n * interval '1 second',
+               writer || '-' || i || '-' || n
+          FROM iclock.device d, generate_series(1, 1 + i % 3) AS n
+         WHERE d.serial_number = 'STOR0001';
+        PERFORM pg_sleep(random() * 0.03);
+        IF i % 7 = 0 THEN
+            ROLLBACK;
+        ELSE
+            COMMIT;
+        END IF;
+    END LOOP;
+    INSERT INTO finished VALUES (writer);
+END
+$$;
+
+CREATE PROCEDURE follow() LANGUAGE plpgsql AS $$
+DECLARE
+    place  text;
+    last   boolean;
+    found  record;
+    page   integer := 0;
+BEGIN
+    LOOP
+        last := (SELECT count(*) = 9 FROM finished);
+        page := page + 1;
+        FOR found IN SELECT * FROM iclock.punches_since(place, 50) LOOP
+            INSERT INTO seen (pin, page) VALUES (found.pin, page);
+            place := found.cursor;
+        END LOOP;
+        COMMIT;
+        EXIT WHEN last AND NOT EXISTS (
+            SELECT FROM iclock.punches_since(place));
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+END
+$$;
+SQL
+
+my $long = $pg->background(
+    'BEGIN; INSERT INTO iclock.punch (device_id, local_time, pin)'
+    . " SELECT id, '2026-02-01', 'long' FROM iclock.device;"
+    . ' SELECT pg_sleep(1.5); INSERT INTO finished VALUES (9); COMMIT');
+
+my @writer = map { $pg->background("CALL write($_)") } 1 .. 8;
+my $reader = $pg->background('CALL follow()');
+
+$_->wait() for @writer, $long, $reader;
+
+is($t->psql('SELECT count(*) FROM iclock.punch'), 8 * 103 + 1,
+   'what the writers have committed');
+is($t->psql('SELECT count(*) FROM seen'), 8 * 103 + 1,
+   'the reader has seen as many');
+is($t->psql('SELECT count(DISTINCT pin) FROM seen'), 8 * 103 + 1,
+   'each of them once');
+cmp_ok($t->psql('SELECT max(page) FROM seen'), '>', 10, 'in many steps');
+
+
+# a device is not deleted while its punches are being stored
+
+$t->start();
+ok($t->wait_log(qr/listening for notifications/), 'nginx runs');
+
+# months are dropped, but not beside a reader
+
+my $old = month(-24);
+
+is(upload('STOR0001', "$old-05 08:00:00", "$old-06 08:00:00"), '200 OK: 2',
+   'punches of an old month');
+
+my $partition = 'iclock.punch_' . $old =~ s/-/_/r;
+my $there = sub { $t->psql("SELECT to_regclass('$partition')") };
+
+ok(wait_until(10, sub { $there->() }), 'they get a partition');
+
+my $lock = $pg->hold("SELECT count(*) FROM $partition");
+my $drop = $pg->background("SELECT iclock.drop_before('" . month(-12)
+                           . "-01')");
+is(upload('STOR0001', month(0) . "-01 08:00:0$_"), '200 OK: 1',
+   "upload $_ meanwhile") for 1 .. 5;
+is($drop->wait(), 1, 'a report reads it: it is left');
+ok($there->(), 'it is there');
+is(upload('STOR0001', month(0) . "-01 09:00:0$_"), '200 OK: 1',
+   "upload $_ after that") for 1 .. 5;
+$lock->release();
+ok(wait_until(30, sub { !$there->() }), 'nginx drops it when that has ended');
+is(upload('STOR0001', "$old-05 08:00:00", "$old-07 08:00:00"), '200 OK: 2',
+   'its punches are acknowledged when they come again');
+is($t->psql("SELECT count(*) FROM iclock.punch WHERE local_time::text"
+            . " LIKE '$old%'"), 0, 'and not stored');
+is($there->(), '', 'nor is the partition made again');
+
+$t->done();

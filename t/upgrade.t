@@ -1,0 +1,236 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# sql/install.sql upgrades a database that an earlier release has made, while
+# 64 connections upload to it as that release's nginx did.
+
+use strict;
+use warnings;
+
+use FindBin;
+use IO::Uncompress::Gunzip qw/ gunzip /;
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+
+my $install = "$FindBin::Bin/../sql/install.sql";
+my $t = Test::IClock->new(settings => [ [ max_connections => 120 ],
+                                        [ autovacuum => 'on' ] ]);
+my $pg = $t->pg;
+
+
+# the database of the harness gives way to the old one
+
+sub sql { return $pg->psql(@_) }
+
+gunzip("$FindBin::Bin/fixtures/schema-2.sql.gz" => \my $dump)
+    or die "cannot read the fixture\n";
+
+$pg->psql('DROP DATABASE iclock', database => 'postgres');
+$pg->psql('CREATE DATABASE iclock', database => 'postgres');
+$pg->psql($dump);
+
+is(sql('SELECT max(version) FROM iclock.schema_version'), 2, 'an old schema');
+
+
+# what is in the tables
+
+my @table = qw/ device device_option upload_stamp punch operation device_user
+                template photo device_error rejected_line command
+                attendance_check site /;
+
+sql('CREATE SCHEMA kept;'
+    . join ' ', map { "CREATE TABLE kept.$_ AS SELECT * FROM iclock.$_;" }
+                @table);
+
+
+# the rows that differ, as far as the columns are still the same ones
+
+sub differences {
+    my ($table) = @_;
+
+    my $columns = sql("SELECT string_agg(format('%I', o.attname), ', ')"
+        . ' FROM pg_attribute o JOIN pg_attribute n USING (attname)'
+        . " WHERE o.attrelid = 'kept.$table'::regclass AND o.attnum > 0"
+        . " AND n.attrelid = 'iclock.$table'::regclass"
+        . ' AND NOT n.attisdropped');
+
+    return sql("SELECT count(*) FROM ("
+               . " (SELECT $columns FROM kept.$table"
+               . "  EXCEPT ALL SELECT $columns FROM iclock.$table)"
+               . ' UNION ALL'
+               . " (SELECT $columns FROM iclock.$table"
+               . "  EXCEPT ALL SELECT $columns FROM kept.$table)) AS x");
+}
+
+
+# What one of 64 connections does: the statements of the earlier release's
+# transactions, one after the other.  Errors are counted, and the longest time
+# from the beginning to the end of a transaction.
+
+$pg->psql(<<'SQL');
+CREATE TABLE uploader (n int PRIMARY KEY, uploads int, errors int,
+                       slowest interval, error text);
+CREATE TABLE stop (now boolean);
+
+CREATE PROCEDURE upload(client integer) LANGUAGE plpgsql AS $$
+DECLARE
+    device   bigint := 1 + client % 2;
+    began    timestamptz;
+    slowest  interval := '0';
+    uploads  integer := 0;
+    errors   integer := 0;
+    error    text;
+BEGIN
+    PERFORM set_config('lock_timeout', '9s', false);
+
+    LOOP
+        began := clock_timestamp();
+        BEGIN
+            INSERT INTO iclock.punch (device_id, local_time, pin, status,
+                verify, punched_at, work_code, id_number, record_type, mask,
+                temperature, job_codes, tip_codes, extra)
+            SELECT u.device_id, u.local_time, u.pin, 0, 1,
+                   u.local_time AT TIME ZONE coalesce(d.timezone, 'UTC'),
+                   '', '', -1, -1, NULL, NULL, NULL, NULL
+              FROM unnest(ARRAY[device], ARRAY['p' || client],
+                          ARRAY[timestamp '2026-03-01'
+                                + uploads * interval '1 hour'])
+                   AS u (device_id, pin, local_time)
+              LEFT JOIN iclock.device d ON d.id = u.device_id
+                ON CONFLICT DO NOTHING;
+            INSERT INTO iclock.operation (device_id, local_time, code,
+                                          operator)
+            VALUES (device, timestamp '2026-03-01'
+                            + uploads * interval '1 hour', client, 'new')
+                ON CONFLICT DO NOTHING;
+            INSERT INTO iclock.upload_stamp AS t (device_id, table_name, stamp)
+            VALUES (device, 'p' || client, uploads)
+                ON CONFLICT (device_id, table_name) DO UPDATE
+                   SET stamp = EXCLUDED.stamp, updated_at = now();
+            uploads := uploads + 1;
+        EXCEPTION WHEN OTHERS THEN
+            errors := errors + 1;
+            error := SQLERRM;
+        END;
+        COMMIT;
+        slowest := greatest(slowest, clock_timestamp() - began);
+        EXIT WHEN EXISTS (SELECT FROM stop);
+        PERFORM pg_sleep(0.1 + random() * 0.2);
+        COMMIT;
+    END LOOP;
+
+    INSERT INTO uploader VALUES (client, uploads, errors, slowest, error);
+END
+$$;
+SQL
+
+my @session = map { $pg->background("CALL upload($_)") } 1 .. 64;
+
+sub stored { return sql("SELECT count(*) FROM iclock.punch"
+                        . " WHERE pin LIKE 'p%'") }
+
+# goes on until each connection has uploaded some more
+
+sub uploads_go_on {
+    my $n = stored();
+
+    return wait_until(30, sub { stored() > $n + 200 });
+}
+
+ok(uploads_go_on(), '64 connections upload');
+
+
+# A report that takes long is in the way: it is named, and nothing else waits.
+
+my $report = $pg->hold('SELECT count(*) FROM iclock.attendance');
+my ($status, $out, $err) = $pg->_psql($install);
+
+isnt($status, 0, 'an installation beside a long report fails');
+like($err, qr/tables of the schema are in use/, 'it says why');
+like($err, qr/In the way: pid \d+ \(postgres, holder 1\), since 2/,
+     'and who is in the way');
+like($err, qr/run install\.sql\s+again/, 'and what to do');
+is(sql('SELECT max(version) FROM iclock.schema_version'), 2,
+   'nothing has changed');
+ok(uploads_go_on(), 'uploads go on');
+$report->release();
+
+
+# the upgrade
+
+($status, $out, $err) = $pg->_psql($install);
+
+is($status, 0, 'the installation is run again') or diag($err);
+is($err, '', 'no messages');
+ok(uploads_go_on(), 'uploads go on after it');
+
+sql('INSERT INTO stop VALUES (true)');
+$_->wait() for @session;
+
+is(sql('SELECT count(*) FROM uploader'), 64, 'all have come to an end');
+is(sql('SELECT sum(errors) FROM uploader'), 0, 'no upload has failed')
+    or diag(sql('SELECT DISTINCT error FROM uploader'));
+is(stored(), sql('SELECT sum(uploads) FROM uploader'),
+   'what was acknowledged is stored');
+is(sql("SELECT count(*) FROM iclock.operation WHERE operator = 'new'"),
+   sql('SELECT sum(uploads) FROM uploader'), 'in the other table, too');
+
+my $slowest = sql('SELECT extract(epoch FROM max(slowest)) FROM uploader');
+
+diag(sprintf('the slowest of %d uploads took %.3f s',
+             sql('SELECT sum(uploads) FROM uploader'), $slowest));
+cmp_ok($slowest, '<', 2, 'no upload has waited for two seconds');
+
+
+# nothing is lost
+
+sql("DELETE FROM iclock.punch WHERE pin LIKE 'p%';"
+    . " DELETE FROM iclock.operation WHERE operator = 'new';"
+    . " DELETE FROM iclock.upload_stamp WHERE table_name LIKE 'p%'");
+
+is(sql("SELECT string_agg(body, '') FROM iclock.command"
+       . ' WHERE cleared_at IS NOT NULL'), 'DATA UPDATE USERINFO PIN=6',
+   'the body of a command that is done has been cleared');
+sql("UPDATE kept.command SET body = 'DATA UPDATE USERINFO PIN=6'"
+    . " WHERE status = 'done'");
+
+is(differences($_), 0, "$_ is as it was") for @table;
+
+is(sql("SELECT string_agg(indexrelid::regclass::text, ' ') FROM pg_index"
+       . ' WHERE NOT indisvalid'), '', 'all indexes are valid');
+is(sql('SELECT count(*) FROM pg_inherits h WHERE'
+       . " h.inhparent = 'iclock.punch'::regclass AND NOT EXISTS (SELECT"
+       . ' FROM pg_index i JOIN pg_inherits a ON a.inhrelid = i.indexrelid'
+       . " WHERE i.indrelid = h.inhrelid"
+       . " AND a.inhparent = 'iclock.punch_brin_idx'::regclass)"), 0,
+   'each partition has the new one');
+is(sql('SELECT max(txid) FROM iclock.punch'), 0,
+   'old punches have no number of a transaction');
+
+($status, $out, $err) = $pg->_psql($install);
+is("$status$err", '0', 'run once more: nothing to do');
+
+
+# the present module works with it
+
+$t->start($t->device_server());
+is($t->device('OLD0001')->punches("1\t2026-11-01 08:00:00\t0\t1")->text,
+   '200 OK: 1', 'a terminal uploads');
+
+my $commands = $t->device('OLD0001')->poll()->body;
+
+like($commands, qr/^C:\d+:DATA UPDATE USERINFO PIN=6\tName=Asha/m,
+     'it gets the command that waited');
+
+
+# an older installation
+
+sql("INSERT INTO iclock.schema_version VALUES (1000, 'of the future')");
+($status, $out, $err) = $pg->_psql($install);
+isnt($status, 0, 'an installation older than the schema fails');
+like($err, qr/of version 1000, newer than this install\.sql/, 'it says why');
+
+$t->done();
