@@ -35,6 +35,7 @@ grant execute on function
     iclock.answer_commands(bigint[], bigint[], integer[], bytea[]),
     iclock.due_devices(integer),
     iclock.maintain(),
+    iclock.no_device(bigint),
     iclock.verify_due(integer),
     iclock.refresh_timezones(integer),
     iclock.remote_attendance(bigint, text),

@@ -499,3 +499,17 @@ begin
     return pause;
 end
 $$;
+
+
+-- For nginx: what becomes of punches whose device has been deleted while they
+-- were on their way.
+create or replace function iclock.no_device(device_id bigint)
+    returns bigint
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    raise foreign_key_violation
+        using message = format('device %s has been deleted', device_id);
+end
+$$;

@@ -18,6 +18,14 @@ begin
         return new;
     end if;
 
+    -- The row is locked now, so whoever was storing punches of the device has
+    -- finished.  They are seen unless this transaction's snapshot is older.
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise feature_not_supported
+            using message = 'devices can only be deleted at the isolation '
+                            'level "read committed"';
+    end if;
+
     if exists (select from iclock.punch where device_id = old.id) then
         raise foreign_key_violation
             using message = format('device "%s" has punches and cannot be '

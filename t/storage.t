@@ -2,8 +2,8 @@
 
 # Copyright (C) the ngx_http_iclock_module authors
 
-# Punches beside transactions of others: read by a cursor, dropped by
-# month.
+# Punches beside transactions of others: read by a cursor, deleted with their
+# device, dropped by month.
 
 use strict;
 use warnings;
@@ -106,6 +106,55 @@ cmp_ok($t->psql('SELECT max(page) FROM seen'), '>', 10, 'in many steps');
 
 $t->start();
 ok($t->wait_log(qr/listening for notifications/), 'nginx runs');
+$t->get("/iclock/cdata?SN=STOR000$_&options=all") for 2 .. 4;
+
+# a lock on a later table keeps the transaction of the upload open
+
+my $lock = $pg->hold('LOCK TABLE iclock.upload_stamp IN EXCLUSIVE MODE');
+my $upload = $t->connect();
+
+$upload->write("POST /iclock/cdata?SN=STOR0002&table=ATTLOG&Stamp=1 HTTP/1.1\r\n"
+              . "Host: a\r\nContent-Length: 24\r\n\r\n"
+              . "7\t2026-03-01 08:00:00\t0\t1");
+ok($pg->wait_blocked(), 'punches are stored, not committed');
+
+my $delete = $pg->background("SET application_name = 'deleter';"
+                             . " SELECT iclock.delete_device('STOR0002');");
+
+ok(wait_until(10, sub {
+    $t->psql("SELECT count(*) FROM pg_stat_activity WHERE application_name"
+             . " = 'deleter' AND wait_event_type = 'Lock'")
+}), 'to delete the device has to wait');
+$lock->release();
+is($upload->read()->text, '200 OK: 1', 'the upload is acknowledged');
+$delete->wait();
+is($t->psql("SELECT count(*) FROM iclock.punch p"
+            . " JOIN iclock.device d ON d.id = p.device_id"
+            . " WHERE d.serial_number = 'STOR0002'"), 1,
+   'the punch and its device are there');
+my ($status, $out, $err) = $pg->psql_try("BEGIN ISOLATION LEVEL REPEATABLE"
+    . " READ; SELECT iclock.delete_device('STOR0003')");
+like($err, qr/isolation level "read committed"/,
+     'an older snapshot would not see all punches');
+
+
+# and the other way round: the upload waits, and is not acknowledged as stored
+
+$delete = $pg->background("SET application_name = 'deleter'; BEGIN;"
+    . " SELECT iclock.delete_device('STOR0004'); SELECT pg_sleep(1); COMMIT");
+ok(wait_until(10, sub {
+    $t->psql("SELECT count(*) FROM pg_stat_activity WHERE application_name"
+             . " = 'deleter' AND wait_event = 'PgSleep'")
+}), 'a device is being deleted');
+
+my $answer = upload('STOR0004', '2026-03-01 08:00:00');
+
+$delete->wait();
+is($t->psql('SELECT count(*) FROM iclock.punch p WHERE NOT EXISTS (SELECT'
+            . ' FROM iclock.device d WHERE d.id = p.device_id)'), 0,
+   'no punch without a device');
+unlike($answer, qr/^200/, 'the upload is to come again');
+
 
 # months are dropped, but not beside a reader
 
@@ -119,7 +168,7 @@ my $there = sub { $t->psql("SELECT to_regclass('$partition')") };
 
 ok(wait_until(10, sub { $there->() }), 'they get a partition');
 
-my $lock = $pg->hold("SELECT count(*) FROM $partition");
+$lock = $pg->hold("SELECT count(*) FROM $partition");
 my $drop = $pg->background("SELECT iclock.drop_before('" . month(-12)
                            . "-01')");
 is(upload('STOR0001', month(0) . "-01 08:00:0$_"), '200 OK: 1',

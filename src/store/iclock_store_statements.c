@@ -30,11 +30,19 @@ static const Oid  ngx_iclock_punch_types[] = {
     I8, TX, TX, TS, I4, I4, TX, TX, I4, I4, TX, TX, TX, TX, I4
 };
 
+/*
+ * There is no foreign key, which would look up and lock the device for each
+ * punch.  This does it for each device, so that none is deleted meanwhile.
+ */
+
 static const char  ngx_iclock_punch_text[] =
-    "INSERT INTO iclock.punch (device_id, local_time, pin, status, verify,"
+    "WITH known AS MATERIALIZED (SELECT id, timezone FROM iclock.device"
+    " WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE)"
+    " INSERT INTO iclock.punch (device_id, local_time, pin, status, verify,"
     " punched_at, work_code, id_number, record_type, mask, temperature,"
     " job_codes, tip_codes, extra)"
-    " SELECT u.device_id, u.local_time, u.pin, u.status, u.verify,"
+    " SELECT coalesce(d.id, iclock.no_device(u.device_id)), u.local_time,"
+    " u.pin, u.status, u.verify,"
     " CASE WHEN u.utc_offset IS NULL"
     " THEN u.local_time AT TIME ZONE coalesce(d.timezone, u.zone)"
     " ELSE (u.local_time - make_interval(secs => u.utc_offset))"
@@ -46,7 +54,7 @@ static const char  ngx_iclock_punch_text[] =
     " $15) AS u (device_id, zone, pin, local_time, status, verify, work_code,"
     " id_number, record_type, mask, temperature, job_codes, tip_codes, extra,"
     " utc_offset)"
-    " LEFT JOIN iclock.device d ON d.id = u.device_id"
+    " LEFT JOIN known d ON d.id = u.device_id"
     " ORDER BY u.device_id, u.local_time, u.pin COLLATE \"C\", u.status,"
     " u.verify"
     " ON CONFLICT DO NOTHING";
