@@ -123,3 +123,7 @@ comment on function iclock.agreed_until(bigint, timestamp) is 'Until when all pu
 comment on function iclock.attendance_days(date, date, boolean) is 'Days of people by site and PIN, from midnight or by the days of the sites; daily_attendance and shift_attendance are made of it';
 comment on function iclock.shift_attendance_between(date, date) is 'The rows of shift_attendance of some days, reading only the partitions of their months';
 comment on function iclock.monthly_attendance_between(date, date) is 'Totals by month of the days from one to another, reading only the partitions of their months';
+
+comment on function iclock.import_time(text) is 'A date and time of a file; NULL if it is none';
+comment on function iclock.import_row(jsonb) is 'A row of a file as a punch, or the reason why it is none';
+comment on function iclock.import_punches(text, jsonb) is 'Stores punches out of a file (lines of attlog.dat, or objects with the columns of CHECKINOUT) for a registered device; returns how many were stored and known, and the bad rows';

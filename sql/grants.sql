@@ -70,7 +70,7 @@ begin
         'reset_device', 'delete_device', 'request_reupload', 'copy_user',
         'copy_user_to_site', 'copy_site', 'sync_site',
         'delete_user_from_site', 'set_site', 'verify_attendance',
-        'verify_all',
+        'verify_all', 'import_punches',
         -- the commands of the documents
         'put_user', 'delete_user', 'delete_all_users', 'query_user',
         'query_all_users', 'put_user_extension', 'put_identity_card',

@@ -167,6 +167,7 @@ select not exists (select from iclock.schema_version where version = 9)
 \ir commands.sql
 \ir fleet.sql
 \ir verification.sql
+\ir import.sql
 \ir served.sql
 \ir labels.sql
 \set kinds v
