@@ -119,6 +119,24 @@ comment on column iclock.attendance_photo.file_name is 'Name of the file, key wi
 comment on column iclock.attendance_photo.bytes is 'Size of the picture';
 comment on column iclock.attendance_photo.received_at is 'When it was stored';
 
+comment on view iclock.identity_card_log is 'Identity cards that were read, with the meaning of their codes; for iclock_reader_cards';
+comment on column iclock.identity_card_log.device_id is 'Device';
+comment on column iclock.identity_card_log.serial_number is 'Serial number of the device';
+comment on column iclock.identity_card_log.device_name is 'Name of the device';
+comment on column iclock.identity_card_log.site is 'Where the device stands';
+comment on column iclock.identity_card_log.id_number is 'Identity number';
+comment on column iclock.identity_card_log.pin is 'User the card is bound to; 0: none';
+comment on column iclock.identity_card_log.name is 'Name on the card';
+comment on column iclock.identity_card_log.gender is 'Gender as sent';
+comment on column iclock.identity_card_log.gender_label is 'Gender';
+comment on column iclock.identity_card_log.nation is 'Ethnic group as sent';
+comment on column iclock.identity_card_log.nation_label is 'Ethnic group';
+comment on column iclock.identity_card_log.birthday is 'Date of birth as sent';
+comment on column iclock.identity_card_log.valid_info is 'Validity as sent';
+comment on column iclock.identity_card_log.address is 'Address';
+comment on column iclock.identity_card_log.issuer is 'Issuer';
+comment on column iclock.identity_card_log.updated_at is 'When it was stored';
+
 comment on function iclock.agreed_until(bigint, timestamp) is 'Until when all punches of a device since a time have been compared without a hole';
 comment on function iclock.attendance_days(date, date, boolean) is 'Days of people by site and PIN, from midnight or by the days of the sites; daily_attendance and shift_attendance are made of it';
 comment on function iclock.shift_attendance_between(date, date) is 'The rows of shift_attendance of some days, reading only the partitions of their months';

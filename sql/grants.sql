@@ -181,3 +181,4 @@ grant select (device_id, id_number, pin, sn_number, dn_number, name, gender,
               nation, birthday, valid_info, address, additional_info, issuer,
               reserve, notice, updated_at)
    on iclock.identity_card to iclock_reader_cards;
+grant select on iclock.identity_card_log to iclock_reader_cards;

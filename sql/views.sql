@@ -573,3 +573,32 @@ select p.device_id,
         and l.code = p.result::text
  where p.kind = 'attendance'
    and iclock.may_see(d.site, (select iclock.visible_sites()));
+
+create or replace view iclock.identity_card_log
+    with (security_barrier)
+as
+select i.device_id,
+       d.serial_number,
+       d.name                   as device_name,
+       d.site,
+       i.id_number,
+       i.pin,
+       i.name,
+       i.gender,
+       g.label                  as gender_label,
+       i.nation,
+       n.label                  as nation_label,
+       i.birthday,
+       i.valid_info,
+       i.address,
+       i.issuer,
+       i.updated_at
+  from iclock.identity_card i
+  join iclock.device d on d.id = i.device_id
+  left join iclock.label g
+         on g.kind = 'gender' and g.dialect = '2.4'
+        and g.code = i.gender::text
+  left join iclock.label n
+         on n.kind = 'nation' and n.dialect = '2.4'
+        and n.code = i.nation::text
+ where iclock.may_see(d.site, (select iclock.visible_sites()));

@@ -189,6 +189,25 @@ select results_eq(
               ('b.jpg', 'Asha Rao', 'on the blacklist', 2),
               ('c.jpg', 'Asha Rao', null, 2) $$, 'photos of punches');
 
+insert into iclock.identity_card (device_id, id_number, pin, name, gender,
+                                  nation)
+select d.id, c.id_number, '5', 'Wang', c.gender, c.nation
+  from iclock.device d,
+       (values ('1', 1, 1), ('2', 2, 56), ('3', 9, 77))
+       as c (id_number, gender, nation)
+ where d.serial_number = 'L-2.4';
+select results_eq(
+    $$ select id_number, gender_label, nation_label
+         from iclock.identity_card_log where serial_number = 'L-2.4'
+        order by id_number $$,
+    $$ values ('1', 'male', 'Han'), ('2', 'female', 'Jino'),
+              ('3', null, null) $$, 'identity cards');
+select ok(has_table_privilege('iclock_reader_cards', 'iclock.identity_card_log',
+                              'select')
+          and not has_table_privilege('iclock_reader',
+                                      'iclock.identity_card_log', 'select'),
+          'which are for those who may see them');
+
 -- a site's own words stay
 
 update iclock.label set label = 'eigenes Wort'
