@@ -37,6 +37,7 @@ comment on column iclock.device.multi_bio_data is 'Kinds of templates it is aske
 comment on column iclock.device.multi_bio_photo is 'Kinds of comparison photos it is asked for (MultiBioPhotoSupport)';
 comment on column iclock.device.max_push_version is 'Highest protocol version it is offered';
 comment on column iclock.device.command_limit is 'Most commands it is given in one poll; only lowers the limit of the directive';
+comment on column iclock.device.command_bytes is 'Most bytes of commands it is given in one poll, for lines that are slow or paid by the byte (10240 for GPRS); only lowers the limit of the directive';
 comment on column iclock.device.push_version is 'Protocol version it speaks';
 comment on column iclock.device.firmware is 'Firmware version it reports';
 comment on column iclock.device.language is 'Language it reports: 69 English, 83 simplified Chinese, ...';
@@ -321,7 +322,16 @@ comment on function iclock.command_notify_update() is 'Trigger: NOTIFY iclock_co
 comment on function iclock.punch_default_notify() is 'Trigger: NOTIFY iclock_maintain';
 comment on function iclock.register_devices(text[], text[], integer[]) is 'For nginx: records unknown devices, pending ones up to a limit';
 comment on function iclock.is_success(text, integer) is 'Whether a device''s return code means that the command was carried out';
-comment on function iclock.dequeue_commands(bigint[], integer[], integer[], integer[], integer[]) is 'For nginx: takes the commands that polling devices are to be given';
+comment on function iclock.dequeue_commands(bigint[], integer[], integer[], integer[], integer[], bigint[]) is 'For nginx: takes the commands that polling devices are to be given; those of a poll that has taken some already once more';
+comment on function iclock.return_commands(bigint[], bigint[]) is 'For nginx: what a poll took and could not be handed to the device waits again';
+comment on function iclock.next_commands(bigint, timestamptz, integer, integer, integer, bigint) is 'The next commands of a device, and what stands in the way of each';
+comment on function iclock.commands_of_poll(bigint, bigint) is 'The commands that a poll has taken';
+comment on function iclock.give_up_commands(bigint, timestamptz, integer) is 'Ends the commands of a device that are past their time or were sent often enough';
+comment on function iclock.superseding_command(bigint, text, bigint, text[]) is 'The newest command that supersedes one';
+comment on function iclock.answered_commands(bigint[], bigint[], bigint) is 'Which commands are meant by the numbers in answers';
+comment on function iclock.overtaking_command(bigint, text, bigint) is 'A newer command that shows that a deletion has been carried out';
+comment on function iclock.store_answers(bigint[], integer[], bytea[]) is 'Stores answers, and what has become of the commands';
+comment on function iclock.refuse_answers(bigint[], bigint[], integer[], bigint) is 'Counts answers to commands that the device was never given';
 comment on function iclock.answer_commands(bigint[], bigint[], integer[], bytea[]) is 'For nginx: stores what devices answered to commands';
 comment on function iclock.zone_of(iclock.device) is 'Time zone of the clock of a device: its own, or that of the nginx location it last shook hands at, or UTC';
 comment on function iclock.refresh_timezones(integer) is 'For nginx: makes active devices whose time zone has another offset than they were told shake hands (CHECK); their number';

@@ -1,6 +1,16 @@
 -- Comments on what comes with commands, fleets and reconciliation.
 
-comment on column iclock.command.subject is 'Of copies sent by the fleet functions: what it is a copy of';
+comment on column iclock.command.subject is 'What it is about, a path separated by TABs: user, PIN, template, type, number, ... Only the newest command about a subject counts. NULL: a deed, such as REBOOT';
+comment on column iclock.command.copied is 'Whether the fleet functions sent it: what a device keeps by it is not sent on';
+comment on column iclock.command.reason is 'Why it was cancelled, if nobody did it: "superseded by command 123"';
+comment on column iclock.command.poll is 'Number of the request that took it last';
+comment on function iclock.command_subject(text) is 'What a command is about, command.subject';
+comment on function iclock.data_subject(boolean, text, text) is 'Subject of DATA UPDATE and DATA DELETE';
+comment on function iclock.template_subject(boolean, text, text) is 'Subject of a command about templates';
+comment on function iclock.subjects_above(text) is 'What a subject is part of';
+comment on function iclock.subject_number(text) is 'A number as it is written in subjects';
+comment on function iclock.command_field(text, text) is 'A field of a command';
+comment on function iclock.is_deletion(text) is 'Whether a command deletes its subject and all that is part of it';
 
 comment on table iclock.command_result_label is 'Meaning of command.return_code; rows may be added and changed. Of several the one with the longest command counts';
 comment on column iclock.command_result_label.dialect is 'device.dialect; empty: any';
@@ -97,6 +107,7 @@ comment on function iclock.switch_times(time[]) is 'Seven times as HH:MM, from S
 comment on function iclock.returns_count(text) is 'Whether a command returns a count, a size or a status, so that positive codes are success';
 
 comment on function iclock.command_applied() is 'Trigger: notes what a device has confirmed to keep or to have deleted';
+comment on function iclock.command_named() is 'Trigger: notes what a command is about';
 comment on function iclock.command_verified() is 'Trigger: takes a reconciliation one step further';
 comment on function iclock.share_changes() is 'Trigger: sends what a terminal uploaded to the others of a site that shares its people';
 

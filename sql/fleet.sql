@@ -1,14 +1,14 @@
 -- People on many terminals: copies of users with their templates and photos.
 
 
--- what a copy is a copy of, command.subject
+-- what a copy is a copy of, command.subject: see subjects.sql
 
 create or replace function iclock.subject_of(u iclock.device_user)
     returns text
     language sql immutable
     set search_path = pg_catalog, pg_temp
 as $$
-    select 'user ' || u.pin
+    select E'user\t' || u.pin
 $$;
 
 create or replace function iclock.subject_of(t iclock.template)
@@ -16,8 +16,9 @@ create or replace function iclock.subject_of(t iclock.template)
     language sql immutable
     set search_path = pg_catalog, pg_temp
 as $$
-    select format('template %s %s %s %s %s', t.type, t.no, t.index,
-                  t.major_version, t.pin)
+    select concat_ws(E'\t', 'user', t.pin, 'template', t.type,
+                     greatest(t.no, 0), greatest(t.index, 0),
+                     greatest(t.major_version, 0))
 $$;
 
 create or replace function iclock.subject_of(p iclock.photo)
@@ -25,8 +26,9 @@ create or replace function iclock.subject_of(p iclock.photo)
     language sql immutable
     set search_path = pg_catalog, pg_temp
 as $$
-    select format('%s photo %s', p.kind, p.pin)
-           || case when p.kind = 'comparison' then ' ' || p.type else '' end
+    select concat_ws(E'\t', 'user', p.pin, 'photo', p.kind,
+                     case when p.kind = 'comparison'
+                          then greatest(p.type, 0) end)
 $$;
 
 -- 123456789 however it is written, '' for none
@@ -100,24 +102,35 @@ as $$
 $$;
 
 -- Whether an upload only repeats what the terminal was sent: while the copy is
--- under way, and for ten minutes after it.
+-- under way, and for ten minutes after it.  Nor does what it is being told to
+-- delete go further.
 create or replace function iclock.is_echo(
         device_id  bigint,
         subject    text,
         alike      boolean)
     returns boolean
-    language sql stable
+    language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
-    select coalesce(
-        (select c.status in ('queued', 'sent')
-                or c.status = 'done' and $3
-                   and c.finished_at > now() - interval '10 minutes'
-           from iclock.command c
-          where c.device_id = $1
-            and c.subject = $2
-          order by c.id desc
-          limit 1), false)
+declare
+    echo  boolean;
+begin
+    execute $query$
+        select c.status in ('queued', 'sent')
+               and (c.copied or iclock.is_deletion(c.body))
+               or c.status = 'done' and c.copied and $3
+                  and c.finished_at > now() - interval '10 minutes'
+          from iclock.command c
+         where c.device_id = $1
+           and c.subject = $2
+         order by - c.id
+         limit (select 1)
+        $query$
+       into echo
+      using $1, $2, $3;
+
+    return coalesce(echo, false);
+end
 $$;
 
 
@@ -241,7 +254,8 @@ end
 $$;
 
 
--- Queues one copy, unless the same waits already.
+-- Queues one copy, unless the same waits already.  Nobody is waited for: should
+-- two do so at the same time, the newer command supersedes the other.
 create or replace function iclock.queue_copy(
         target_id  bigint,
         subject    text,
@@ -252,32 +266,48 @@ create or replace function iclock.queue_copy(
 as $$
 declare
     last     record;
+    locked   record;
     command  bigint;
+    deleted  boolean;
 begin
-    select c.id, c.status, c.body = $3 as same into last
-      from iclock.command c
-     where c.device_id = $1
-       and c.subject = $2
-     order by c.id desc
-     limit 1;
+    execute $query$
+        select c.id, c.status, c.body = $3 as same, c.copied
+          from iclock.command c
+         where c.device_id = $1
+           and c.subject = $2
+         order by - c.id
+         limit (select 1)
+        $query$
+       into last
+      using $1, $2, $3;
 
-    if last.status in ('queued', 'sent') and last.same then
+    deleted := iclock.superseding_command($1, $2, last.id,
+                                          '{queued,sent,done}') is not null;
+
+    if last.status in ('queued', 'sent') and last.same and not deleted then
         return last.id;
     end if;
 
     -- what has not gone out yet goes out as it is now
-    if last.status = 'queued' then
-        update iclock.command c
-           set body = $3
-         where c.id = last.id and c.status = 'queued';
+    if last.status = 'queued' and last.copied and not deleted then
+        execute $query$
+            select c.ctid as place, c.status
+              from iclock.command c
+             where c.id = $1
+               for no key update skip locked
+            $query$
+           into locked
+          using last.id;
 
-        if found then
+        if locked.status = 'queued' then
+            execute 'update iclock.command c set body = $2 where c.ctid = $1'
+              using locked.place, $3;
             return last.id;
         end if;
     end if;
 
-    insert into iclock.command as c (device_id, body, subject)
-    values ($1, $3, $2)
+    insert into iclock.command as c (device_id, body, subject, copied)
+    values ($1, $3, $2, true)
     returning c.id into command;
 
     return command;

@@ -206,6 +206,12 @@ end
 $$;
 
 
+-- As it was before it had "command_bytes": two of them would be ambiguous.
+drop function if exists iclock.set_device(
+    text, text, text, text, text, cidr[], text, text, text, integer, integer,
+    text, integer, text, boolean, boolean, boolean, text, text, text, text,
+    integer);
+
 -- Changes what is given and leaves the rest; reset_device() takes a setting
 -- back.  The constraints of the table know what is right.
 create or replace function iclock.set_device(
@@ -230,7 +236,8 @@ create or replace function iclock.set_device(
         multi_bio_data    text    default null,
         multi_bio_photo   text    default null,
         max_push_version  text    default null,
-        command_limit     integer default null)
+        command_limit     integer default null,
+        command_bytes     integer default null)
     returns bigint
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
@@ -270,7 +277,8 @@ begin
                multi_bio_data = coalesce($19, d.multi_bio_data),
                multi_bio_photo = coalesce($20, d.multi_bio_photo),
                max_push_version = coalesce($21, d.max_push_version),
-               command_limit = coalesce($22, d.command_limit)
+               command_limit = coalesce($22, d.command_limit),
+               command_bytes = coalesce($23, d.command_bytes)
          where d.id = device;
     exception when check_violation then
         get stacked diagnostics refused = constraint_name;
@@ -302,7 +310,7 @@ begin
             'encoding', 'dialect', 'delay', 'error_delay', 'trans_times',
             'trans_interval', 'trans_flag', 'realtime', 'send_timezone',
             'bare_stamps', 'push_options', 'multi_bio_data', 'multi_bio_photo',
-            'max_push_version', 'command_limit'])
+            'max_push_version', 'command_limit', 'command_bytes'])
         then
             perform iclock.wrong_argument('settings',
                 format('names no setting: %s', coalesce(setting, 'NULL')),

@@ -31,7 +31,8 @@ grant select, insert, update
 grant execute on function
     iclock.register_devices(text[], text[], integer[]),
     iclock.dequeue_commands(bigint[], integer[], integer[], integer[],
-                            integer[]),
+                            integer[], bigint[]),
+    iclock.return_commands(bigint[], bigint[]),
     iclock.answer_commands(bigint[], bigint[], integer[], bytea[]),
     iclock.due_devices(integer),
     iclock.maintain(),

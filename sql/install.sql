@@ -100,6 +100,13 @@ $$;
 
 \ir checks.sql
 
+select coalesce(max(version), 0) < :newest as migrate
+  from iclock.schema_version \gset
+\if :migrate
+\set kinds rpv
+\ir lock.sql
+\endif
+
 select not exists (select from iclock.schema_version where version = 1)
     as migrate \gset
 \if :migrate
@@ -109,24 +116,24 @@ select not exists (select from iclock.schema_version where version = 1)
 select not exists (select from iclock.schema_version where version = 2)
     as migrate \gset
 \if :migrate
-\set kinds rpv
-\ir lock.sql
 \ir 002_commands.sql
 \endif
 
 select not exists (select from iclock.schema_version where version = 3)
     as migrate \gset
 \if :migrate
-\set kinds rpv
-\ir lock.sql
 \ir 003_storage.sql
+\endif
+
+select not exists (select from iclock.schema_version where version = 4)
+    as migrate \gset
+\if :migrate
+\ir 004_queue.sql
 \endif
 
 select not exists (select from iclock.schema_version where version = 5)
     as migrate \gset
 \if :migrate
-\set kinds rpv
-\ir lock.sql
 \ir 005_presence.sql
 \endif
 
@@ -139,8 +146,6 @@ select not exists (select from iclock.schema_version where version = 6)
 select not exists (select from iclock.schema_version where version = 7)
     as migrate \gset
 \if :migrate
-\set kinds rpv
-\ir lock.sql
 \ir 007_rights.sql
 \endif
 
@@ -159,6 +164,8 @@ select not exists (select from iclock.schema_version where version = 9)
 \ir sites.sql
 \ir triggers.sql
 \ir fields.sql
+\ir subjects.sql
+\ir queue.sql
 \ir functions_module.sql
 \ir partitions.sql
 \ir retention.sql

@@ -111,14 +111,16 @@ create or replace function iclock.command_notify_update()
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 begin
+    -- no join: its plan would be kept from when two rows were changed
     perform pg_notify('iclock_command', d.serial_number)
-       from (select distinct a.device_id
-               from after a
-               join before b using (id)
-              where a.status = 'queued'
-                and (b.status <> 'queued'
-                     or b.not_before is distinct from a.not_before
-                     or b.device_id <> a.device_id)) as q
+       from (select distinct w.device_id
+               from (select a.id, a.device_id, a.not_before
+                       from after a
+                      where a.status = 'queued'
+                     except
+                     select b.id, b.device_id, b.not_before
+                       from before b
+                      where b.status = 'queued') as w) as q
        join iclock.device d on d.id = q.device_id;
     return null;
 end
@@ -154,6 +156,17 @@ begin
 end
 $$;
 
+create or replace function iclock.command_named()
+    returns trigger
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    new.subject := iclock.command_subject(new.body);
+    return new;
+end
+$$;
+
 -- What a device was told to keep or to delete, and has confirmed, is what it
 -- holds: most firmware does not report it.  A copy that the fleet functions
 -- sent must not set off further copies.
@@ -165,7 +178,14 @@ as $$
 declare
     before  constant text := current_setting('iclock.applying', true);
 begin
-    if new.subject is not null then
+    -- the answer to an earlier command may come after that to a later one
+    if iclock.superseding_command(new.device_id, new.subject, new.id,
+                                  '{done}') is not null
+    then
+        return null;
+    end if;
+
+    if new.copied then
         perform set_config('iclock.applying', 'on', true);
     end if;
 

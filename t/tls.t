@@ -75,8 +75,9 @@ is(upload('TLSDEV0002', 5000), '200 OK: 5000', 'a large upload');
 # results larger than a record of TLS and than libpq's buffer
 
 $t->psql("INSERT INTO iclock.command (device_id, body) SELECT d.id, "
-         . "'SET OPTION X=' || repeat('y', 400) FROM iclock.device d, "
-         . "generate_series(1, 900) WHERE serial_number = 'TLSDEV0001'");
+         . "'SET OPTION X' || n || '=' || repeat('y', 400)"
+         . " FROM iclock.device d, generate_series(1, 900) n"
+         . " WHERE serial_number = 'TLSDEV0001'");
 
 my $commands = 0;
 

@@ -201,7 +201,7 @@ select is((select substring(body from E'\tGrp=.*') from iclock.command
           E'\tGrp=1\tTZ=0000000200000000\tStartDatetime=0'
           '\tEndDatetime=2026-06-30 18:00:00',
           'nothing that means something else in the other dialect');
-update iclock.command set status = 'done'
+update iclock.command set status = 'done', finished_at = now()
  where device_id = pg_temp.device('F-D') and body like 'DATA UPDATE USERINFO%';
 select is((select concat(u.time_zone, ' ', u.ends_at)
              from iclock.device_user u

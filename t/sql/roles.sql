@@ -101,7 +101,9 @@ select set_eq(
           and has_function_privilege('iclock_module', oid, 'execute')
           and not has_function_privilege('public', oid, 'execute') $$,
     array['register_devices', 'dequeue_commands', 'answer_commands',
-          'due_devices', 'maintain', 'no_device', 'verify_due', 'remote_attendance',
+          'return_commands',
+          'due_devices', 'maintain', 'no_device', 'verify_due',
+          'remote_attendance',
           'last_punch', 'upgrade_file', 'self_service', 'verify_decision',
           'is_time_zone', 'is_line_text', 'is_trans_flag',
           'is_trans_times', 'refresh_timezones']::name[],
