@@ -46,5 +46,17 @@ create trigger device_bytes_updated
     for each row when (old.command_bytes is distinct from new.command_bytes)
     execute function iclock.device_updated();
 
+-- options lose the "~" that some firmware writes before their names
+delete from iclock.device_option o
+ using iclock.device_option p
+ where p.device_id = o.device_id
+   and ltrim(p.name, '~') = ltrim(o.name, '~')
+   and p.name <> o.name
+   and (p.updated_at, p.name) > (o.updated_at, o.name);
+
+update iclock.device_option o
+   set name = ltrim(o.name, '~')
+ where o.name like '~%';
+
 insert into iclock.schema_version (version, description)
 values (4, 'order of commands');

@@ -344,13 +344,30 @@ is(state_of(@id), join(' ', ('done|1|0') x 5), 'INFO among others');
 is($t->psql("SELECT string_agg(o.name || '=' || value, ' ' ORDER BY o.name"
             . ' COLLATE "C") FROM iclock.device_option o'
             . " JOIN iclock.device d ON d.id = device_id"
-            . " WHERE serial_number = '$sn' AND o.name IN ('~DeviceName',"
-            . " '~OEMVendor', 'MAC', 'FPCount', 'MaskOn', 'Vendor')"),
-   'FPCount=40 MAC=00:17:61:00:00:09 MaskOn=1 Vendor=ZK CO., LTD.'
-   . ' ~DeviceName=Acting & Co ~OEMVendor=ZKTECO CO., LTD.', 'options');
+            . " WHERE serial_number = '$sn' AND o.name IN ('DeviceName',"
+            . " 'OEMVendor', 'MAC', 'FPCount', 'MaskOn', 'Vendor')"),
+   'DeviceName=Acting & Co FPCount=40 MAC=00:17:61:00:00:09 MaskOn=1'
+   . ' OEMVendor=ZKTECO CO., LTD. Vendor=ZK CO., LTD.', 'options');
 like($t->psql("SELECT convert_from(reply, 'UTF8') FROM iclock.command"
               . " WHERE id = $id[1]"),
      qr/^~DeviceName=Acting & Co\n~OEMVendor=.*\nMAC=/, 'and the reply');
+
+
+# names of options without "~", which some firmware writes: an algorithm is
+# found either way
+
+$sn = 'TILD0001';
+$t->device($sn)->handshake();
+$t->post("/iclock/cdata?SN=$sn&table=options",
+         '~MultiBioVersion=0:10:0:0:0:0:0:0:12:58,PvVersion=5,~PvVersion=9');
+is($t->psql("SELECT string_agg(o.name || '=' || o.value, ' ' ORDER BY o.name)"
+            . ' FROM iclock.device_option o'
+            . ' JOIN iclock.device d ON d.id = o.device_id'
+            . " WHERE serial_number = '$sn'"),
+   'MultiBioVersion=0:10:0:0:0:0:0:0:12:58 PvVersion=9',
+   'options that begin with a tilde');
+is($t->psql('SELECT iclock.algorithm_version(d.id, 8) FROM iclock.device d'
+            . " WHERE serial_number = '$sn'"), 12, 'are found');
 
 
 # what comes back is kept byte by byte

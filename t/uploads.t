@@ -801,9 +801,9 @@ upload('options with commas, without values', 'options',
        '~DeviceName=X,MAC=00:17:61:00:00:01,~OEMVendor=ZKTECO CO., LTD.,'
        . 'FWVersion=Ver 8.0.4, build 7,~MaxAttLogCount=20,RegDeviceType=,'
        . 'VideoTID=', 'OK', 'device|Ver 8.0.4, build 7',
-       'option|~DeviceName|X', 'option|FWVersion|Ver 8.0.4, build 7',
-       'option|MAC|00:17:61:00:00:01', 'option|~MaxAttLogCount|20',
-       'option|~OEMVendor|ZKTECO CO., LTD.', 'option|RegDeviceType',
+       'option|DeviceName|X', 'option|FWVersion|Ver 8.0.4, build 7',
+       'option|MAC|00:17:61:00:00:01', 'option|MaxAttLogCount|20',
+       'option|OEMVendor|ZKTECO CO., LTD.', 'option|RegDeviceType',
        'option|VideoTID');
 upload('what the device row shows', 'options', 'FWVersion=Ver 9,UserCount=12,'
        . 'FPCount=34,TransactionCount=56,FaceCount=78,IPAddress=192.168.1.201,'
@@ -820,7 +820,7 @@ upload('lists by biometric type', 'options', 'FaceFunOn=1,'
        'device|||120|37|||13|58|||0:13:0:0:0:0:0:3:0:58'
        . '|0:120:7:0:0:0:0:0:0:30|0:0:0:0:0:0:0:0:0:31',
        'option|FaceFunOn|1', 'option|MultiBioDataCount|0:120:7:0:0:0:0:0:0:30',
-       'option|~MultiBioPhotoCount|0:0:0:0:0:0:0:0:0:31',
+       'option|MultiBioPhotoCount|0:0:0:0:0:0:0:0:0:31',
        'option|MultiBioVersion|0:13:0:0:0:0:0:3:0:58');
 upload('numbers and addresses that are none', 'options', 'UserCount=many,'
        . 'FPCount=99999999999,IPAddress=300.1.2.3,FaceCount=-1', 'OK',
