@@ -560,6 +560,64 @@ is(unpack('H*', $t->get('/iclock/cdata?SN=GBKS0001&table=RemoteAtt&PIN=7')
    unpack('H*', $encoding[0][2]), 'text of RemoteAtt');
 
 
+# nothing behind what another transaction has locked
+
+$sn = 'LOCK0001';
+$t->device($sn)->handshake();
+$t->device($sn)->poll();
+@id = map { command($sn, "LOG $_") } 1 .. 3;
+my $hold = $t->pg->hold('SELECT FROM iclock.command'
+                        . " WHERE id = $id[1] FOR UPDATE");
+is(fetch($sn), "C:$id[0]:LOG 1\n", 'those before a locked one');
+is($t->device($sn)->poll()->body, 'OK', 'none behind it') for 1 .. 3;
+$hold->release();
+is(fetch($sn), "C:$id[1]:LOG 2\nC:$id[2]:LOG 3\n",
+   'in their order when it is free, without another notification');
+
+
+# the client has gone while PostgreSQL was at work
+
+$sn = 'GONE0001';
+
+for my $how (qw/ close abort /) {
+    $t->device($sn)->handshake();
+    1 while $t->device($sn)->poll()->body ne 'OK';
+    $id = command($sn, "LOG $how");
+    $hold = $t->pg->hold('LOCK TABLE iclock.command IN ACCESS EXCLUSIVE MODE');
+
+    my $c = Test::IClock::HTTP->new(port => $t->port);
+
+    $c->write(Test::IClock::HTTP::format_request('GET',
+        "/iclock/getrequest?SN=$sn", undef, -keepalive => 1));
+    $t->pg->wait_blocked();
+    $c->$how();
+    sleep 0.1;
+    $hold->release();
+
+    ok(wait_until(10, sub { state_of($id) eq 'queued|0|' }),
+       "$how: it waits again, its attempt not counted");
+    is(fetch($sn), "C:$id:LOG $how\n", "$how: the next poll has it");
+    is(state_of($id), 'sent|1|', "$how: which counts");
+    answer($sn, "ID=$id&Return=0&CMD=LOG\n");
+}
+
+
+# a connection that stays: what follows on it is no loss
+
+$id = command($sn, 'LOG stays');
+my $c = Test::IClock::HTTP->new(port => $t->port);
+my $got = '';
+wait_until(5, sub {
+    $got = $c->get("/iclock/getrequest?SN=$sn", -keepalive => 1)->body;
+    $got ne 'OK';
+});
+is($got, "C:$id:LOG stays\n", 'on a connection that is kept');
+is($c->get("/iclock/getrequest?SN=$sn", -keepalive => 1)->body, 'OK',
+   'the next poll on it');
+$c->close();
+is(state_of($id), 'sent|1|', 'delivered is delivered');
+
+
 # time brings it about: no notification
 
 ok(wait_until(20, sub { $t->device('DUES0001')->poll()->body

@@ -335,6 +335,7 @@ struct ngx_http_iclock_ctx_s {
     ngx_uint_t                         records;
     ngx_uint_t                         rejected;
     ngx_uint_t                         commands;
+    int64_t                            poll;    /* that took them */
     ngx_msec_t                         db_time;
 
     unsigned                           sn_valid:1;

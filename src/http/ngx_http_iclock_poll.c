@@ -15,6 +15,10 @@ static ngx_int_t ngx_http_iclock_poll_done(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_poll_reply(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
+static ngx_uint_t ngx_http_iclock_poll_gone(ngx_http_request_t *r);
+static void ngx_http_iclock_poll_cleanup(void *data);
+static void ngx_http_iclock_poll_return(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_replies_body(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_reply_of_uri(ngx_http_request_t *r,
@@ -107,6 +111,8 @@ ngx_http_iclock_poll_store(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         return ngx_http_iclock_reply_ok(r);
     }
 
+    ctx->poll = job->poll;
+
     return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_poll_done);
 
 failed:
@@ -123,6 +129,7 @@ failed:
 static ngx_int_t
 ngx_http_iclock_poll_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
+    ngx_int_t                     rc;
     ngx_http_iclock_loc_conf_t   *ilcf;
     ngx_http_iclock_main_conf_t  *imcf;
 
@@ -135,6 +142,11 @@ ngx_http_iclock_poll_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
         if (ctx->job->nops) {
             ngx_http_iclock_zone_mark(imcf->zone, &ctx->args.sn);
+        }
+
+        if (ctx->poll) {
+            /* nobody knows whether some were taken */
+            ngx_http_iclock_poll_return(r, ctx);
         }
 
         return ngx_http_iclock_reply_ok(r);
@@ -158,14 +170,121 @@ ngx_http_iclock_poll_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         ngx_http_iclock_zone_mark(imcf->zone, &ctx->args.sn);
     }
 
-    return ngx_http_iclock_poll_reply(r, ctx);
+    if (ngx_http_iclock_poll_gone(r)) {
+        ngx_http_iclock_poll_return(r, ctx);
+        return NGX_HTTP_CLIENT_CLOSED_REQUEST;
+    }
+
+    rc = ngx_http_iclock_poll_reply(r, ctx);
+
+    if (rc == NGX_ERROR || rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ngx_http_iclock_poll_return(r, ctx);
+    }
+
+    return rc;
+}
+
+
+/* while PostgreSQL was at work nobody looked at the connection */
+
+static ngx_uint_t
+ngx_http_iclock_poll_gone(ngx_http_request_t *r)
+{
+    u_char             buf[1];
+    ssize_t            n;
+    ngx_err_t          err;
+    ngx_connection_t  *c;
+
+    c = r->connection;
+
+    if (c->error || c->read->pending_eof) {
+        return 1;
+    }
+
+    if (r->http_version >= NGX_HTTP_VERSION_20) {
+        /* the socket is not of this request alone */
+        return 0;
+    }
+
+    n = recv(c->fd, (char *) buf, 1, MSG_PEEK);
+
+    if (n == -1) {
+        err = ngx_socket_errno;
+        return err != NGX_EAGAIN && err != NGX_EINTR;
+    }
+
+    return n == 0;
+}
+
+
+/* the request ends, and its reply may not have got into the socket */
+
+static void
+ngx_http_iclock_poll_cleanup(void *data)
+{
+    ngx_http_request_t *r = data;
+
+    ngx_connection_t       *c;
+    ngx_http_iclock_ctx_t  *ctx;
+
+    c = r->connection;
+    ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_module);
+
+    if (ctx && ctx->poll && (c->error || c->timedout || r->out)) {
+        ngx_http_iclock_poll_return(r, ctx);
+    }
+}
+
+
+/* the job is of no request: this one is about to end */
+
+static void
+ngx_http_iclock_poll_return(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    int64_t                       poll;
+    ngx_iclock_store_job_t       *job;
+    ngx_http_iclock_main_conf_t  *imcf;
+
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    poll = ctx->poll;
+    ctx->poll = 0;
+
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "iclock: commands for device \"%V\" could not be handed "
+                  "over, they wait again",
+                  &ctx->args.sn);
+
+    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
+    if (job == NULL) {
+        return;
+    }
+
+    job->device_id = ctx->known.id;
+    job->handler = ngx_iclock_store_job_destroy;
+
+    if (ngx_iclock_store_return(job, poll) != NGX_OK
+        || ngx_iclock_store_submit(job) != NGX_OK)
+    {
+        /* they are sent again when no answer has come */
+        ngx_iclock_store_job_destroy(job);
+    }
 }
 
 
 static ngx_int_t
 ngx_http_iclock_poll_reply(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_str_t  text;
+    ngx_str_t            text;
+    ngx_http_cleanup_t  *cln;
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    cln->handler = ngx_http_iclock_poll_cleanup;
+    cln->data = r;
 
     if (ngx_iclock_write_commands(&text, &ctx->job->commands,
                                   ctx->known.encoding, r->pool)

@@ -91,6 +91,7 @@ typedef struct {
     size_t                      bytes;
     time_t                      timeout;        /* seconds */
     ngx_uint_t                  attempts;
+    int64_t                     poll;           /* set by the store */
 } ngx_iclock_command_limits_t;
 
 
@@ -132,6 +133,7 @@ struct ngx_iclock_store_job_s {
     ngx_int_t                   rc;
     ngx_iclock_device_t        *device;         /* NULL: unknown */
     ngx_array_t                 commands;       /* of ngx_iclock_command_t */
+    int64_t                     poll;           /* number of the dequeue */
     ngx_array_t                 serial_numbers; /* of ngx_str_t: due ones */
     ngx_array_t                 unsaved;        /* of int64_t: devices */
     ngx_str_t                   text;           /* of a call; NULL: no data */
@@ -213,6 +215,8 @@ ngx_int_t ngx_iclock_store_stamp(ngx_iclock_store_job_t *job,
 ngx_int_t ngx_iclock_store_dequeue(ngx_iclock_store_job_t *job,
     ngx_iclock_command_limits_t *limits);
 /* rows that are locked are passed over: they are in job->unsaved */
+/* what the dequeue of that number took goes back to the queue */
+ngx_int_t ngx_iclock_store_return(ngx_iclock_store_job_t *job, int64_t poll);
 ngx_int_t ngx_iclock_store_presence(ngx_iclock_store_job_t *job,
     ngx_array_t *presence);
 ngx_int_t ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout);

@@ -243,7 +243,29 @@ ngx_iclock_store_dequeue(ngx_iclock_store_job_t *job,
 
     *l = *limits;
 
+    /* no other poll of the device has it: there are not many in a second */
+
+    l->poll = ((int64_t) (ngx_time() & 0x7fffffff) << 32)
+              | (uint32_t) ngx_random();
+    job->poll = l->poll;
+
     return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_DEQUEUE, l);
+}
+
+
+ngx_int_t
+ngx_iclock_store_return(ngx_iclock_store_job_t *job, int64_t poll)
+{
+    int64_t  *p;
+
+    p = ngx_palloc(job->pool, sizeof(int64_t));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *p = poll;
+
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_RETURN, p);
 }
 
 
@@ -457,7 +479,27 @@ ngx_iclock_store_add_poll(ngx_iclock_store_group_t *group,
         return NGX_ERROR;
     }
 
-    return ngx_iclock_pg_array_int4(&group->params[4], (int32_t) l->attempts);
+    if (ngx_iclock_pg_array_int4(&group->params[4], (int32_t) l->attempts)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_pg_array_int8(&group->params[5], l->poll);
+}
+
+
+ngx_int_t
+ngx_iclock_store_add_return(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    int64_t  *poll = data;
+
+    if (ngx_iclock_pg_array_int8(&group->params[0], job->device_id) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_pg_array_int8(&group->params[1], *poll);
 }
 
 

@@ -23,6 +23,7 @@ enum {
     NGX_ICLOCK_ST_GREET,
     NGX_ICLOCK_ST_LOOKUP,
     NGX_ICLOCK_ST_STAMP,
+    NGX_ICLOCK_ST_RETURN,
     NGX_ICLOCK_ST_DEQUEUE,
     NGX_ICLOCK_ST_PRESENCE,
     NGX_ICLOCK_ST_LAST_SEEN,
@@ -99,6 +100,8 @@ ngx_int_t ngx_iclock_store_add_lookup(ngx_iclock_store_group_t *group,
 ngx_int_t ngx_iclock_store_add_stamp(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_poll(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
+ngx_int_t ngx_iclock_store_add_return(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);

@@ -421,11 +421,23 @@ static const char  ngx_iclock_stamp_text[] =
     " WHERE t.stamp IS DISTINCT FROM EXCLUDED.stamp";
 
 
-static const Oid  ngx_iclock_dequeue_types[] = { I8, I4, I4, I4, I4 };
+static const Oid  ngx_iclock_return_types[] = { I8, I8 };
+
+static const char  ngx_iclock_return_text[] =
+    "SELECT iclock.return_commands($1, $2)";
+
+
+/*
+ * What makes it safe to send this again, when nobody knows whether it was
+ * committed, is the number of the poll: one that has taken commands is given
+ * the same ones, and they are not counted twice.
+ */
+
+static const Oid  ngx_iclock_dequeue_types[] = { I8, I4, I4, I4, I4, I8 };
 
 static const char  ngx_iclock_dequeue_text[] =
     "SELECT c.ord, c.id % 1000000000, c.body"
-    " FROM iclock.dequeue_commands($1, $2, $3, $4, $5) c";
+    " FROM iclock.dequeue_commands($1, $2, $3, $4, $5, $6) c";
 
 
 static const Oid  ngx_iclock_presence_types[] = { I8, I8, TX };
@@ -595,6 +607,10 @@ const ngx_iclock_store_statement_t  ngx_iclock_store_statements[] = {
     { ngx_iclock_statement("iclock_stamp", ngx_iclock_stamp_types,
                            ngx_iclock_stamp_text),
       0, ngx_iclock_store_add_stamp, NULL },
+
+    { ngx_iclock_statement("iclock_return", ngx_iclock_return_types,
+                           ngx_iclock_return_text),
+      0, ngx_iclock_store_add_return, NULL },
 
     { ngx_iclock_statement("iclock_dequeue", ngx_iclock_dequeue_types,
                            ngx_iclock_dequeue_text),
