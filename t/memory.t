@@ -70,6 +70,9 @@ is($t->post("$url&table=ATTPHOTO",
             "PIN=20261001080000-1.jpg\nSN=LARGE00001\nsize=4\nCMD=uploadphoto"
             . "\0\xff\xd8\1\2")->text, '200 OK', 'warm up');
 
+my ($worker) = $t->workers();
+my $anonymous = status($worker, 'RssAnon');
+
 my @cases = (
     [ '10,000 punches', 'ATTLOG', punches(10_000, 2), '200 OK: 10000' ],
     [ 'a photo of 3 MB', 'ATTPHOTO',
@@ -107,5 +110,19 @@ my $kb = growth(sub {
 });
 
 cmp_ok($kb * 1024, '<', 3 * length $cases[2][2], 'repeated uploads');
+
+# what was needed is given back when nothing happens any more
+
+$t->concurrently([ map { [ 'POST', "$url&table=ATTPHOTO",
+                           $cases[1][2] =~ s/-2[.]/-1$_./r ] } 1 .. 4 ]);
+is($t->psql('SELECT count(*) FROM iclock.photo'), 7, 'four photos at once');
+
+my $held;
+
+ok(wait_until(20, sub {
+    $held = status($worker, 'RssAnon') - $anonymous;
+    return $held * 1024 < length $photo;
+}), 'memory is given back') or diag("$held kB are held");
+diag("$held kB are held") if $ENV{TEST_VERBOSE};
 
 $t->done();

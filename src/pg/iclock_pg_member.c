@@ -189,6 +189,7 @@ ngx_iclock_pg_member_run(ngx_iclock_pg_member_t *member,
     member->steps.nelts = 0;
     member->step = 0;
     member->preparing = 0;
+    member->sent = 0;
 
     ngx_iclock_pg_conn_busy(&member->conn, pool->conf->timeout);
 
@@ -226,6 +227,8 @@ ngx_iclock_pg_member_send(ngx_iclock_pg_member_t *member)
     if (PQpipelineSync(member->conn.pg) == 0) {
         return NGX_ERROR;
     }
+
+    member->largest = ngx_max(member->largest, member->sent);
 
     return ngx_iclock_pg_conn_flush(&member->conn);
 }
@@ -274,6 +277,7 @@ ngx_iclock_pg_member_send_exec(ngx_iclock_pg_member_t *member, ngx_uint_t n)
 
     for (i = 0; i < nparams; i++) {
         formats[i] = 1;
+        member->sent += exec->lengths[i];
     }
 
     if (member->pool->unprepared) {
@@ -348,6 +352,7 @@ ngx_iclock_pg_member_connected(ngx_iclock_pg_conn_t *conn)
     }
 
     member->prepared = 0;
+    member->largest = 0;
     member->generation = pool->generation;
 
     if (PQenterPipelineMode(conn->pg) == 0) {
@@ -524,6 +529,8 @@ ngx_iclock_pg_member_result(ngx_iclock_pg_member_t *member, PGresult *res)
             return;
         }
 
+        member->largest = ngx_max(member->largest, PQresultMemorySize(res));
+
         PQclear(exec->result);
         exec->result = res;
         return;
@@ -596,6 +603,10 @@ ngx_iclock_pg_member_finished(ngx_iclock_pg_member_t *member)
 
     ngx_iclock_pg_conn_idle(&member->conn);
     ngx_iclock_pg_pool_post(pool);
+
+    if (member->largest > NGX_ICLOCK_PG_BUFFERS) {
+        ngx_iclock_pg_pool_shrink(pool);
+    }
 
     if (!member->failed) {
         exec = batch->execs.elts;

@@ -6,10 +6,20 @@
 
 #include "iclock_pg_private.h"
 
+#if (__GLIBC__)
+#include <malloc.h>
+#endif
+
 
 /* the back-off between attempts to connect, in milliseconds */
 #define NGX_ICLOCK_PG_BACKOFF_MIN  250
 #define NGX_ICLOCK_PG_BACKOFF_MAX  5000
+
+/*
+ * How often connections with large buffers are replaced, in milliseconds: not
+ * after each of the photos that come one after the other.
+ */
+#define NGX_ICLOCK_PG_SHRINK       1000
 
 /* items of one job in one batch, so that large uploads hold up no one */
 #define NGX_ICLOCK_PG_SLICE        512
@@ -24,6 +34,7 @@ static void ngx_iclock_pg_pool_backoff_handler(ngx_event_t *ev);
 static void ngx_iclock_pg_pool_expire(ngx_iclock_pg_pool_t *pool);
 static void ngx_iclock_pg_pool_expire_handler(ngx_event_t *ev);
 static void ngx_iclock_pg_pool_yield_handler(ngx_event_t *ev);
+static void ngx_iclock_pg_pool_shrink_handler(ngx_event_t *ev);
 static void ngx_iclock_pg_pool_fail_all(ngx_iclock_pg_pool_t *pool);
 static void ngx_iclock_pg_pool_enqueue(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job);
@@ -69,6 +80,11 @@ ngx_iclock_pg_pool_create(ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
     pool->yield.handler = ngx_iclock_pg_pool_yield_handler;
     pool->yield.data = pool;
     pool->yield.log = cycle->log;
+
+    pool->shrink.handler = ngx_iclock_pg_pool_shrink_handler;
+    pool->shrink.data = pool;
+    pool->shrink.log = cycle->log;
+    pool->shrink.cancelable = 1;
 
     pool->backoff.handler = ngx_iclock_pg_pool_backoff_handler;
     pool->backoff.data = pool;
@@ -448,6 +464,43 @@ ngx_iclock_pg_pool_yield_handler(ngx_event_t *ev)
 }
 
 
+void
+ngx_iclock_pg_pool_shrink(ngx_iclock_pg_pool_t *pool)
+{
+    if (!pool->shrink.timer_set) {
+        ngx_add_timer(&pool->shrink, NGX_ICLOCK_PG_SHRINK);
+    }
+}
+
+
+static void
+ngx_iclock_pg_pool_shrink_handler(ngx_event_t *ev)
+{
+    ngx_uint_t               i;
+    ngx_iclock_pg_pool_t    *pool;
+    ngx_iclock_pg_member_t  *member;
+
+    pool = ev->data;
+
+    for (i = 0; i < pool->conf->connections; i++) {
+        member = &pool->members[i];
+
+        if (member->conn.state == NGX_ICLOCK_PG_IDLE
+            && member->largest > NGX_ICLOCK_PG_BUFFERS)
+        {
+            ngx_iclock_pg_member_close(member);
+        }
+    }
+
+#if (__GLIBC__)
+    /* what lies below something smaller would be kept for the process */
+    (void) malloc_trim(0);
+#endif
+
+    ngx_iclock_pg_pool_post(pool);
+}
+
+
 /* the database is away: no one waits for it */
 
 static void
@@ -675,6 +728,10 @@ ngx_iclock_pg_pool_close(ngx_iclock_pg_pool_t *pool)
 
     if (pool->yield.timer_set) {
         ngx_del_timer(&pool->yield);
+    }
+
+    if (pool->shrink.timer_set) {
+        ngx_del_timer(&pool->shrink);
     }
 
     if (pool->backoff.timer_set) {

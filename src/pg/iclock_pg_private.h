@@ -13,6 +13,12 @@
 
 #define NGX_ICLOCK_PG_ERROR_LEN  512
 
+/*
+ * The buffers of libpq grow with what is sent and received, and are never
+ * given back: a connection with more than that is replaced when it is idle.
+ */
+#define NGX_ICLOCK_PG_BUFFERS    (1024 * 1024)
+
 
 typedef struct {
     ngx_str_t                   name;       /* empty, a path or a name */
@@ -218,6 +224,9 @@ typedef struct {
     ngx_array_t                 steps;      /* ngx_iclock_pg_step_t */
     ngx_uint_t                  step;       /* whose results are next */
 
+    size_t                      sent;       /* bytes of this pipeline */
+    size_t                      largest;    /* since it was connected */
+
     unsigned                    failed:1;
     u_char                      sqlstate[NGX_ICLOCK_PG_SQLSTATE_LEN + 1];
     size_t                      message_len;
@@ -254,6 +263,7 @@ struct ngx_iclock_pg_pool_s {
     ngx_event_t                 dispatch;   /* posted */
     ngx_event_t                 expire;     /* of the first waiting job */
     ngx_event_t                 yield;      /* of batches for later */
+    ngx_event_t                 shrink;     /* of idle connections */
     ngx_event_t                 backoff;
     ngx_msec_t                  delay;
 
@@ -269,6 +279,9 @@ struct ngx_iclock_pg_pool_s {
 void ngx_iclock_pg_pool_post(ngx_iclock_pg_pool_t *pool);
 
 ngx_uint_t ngx_iclock_pg_pool_has_work(ngx_iclock_pg_pool_t *pool);
+
+/* an idle connection holds more memory than it should */
+void ngx_iclock_pg_pool_shrink(ngx_iclock_pg_pool_t *pool);
 
 /* the next attempt to connect is made later */
 void ngx_iclock_pg_pool_backoff(ngx_iclock_pg_pool_t *pool);
