@@ -453,6 +453,46 @@ is($_->read->text, '200 OK: 1', 'queue: who waited is served') for @waiting;
 is(punches(), $count + 3, 'queue: stored');
 
 
+# more bytes than may wait: bodies in files, which are not read then
+
+another('bytes', { pool => 'connections=1 queue_bytes=1m',
+                   location => 'client_body_buffer_size 16k;' }, workers => 1);
+
+sub large_request {
+    my ($day, $n) = @_;
+
+    return [ 'POST', '/iclock/cdata?SN=WARM0000&table=ATTLOG&Stamp=9999',
+             join '', map { sprintf "%d\t2026-05-%02d %02d:%02d:00\t0\t1\t%s\n",
+                            $_, $day, $_ / 60 % 24, $_ % 60, 'x' x 370 }
+                      1 .. $n ];
+}
+
+sub large_later {
+    my $c = $t->connect(timeout => 20);
+
+    $c->write(Test::IClock::HTTP::format_request(@{large_request(@_)}));
+
+    return $c;
+}
+
+is($t->request(Test::IClock::HTTP::format_request(
+       @{large_request(1, 6000)}), timeout => 20)->text, '200 OK: 6000',
+   'bytes: one upload may be larger than all are allowed to be');
+is($t->device('WARM0000')->poll()->status, 200, 'bytes: nothing to fetch');
+
+$lock = hold();
+@waiting = (large_later(2, 1000));
+ok($pg->wait_blocked(), 'bytes: the first waits');
+push @waiting, large_later(3, 1000);
+is($t->device('WARM0000')->poll()->status, 200, 'bytes: poll');
+is_unavailable(large_later(4, 1000)->read, 'bytes: the third is refused');
+$lock->release();
+is($_->read->text, '200 OK: 1000', 'bytes: who waited is served') for @waiting;
+is($t->request(Test::IClock::HTTP::format_request(
+       @{large_request(4, 1000)}), timeout => 20)->text, '200 OK: 1000',
+   'bytes: there is room again');
+
+
 # not enough connections
 
 $pg->set(superuser_reserved_connections => 3);

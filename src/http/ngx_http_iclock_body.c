@@ -33,9 +33,29 @@ ngx_http_iclock_read_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 static void
 ngx_http_iclock_body_handler(ngx_http_request_t *r)
 {
-    ngx_http_iclock_ctx_t  *ctx;
+    size_t                        size;
+    ngx_chain_t                  *cl;
+    ngx_http_iclock_ctx_t        *ctx;
+    ngx_http_iclock_main_conf_t  *imcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_module);
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    size = 0;
+
+    for (cl = r->request_body ? r->request_body->bufs : NULL;
+         cl;
+         cl = cl->next)
+    {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    /* a body in a file is read into memory only if it may wait there */
+
+    if (ngx_iclock_store_full(imcf->store, size)) {
+        ngx_http_finalize_request(r, ngx_http_iclock_unavailable(r));
+        return;
+    }
 
     ngx_http_finalize_request(r, ctx->next(r, ctx));
 }

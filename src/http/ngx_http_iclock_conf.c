@@ -303,6 +303,10 @@ static ngx_http_iclock_param_t  ngx_http_iclock_pool_params[] = {
     { ngx_string("queue="), NGX_HTTP_ICLOCK_NUMBER,
       offsetof(ngx_iclock_pg_pool_conf_t, queue), 1, 1000000 },
 
+    { ngx_string("queue_bytes="), NGX_HTTP_ICLOCK_SIZE,
+      offsetof(ngx_iclock_pg_pool_conf_t, queue_bytes), 64 * 1024,
+      NGX_MAX_INT_T_VALUE },
+
     { ngx_string("timeout="), NGX_HTTP_ICLOCK_MSEC,
       offsetof(ngx_iclock_pg_pool_conf_t, timeout), 100, 3600000 },
 
@@ -366,6 +370,7 @@ ngx_http_iclock_create_main_conf(ngx_conf_t *cf)
 
     imcf->pool.connections = NGX_CONF_UNSET_UINT;
     imcf->pool.queue = NGX_CONF_UNSET_UINT;
+    imcf->pool.queue_bytes = NGX_CONF_UNSET_SIZE;
     imcf->pool.timeout = NGX_CONF_UNSET_MSEC;
     imcf->pool.connect_timeout = NGX_CONF_UNSET_MSEC;
     imcf->pool.batch_requests = NGX_CONF_UNSET_UINT;
@@ -388,6 +393,7 @@ ngx_http_iclock_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_uint_value(imcf->pool.connections, 4);
     ngx_conf_init_uint_value(imcf->pool.queue, 8192);
+    ngx_conf_init_size_value(imcf->pool.queue_bytes, 64 * 1024 * 1024);
     ngx_conf_init_msec_value(imcf->pool.timeout, 10000);
     ngx_conf_init_msec_value(imcf->pool.connect_timeout, 5000);
     ngx_conf_init_uint_value(imcf->pool.batch_requests, 512);

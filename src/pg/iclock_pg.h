@@ -123,6 +123,7 @@ struct ngx_iclock_pg_job_s {
     ngx_queue_t                 queue;
     ngx_uint_t                  nitems;
     size_t                      bytes;      /* of all items, about */
+    size_t                      held;       /* in memory, until it is done */
     ngx_uint_t                  alone;      /* in its transaction */
 
     /*
@@ -224,6 +225,7 @@ typedef struct {
     ngx_iclock_pg_server_t     *server;
     ngx_uint_t                  connections;
     ngx_uint_t                  queue;
+    size_t                      queue_bytes;
     ngx_msec_t                  timeout;
     ngx_msec_t                  connect_timeout;
     ngx_uint_t                  batch_requests;
@@ -259,8 +261,11 @@ ngx_iclock_pg_pool_t *ngx_iclock_pg_pool_create(ngx_cycle_t *cycle,
     ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_handlers_t *handlers,
     ngx_iclock_pg_stat_t *stat, void *data);
 
+/* whether a job that holds that much memory would be refused */
+ngx_uint_t ngx_iclock_pg_full(ngx_iclock_pg_pool_t *pool, size_t held);
+
 /*
- * Queues a job, whose nitems and bytes are set and which stays with the
+ * Queues a job, whose nitems, bytes and held are set and which stays with the
  * caller.  Returns NGX_OK, NGX_BUSY (the queue is full) or NGX_DECLINED (the
  * database is away); done() is called only after NGX_OK.
  */

@@ -157,10 +157,20 @@ ngx_iclock_pg_pool_database(ngx_iclock_pg_pool_t *pool)
 }
 
 
+/* one job alone may be larger than all are allowed to be */
+
+ngx_uint_t
+ngx_iclock_pg_full(ngx_iclock_pg_pool_t *pool, size_t held)
+{
+    return pool->njobs >= pool->conf->queue
+           || (pool->held && pool->held + held > pool->conf->queue_bytes);
+}
+
+
 ngx_int_t
 ngx_iclock_pg_submit(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
 {
-    if (pool->njobs >= pool->conf->queue) {
+    if (ngx_iclock_pg_full(pool, job->held)) {
         (void) ngx_atomic_fetch_add(&pool->stat->refused, 1);
         return NGX_BUSY;
     }
@@ -179,6 +189,8 @@ ngx_iclock_pg_submit(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
     job->rc = NGX_OK;
     job->cancelled = 0;
     job->settled = 0;
+
+    pool->held += job->held;
 
     ngx_iclock_pg_pool_enqueue(pool, job);
 
@@ -217,6 +229,7 @@ ngx_iclock_pg_cancel(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
     }
 
     if (job->running == 0) {
+        pool->held -= job->held;
         pool->handlers->done(job, pool->data);
     }
 }
@@ -704,6 +717,8 @@ ngx_iclock_pg_pool_done(ngx_iclock_pg_pool_t *pool, ngx_queue_t *done)
         ngx_queue_remove(q);
 
         job = ngx_queue_data(q, ngx_iclock_pg_job_t, queue);
+
+        pool->held -= job->held;
         pool->handlers->done(job, pool->data);
     }
 }

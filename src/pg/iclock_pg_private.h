@@ -255,6 +255,7 @@ struct ngx_iclock_pg_pool_s {
     ngx_iclock_pg_member_t     *members;
     ngx_queue_t                 jobs;       /* waiting, in order */
     ngx_uint_t                  njobs;
+    size_t                      held;       /* by all jobs, also running */
     ngx_queue_t                 redo;       /* batches to be sent again */
     ngx_queue_t                 later;      /* the same, after a while */
 

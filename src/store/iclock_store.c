@@ -183,6 +183,13 @@ ngx_iclock_store_job_destroy(ngx_iclock_store_job_t *job)
 }
 
 
+ngx_uint_t
+ngx_iclock_store_full(ngx_iclock_store_t *store, size_t bytes)
+{
+    return ngx_iclock_pg_full(store->pool, bytes);
+}
+
+
 ngx_int_t
 ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
 {
@@ -203,6 +210,8 @@ ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
     }
 
     job->job.database = job->database;
+    job->job.held = job->job.bytes
+                    + job->upload.items.nelts * sizeof(ngx_iclock_item_t);
     job->job.nitems = job->upload.items.nelts + job->nops;
     job->started = ngx_current_msec;
 

@@ -229,6 +229,9 @@ ngx_int_t ngx_iclock_store_verify(ngx_iclock_store_job_t *job,
 ngx_int_t ngx_iclock_store_call(ngx_iclock_store_job_t *job, ngx_uint_t call,
     ngx_str_t *a, ngx_str_t *b);
 
+/* whether a job with records of that size would be refused */
+ngx_uint_t ngx_iclock_store_full(ngx_iclock_store_t *store, size_t bytes);
+
 /*
  * Returns NGX_OK (the handler will be called), NGX_BUSY or NGX_DECLINED.
  * The job remains the caller's to destroy.
