@@ -71,6 +71,7 @@ comment on table iclock.upload_stamp is 'How far the uploads of a device have co
 comment on column iclock.upload_stamp.device_id is 'Device';
 comment on column iclock.upload_stamp.table_name is 'Table of the protocol: ATTLOG, OPERLOG, ATTPHOTO, ...';
 comment on column iclock.upload_stamp.stamp is 'Stamp last sent by the device and given back to it at the handshake; 0 asks for everything again';
+comment on column iclock.upload_stamp.requested is 'It was set by request_reupload() and not read by the device yet: uploads leave it as it is until then';
 comment on column iclock.upload_stamp.updated_at is 'When it was stored';
 
 comment on table iclock.punch is

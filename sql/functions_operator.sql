@@ -147,10 +147,11 @@ begin
         return iclock.query_all_fingerprints($1);
     end if;
 
-    insert into iclock.upload_stamp as s (device_id, table_name, stamp)
-    values (iclock.device_id($1), wanted, '0')
+    insert into iclock.upload_stamp as s (device_id, table_name, stamp,
+                                          requested)
+    values (iclock.device_id($1), wanted, '0', true)
     on conflict on constraint upload_stamp_pkey do update
-    set stamp = excluded.stamp, updated_at = now();
+    set stamp = excluded.stamp, requested = true, updated_at = now();
 
     if dialect = '3.2' then
         raise notice 'the device reads its stamps when it starts'

@@ -370,6 +370,47 @@ is($t->device($sn[6])->options('FWVersion=Ver 1')->text, '200 OK',
    'apart: later');
 
 
+# what is stored already takes no lock, and so no write
+
+my @same = (
+    [ 'POST', '/iclock/cdata?SN=WARM0000&table=OPERLOG&OpStamp=7',
+      "USER PIN=50\tName=Asha\tPri=0\nFP PIN=50\tFID=1\tTMP=QUFB\n" ],
+    [ 'POST', '/iclock/cdata?SN=WARM0000&table=options', 'A=1,FWVersion=2' ],
+);
+
+is($t->request(Test::IClock::HTTP::format_request(@$_))->status, 200,
+   'unchanged: stored') for @same;
+
+my $held = $pg->hold(join ';', map {
+    "SELECT FROM iclock.$_ WHERE device_id = (SELECT id FROM iclock.device"
+    . " WHERE serial_number = 'WARM0000') FOR UPDATE"
+} qw/ upload_stamp device_user template device_option /);
+
+is($t->request(Test::IClock::HTTP::format_request(@$_))->status, 200,
+   'unchanged: again, while the rows are locked') for @same;
+$held->release();
+
+
+# a re-upload that was asked for, and uploads before the device knows of it
+
+sub stamp {
+    return $t->psql("SELECT stamp FROM iclock.upload_stamp s"
+                    . " JOIN iclock.device d ON d.id = s.device_id"
+                    . " WHERE serial_number = 'WARM0000'"
+                    . " AND table_name = 'ATTLOG'");
+}
+
+is(upload('WARM0000')->status, 200, 're-upload: an upload');
+is(stamp(), 9999, 're-upload: its stamp');
+$t->psql("SELECT iclock.request_reupload('WARM0000', 'ATTLOG')");
+is(upload('WARM0000')->status, 200, 're-upload: an upload meanwhile');
+is(stamp(), 0, 're-upload: it is still asked for');
+like($t->device('WARM0000')->handshake()->body, qr/^ATTLOGStamp=0$/m,
+     're-upload: the device is told');
+is(upload('WARM0000')->status, 200, 're-upload: an upload after that');
+is(stamp(), 9999, 're-upload: its stamp counts again');
+
+
 # presence: rows that are locked, of which uploads know nothing
 
 another('presence', { http => 'iclock_presence_interval 100ms;' });
@@ -478,13 +519,13 @@ sub large_later {
 is($t->request(Test::IClock::HTTP::format_request(
        @{large_request(1, 6000)}), timeout => 20)->text, '200 OK: 6000',
    'bytes: one upload may be larger than all are allowed to be');
-is($t->device('WARM0000')->poll()->status, 200, 'bytes: nothing to fetch');
+is($t->device('WARM0005')->poll()->status, 200, 'bytes: nothing to fetch');
 
 $lock = hold();
 @waiting = (large_later(2, 1000));
 ok($pg->wait_blocked(), 'bytes: the first waits');
 push @waiting, large_later(3, 1000);
-is($t->device('WARM0000')->poll()->status, 200, 'bytes: poll');
+is($t->device('WARM0005')->poll()->status, 200, 'bytes: poll');
 is_unavailable(large_later(4, 1000)->read, 'bytes: the third is refused');
 $lock->release();
 is($_->read->text, '200 OK: 1000', 'bytes: who waited is served') for @waiting;

@@ -102,7 +102,10 @@ ngx_http_iclock_greet(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         greeting.dialect = NGX_ICLOCK_DIALECT_UNKNOWN;
     }
 
-    if (greeting.push_version.len == 0 && greeting.language.len == 0
+    /* a device that reads its stamps may change them again */
+
+    if (!device->reupload
+        && greeting.push_version.len == 0 && greeting.language.len == 0
         && greeting.dialect == NGX_ICLOCK_DIALECT_UNKNOWN
         && greeting.told_offset == device->told_offset
         && ngx_http_iclock_no_news(&greeting.timezone,

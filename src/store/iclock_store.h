@@ -69,6 +69,7 @@ typedef struct {
     ngx_str_t                   multi_bio_photo;
     ngx_str_t                   max_push_version;
     ngx_array_t                 stamps;         /* of ngx_keyval_t */
+    ngx_int_t                   reupload;       /* of some table: 1 */
 } ngx_iclock_device_t;
 
 

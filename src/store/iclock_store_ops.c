@@ -36,7 +36,8 @@ enum {
     NGX_ICLOCK_COL_MULTI_BIO_DATA,
     NGX_ICLOCK_COL_MULTI_BIO_PHOTO,
     NGX_ICLOCK_COL_MAX_PUSH_VERSION,
-    NGX_ICLOCK_COL_STAMPS
+    NGX_ICLOCK_COL_STAMPS,
+    NGX_ICLOCK_COL_REUPLOAD
 };
 
 
@@ -136,6 +137,7 @@ static const ngx_iclock_store_field_t  ngx_iclock_device_integers[] = {
       offsetof(ngx_iclock_device_t, send_timezone) },
     { NGX_ICLOCK_COL_BARE_STAMPS,
       offsetof(ngx_iclock_device_t, bare_stamps) },
+    { NGX_ICLOCK_COL_REUPLOAD, offsetof(ngx_iclock_device_t, reupload) },
     { 0, 0 }
 };
 

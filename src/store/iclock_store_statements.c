@@ -23,7 +23,8 @@
  * merged before ON CONFLICT DO UPDATE, which refuses to see a key twice;
  * what came last wins.  Rows are inserted in the order of their keys, so that
  * transactions that insert the same ones wait for each other and do not lock
- * each other out.
+ * each other out.  What is stored already is left out before ON CONFLICT DO
+ * UPDATE, which would lock, and so write, the row all the same.
  */
 
 static const Oid  ngx_iclock_punch_types[] = {
@@ -115,6 +116,16 @@ static const char  ngx_iclock_user_text[] =
     " GROUP BY u.device_id, u.pin) s"
     " LEFT JOIN iclock.device_user o"
     " ON o.device_id = s.device_id AND o.pin = s.pin"
+    " WHERE o.pin IS NULL"
+    " OR (coalesce(s.name, o.name), coalesce(s.privilege, o.privilege),"
+    " coalesce(s.password, o.password), coalesce(s.card, o.card),"
+    " coalesce(s.access_group, o.access_group),"
+    " coalesce(s.time_zone, o.time_zone), coalesce(s.verify, o.verify),"
+    " coalesce(s.vice_card, o.vice_card),"
+    " coalesce(s.starts_at, o.starts_at), coalesce(s.ends_at, o.ends_at))"
+    " IS DISTINCT FROM (o.name, o.privilege, o.password, o.card,"
+    " o.access_group, o.time_zone, o.verify, o.vice_card, o.starts_at,"
+    " o.ends_at)"
     " ORDER BY s.device_id, s.pin COLLATE \"C\""
     " ON CONFLICT (device_id, pin) DO UPDATE SET name = EXCLUDED.name,"
     " privilege = EXCLUDED.privilege, password = EXCLUDED.password,"
@@ -137,7 +148,8 @@ static const Oid  ngx_iclock_template_types[] = {
 static const char  ngx_iclock_template_text[] =
     "INSERT INTO iclock.template AS t (device_id, pin, type, no, index,"
     " major_version, minor_version, format, valid, duress, source, data)"
-    " SELECT DISTINCT ON (u.device_id, u.pin, u.type, u.no, u.index,"
+    " SELECT n.*"
+    " FROM (SELECT DISTINCT ON (u.device_id, u.pin, u.type, u.no, u.index,"
     " u.major_version) u.device_id, u.pin, u.type, u.no, u.index,"
     " u.major_version, u.minor_version, u.format, u.valid, u.duress,"
     " u.source, u.data"
@@ -151,7 +163,15 @@ static const char  ngx_iclock_template_text[] =
     " WITH ORDINALITY AS v (device_id, pin, type, no, index, major_version,"
     " minor_version, format, valid, duress, source, data, ord)) u"
     " ORDER BY u.device_id, u.pin, u.type, u.no, u.index, u.major_version,"
-    " u.ord DESC"
+    " u.ord DESC) n"
+    " WHERE NOT EXISTS (SELECT FROM iclock.template o"
+    " WHERE o.device_id = n.device_id AND o.pin = n.pin AND o.type = n.type"
+    " AND o.no = n.no AND o.index = n.index"
+    " AND o.major_version = n.major_version"
+    " AND (o.minor_version, o.format, o.valid, o.duress, o.source, o.data)"
+    " IS NOT DISTINCT FROM (n.minor_version, n.format, n.valid, n.duress,"
+    " n.source, n.data))"
+    " ORDER BY n.device_id, n.pin, n.type, n.no, n.index, n.major_version"
     " ON CONFLICT (device_id, pin, type, no, index, major_version)"
     " DO UPDATE SET minor_version = EXCLUDED.minor_version,"
     " format = EXCLUDED.format, valid = EXCLUDED.valid,"
@@ -281,12 +301,16 @@ static const Oid  ngx_iclock_device_option_types[] = { I8, TX, TX };
 static const char  ngx_iclock_device_option_text[] =
     "WITH o AS (INSERT INTO iclock.device_option AS t"
     " (device_id, name, value)"
-    " SELECT DISTINCT ON (u.device_id, u.name) u.device_id, u.name,"
-    " coalesce(u.value, '') FROM (SELECT v.device_id,"
+    " SELECT n.* FROM (SELECT DISTINCT ON (u.device_id, u.name) u.device_id,"
+    " u.name, coalesce(u.value, '') AS value FROM (SELECT v.device_id,"
     " ltrim(v.name, '~') AS name, v.value, v.ord"
     " FROM unnest($1, $2, $3) WITH ORDINALITY"
     " AS v (device_id, name, value, ord)) AS u"
-    " ORDER BY u.device_id, u.name, u.ord DESC"
+    " ORDER BY u.device_id, u.name, u.ord DESC) n"
+    " WHERE NOT EXISTS (SELECT FROM iclock.device_option o"
+    " WHERE o.device_id = n.device_id AND o.name = n.name"
+    " AND o.value = n.value)"
+    " ORDER BY n.device_id, n.name"
     " ON CONFLICT (device_id, name) DO UPDATE SET value = EXCLUDED.value,"
     " updated_at = now() WHERE t.value IS DISTINCT FROM EXCLUDED.value"
     " RETURNING t.device_id, t.name AS option, t.value),"
@@ -360,18 +384,22 @@ static const char  ngx_iclock_rejected_text[] =
 static const Oid  ngx_iclock_greet_types[] = { TX, TX, TX, TX, TX, I4 };
 
 static const char  ngx_iclock_greet_text[] =
-    "UPDATE iclock.device d SET"
+    "WITH u AS MATERIALIZED (SELECT DISTINCT ON (serial_number) serial_number,"
+    " push_version, language, dialect, zone,"
+    " nullif(told_offset, -32768) AS told_offset"
+    " FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY"
+    " AS v (serial_number, push_version, language, dialect, zone,"
+    " told_offset, ord)"
+    " ORDER BY serial_number, ord DESC),"
+    " told AS (UPDATE iclock.upload_stamp s SET requested = false"
+    " FROM u JOIN iclock.device d ON d.serial_number = u.serial_number"
+    " WHERE s.device_id = d.id AND s.requested)"
+    " UPDATE iclock.device d SET"
     " push_version = coalesce(u.push_version, d.push_version),"
     " language = coalesce(u.language, d.language),"
     " recognized_dialect = coalesce(u.dialect, d.recognized_dialect),"
     " default_timezone = u.zone, told_offset = u.told_offset"
-    " FROM (SELECT DISTINCT ON (serial_number) serial_number, push_version,"
-    " language, dialect, zone, nullif(told_offset, -32768) AS told_offset"
-    " FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY"
-    " AS v (serial_number, push_version, language, dialect, zone,"
-    " told_offset, ord)"
-    " ORDER BY serial_number, ord DESC) u"
-    " WHERE d.serial_number = u.serial_number"
+    " FROM u WHERE d.serial_number = u.serial_number"
     " AND (d.push_version, d.language, d.recognized_dialect,"
     " d.default_timezone, d.told_offset) IS DISTINCT FROM"
     " (coalesce(u.push_version, d.push_version),"
@@ -401,24 +429,34 @@ static const char  ngx_iclock_lookup_text[] =
     " d.realtime::integer, d.send_timezone::integer, d.bare_stamps::integer,"
     " d.push_options, d.multi_bio_data, d.multi_bio_photo,"
     " d.max_push_version,"
-    " (SELECT string_agg(s.table_name || E'\\t' || s.stamp, E'\\n')"
-    " FROM iclock.upload_stamp s WHERE s.device_id = d.id)"
+    " s.stamps, s.requested::integer"
     " FROM unnest($1, $2, $3) WITH ORDINALITY"
     " AS u (serial_number, zone, address, ord)"
-    " JOIN iclock.device d ON d.serial_number = u.serial_number";
+    " JOIN iclock.device d ON d.serial_number = u.serial_number"
+    " CROSS JOIN LATERAL (SELECT"
+    " string_agg(t.table_name || E'\\t' || t.stamp, E'\\n') AS stamps,"
+    " coalesce(bool_or(t.requested), false) AS requested"
+    " FROM iclock.upload_stamp t WHERE t.device_id = d.id) s";
 
+
+/* a stamp that the device has not been told of must not be overwritten */
 
 static const Oid  ngx_iclock_stamp_types[] = { I8, TX, TX };
 
 static const char  ngx_iclock_stamp_text[] =
     "INSERT INTO iclock.upload_stamp AS t (device_id, table_name, stamp)"
-    " SELECT DISTINCT ON (u.device_id, u.table_name) u.device_id,"
-    " u.table_name, u.stamp FROM unnest($1, $2, $3) WITH ORDINALITY"
+    " SELECT n.* FROM (SELECT DISTINCT ON (u.device_id, u.table_name)"
+    " u.device_id, u.table_name, u.stamp"
+    " FROM unnest($1, $2, $3) WITH ORDINALITY"
     " AS u (device_id, table_name, stamp, ord)"
-    " ORDER BY u.device_id, u.table_name, u.ord DESC"
+    " ORDER BY u.device_id, u.table_name, u.ord DESC) n"
+    " WHERE NOT EXISTS (SELECT FROM iclock.upload_stamp o"
+    " WHERE o.device_id = n.device_id AND o.table_name = n.table_name"
+    " AND (o.stamp = n.stamp OR o.requested))"
+    " ORDER BY n.device_id, n.table_name"
     " ON CONFLICT (device_id, table_name) DO UPDATE"
     " SET stamp = EXCLUDED.stamp, updated_at = now()"
-    " WHERE t.stamp IS DISTINCT FROM EXCLUDED.stamp";
+    " WHERE NOT t.requested AND t.stamp IS DISTINCT FROM EXCLUDED.stamp";
 
 
 static const Oid  ngx_iclock_return_types[] = { I8, I8 };
