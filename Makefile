@@ -159,10 +159,13 @@ bench:
 	@$(MAKE) --no-print-directory build
 	@exec t/bench/run
 
+# Debian's nginx has --with-debug; the analyzer sees the module without it
 lint:
 	@tools/deps test
 	@tools/lint
+	@$(MAKE) --no-print-directory nginx-src
 	@$(MAKE) --no-print-directory build \
+	    NGINX_SRC=$(or $(NGINX_SRC),$(BUILD)/nginx-src/nginx) \
 	    OBJS=$(BUILD)/objs-analyze MODULE=$(BUILD)/analyze/$(NAME).so \
 	    CFLAGS_EXTRA=-fanalyzer
 

@@ -28,9 +28,11 @@ my %secret = (
 my $database = $t->conninfo(host => '127.0.0.1',
                             password => $secret{database});
 
+# on the level "debug" nginx itself quotes request lines
+
 $t->start($t->device_server(database => $database,
     server => "access_log $access combined;",
-    location => "iclock_comm_key $secret{location};"));
+    location => "iclock_comm_key $secret{location};"), level => 'info');
 
 my $pages = '';
 
