@@ -59,8 +59,8 @@ MODULES =	$(or $(shell nginx -V 2>&1 \
 SHARE =		/usr/share/$(NAME)
 
 
-.PHONY:		all help build module run test matrix soak unit bench fuzz \
-		sanitize lint install clean deps nginx-src FORCE
+.PHONY:		all help build module alloc run test matrix soak unit bench \
+		fuzz sanitize lint install clean deps nginx-src FORCE
 
 all:		build
 
@@ -88,6 +88,14 @@ module:		$(OBJS)/configured
 	    cp $(OBJS)/$(NAME).so $(MODULE).new && \
 	    mv -f $(MODULE).new $(MODULE) && \
 	    echo "built $(MODULE:$(ROOT)/%=%)"; }
+
+# the module again, from the same objects, with allocations that fail on
+# demand, and the library that does the same to everything else
+alloc:		build
+	@cd "$$(cat $(OBJS)/configured)" && \
+	    $(MAKE) --no-print-directory -s -f $(OBJS)/Makefile \
+	        -f $(ROOT)/t/alloc/alloc.mk ROOT=$(ROOT) OBJS=$(OBJS) \
+	        ALLOC=$(dir $(MODULE))alloc EXTRA='$(CFLAGS_EXTRA)' alloc
 
 # configure anew when a file comes or goes, or the way to configure changes
 $(OBJS)/files:	FORCE
@@ -133,14 +141,14 @@ run:
 test:
 	@tools/deps test
 	@$(MAKE) --no-print-directory build nginx-src
-	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory alloc unit
 	@$(PROVE) $(TESTS)
 
 # the module with the sanitizers in it, loaded into the stock nginx; they
 # keep what was freed, so its use of memory tells nothing
 sanitize:
 	@tools/deps test
-	@$(MAKE) --no-print-directory build nginx-src \
+	@$(MAKE) --no-print-directory build nginx-src alloc \
 	    OBJS=$(BUILD)/objs-sanitize MODULE=$(BUILD)/sanitize/$(NAME).so \
 	    CFLAGS_EXTRA='$(SANITIZE)' LDFLAGS_EXTRA='$(SANITIZE)'
 	@TEST_SANITIZE=1 $(PROVE) $(filter-out t/memory.t,$(TESTS))

@@ -32,6 +32,7 @@
 
 
 typedef struct {
+    ngx_str_t                body;       /* what libarchive has not had yet */
     ngx_str_t                text;
     size_t                   size;       /* allocated */
     size_t                   max;        /* of the text */
@@ -43,8 +44,12 @@ typedef struct {
 
 static ngx_int_t ngx_iclock_unpack(ngx_iclock_packet_t *packet,
     ngx_str_t *body);
-static ngx_int_t ngx_iclock_unpack_entries(ngx_iclock_packet_t *packet,
+static la_ssize_t ngx_iclock_packet_read(struct archive *a, void *data,
+    const void **buf);
+static ngx_int_t ngx_iclock_packet_failed(ngx_iclock_packet_t *packet,
     struct archive *a);
+static ngx_int_t ngx_iclock_unpack_entries(ngx_iclock_packet_t *packet,
+    struct archive *a, struct archive_entry *entry);
 static ngx_int_t ngx_iclock_unpack_entry(ngx_iclock_packet_t *packet,
     struct archive *a);
 static const ngx_iclock_tag_t *ngx_iclock_check_entry(
@@ -112,41 +117,87 @@ ngx_iclock_split_packet(ngx_iclock_upload_t *upload,
 static ngx_int_t
 ngx_iclock_unpack(ngx_iclock_packet_t *packet, ngx_str_t *body)
 {
-    ngx_int_t        rc;
-    struct archive  *a;
+    ngx_int_t              rc;
+    struct archive        *a;
+    struct archive_entry  *entry;
 
     a = archive_read_new();
     if (a == NULL) {
         return NGX_ERROR;
     }
 
-    rc = NGX_OK;
+    entry = archive_entry_new2(a);
+    if (entry == NULL) {
+        (void) archive_read_free(a);
+        return NGX_ERROR;
+    }
+
+    packet->body = *body;
+
+    /*
+     * archive_read_open_memory() and archive_read_next_header() would crash
+     * when they get no memory themselves
+     */
 
     if (archive_read_support_filter_gzip(a) != ARCHIVE_OK
         || archive_read_support_format_tar(a) != ARCHIVE_OK
-        || archive_read_open_memory(a, body->data, body->len) != ARCHIVE_OK)
+        || archive_read_set_read_callback(a, ngx_iclock_packet_read)
+           != ARCHIVE_OK
+        || archive_read_set_callback_data(a, packet) != ARCHIVE_OK
+        || archive_read_open1(a) != ARCHIVE_OK)
     {
-        packet->refused = &ngx_iclock_not_packet_tag;
+        rc = ngx_iclock_packet_failed(packet, a);
 
     } else {
-        rc = ngx_iclock_unpack_entries(packet, a);
+        rc = ngx_iclock_unpack_entries(packet, a, entry);
     }
 
+    archive_entry_free(entry);
     (void) archive_read_free(a);
 
     return rc;
 }
 
 
-static ngx_int_t
-ngx_iclock_unpack_entries(ngx_iclock_packet_t *packet, struct archive *a)
+static la_ssize_t
+ngx_iclock_packet_read(struct archive *a, void *data, const void **buf)
 {
-    int                    rc;
-    struct archive_entry  *entry;
+    size_t                size;
+    ngx_iclock_packet_t  *packet = data;
+
+    size = packet->body.len;
+
+    *buf = packet->body.data;
+    packet->body.len = 0;
+
+    return size;
+}
+
+
+/* what was not read for want of memory is not acknowledged */
+
+static ngx_int_t
+ngx_iclock_packet_failed(ngx_iclock_packet_t *packet, struct archive *a)
+{
+    if (archive_errno(a) == ENOMEM) {
+        return NGX_ERROR;
+    }
+
+    packet->refused = &ngx_iclock_not_packet_tag;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_unpack_entries(ngx_iclock_packet_t *packet, struct archive *a,
+    struct archive_entry *entry)
+{
+    int  rc;
 
     while (packet->refused == NULL) {
 
-        rc = archive_read_next_header(a, &entry);
+        rc = archive_read_next_header2(a, entry);
 
         if (rc == ARCHIVE_EOF) {
 
@@ -158,8 +209,7 @@ ngx_iclock_unpack_entries(ngx_iclock_packet_t *packet, struct archive *a)
         }
 
         if (rc != ARCHIVE_OK) {
-            packet->refused = &ngx_iclock_not_packet_tag;
-            return NGX_OK;
+            return ngx_iclock_packet_failed(packet, a);
         }
 
         if (++packet->files > NGX_ICLOCK_PACKET_FILES) {
@@ -235,8 +285,7 @@ ngx_iclock_unpack_entry(ngx_iclock_packet_t *packet, struct archive *a)
                               NGX_ICLOCK_PACKET_READ);
 
         if (n < 0) {
-            packet->refused = &ngx_iclock_not_packet_tag;
-            return NGX_OK;
+            return ngx_iclock_packet_failed(packet, a);
         }
 
         if (n == 0) {

@@ -46,7 +46,10 @@ sub module {
 sub environment {
     my ($self) = @_;
 
-    return {} if !$ENV{TEST_SANITIZE};
+    # a test may want to preload something, too
+    my $env = $self->{env} || {};
+
+    return $env if !$ENV{TEST_SANITIZE};
 
     chomp(my $library = `gcc -print-file-name=libasan.so`);
 
@@ -56,6 +59,7 @@ sub environment {
         if -l $library;
 
     return {
+        %$env,
         LD_PRELOAD => $library,
         ASAN_OPTIONS => "detect_leaks=0:detect_odr_violation=0:"
                         . "detect_stack_use_after_return=1:"
