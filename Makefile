@@ -12,6 +12,7 @@
 # make sanitize   the tests with ASan and UBSan in the module; TESTS=...
 # make fuzz       libFuzzer on src/proto, see t/fuzz/fuzz.mk
 # make lint       style, cppcheck, gcc's analyzer
+# make docs       docs/commands.md, from the functions of the database
 # make bench      measures; see t/bench/run
 # make deps       installs what all of this needs
 # make clean      removes build
@@ -60,7 +61,7 @@ SHARE =		/usr/share/$(NAME)
 
 
 .PHONY:		all help build module alloc run test matrix soak unit bench \
-		fuzz sanitize lint install clean deps nginx-src FORCE
+		fuzz sanitize lint docs install clean deps nginx-src FORCE
 
 all:		build
 
@@ -166,6 +167,10 @@ bench:
 	@tools/deps build bench
 	@$(MAKE) --no-print-directory build
 	@exec t/bench/run
+
+docs:
+	@tools/deps test
+	@DOCS=1 prove -I$(ROOT)/t/lib t/docs.t
 
 # Debian's nginx has --with-debug; the analyzer sees the module without it
 lint:

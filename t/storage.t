@@ -113,8 +113,8 @@ $t->get("/iclock/cdata?SN=STOR000$_&options=all") for 2 .. 4;
 my $lock = $pg->hold('LOCK TABLE iclock.upload_stamp IN EXCLUSIVE MODE');
 my $upload = $t->connect();
 
-$upload->write("POST /iclock/cdata?SN=STOR0002&table=ATTLOG&Stamp=1 HTTP/1.1\r\n"
-              . "Host: a\r\nContent-Length: 24\r\n\r\n"
+$upload->write("POST /iclock/cdata?SN=STOR0002&table=ATTLOG&Stamp=1"
+              . " HTTP/1.1\r\nHost: a\r\nContent-Length: 24\r\n\r\n"
               . "7\t2026-03-01 08:00:00\t0\t1");
 ok($pg->wait_blocked(), 'punches are stored, not committed');
 
