@@ -22,6 +22,7 @@ my $files = $t->dir() . '/files';
 
 my %file = (
     'fw/X938/main.tgz' => join('', map { chr($_ * 7 % 256) } 1 .. 100_000),
+    'fw/X938/desktop.jpg' => "\xff\xd8\xff",
     'fw/X938/ssruser.dat' => "data\0",
     'photo/9.jpg' => "\xff\xd8\xff",
     'u.tgz' => join('', map { "USERINFO PIN=$_\tName=N$_\tPri=0\n" } 1 .. 120),
@@ -92,19 +93,23 @@ SQL
 
 is("@missing", '', 'no function is left out');
 
-my @id = $t->psql_lines(join '', map { "SELECT iclock.$_->{call};\n" } @wire);
+# each is executed before the next is queued, which may say all that it does
 
-is(scalar @id, scalar @wire, 'each call queues one command');
-$wire[$_]{id} = $id[$_] for 0 .. $#wire;
+for (@wire) {
+    my $terminal = $terminal{$_->{sn}};
+    my @id = $t->psql_lines("SELECT iclock.$_->{call}");
+
+    is(scalar @id, 1, "$_->{section}: one command is queued") or next;
+    $_->{id} = $id[0];
+
+    wait_until(30, sub {
+        $terminal->work_off();
+        return defined $terminal->got->{$id[0]};
+    });
+}
 
 # those of checksums and numbers of records that are the documents' own
 my %refused = map { $_->{id} => 1 } grep { $_->{body} =~ /^UPGRADE / } @wire;
-
-wait_until(30, sub {
-    $_->work_off() for values %terminal;
-
-    return !grep { !defined $terminal{$_->{sn}}->got->{$_->{id}} } @wire;
-});
 
 my %state = map { /^(\d+)\|(.*)/ ? ($1 => $2) : () } $t->psql_lines(
     'SELECT id, status, attempts, return_code FROM iclock.command');

@@ -383,7 +383,8 @@ sub _fields {
 
 
 my @verbs = (
-    [ 'DATA UPDATE ', \&_update_data ], [ 'DATA DELETE ', \&_delete_data ],
+    [ 'DATA UPDATE ', \&_update_data ], [ 'DATA FP ', \&_put_finger ],
+    [ 'DATA DELETE ', \&_delete_data ],
     [ 'DATA QUERY ', \&_query_data ], [ 'CLEAR ', \&_clear ],
     [ 'CHECK', \&_check ], [ 'LOG', \&_log ],
     [ 'VERIFY SUM ATTLOG ', \&_verify_sum ],
@@ -795,11 +796,21 @@ sub _download {
 }
 
 
+# the old form of DATA UPDATE FINGERTMP
+
+sub _put_finger {
+    my ($self, $text) = @_;
+
+    return $self->_update_data("FINGERTMP $text");
+}
+
+
 sub _put_file {
     my ($self, $text) = @_;
 
-    my ($url, $path, @more) = split /\t/, $text;
-    my %field = _fields(join "\t", @more);
+    # clocks of SDK 3.2.0 know a space there
+    my ($url, $path, $more) = $text =~ /^([^ \t]*)(?:[ \t]([^\t]*))?(.*)/s;
+    my %field = _fields($more);
     my $content = $self->_download($url);
 
     return (-1008, 'PutFile', lines => 1) if !defined $content;
