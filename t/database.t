@@ -471,7 +471,7 @@ is($t->psql("SELECT xmin FROM iclock.device"
 
 # more requests than the queue may hold
 
-another('queue', { pool => 'connections=1 queue=2' }, workers => 1);
+another('queue', { pool => 'connections=1 queue=2 timeout=60s' }, workers => 1);
 is(upload('WARM0000')->text, '200 OK: 1', 'queue: a known device');
 
 $count = punches();
