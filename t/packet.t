@@ -100,10 +100,9 @@ for my $case (@refused) {
     my ($name, $body, $reason) = @$case;
 
     is($t->post($url, $body)->text, '200 OK: 1', $name);
-    is($t->psql("SELECT reason, line = '\\x" . unpack('H*', $body)
-                . "' FROM iclock.rejected_line WHERE reason = '$reason' "
-                . "AND octet_length(line) = " . length $body),
-       "$reason|t", "$name: kept with the reason") if length $body < 50_000;
+    is($t->psql("SELECT reason FROM iclock.rejected_line WHERE line = '\\x"
+                . unpack('H*', $body) . "'"),
+       $reason, "$name: kept with the reason") if length $body < 50_000;
     is($t->psql("SELECT count(*) > 0 FROM iclock.rejected_line "
                 . "WHERE reason = '$reason'"), 't', "$name: the reason");
 }
