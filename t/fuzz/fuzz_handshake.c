@@ -10,6 +10,10 @@
 #include "unit.h"
 
 
+/* SDK 3.2.0 with both styles of stamps */
+#define FUZZ_MAX_LINES  29
+
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
@@ -78,7 +82,7 @@ fuzz_check(ngx_str_t *reply)
         }
     }
 
-    if (line != last || lines > 24) {
+    if (line != last || lines > FUZZ_MAX_LINES) {
         abort();
     }
 }
@@ -93,7 +97,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ngx_keyval_t            *stamp;
     ngx_iclock_handshake_t   h;
 
-    static const char  *tables[] = { "ATTLOG", "OPERLOG", "ATTPHOTO" };
+    static const char  *tables[] = {
+        "ATTLOG", "OPERLOG", "ATTPHOTO", "BIODATA", "IDCARD", "ERRORLOG",
+        "USERINFO", "FINGERTMP", "FACETMP", "USERPIC", "SMS", "USER_SMS"
+    };
 
     if (size < 8) {
         return 0;
@@ -119,11 +126,19 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     h.stamps = ngx_array_create(pool, 3, sizeof(ngx_keyval_t));
 
-    for (i = 0; i < 3; i++) {
+    /* the last ones share their values with the first */
+
+    for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         stamp = ngx_array_push(h.stamps);
         stamp->key.data = (u_char *) tables[i];
         stamp->key.len = ngx_strlen(tables[i]);
-        fuzz_value(&stamp->value, &data, &size);
+
+        if (i < 3) {
+            fuzz_value(&stamp->value, &data, &size);
+
+        } else {
+            stamp->value = stamp[-3].value;
+        }
     }
 
     fuzz_value(&h.serial_number, &data, &size);
