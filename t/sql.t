@@ -9,6 +9,7 @@
 use strict;
 use warnings;
 
+use File::Spec;
 use FindBin;
 use Test::More;
 
@@ -17,7 +18,8 @@ use Test::IClock;
 use Test::IClock::Process qw/ command slurp /;
 
 my $root = "$FindBin::Bin/..";
-my @files = $ENV{TEST_SQL} ? split ' ', $ENV{TEST_SQL}
+my @files = map { File::Spec->rel2abs($_) }
+            $ENV{TEST_SQL} ? split ' ', $ENV{TEST_SQL}
                            : sort glob "$FindBin::Bin/sql/*.sql";
 
 plan(skip_all => 'no files') if !@files;
