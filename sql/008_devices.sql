@@ -59,12 +59,6 @@ alter table iclock.device
     add constraint device_trans_times_check
         check (iclock.is_trans_times(trans_times));
 
--- Comparison photos of a user have the same file name and differ by their type.
-alter table iclock.photo drop constraint photo_pkey;
-alter table iclock.photo
-    add constraint photo_pkey primary key (device_id, kind, file_name, type);
-
-
 \ir triggers.sql
 
 create trigger device_dialect

@@ -34,9 +34,29 @@ select format('create %s index concurrently %I on iclock.%s', w.kind, w.name,
  where to_regclass('iclock.' || w.name) is null
 \gexec
 
+-- comparison photos of a user have the same file name and differ by their type
+select 'create unique index concurrently photo_type_idx '
+       'on iclock.photo (device_id, kind, file_name, type)'
+  from pg_index i
+ where i.indexrelid = 'iclock.photo_pkey'::regclass
+   and i.indnkeyatts = 3
+   and to_regclass('iclock.photo_type_idx') is null
+\gexec
+
 set lock_timeout = '500ms';
 
--- the primary key takes the place of the constraint that was there
+-- primary keys take the place of the constraints that were there
+
+-- that an index gets another name
+set client_min_messages = warning;
+
+select 'alter table iclock.photo drop constraint photo_pkey, '
+       'add constraint photo_pkey primary key using index photo_type_idx'
+ where to_regclass('iclock.photo_type_idx') is not null
+\gexec
+
+reset client_min_messages;
+
 select format('alter table iclock.operation %sadd constraint operation_pkey '
               'primary key using index operation_pkey',
               (select string_agg(format('drop constraint %I, ', u.conname), '')
@@ -107,6 +127,8 @@ begin
                 where c.relnamespace = 'iclock'::regnamespace
                   and not i.indisvalid)
        or to_regclass('iclock.punch_times_idx') is not null
+       or (select i.indnkeyatts from pg_index i
+            where i.indexrelid = 'iclock.photo_pkey'::regclass) <> 4
        or not exists (select from pg_constraint p
                        where p.conrelid = 'iclock.operation'::regclass
                          and p.contype = 'p')

@@ -58,6 +58,7 @@ insert into iclock.photo (device_id, kind, file_name, type, content)
 select device_id, kind, file_name, 2, '\xfe' from iclock.photo;
 select is((select count(*)::int from iclock.photo), 2,
           'photos of two types under one name');
+select index_is_primary('iclock', 'photo', 'photo_pkey', 'by their key');
 select has_column('iclock', 'command', 'subject', 'a new column');
 select trigger_is('iclock', 'command', 'command_applied', 'iclock',
                   'command_applied', 'a new trigger');
