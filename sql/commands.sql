@@ -305,7 +305,7 @@ as $$
         'PIN', iclock.pin(pin),
         case iclock.dialect($1) when '3.2' then 'FID' else 'FingerID' end,
         case when finger is not null
-        then iclock.number('finger', finger, 0, 10) end))
+        then iclock.finger($1, finger) end))
 $$;
 
 create or replace function iclock.query_all_fingerprints(serial_number text)
@@ -1299,7 +1299,7 @@ create or replace function iclock.enroll_fingerprint(
 as $$
     select iclock.queue_command($1, 'ENROLL_FP ' || iclock.fields(
         'PIN',       iclock.pin(pin),
-        'FID',       iclock.number('finger', finger, 0, 10),
+        'FID',       iclock.finger($1, finger),
         'RETRY',     iclock.number('retries', retries, 0, 99),
         -- "2 - not overwrite" is what the old document says
         'OVERWRITE', case when iclock.flag('overwrite', overwrite) = '1'
