@@ -152,7 +152,7 @@ begin
         insert into iclock.punch (device_id, local_time, pin, status, verify,
                                   punched_at, work_code)
         select device.id, g.local_time, g.pin, g.status, g.verify,
-               timezone(coalesce(device.timezone, 'UTC'), g.local_time),
+               timezone(iclock.zone_of(device), g.local_time),
                g.work_code
           from given g
          where g.reason is null

@@ -410,6 +410,29 @@ for ([ kathmandu => 'TZ-kathmandu', 'Asia/Kathmandu|345' ],
        "told: $where");
 }
 
+# a clock runs by what it was told, also when the directive has changed since
+
+for ([ 'TZ-kathmandu', '05:45:00' ], [ 'TZ-none', '08:00:00' ],
+     [ 'TZ-kolkata', '05:30:00' ])
+{
+    my ($device, $expected) = @$_;
+
+    $t->post("/shanghai/cdata?SN=$device&table=ATTLOG&Stamp=1",
+             "1\t2026-11-21 12:00:00\t0\t1\n");
+    $t->post("/shanghai/cdata?SN=$device&table=OPERLOG&OpStamp=1",
+             "OPLOG 4\t0\t2026-11-21 12:00:00\t0\t0\t0\t0\n");
+
+    is($t->psql("SELECT local_time - timezone('UTC', moment) FROM (SELECT"
+                . ' device_id, local_time, punched_at FROM iclock.punch'
+                . ' UNION ALL SELECT device_id, local_time, operated_at FROM'
+                . ' iclock.operation) AS x (device_id, local_time, moment)'
+                . ' JOIN iclock.device d ON d.id = x.device_id'
+                . " WHERE serial_number = '$device'"),
+       "$expected\n$expected", "$device: the moment of what it sends");
+}
+
+$t->psql('DELETE FROM iclock.punch');
+
 $t->psql("UPDATE iclock.device SET told_offset = 60 WHERE serial_number"
          . " IN ('TZ-kathmandu', 'TZ-kolkata', 'TZ-none')");
 $t->reload();

@@ -102,6 +102,18 @@ END
 
 like(import_rows($usb), qr/^stored\|0\|\|\|\nknown\|5\|/, 'the same again');
 
+# by the zone of the location, where the row has none
+
+$t->psql("DELETE FROM iclock.punch; UPDATE iclock.device SET timezone = NULL,"
+         . " default_timezone = 'Asia/Kathmandu'"
+         . " WHERE serial_number = 'AJE0000000133'");
+import_rows($usb);
+is($t->psql('SELECT DISTINCT local_time - timezone(\'UTC\', punched_at)'
+            . ' FROM iclock.punch'), '05:45:00', 'the zone of the location');
+$t->psql("UPDATE iclock.device SET timezone = 'Asia/Kolkata'"
+         . " WHERE serial_number = 'AJE0000000133'");
+import_rows($usb);
+
 # what came by itself is not doubled, whatever the line ends
 
 $t->psql('DELETE FROM iclock.punch');

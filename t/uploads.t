@@ -1025,7 +1025,9 @@ is($t->psql("SELECT DISTINCT punched_at - local_time AT TIME ZONE 'UTC'"
 
 $t->psql("INSERT INTO iclock.device (serial_number, status, timezone) VALUES"
          . " ('BERLIN', 'active', 'Europe/Berlin'),"
-         . " ('KATHMANDU', 'active', 'Asia/Kathmandu')");
+         . " ('KATHMANDU', 'active', 'Asia/Kathmandu'),"
+         . " ('LORDHOWE', 'active', 'Australia/Lord_Howe'),"
+         . " ('PHOENIX', 'active', 'America/Phoenix')");
 
 is($t->device('BERLIN')->punches([ 1, '2026-07-01 12:00:00' ],
                                  [ 1, '2026-12-01 12:00:00' ],
@@ -1034,11 +1036,17 @@ is($t->device('BERLIN')->punches([ 1, '2026-07-01 12:00:00' ],
    '200 OK: 4', 'a zone with a change of clocks');
 is($t->device('KATHMANDU')->punches([ 2, '2026-07-01 12:00:00' ])->text,
    '200 OK: 1', 'a zone of quarters');
+is($t->device('LORDHOWE')->punches([ 3, '2026-04-05 01:45:00' ],
+                                   [ 3, '2026-10-04 02:15:00' ])->text,
+   '200 OK: 2', 'a zone that changes by half an hour');
+is($t->device('PHOENIX')->punches([ 4, '2026-03-08 02:30:00' ])->text,
+   '200 OK: 1', 'a zone that never changes');
 is($t->psql("SELECT to_char(punched_at, 'MM-DD HH24:MI') FROM iclock.punch p"
             . " JOIN iclock.device d ON d.id = p.device_id"
             . " WHERE timezone IS NOT NULL ORDER BY serial_number, local_time"),
-   "03-29 01:30\n07-01 10:00\n10-25 01:30\n12-01 11:00\n07-01 06:15",
-   'punched_at');
+   "03-29 01:30\n07-01 10:00\n10-25 01:30\n12-01 11:00\n07-01 06:15"
+   . "\n04-04 15:15\n10-03 15:45\n03-08 09:30",
+   'punched_at: the hour that is skipped, the second of those that come twice');
 
 
 # size

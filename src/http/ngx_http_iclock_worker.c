@@ -17,8 +17,8 @@
 /* how often everything counts as changed while nothing is notified */
 #define NGX_HTTP_ICLOCK_DEAF_ROUNDS  30
 
-/* how often changes to and from daylight saving are looked for, in seconds */
-#define NGX_HTTP_ICLOCK_TIMEZONES    60
+/* how often devices are told changes to and from daylight saving, in seconds */
+#define NGX_HTTP_ICLOCK_TIMEZONES    15
 
 #define NGX_HTTP_ICLOCK_MAINTAIN    3600000
 

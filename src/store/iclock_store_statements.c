@@ -27,6 +27,13 @@
  * UPDATE, which would lock, and so write, the row all the same.
  */
 
+/* a clock runs by the zone it was told, whatever the directive says by now */
+
+#define ngx_iclock_clock_zone                                                \
+    "coalesce(timezone, CASE WHEN told_offset IS NOT NULL"                   \
+    " THEN default_timezone END)"
+
+
 static const Oid  ngx_iclock_punch_types[] = {
     I8, TX, TX, TS, I4, I4, TX, TX, I4, I4, TX, TX, TX, TX, I4
 };
@@ -37,7 +44,8 @@ static const Oid  ngx_iclock_punch_types[] = {
  */
 
 static const char  ngx_iclock_punch_text[] =
-    "WITH known AS MATERIALIZED (SELECT id, timezone FROM iclock.device"
+    "WITH known AS MATERIALIZED (SELECT id, " ngx_iclock_clock_zone
+    " AS zone FROM iclock.device"
     " WHERE id = ANY ($1) ORDER BY id FOR KEY SHARE)"
     " INSERT INTO iclock.punch (device_id, local_time, pin, status, verify,"
     " punched_at, work_code, id_number, record_type, mask, temperature,"
@@ -45,7 +53,7 @@ static const char  ngx_iclock_punch_text[] =
     " SELECT coalesce(d.id, iclock.no_device(u.device_id)), u.local_time,"
     " u.pin, u.status, u.verify,"
     " CASE WHEN u.utc_offset IS NULL"
-    " THEN u.local_time AT TIME ZONE coalesce(d.timezone, u.zone)"
+    " THEN u.local_time AT TIME ZONE coalesce(d.zone, u.zone)"
     " ELSE (u.local_time - make_interval(secs => u.utc_offset))"
     " AT TIME ZONE 'UTC' END,"
     " coalesce(u.work_code, ''), coalesce(u.id_number, ''), u.record_type,"
@@ -71,7 +79,7 @@ static const char  ngx_iclock_operation_text[] =
     " SELECT u.device_id, u.local_time, u.code, coalesce(u.operator, ''),"
     " coalesce(u.object1, ''), coalesce(u.object2, ''),"
     " coalesce(u.object3, ''), coalesce(u.object4, ''),"
-    " u.local_time AT TIME ZONE coalesce(d.timezone, u.zone)"
+    " u.local_time AT TIME ZONE coalesce(" ngx_iclock_clock_zone ", u.zone)"
     " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     " AS u (device_id, zone, local_time, code, operator, object1, object2,"
     " object3, object4)"

@@ -241,6 +241,35 @@ select pg_temp.told(s, 60) from unnest(array['Z0001', 'Z0002', 'Z0003']) as s;
 select is(iclock.refresh_timezones(2), 2, 'at most so many at a time');
 select is(iclock.refresh_timezones(2), 1, 'then the rest');
 
+-- away, or blocked, while the clocks change
+
+select is(pg_temp.checks('Z0002'), 2::bigint, 'asked again, it has not come yet');
+select pg_temp.told('Z0002', 60);
+select is(iclock.refresh_timezones(), 1, 'the clocks change while it is away');
+select is(pg_temp.checks('Z0002'), 2::bigint, 'what waits for it is enough');
+select ok((select bool_and(c.status = 'queued' and c.expires_at is null)
+             from iclock.command c
+             join iclock.device d on d.id = c.device_id
+            where d.serial_number = 'Z0002' and c.body = 'CHECK'
+              and c.status <> 'done'), 'and waits for as long as it takes');
+select is((select told_offset from iclock.device
+            where serial_number = 'Z0005'), 60, 'blocked all the time');
+select iclock.approve_device('Z0005');
+select is(iclock.refresh_timezones(), 1, 'approved: it is told');
+select is(pg_temp.checks('Z0005'), 1::bigint, 'by a CHECK');
+
+-- half an hour, and never
+
+select iclock.set_device('Z0002', timezone => 'Australia/Lord_Howe');
+select is(iclock.refresh_timezones(), 1, 'a zone that changes by half an hour');
+select ok((select told_offset from iclock.device
+            where serial_number = 'Z0002') in (630, 660), 'in minutes');
+select iclock.set_device('Z0002', timezone => 'America/Phoenix');
+select is(iclock.refresh_timezones(), 1, 'a zone that never changes');
+select is((select told_offset from iclock.device
+            where serial_number = 'Z0002'), -420, 'is told once');
+select is(iclock.refresh_timezones(), 0, 'and not again');
+
 select iclock.delete_device('T0010');
 select is((select count(*)::int from iclock.device
             where serial_number = 'T0010'), 0, 'delete_device');
