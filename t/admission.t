@@ -268,6 +268,45 @@ ok(wait_until(10, sub { ask($requests[8], 'iclock', 'INSIDE01') == 200 }),
 is(ask($requests[8], 'iclock', 'INSIDE01', '', -local => '127.0.0.2'), 200,
    'and the insider still is');
 
+# networks that have changed: whoever asks first, nobody stays inside
+
+my $notified = 0;
+
+sub networks {
+    my ($networks) = @_;
+
+    $t->psql("UPDATE iclock.device SET allowed_networks = '{$networks}'"
+             . " WHERE serial_number = 'NETS0001'");
+    $notified++;
+
+    return wait_until(10, sub {
+        my $seen = () = $t->error_log()
+                        =~ /iclock notified: channel \d+, device "NETS0001"/g;
+        return $seen >= $notified;
+    });
+}
+
+sub polls {
+    return join ',', map { ask($requests[8], 'iclock', 'NETS0001', '',
+                               -local => "127.0.0.$_") } @_;
+}
+
+add('NETS0001');
+$t->wait_log(qr/iclock notified: channel \d+, device "NETS0001"/);
+$notified++;
+
+is(polls(3, 3), '200,200', 'no networks: anywhere');
+ok(networks('127.0.0.2/32'), 'a network');
+is(polls(1, 3, 3), '403,403,403', 'the last address is outside of it');
+is(polls(2, 3, 2, 1), '200,403,200,403', 'another one is in it');
+ok(networks('127.0.0.4/32'), 'another network');
+is(polls(1, 2, 2), '403,403,403', 'the former one is out');
+is(polls(4, 2, 4), '200,403,200', 'the new one is in');
+ok(networks('127.0.0.5/32'), 'and another one');
+is(ask($requests[8], 'key', 'NETS0001', 'pushcommkey=wrong',
+       -local => '127.0.0.5'), 403, 'inside, with a wrong key');
+is(polls(4), '403', 'that does not let in the former one');
+
 
 # an unknown device at locations that think otherwise of it
 

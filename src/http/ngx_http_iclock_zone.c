@@ -38,6 +38,7 @@ typedef struct {
     u_char                      encoding;
     u_char                      len;
     unsigned                    networks:1;
+    unsigned                    inside:1;   /* addr is in those networks */
     unsigned                    marked:1;
     unsigned                    expired:1;
     unsigned                    dirty:1;    /* in the unsaved queue */
@@ -71,6 +72,8 @@ static void ngx_http_iclock_zone_enqueue(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_node_t *node);
 static void ngx_http_iclock_zone_touch(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_node_t *node, ngx_http_iclock_addr_t *addr);
+static ngx_uint_t ngx_http_iclock_zone_inside(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_visit_t *visit);
 static ngx_uint_t ngx_http_iclock_zone_fresh(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit);
 static ngx_uint_t ngx_http_iclock_zone_judge(ngx_http_iclock_node_t *node,
@@ -372,8 +375,7 @@ ngx_http_iclock_zone_visit(ngx_http_iclock_zone_t *zone,
     known->encoding = node->encoding;
     known->plain = node->plain;
 
-    outsider = (node->networks
-                && !ngx_http_iclock_addr_same(&node->addr, &visit->addr));
+    outsider = !ngx_http_iclock_zone_inside(node, visit);
     key = ngx_http_iclock_key_compare(visit, node->own_key, &node->key);
 
     known->fresh = ngx_http_iclock_zone_fresh(zone, node, visit);
@@ -384,6 +386,18 @@ ngx_http_iclock_zone_visit(ngx_http_iclock_zone_t *zone,
     }
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+/* networks are compared in PostgreSQL, so the address counts with them */
+
+static ngx_uint_t
+ngx_http_iclock_zone_inside(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_visit_t *visit)
+{
+    return !node->networks
+           || (node->inside
+               && ngx_http_iclock_addr_same(&node->addr, &visit->addr));
 }
 
 
@@ -410,11 +424,7 @@ ngx_http_iclock_zone_fresh(ngx_http_iclock_zone_t *zone,
         return node->policy == visit->policy;
     }
 
-    /* networks are compared in PostgreSQL, so the address counts with them */
-
-    if (!node->networks
-        || ngx_http_iclock_addr_same(&node->addr, &visit->addr))
-    {
+    if (ngx_http_iclock_zone_inside(node, visit)) {
         return 1;
     }
 
@@ -478,7 +488,7 @@ ngx_http_iclock_zone_enter(ngx_http_iclock_zone_t *zone,
 
     default:
 
-        if (key != NGX_HTTP_ICLOCK_KEY_ABSENT
+        if (key == NGX_HTTP_ICLOCK_KEY_RIGHT
             && ngx_http_iclock_addr_same(&node->refused, &visit->addr))
         {
             node->refused = ngx_http_iclock_no_addr;
@@ -503,6 +513,7 @@ ngx_http_iclock_zone_touch(ngx_http_iclock_zone_t *zone,
 {
     node->seen = (uint32_t) ngx_time();
     node->addr = *addr;
+    node->inside = 1;
 
     ngx_queue_remove(&node->queue);
     ngx_http_iclock_zone_enqueue(zone, node);
@@ -636,6 +647,15 @@ ngx_http_iclock_zone_update(ngx_http_iclock_zone_t *zone,
 {
     if (node->id != described->id || node->database != visit->database) {
         node->info = 0;
+        node->inside = 0;
+    }
+
+    /* the networks may be others than those that this address was in */
+
+    if (!node->networks || node->expired
+        || node->generation != zone->sh->generation)
+    {
+        node->inside = 0;
     }
 
     node->origin = zone->origin;
@@ -664,7 +684,7 @@ ngx_http_iclock_zone_update(ngx_http_iclock_zone_t *zone,
         node->banned = node->checked;
 
         if (ngx_http_iclock_addr_same(&node->addr, &visit->addr)) {
-            node->addr = ngx_http_iclock_no_addr;
+            node->inside = 0;
         }
     }
 
