@@ -261,6 +261,7 @@ ngx_http_iclock_poll_return(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     }
 
     job->device_id = ctx->known.id;
+    job->database = ctx->known.database;
     job->handler = ngx_iclock_store_job_destroy;
 
     if (ngx_iclock_store_return(job, poll) != NGX_OK
