@@ -31,7 +31,10 @@ for my $name ('fw/main.tgz', '../secret') {
 
 my $http = $t->device_server(location => "iclock_files $files/;");
 $http =~ s/\}\s*\z//;
-$http .= "    location /plain/ { iclock; }\n    }\n";
+$http .= "    location /plain/ { iclock; }\n"
+         . "    location /strict/ { iclock; iclock_files $files;\n"
+         . "        iclock_unknown_devices accept; disable_symlinks on; }\n"
+         . "    }\n";
 
 $t->start($http);
 
@@ -65,6 +68,11 @@ for my $path ('fw', 'fw/', 'fw/none.tgz', '', '%00', '../secret',
 }
 
 is($t->get('/plain/file/fw/main.tgz')->status, 404, 'without iclock_files');
+
+symlink '/etc/passwd', "$files/link";
+is($t->get('/iclock/file/link')->status, 200, 'a symbolic link');
+is($t->get('/strict/file/link')->status, 404, 'disable_symlinks');
+is($t->get('/strict/file/fw/main.tgz')->status, 200, 'a file all the same');
 is($t->post('/iclock/file/fw/main.tgz', 'x')->status, 405, 'POST');
 
 

@@ -181,6 +181,10 @@ ngx_http_iclock_open_file(ngx_http_request_t *r, ngx_str_t *name,
     of->errors = clcf->open_file_cache_errors;
     of->events = clcf->open_file_cache_events;
 
+    if (ngx_http_set_disable_symlinks(r, clcf, path, of) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     if (ngx_open_cached_file(clcf->open_file_cache, path, of, r->pool)
         == NGX_OK
         && of->is_file)
