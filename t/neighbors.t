@@ -93,8 +93,18 @@ my $backend = backend();
 
 END { kill 'KILL', $backend if $backend }
 
+my $dir = $t->dir . '/page';
+
+mkdir $dir;
+chmod 0755, $dir;
+open my $page, '>', "$dir/page.html" or die "$dir: $!";
+print $page '<!--#include virtual="/iclock/ping?SN=PAGE0001" -->,',
+    '<!--#include virtual="/iclock/cdata?SN=PAGE0001&options=all" -->,',
+    '<!--#include virtual="/key/ping?SN=PAGE0001&ComKey=wrong" -->.';
+close $page;
+
 my $logs = join '', map { "access_log $access $_;\n" }
-                    qw/ line uri args arg /;
+                    qw/ line uri args arg combined /;
 
 $t->start($t->device_server(http => <<END, server => <<END2), workers => 1);
     iclock_presence_interval 1s;
@@ -131,6 +141,14 @@ $t->start($t->device_server(http => <<END, server => <<END2), workers => 1);
         real_ip_header X-Forwarded-For;
         location /iclock { iclock; iclock_unknown_devices accept; }
     }
+
+    server {
+        # shares the port
+        listen 127.0.0.1:%%PORT_5%%;
+        server_name other;
+        $logs
+        location / { return 404; }
+    }
 END
         $logs
         location /app { proxy_pass http://127.0.0.1:%%PORT_1%%; }
@@ -165,7 +183,43 @@ END
         location /other/ { error_page 404 = \@devices; return 404; }
         location \@devices { iclock; iclock_unknown_devices accept; }
 
+        # a variable is the request's, arguments are the subrequest's
+        location /asks-ping { set \$asked \$args; auth_request /ping;
+                              iclock; iclock_unknown_devices accept; }
+        location /asks-upload { set \$asked \$args; auth_request /upload;
+                                iclock; iclock_unknown_devices accept; }
+        location = /ping {
+            internal;
+            rewrite ^ /x/iclock/ping?\$asked break;
+            iclock;
+            iclock_unknown_devices accept;
+            iclock_comm_key sample1 required;
+        }
+        location = /upload {
+            internal;
+            rewrite ^ /x/iclock/cdata?\$asked break;
+            iclock;
+            iclock_unknown_devices accept;
+            iclock_comm_key sample1 required;
+        }
+        location /twice { set \$asked \$args; mirror /upload; iclock;
+                          iclock_unknown_devices accept; }
+        location /page { ssi on; alias $dir; }
+        location /key { iclock; iclock_unknown_devices accept;
+                        iclock_comm_key sample1;
+                        if (\$arg_x) { set \$x 1; } }
+        location /limited { iclock; iclock_unknown_devices accept;
+                            iclock_comm_key sample1;
+                            limit_except GET { allow 127.0.0.2; deny all; } }
+        location /again { iclock; iclock_comm_key sample1 required;
+                          error_page 403 = /fallback/cdata?\$args; }
+
         location /deny { deny all; iclock; }
+        location /asked {
+            rewrite ^ /asked/iclock/ping?b=1&pushcommkey=\$arg_comkey break;
+            if (\$arg_pushcommkey = '') { return 410; }
+            iclock;
+        }
         location /away { proxy_pass http://127.0.0.1:1; }
         location /failed { iclock; iclock_unknown_devices reject;
                            error_page 403 = \@away; }
@@ -331,6 +385,53 @@ is($t->psql("SELECT count(*) FROM iclock.punch WHERE local_time"
             . " = '2026-03-02 08:00:00'"), 20000, 'mirror: all are stored');
 
 
+# the door in subrequests, internal redirects, and locations within locations
+
+sub status_of {
+    my ($where, $sn, $key, %option) = @_;
+    my $uri = "/$where/cdata?SN=$sn&x=1" . ($key ? "&ComKey=$key" : '');
+
+    return join ' ', map { $_->status }
+        $t->get("$uri&options=all", %option),
+        $t->post("$uri&table=ATTLOG", "9\t2026-03-04 08:00:00\n", %option),
+        $t->post("$uri&table=ATTLOG", $lines, -split => 3000, %option);
+}
+
+sub stored { $t->psql("SELECT count(*) FROM iclock.punch p JOIN iclock.device"
+                      . " d ON d.id = p.device_id WHERE serial_number = ?"
+                      =~ s/\?/'$_[0]'/r) }
+
+for my $where (qw/ asks-ping asks-upload key again /) {
+
+    my $sn = uc($where =~ s/\W//gr) . '1';
+    my $refused = $where ne 'again';
+
+    for my $key ('', 'wrong') {
+        is(status_of($where, $sn, $key),
+           $refused ? '403 403 403' : '200 200 200', "$where: key \"$key\"");
+        is(stored($sn), $refused ? 0 : 20001, "$where: stored");
+    }
+
+    is(status_of($where, $sn, 'sample1'), '200 200 200', "$where: the key");
+    is(stored($sn), 20001, "$where: all of it is stored");
+}
+
+is(status_of('limited', 'LIMITED1', 'sample1'), '200 403 403', 'limit_except');
+is(status_of('limited', 'LIMITED1', 'wrong', -local => '127.0.0.2'),
+   '403 403 403', 'limit_except: a wrong key');
+is(status_of('limited', 'LIMITED1', 'sample1', -local => '127.0.0.2'),
+   '200 200 200', 'limit_except: the key');
+is(stored('LIMITED1'), 20001, 'limit_except: stored');
+
+is(status_of('twice', 'TWICE001', 'wrong'), '200 200 200',
+   'a mirror to another location of devices');
+is(stored('TWICE001'), 20001, 'stored once');
+
+like($t->get('/page/page.html')->body,
+     qr/^OK,GET OPTION FROM: PAGE0001\n.*,<html>.*403 Forbidden.*\.\z/s,
+     'a page that includes replies');
+
+
 # what is refused may go elsewhere, with the same bytes
 
 $t->pg->stop();
@@ -370,6 +471,22 @@ for my $where (qw{ iclock/nowhere iclock/cdata deny away/x failed/ping
         $t->_http('PUT', "/$where?$name=$key", 'x');
         $t->request("GET /$where?SN=LOGGED0001&$name=$key x\r\n\r\n");
     }
+}
+
+# a server that shares the port, a page that was called from, what "if" has
+# asked for before, a key with quotes
+
+my $quoted = 'a"b",c"' . $key;
+
+for my $uri ("/iclock/ping?SN=LOGGED0001&ComKey=$key",
+             "/iclock/nowhere?SN=LOGGED0001&ComKey=$quoted",
+             "/away/x?SN=LOGGED0001&ComKey=$quoted",
+             "/asked/ping?SN=LOGGED0001&ComKey=$key")
+{
+    $t->get($uri, Referer => "http://localhost$_")
+        for $uri, '/?x', "/?ComKey=$quoted";
+    is($t->request("GET $uri HTTP/1.0\r\nHost: other\r\n\r\n",
+                   port => $t->port(5))->status, 404, 'the other server');
 }
 
 my $curl = `curl -V 2>&1`;

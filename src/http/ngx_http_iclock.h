@@ -222,6 +222,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                  devices;        /* has such locations */
+    ngx_uint_t                  masks;          /* or shares a port */
 } ngx_http_iclock_srv_conf_t;
 
 
@@ -383,6 +384,9 @@ ngx_int_t ngx_http_iclock_parse_args(ngx_http_request_t *r,
  */
 ngx_uint_t ngx_http_iclock_mask_keys(u_char *start, u_char *last,
     ngx_uint_t bare, ngx_uint_t write);
+
+/* a name of a communication key, in any case */
+ngx_uint_t ngx_http_iclock_is_key(u_char *name, size_t len);
 
 #define ngx_http_iclock_arg_is(arg, name)                                    \
     ((arg)->len == sizeof(name) - 1                                          \

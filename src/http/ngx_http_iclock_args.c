@@ -15,7 +15,7 @@ typedef struct {
 
 static ngx_int_t ngx_http_iclock_parse_arg(ngx_http_request_t *r,
     ngx_http_iclock_args_t *args, u_char *name, u_char *end);
-static ngx_uint_t ngx_http_iclock_is_key(u_char *name, size_t len);
+static ngx_uint_t ngx_http_iclock_quoted(u_char *p, u_char *last);
 static const ngx_http_iclock_arg_t *ngx_http_iclock_find_arg(u_char *name,
     size_t len);
 static ngx_int_t ngx_http_iclock_unescape(ngx_pool_t *pool, ngx_str_t *value,
@@ -109,7 +109,9 @@ ngx_http_iclock_mask_keys(u_char *start, u_char *last, ngx_uint_t bare,
 
             /* to the end of the argument, of the word in a line of a log */
 
-            while (p + 1 < last && p[1] > ' ' && p[1] != '&' && p[1] != '"') {
+            while (p + 1 < last && p[1] > ' ' && p[1] != '&'
+                   && !ngx_http_iclock_quoted(p + 1, last))
+            {
                 p++;
 
                 if (write) {
@@ -132,7 +134,17 @@ ngx_http_iclock_mask_keys(u_char *start, u_char *last, ngx_uint_t bare,
 }
 
 
+/* the end of what a line of the error log quotes; a key may hold quotes */
+
 static ngx_uint_t
+ngx_http_iclock_quoted(u_char *p, u_char *last)
+{
+    return *p == '"'
+           && (p + 1 == last || (last - p > 2 && p[1] == ',' && p[2] == ' '));
+}
+
+
+ngx_uint_t
 ngx_http_iclock_is_key(u_char *name, size_t len)
 {
     const ngx_http_iclock_arg_t  *arg;

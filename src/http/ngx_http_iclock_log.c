@@ -11,8 +11,9 @@ static u_char *ngx_http_iclock_log_line(ngx_log_t *log, u_char *buf,
     size_t len);
 static ngx_int_t ngx_http_iclock_log_handler(ngx_http_request_t *r);
 static void ngx_http_iclock_mask(ngx_str_t *s);
-static void ngx_http_iclock_mask_copy(ngx_http_request_t *r, ngx_str_t *s,
-    ngx_uint_t bare);
+static ngx_uint_t ngx_http_iclock_mask_copy(ngx_http_request_t *r,
+    ngx_str_t *s, ngx_uint_t bare);
+static void ngx_http_iclock_forget_args(ngx_http_request_t *r);
 
 
 /*
@@ -90,18 +91,24 @@ ngx_http_iclock_log_handler(ngx_http_request_t *r)
 
     iscf = ngx_http_get_module_srv_conf(r, ngx_http_iclock_module);
 
-    if (iscf->devices) {
+    if (iscf->masks) {
 
         if (r == r->main) {
             ngx_http_iclock_mask(&r->request_line);
             ngx_http_iclock_mask(&r->unparsed_uri);
 
+            if (r->headers_in.referer) {
+                ngx_http_iclock_mask(&r->headers_in.referer->value);
+            }
+
         } else {
-            ngx_http_iclock_mask_copy(r, &r->request_line, 0);
-            ngx_http_iclock_mask_copy(r, &r->unparsed_uri, 0);
+            (void) ngx_http_iclock_mask_copy(r, &r->request_line, 0);
+            (void) ngx_http_iclock_mask_copy(r, &r->unparsed_uri, 0);
         }
 
-        ngx_http_iclock_mask_copy(r, &r->args, 1);
+        if (ngx_http_iclock_mask_copy(r, &r->args, 1)) {
+            ngx_http_iclock_forget_args(r);
+        }
     }
 
     ngx_http_iclock_mend_pipelined(r);
@@ -121,14 +128,14 @@ ngx_http_iclock_mask(ngx_str_t *s)
 
 /* what the configuration or another request may still need is not touched */
 
-static void
+static ngx_uint_t
 ngx_http_iclock_mask_copy(ngx_http_request_t *r, ngx_str_t *s,
     ngx_uint_t bare)
 {
     u_char  *p;
 
     if (!ngx_http_iclock_mask_keys(s->data, s->data + s->len, bare, 0)) {
-        return;
+        return 0;
     }
 
     p = ngx_pnalloc(r->pool, s->len);
@@ -136,11 +143,39 @@ ngx_http_iclock_mask_copy(ngx_http_request_t *r, ngx_str_t *s,
     if (p == NULL) {
         /* nothing of it is logged then */
         ngx_str_null(s);
-        return;
+        return 1;
     }
 
     ngx_memcpy(p, s->data, s->len);
     s->data = p;
 
     (void) ngx_http_iclock_mask_keys(p, p + s->len, bare, 1);
+
+    return 1;
+}
+
+
+/* "$arg_comkey" may have been asked for before, say by "if" */
+
+static void
+ngx_http_iclock_forget_args(ngx_http_request_t *r)
+{
+    ngx_uint_t                  i;
+    ngx_http_variable_t        *v;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_core_module);
+
+    v = cmcf->variables.elts;
+
+    for (i = 0; i < cmcf->variables.nelts; i++) {
+
+        if (v[i].name.len > 4
+            && ngx_strncmp(v[i].name.data, "arg_", 4) == 0
+            && ngx_http_iclock_is_key(v[i].name.data + 4, v[i].name.len - 4))
+        {
+            r->variables[i].valid = 0;
+            r->variables[i].not_found = 0;
+        }
+    }
 }

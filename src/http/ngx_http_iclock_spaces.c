@@ -26,6 +26,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_iclock_find_port(ngx_http_iclock_main_conf_t *imcf,
     ngx_array_t *addrs);
+static ngx_uint_t ngx_http_iclock_port_servers(ngx_array_t *addrs,
+    ngx_uint_t found);
 static ngx_uint_t ngx_http_iclock_is_port(ngx_http_iclock_main_conf_t *imcf,
     struct sockaddr *sockaddr);
 static void ngx_http_iclock_init_connection(ngx_connection_t *c);
@@ -116,10 +118,40 @@ static ngx_int_t
 ngx_http_iclock_find_port(ngx_http_iclock_main_conf_t *imcf,
     ngx_array_t *addrs)
 {
+    struct sockaddr         *sockaddr;
+    ngx_http_conf_addr_t    *addr;
+    ngx_http_iclock_port_t  *port;
+
+    if (!ngx_http_iclock_port_servers(addrs, 0)) {
+        return NGX_OK;
+    }
+
+    /* a device that names no server, or another one, comes to one of these */
+
+    (void) ngx_http_iclock_port_servers(addrs, 1);
+
+    addr = addrs->elts;
+    sockaddr = addr[0].opt.sockaddr;
+
+    port = ngx_array_push(&imcf->ports);
+    if (port == NULL) {
+        return NGX_ERROR;
+    }
+
+    port->family = sockaddr->sa_family;
+    port->port = ngx_inet_get_port(sockaddr);
+
+    return NGX_OK;
+}
+
+
+/* whether devices come to any of them, or else lets all know of it */
+
+static ngx_uint_t
+ngx_http_iclock_port_servers(ngx_array_t *addrs, ngx_uint_t found)
+{
     ngx_uint_t                    i, n;
-    struct sockaddr              *sockaddr;
     ngx_http_conf_addr_t         *addr;
-    ngx_http_iclock_port_t       *port;
     ngx_http_core_srv_conf_t    **cscf;
     ngx_http_iclock_srv_conf_t   *iscf;
 
@@ -127,30 +159,22 @@ ngx_http_iclock_find_port(ngx_http_iclock_main_conf_t *imcf,
 
     for (i = 0; i < addrs->nelts; i++) {
 
-        sockaddr = addr[i].opt.sockaddr;
         cscf = addr[i].servers.elts;
 
         for (n = 0; n < addr[i].servers.nelts; n++) {
 
             iscf = cscf[n]->ctx->srv_conf[ngx_http_iclock_module.ctx_index];
 
-            if (!iscf->devices) {
-                continue;
+            if (found) {
+                iscf->masks = 1;
+
+            } else if (iscf->devices) {
+                return 1;
             }
-
-            port = ngx_array_push(&imcf->ports);
-            if (port == NULL) {
-                return NGX_ERROR;
-            }
-
-            port->family = sockaddr->sa_family;
-            port->port = ngx_inet_get_port(sockaddr);
-
-            return NGX_OK;
         }
     }
 
-    return NGX_OK;
+    return 0;
 }
 
 
