@@ -14,6 +14,7 @@
 # make lint       style, cppcheck, gcc's analyzer
 # make docs       docs/commands.md, from the functions of the database
 # make bench      measures; see t/bench/run
+# make nginx-src  the source of nginx, which make unit and make fuzz need
 # make deps       installs what all of this needs
 # make clean      removes build
 #
