@@ -529,6 +529,44 @@ is($t->device('WARM0005')->poll()->status, 200, 'bytes: poll');
 is_unavailable(large_later(4, 1000)->read, 'bytes: the third is refused');
 $lock->release();
 is($_->read->text, '200 OK: 1000', 'bytes: who waited is served') for @waiting;
+
+# what makes no records, or no rows, waits in memory as well
+
+for my $case ([ 'blank lines', 'table=ATTLOG&Stamp=1', "\n" x 400_000 ],
+              [ 'data for a decision', 'type=PostVerifyData', 'x' x 400_000 ])
+{
+    my ($name, $query, $body) = @$case;
+    my $later = sub {
+        my $c = $t->connect(timeout => 20);
+        $c->write(Test::IClock::HTTP::format_request('POST',
+                  "/iclock/cdata?SN=WARM0000&$query", $body));
+        return $c;
+    };
+
+    $lock = hold();
+    @waiting = (upload_later('WARM0001'));
+    ok($pg->wait_blocked(), "bytes: an upload waits before $name");
+    push @waiting, map { $later->() } 1 .. 2;
+    is($t->device('WARM0005')->poll()->status, 200, 'bytes: poll');
+    is_unavailable($later->()->read, "bytes: $name are refused");
+    $lock->release();
+    is($_->read->status, 200, "bytes: $name that waited") for @waiting;
+}
+
+# the single one that is larger than all may be holds up nobody who brings
+# nothing
+
+$lock = hold();
+@waiting = (large_later(5, 6000));
+ok($pg->wait_blocked(), 'bytes: a very large one waits');
+
+my $guest = $t->connect(timeout => 20);
+$guest->write(Test::IClock::HTTP::format_request('GET',
+              '/iclock/cdata?SN=WARM0006&options=all'));
+is($t->device('WARM0005')->poll()->status, 200, 'bytes: poll');
+$lock->release();
+is($guest->read->status, 200, 'bytes: a handshake beside it');
+is($_->read->text, '200 OK: 6000', 'bytes: the very large one') for @waiting;
 is($t->request(Test::IClock::HTTP::format_request(
        @{large_request(4, 1000)}), timeout => 20)->text, '200 OK: 1000',
    'bytes: there is room again');

@@ -333,6 +333,7 @@ ngx_http_iclock_replies_body(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    job->held = body.len;
     ngx_str_set(&job->table, "devicecmd");
     job->context.encoding = ctx->known.encoding;
 

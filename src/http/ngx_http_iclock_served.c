@@ -148,6 +148,7 @@ ngx_http_iclock_decision_body(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    job->held = ctx->body.len;
     job->table = ctx->args.type;
 
     if (ngx_iclock_split_raw(&job->upload, &ctx->body, job->pool) != NGX_OK) {
@@ -169,11 +170,15 @@ ngx_http_iclock_decision_stored(ngx_http_request_t *r,
     }
 
     job = ngx_http_iclock_job(r, ctx);
+    if (job == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
-    if (job == NULL
-        || ngx_iclock_store_call(job, NGX_ICLOCK_CALL_VERIFY_DECISION,
-                                 &ctx->body, NULL)
-           != NGX_OK)
+    job->held = ctx->body.len;
+
+    if (ngx_iclock_store_call(job, NGX_ICLOCK_CALL_VERIFY_DECISION, &ctx->body,
+                              NULL)
+        != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

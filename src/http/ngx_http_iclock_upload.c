@@ -201,6 +201,7 @@ ngx_http_iclock_upload_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    job->held = body.len;
     job->table = ctx->table_name;
     job->context.encoding = ctx->known.encoding;
     job->context.pin = ctx->args.pin;

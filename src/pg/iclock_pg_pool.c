@@ -157,13 +157,17 @@ ngx_iclock_pg_pool_database(ngx_iclock_pg_pool_t *pool)
 }
 
 
-/* one job alone may be larger than all are allowed to be */
+/*
+ * One job alone may be larger than all are allowed to be; those that hold
+ * nothing go on beside it.
+ */
 
 ngx_uint_t
 ngx_iclock_pg_full(ngx_iclock_pg_pool_t *pool, size_t held)
 {
     return pool->njobs >= pool->conf->queue
-           || (pool->held && pool->held + held > pool->conf->queue_bytes);
+           || (held && pool->held
+               && pool->held + held > pool->conf->queue_bytes);
 }
 
 

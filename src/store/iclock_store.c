@@ -210,7 +210,10 @@ ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
     }
 
     job->job.database = job->database;
-    job->job.held = job->job.bytes
+
+    /* the records are parts of the body, or of what was unpacked from it */
+
+    job->job.held = ngx_max(job->job.bytes, job->held)
                     + job->upload.items.nelts * sizeof(ngx_iclock_item_t);
     job->job.nitems = job->upload.items.nelts + job->nops;
     job->started = ngx_current_msec;

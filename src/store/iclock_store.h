@@ -120,6 +120,8 @@ struct ngx_iclock_store_job_s {
     /* the database that device_id is of, 0: any; then that of the results */
     uint32_t                    database;
 
+    size_t                      held;           /* by the caller meanwhile */
+
     ngx_str_t                   timezone;       /* for devices without one */
     ngx_str_t                   table;          /* of rejected lines */
     ngx_iclock_context_t        context;
