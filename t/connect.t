@@ -57,7 +57,8 @@ sub upload {
 sub tcp { $t->conninfo(host => '127.0.0.1', port => $pg->{port}, @_) }
 
 
-# A name server: knows two names, is silent when told so.
+# A name server: knows three names, one of them with two addresses; is silent
+# when told so.
 
 sub name_server {
     my ($port) = @_;
@@ -93,16 +94,17 @@ sub name_server {
 
                 my ($id) = unpack 'n', $query;
                 my ($question) = $query =~ /\A.{12}([^\0]*\0.{4})/s or next;
-                my $known = $question =~ /\A\x02db\x06iclock\x04test\0\0\x01/
-                            ? 1 : $question =~ /\A\x09localhost\0\0\x01/ ? 2
-                            : 0;
+                my @known = $question =~ /\A\x02db\x06iclock\x04test\0\0\x01/
+                    ? 1 : $question =~ /\A\x09localhost\0\0\x01/ ? 2
+                    : $question =~ /\A\x03two\x06iclock\x04test\0\0\x01/
+                    ? (3, 1) : ();
 
-                # an address (to be kept for a second), or none
-                send $socket, pack('n n n n n n', $id, $known ? 0x8180
+                # addresses (to be kept for a second), or none
+                send $socket, pack('n n n n n n', $id, @known ? 0x8180
                                                               : 0x8183,
-                                   1, $known ? 1 : 0, 0, 0) . $question
-                    . ($known ? pack('n n n N n C4', 0xc00c, 1, 1, 1, 4,
-                                     127, 0, 0, $known) : ''), 0, $peer;
+                                   1, scalar @known, 0, 0) . $question
+                    . join('', map { pack 'n n n N n C4', 0xc00c, 1, 1, 1, 4,
+                                          127, 0, 0, $_ } @known), 0, $peer;
             }
         }
     }
@@ -205,6 +207,27 @@ is(upload('NAME0001'), '200 OK: 1', 'a name whose address has changed');
 unlike(new_log(), qr/no connection to PostgreSQL/,
        'the old address is not tried first');
 $pg->set(listen_addresses => '127.0.0.1,::1')->restart();
+
+# a name with two addresses, one of which is of no use; nginx takes them in any
+# order
+
+for my $case ('refuses', 'says nothing') {
+    my $mute = $case eq 'refuses' ? undef
+               : IO::Socket::INET->new(LocalAddr => '127.0.0.3',
+                     LocalPort => $pg->{port}, Listen => 64, Proto => 'tcp');
+
+    another("an address that $case",
+            http => "resolver 127.0.0.1:$dns ipv6=off;",
+            pool => 'timeout=5s connect_timeout=300ms',
+            database => $t->conninfo(host => 'two.iclock.test',
+                                     port => $pg->{port}));
+
+    for my $n (1 .. 4) {
+        ok(wait_until(10, sub { upload('TWO00001') eq '200 OK: 1' }),
+           "an address that $case: upload $n");
+        $pg->terminate('iclock/%');
+    }
+}
 
 another('no such name', http => "resolver 127.0.0.1:$dns ipv6=off;",
         database => $t->conninfo(host => 'none.iclock.test',
@@ -310,6 +333,30 @@ if ($> == 0) {
     isnt((stat '/proc/' . ($t->workers())[0])[4], 0, 'workers are not root');
 }
 
-unlike($t->error_log(), qr/secret|wr0ng/, 'passwords are not logged');
+
+
+# the password changes while nginx runs
+
+sub passwords {
+    my ($password) = @_;
+
+    open my $out, '>', $passfile or die "$passfile: $!";
+    print $out "*:*:*:secure:$password\n";
+    close $out;
+}
+
+$t->psql("ALTER ROLE secure PASSWORD 'n3w'");
+is(upload('PASS0001'), '200 OK: 1', 'a new password: connections there are');
+$pg->terminate('iclock/%');
+ok(wait_until(10, sub { upload('PASS0001') =~ /^503/ }),
+   'a new password: others are refused');
+ok($t->wait_log(qr/password authentication failed for user "secure"/),
+   'a new password: it is told');
+passwords('n3w');
+$t->reload();
+ok(wait_until(20, sub { upload('PASS0001') eq '200 OK: 1' }),
+   'a new password: read by a reload');
+
+unlike($t->error_log(), qr/secret|wr0ng|n3w/, 'passwords are not logged');
 
 $t->done();

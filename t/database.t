@@ -119,16 +119,34 @@ sub under_load {
 
 # what a new connection may inherit, and what it must not
 
-$t->psql('ALTER DATABASE iclock SET synchronous_commit = off');
-$t->psql('ALTER DATABASE iclock SET jit = on');
+my %inherited = (
+    synchronous_commit => [ 'off', 'on' ],
+    jit => [ 'on', 'off' ],
+    statement_timeout => [ '100ms', '9s' ],
+    lock_timeout => [ '1ms', '9s' ],
+    idle_in_transaction_session_timeout => [ '1ms', '9s' ],
+    default_transaction_read_only => [ 'on', 'off' ],
+    default_transaction_isolation => [ 'serializable', 'read committed' ],
+    search_path => [ 'nowhere', 'pg_catalog' ],
+    standard_conforming_strings => [ 'off', 'on' ],
+    row_security => [ 'off', 'on' ],
+    client_min_messages => [ 'log', 'notice' ],
+    log_min_duration_statement => [ '0', '0' ],
+    # since PostgreSQL 14
+    $t->psql("SHOW server_version_num") < 140000 ? ()
+        : (idle_session_timeout => [ '1s', '0' ]),
+);
+
+$t->psql("ALTER ROLE iclock_nginx SET $_ = '$inherited{$_}[0]'")
+    for keys %inherited;
 $t->psql(<<'END');
-    CREATE TABLE seen (setting text);
+    CREATE TABLE seen (name text, setting text);
     CREATE FUNCTION loud() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
     $$
     BEGIN
-        RAISE WARNING 'a loud trigger';
-        INSERT INTO public.seen VALUES (current_setting('synchronous_commit')
-                                        || ' ' || current_setting('jit'));
+        RAISE WARNING 'a loud trigger' USING DETAIL = 'of pin 7';
+        INSERT INTO public.seen
+        SELECT name, current_setting(name) FROM pg_settings;
         RETURN NULL;
     END
     $$;
@@ -157,13 +175,21 @@ $pg->start();
 ok(wait_until(15, sub { upload('DOWN0001')->status == 200 }),
    'down: uploads work once it has started');
 is(punches(), 1, 'down: stored');
-is($t->psql('SELECT DISTINCT setting FROM seen'), 'on off',
-   'synchronous_commit is on and jit is off whatever the defaults are');
+is(join(', ', map { my $name = $_;
+                    $t->psql("SELECT DISTINCT '$name is ' || setting"
+                             . " FROM seen WHERE name = '$name'") }
+              sort keys %inherited),
+   join(', ', map { "$_ is $inherited{$_}[1]" } sort keys %inherited),
+   'settings are what they have to be whatever the defaults are');
+is($t->device('DOWN0001')->operations("USER PIN=7\tPasswd=53cr3t")->text,
+   '200 OK: 1', 'down: a password');
 like(new_log(), qr/\[info\].*a loud trigger/, 'a notice is in the log');
+unlike(new_log(), qr/of pin 7/, 'the details of a notice are not');
+unlike(new_log(), qr/53cr3t/, 'what the server logs is not');
 unlike($t->nginx->complaints(), qr/loud/, 'a notice is not on stderr');
 
 $t->psql('DROP TRIGGER loud ON iclock.punch');
-$t->psql('ALTER DATABASE iclock RESET ALL');
+$t->psql('ALTER ROLE iclock_nginx RESET ALL');
 
 
 # connections are killed while they are idle

@@ -210,6 +210,9 @@ ngx_iclock_pg_conn_start(ngx_iclock_pg_conn_t *conn,
 
     (void) PQsetNoticeReceiver(conn->pg, ngx_iclock_pg_notice, conn);
 
+    /* details quote rows, which must not get into the log */
+    (void) PQsetErrorVerbosity(conn->pg, PQERRORS_TERSE);
+
     conn->timer.cancelable = 0;
     ngx_add_timer(&conn->timer, conn->conf->connect_timeout);
 

@@ -35,7 +35,7 @@ struct ngx_iclock_pg_listen_s {
     ngx_event_t                 timer;          /* next probe or attempt */
     ngx_msec_t                  delay;
 
-    u_char                      setup[1024];
+    u_char                      setup[NGX_ICLOCK_PG_SETUP_LEN];
 
     unsigned                    listening:1;
     unsigned                    warned:1;
@@ -91,8 +91,8 @@ ngx_iclock_pg_listen_create(ngx_cycle_t *cycle,
     listen->timer.log = cycle->log;
     listen->timer.cancelable = 1;
 
-    p = listen->setup;
     last = listen->setup + sizeof(listen->setup) - 1;
+    p = ngx_slprintf(listen->setup, last, "%s", NGX_ICLOCK_PG_SETTINGS);
 
     for (i = 0; channels[i]; i++) {
         p = ngx_slprintf(p, last, "LISTEN %s;", channels[i]);
@@ -261,7 +261,14 @@ ngx_iclock_pg_listen_closed(ngx_iclock_pg_conn_t *conn)
         ngx_del_timer(&listen->timer);
     }
 
-    if (conn->established && conn->timedout && !listen->warned) {
+    if (conn->setup_failed && !listen->warned) {
+        listen->warned = 1;
+
+        ngx_log_error(NGX_LOG_ERR, listen->log, 0,
+                      "iclock: PostgreSQL refuses to listen for notifications, "
+                      "polling instead: %*s", conn->error_len, conn->error);
+
+    } else if (conn->established && conn->timedout && !listen->warned) {
         listen->warned = 1;
 
         ngx_log_error(NGX_LOG_ERR, listen->log, 0,
@@ -269,7 +276,7 @@ ngx_iclock_pg_listen_closed(ngx_iclock_pg_conn_t *conn)
                       "polling instead; behind a transaction pooler set "
                       "\"iclock_listen_database\" to a direct connection");
 
-    } else if (!conn->established) {
+    } else if (!conn->established && !conn->setup_failed) {
         ngx_iclock_pg_log_failure(listen->stat, listen->log,
                                   "no connection to PostgreSQL for "
                                   "notifications",

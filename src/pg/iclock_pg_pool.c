@@ -134,10 +134,15 @@ ngx_iclock_pg_pool_setup(ngx_iclock_pg_pool_t *pool)
                  "SET statement_timeout = %M;"
                  "SET lock_timeout = %M;"
                  "SET idle_in_transaction_session_timeout = %M;"
+                 NGX_ICLOCK_PG_SETTINGS
                  "SET timezone = 'UTC';"
                  "SET datestyle = 'ISO';"
                  "SET bytea_output = 'hex';"
                  "SET search_path = pg_catalog;"
+                 "SET standard_conforming_strings = on;"
+                 "SET row_security = on;"
+                 "SET default_transaction_read_only = off;"
+                 "SET default_transaction_isolation = 'read committed';"
                  "SET plan_cache_mode = force_generic_plan;"
                  /* statements are short, compiling one takes longer */
                  "SET jit = off;"

@@ -13,6 +13,18 @@
 
 #define NGX_ICLOCK_PG_ERROR_LEN  512
 
+#define NGX_ICLOCK_PG_SETUP_LEN  2048
+
+/*
+ * Settings of every connection.  What the server tells its client at the
+ * levels below, parameters of statements among it, must not get into the log.
+ * The names in the list are not known to each version.
+ */
+#define NGX_ICLOCK_PG_SETTINGS                                               \
+    "SET client_min_messages = notice;"                                      \
+    "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings"        \
+    " WHERE name IN ('idle_session_timeout', 'transaction_timeout');"
+
 /*
  * The buffers of libpq grow with what is sent and received, and are never
  * given back: a connection with more than that is replaced when it is idle.
@@ -269,7 +281,7 @@ struct ngx_iclock_pg_pool_s {
     ngx_msec_t                  delay;
 
     u_char                      application[sizeof("iclock/") + NGX_INT_T_LEN];
-    u_char                      setup[1024];
+    u_char                      setup[NGX_ICLOCK_PG_SETUP_LEN];
     uint32_t                    database;   /* connected last */
 
     unsigned                    unprepared:1;

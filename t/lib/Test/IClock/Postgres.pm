@@ -266,7 +266,7 @@ sub start {
     while (time < $until) {
         my @line = split /\n/, slurp("$self->{data}/postmaster.pid");
 
-        return $self if @line >= 8 && $line[7] =~ /^ready/;
+        return $self if @line >= 8 && $line[7] =~ /^(?:ready|standby)/;
 
         if (!$self->running()) {
             croak "PostgreSQL did not start:\n" . slurp($self->{log});
@@ -310,6 +310,56 @@ sub stop {
         $self->kill();
         croak "PostgreSQL did not stop within 30 s";
     }
+
+    return $self;
+}
+
+
+# A standby of this server in another directory, which it waits for at each
+# commit.
+
+sub standby {
+    my ($self, $dir) = @_;
+
+    my $standby = bless {
+        map({ ($_ => $self->{$_}) } qw/ port owner bin creator /),
+        dir => $dir,
+        data => "$dir/data",
+        log => "$dir/postgres.log",
+    }, ref $self;
+
+    mkdir $dir or croak "$dir: $!";
+    chown $self->{owner}{uid}, $self->{owner}{gid}, $dir if $self->{owner};
+
+    $self->stop();
+
+    system('cp', '-a', $self->{data}, $standby->{data}) == 0
+        or croak "cannot copy $self->{data}";
+
+    command({ out => $standby->{log} }, as_owner($self->{owner},
+            'touch', "$standby->{data}/standby.signal")) == 0
+        or croak "no standby.signal";
+
+    $standby->set(primary_conninfo => $self->conninfo(user => 'postgres',
+                      dbname => undef, application_name => 'standby'));
+    $self->set(synchronous_standby_names => 'standby');
+
+    $self->start();
+    $standby->start();
+
+    Test::IClock::Process::wait_until(30, sub {
+        $self->psql("SELECT count(*) FROM pg_stat_replication"
+                    . " WHERE state = 'streaming'") }) or croak 'no standby';
+
+    return $standby;
+}
+
+
+sub promote {
+    my ($self) = @_;
+
+    $self->set(synchronous_standby_names => '');
+    $self->psql('SELECT pg_reload_conf(), pg_promote()');
 
     return $self;
 }
