@@ -5,6 +5,7 @@ drop index iclock.command_subject_idx;
 
 alter table iclock.command
     alter column subject type text collate "C",
+    add column deletes boolean not null default false,
     add column copied boolean not null default false,
     add column reason text,
     add column poll   bigint;
@@ -14,8 +15,18 @@ alter table iclock.command
 -- until now only copies had a subject; those still under way get the new form
 update iclock.command c
    set copied = c.subject is not null,
-       subject = iclock.command_subject(c.body)
+       subject = iclock.command_subject(c.body),
+       deletes = iclock.is_deletion(c.body)
  where c.status in ('queued', 'sent');
+
+-- some that were ended by hand
+update iclock.command c
+   set finished_at = coalesce(c.sent_at, c.created_at)
+ where c.finished_at is null and c.status not in ('queued', 'sent');
+
+update iclock.command c
+   set finished_at = null
+ where c.finished_at is not null and c.status in ('queued', 'sent');
 
 -- The newest first.  Nothing but these indexes has that order, so whoever asks
 -- for it needs no statistics to find the way.
@@ -26,6 +37,9 @@ create index command_open_idx on iclock.command
     (device_id, subject, (- id))
     where finished_at is null and subject is not null;
 
+create index command_deletion_idx on iclock.command
+    (device_id, subject, (0 - id)) where deletes and subject is not null;
+
 -- an answer is found by the ids that end in its nine digits
 drop index iclock.command_wire_id_idx;
 
@@ -34,6 +48,13 @@ drop index iclock.command_wire_id_idx;
 create trigger command_named
     before insert on iclock.command
     for each row when (new.subject is null)
+    execute function iclock.command_named();
+
+create trigger command_renamed
+    before update of body on iclock.command
+    for each row
+    when (new.body <> old.body and not new.copied
+          and new.cleared_at is not distinct from old.cleared_at)
     execute function iclock.command_named();
 
 -- on a line that is paid by the byte
@@ -57,6 +78,55 @@ delete from iclock.device_option o
 update iclock.device_option o
    set name = ltrim(o.name, '~')
  where o.name like '~%';
+
+-- whom a site has removed: older uploads do not bring them back
+create table iclock.removed_person (
+    site        text         not null check (octet_length(site) <= 1000),
+    pin         text         not null check (octet_length(pin) <= 1000),
+    removed_at  timestamptz  not null default now(),
+    removed_by  text         not null default session_user,
+    primary key (site, pin)
+);
+
+-- terminals that no longer hold them: what those upload is new
+create table iclock.removed_from (
+    device_id   bigint       not null references iclock.device
+                             on delete cascade,
+    pin         text         not null check (octet_length(pin) <= 1000),
+    deleted_at  timestamptz  not null default now(),
+    primary key (device_id, pin)
+);
+
+drop trigger command_applied on iclock.command;
+
+create trigger command_applied
+    after update of status on iclock.command
+    for each row
+    when (new.status <> old.status
+          and (new.status = 'done'
+               and (new.body like 'DATA UPDATE %'
+                    or new.body like 'DATA DELETE %'
+                    or new.body like 'CLEAR %')
+               -- the device has no such user
+               or new.status = 'failed' and new.return_code = -10
+                  and new.body like 'DATA DELETE USERINFO %'))
+    execute function iclock.command_applied();
+
+-- Who ends a command by hand, or has it sent again, need not know that the queue
+-- goes by "finished_at".
+create trigger command_inserted_ended
+    before insert on iclock.command
+    for each row
+    when ((new.finished_at is null) <> (new.status in ('queued', 'sent'))
+          or new.status = 'sent' and new.sent_at is null)
+    execute function iclock.command_ended();
+
+create trigger command_ended
+    before update on iclock.command
+    for each row
+    when ((new.finished_at is null) <> (new.status in ('queued', 'sent'))
+          or new.status = 'sent' and new.sent_at is null)
+    execute function iclock.command_ended();
 
 insert into iclock.schema_version (version, description)
 values (4, 'order of commands');

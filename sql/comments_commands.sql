@@ -1,6 +1,7 @@
 -- Comments on what comes with commands, fleets and reconciliation.
 
 comment on column iclock.command.subject is 'What it is about, a path separated by TABs: user, PIN, template, type, number, ... Only the newest command about a subject counts. NULL: a deed, such as REBOOT';
+comment on column iclock.command.deletes is 'Whether it deletes its subject, and with it all that is part of it';
 comment on column iclock.command.copied is 'Whether the fleet functions sent it: what a device keeps by it is not sent on';
 comment on column iclock.command.reason is 'Why it was cancelled, if nobody did it: "superseded by command 123"';
 comment on column iclock.command.poll is 'Number of the request that took it last';
@@ -108,6 +109,7 @@ comment on function iclock.returns_count(text) is 'Whether a command returns a c
 
 comment on function iclock.command_applied() is 'Trigger: notes what a device has confirmed to keep or to have deleted';
 comment on function iclock.command_named() is 'Trigger: notes what a command is about';
+comment on function iclock.command_ended() is 'Trigger: keeps finished_at in step with status, whoever sets it';
 comment on function iclock.command_verified() is 'Trigger: takes a reconciliation one step further';
 comment on function iclock.share_changes() is 'Trigger: sends what a terminal uploaded to the others of a site that shares its people';
 
@@ -125,6 +127,20 @@ comment on function iclock.copy_person(bigint[], bigint, text, boolean) is 'Send
 comment on function iclock.share_people(bigint[], text[]) is 'Sends people to the other terminals of their sites, or notes them when they are many';
 comment on function iclock.take_backlog(bigint, integer) is 'Queues copies of people that are noted for a terminal';
 
+comment on table iclock.removed_person is 'People whom delete_user_from_site() has removed. What a terminal that was away uploads of them does not spread, and is deleted there. put_user(), copy_user() and the enrolling commands end it, and enrolling at a terminal that had deleted them ten minutes before';
+comment on column iclock.removed_person.site is 'Site';
+comment on column iclock.removed_person.pin is 'User';
+comment on column iclock.removed_person.removed_at is 'When';
+comment on column iclock.removed_person.removed_by is 'Who asked for it';
+comment on table iclock.removed_from is 'Terminals that have deleted them: what those upload later is new';
+comment on column iclock.removed_from.device_id is 'Terminal';
+comment on column iclock.removed_from.pin is 'User';
+comment on column iclock.removed_from.deleted_at is 'When it said so';
+comment on function iclock.readmit(text, text) is 'Ends the removal of a person from a site';
+comment on function iclock.note_removal(bigint, text) is 'Notes that a device has deleted a user, or all';
+comment on function iclock.tell_removal(bigint, text) is 'Tells a device to delete a person, unless it is being told already';
+comment on function iclock.refuse_removed(bigint[], text[]) is 'Which uploads are of people whom the site has removed; those are deleted';
+comment on function iclock.has_template(integer, bigint[], iclock.device, text) is 'Whether there is a template of a person that a terminal can certainly use';
 comment on table iclock.share_backlog is 'People still to be sent to a terminal, after an upload of many: some at each poll';
 comment on column iclock.share_backlog.target_id is 'Terminal that gets them';
 comment on column iclock.share_backlog.source_id is 'Terminal that has them';
@@ -135,7 +151,7 @@ comment on function iclock.copy_user(text, text, text) is 'Sends a user with all
 comment on function iclock.copy_user_to_site(text, text, text) is 'The same to all other terminals of a site, by default the terminal''s own';
 comment on function iclock.copy_site(text, text) is 'Sends everyone that a terminal holds to the terminals of a site, where they are missing or older';
 comment on function iclock.sync_site(text) is 'Makes every active terminal of a site hold the same people: all that any of them holds, the newest of each thing. Nobody is deleted';
-comment on function iclock.delete_user_from_site(text, text) is 'Deletes a user from every active terminal of a site';
+comment on function iclock.delete_user_from_site(text, text) is 'Deletes a user from every active terminal of a site. One that uploads the user later is told to delete it, until the user is put or enrolled anew: table removed_person';
 comment on function iclock.set_site(text, boolean, time, interval) is 'Switches of a site: whether a person enrolled on one terminal is sent to all others (sync_site() does it for those enrolled before), when its day starts, and how soon a punch is a double one';
 
 comment on function iclock.attendance_sum(bytea) is 'Count in the reply to VERIFY SUM';

@@ -103,7 +103,7 @@ $$;
 
 -- Whether an upload only repeats what the terminal was sent: while the copy is
 -- under way, and for ten minutes after it.  Nor does what it is being told to
--- delete go further.
+-- delete go further, itself or what it is part of.
 create or replace function iclock.is_echo(
         device_id  bigint,
         subject    text,
@@ -116,8 +116,28 @@ declare
     echo  boolean;
 begin
     execute $query$
-        select c.status in ('queued', 'sent')
-               and (c.copied or iclock.is_deletion(c.body))
+        select true
+          from unnest(iclock.subjects_above($2) || $2) as s (subject)
+         cross join lateral
+               (select
+                  from iclock.command c
+                 where c.device_id = $1
+                   and c.subject = s.subject
+                   and c.deletes
+                   and c.finished_at is null
+                 order by 0 - c.id
+                 limit (select 1)) as doomed
+         limit 1
+        $query$
+       into echo
+      using $1, $2;
+
+    if echo then
+        return true;
+    end if;
+
+    execute $query$
+        select c.status in ('queued', 'sent') and c.copied
                or c.status = 'done' and c.copied and $3
                   and c.finished_at > now() - interval '10 minutes'
           from iclock.command c
@@ -254,6 +274,28 @@ end
 $$;
 
 
+-- Whether there is a template of a person that a terminal can certainly use: it
+-- is sent then instead of a photo, out of which the terminal would have to make
+-- one.
+create or replace function iclock.has_template(
+        type     integer,
+        sources  bigint[],
+        target   iclock.device,
+        pin      text)
+    returns boolean
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select coalesce(iclock.algorithm_version(target.id, $1), '0') <> '0'
+       and exists (select
+                     from iclock.template t
+                    where t.device_id = any ($2)
+                      and t.pin = $4
+                      and t.type = $1
+                      and iclock.unusable(t, target) is null)
+$$;
+
+
 -- Queues one copy, unless the same waits already.  Nobody is waited for: should
 -- two do so at the same time, the newer command supersedes the other.
 create or replace function iclock.queue_copy(
@@ -281,7 +323,7 @@ begin
        into last
       using $1, $2, $3;
 
-    deleted := iclock.superseding_command($1, $2, last.id,
+    deleted := iclock.superseding_command($1, $2, false, last.id,
                                           '{queued,sent,done}') is not null;
 
     if last.status in ('queued', 'sent') and last.same and not deleted then
@@ -314,6 +356,128 @@ begin
 end
 $$;
 
+
+-- Ends a removal: the person is on a terminal of the site again.
+create or replace function iclock.readmit(site text, pin text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    delete from iclock.removed_person r
+     where r.site = $1 and r.pin = $2;
+
+    if found then
+        delete from iclock.removed_from f
+         using iclock.device d
+         where d.id = f.device_id and d.site = $1 and f.pin = $2;
+    end if;
+end
+$$;
+
+-- A device has deleted a user, or all, or says that it has no such user.
+create or replace function iclock.note_removal(device_id bigint, subject text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if subject !~ E'^user(\t[^\t]+)?$' then
+        return;
+    end if;
+
+    insert into iclock.removed_from as f (device_id, pin)
+    select d.id, r.pin
+      from iclock.device d
+      join iclock.removed_person r on r.site = d.site
+     where d.id = $1
+       and ($2 = 'user' or r.pin = split_part($2, E'\t', 2))
+     order by r.pin collate "C"
+    on conflict on constraint removed_from_pkey do update
+    set deleted_at = excluded.deleted_at;
+end
+$$;
+
+-- Tells a device to delete a person, unless it is being told already.
+create or replace function iclock.tell_removal(
+        device_id  bigint,
+        pin        text)
+    returns bigint
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    last     record;
+    command  bigint;
+begin
+    execute $query$
+        select c.id, c.deletes and c.status in ('queued', 'sent') as told
+          from iclock.command c
+         where c.device_id = $1
+           and c.subject = E'user\t' || $2
+         order by - c.id
+         limit (select 1)
+        $query$
+       into last
+      using $1, $2;
+
+    if last.told then
+        return last.id;
+    end if;
+
+    insert into iclock.command as c (device_id, body)
+    values ($1, 'DATA DELETE USERINFO '
+                || iclock.fields('PIN', iclock.harmless($2)))
+    returning c.id into command;
+
+    return command;
+end
+$$;
+
+-- What devices have uploaded of people whom their site has removed: it comes
+-- from before, and is to be deleted there as well.  Who is uploaded again more
+-- than ten minutes after the device had deleted them was enrolled anew, and is
+-- removed no longer.  Returns which are to be passed over, by position.
+create or replace function iclock.refuse_removed(
+        devices  bigint[],
+        pins     text[])
+    returns boolean[]
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    person   record;
+    refused  boolean[] := array_fill(false, array[cardinality(devices)]);
+begin
+    for person in
+        select d.site, u.device_id, u.pin, array_agg(u.ord) as places,
+               bool_or(f.deleted_at >= r.removed_at
+                       and f.deleted_at <= now() - interval '10 minutes')
+                   as returned
+          from unnest($1, $2) with ordinality as u (device_id, pin, ord)
+          join iclock.device d on d.id = u.device_id
+          join iclock.removed_person r on r.site = d.site and r.pin = u.pin
+          left join iclock.removed_from f on f.device_id = u.device_id
+                                         and f.pin = u.pin
+         group by d.site, u.device_id, u.pin
+         order by d.site collate "C", u.pin collate "C", u.device_id
+    loop
+        if person.returned then
+            perform iclock.readmit(person.site, person.pin);
+            continue;
+        end if;
+
+        perform iclock.tell_removal(person.device_id, person.pin);
+
+        for i in 1 .. cardinality(person.places) loop
+            refused[person.places[i]] := true;
+        end loop;
+    end loop;
+
+    return refused;
+end
+$$;
+
 -- Sends a person to one terminal: the newest of each thing that the terminals
 -- among "sources" hold.  Unless all of it is wanted, only what is missing there
 -- or older.
@@ -340,6 +504,15 @@ declare
 begin
     select d.* into target from iclock.device d where d.id = $2;
     serial_number := target.serial_number;
+
+    if not $4 and exists (select from iclock.removed_person r
+                           where r.site = target.site and r.pin = $3)
+    then
+        what := 'user';
+        skipped_reason := 'removed from the site';
+        return next;
+        return;
+    end if;
 
     select u.* into known
       from iclock.device_user u
@@ -453,6 +626,9 @@ begin
 
         elsif target.dialect = '3.2' then
             skipped_reason := 'dialect 3.2 has no command for it';
+
+        elsif iclock.has_template(p.type, $1, target, $3) then
+            skipped_reason := 'its template does for the terminal';
 
         elsif exists (select from iclock.device_option o
                        where o.device_id = $2
@@ -590,6 +766,11 @@ begin
                   hint = 'query_user() has it report the user.';
     end if;
 
+    -- whoever is put on a terminal anew is removed no longer
+    perform iclock.readmit(d.site, $1)
+       from iclock.device d
+      where d.id = target_id;
+
     return query
     select * from iclock.copy_person(array[source_id], target_id, $1, true);
 end
@@ -667,11 +848,23 @@ begin
     end if;
 
     return query
+    select iclock.tell_removal(d.id, r.pin), d.serial_number,
+           'removal'::text, null::text
+      from iclock.removed_person r
+      join iclock.device_user u on u.pin = r.pin
+                               and u.device_id = any (members)
+      join iclock.device d on d.id = u.device_id
+     where r.site = $1;
+
+    return query
     select c.*
       from unnest(members) as m (id)
      cross join (select distinct u.pin
                    from iclock.device_user u
-                  where u.device_id = any (members)) as people
+                  where u.device_id = any (members)
+                    and not exists (select from iclock.removed_person r
+                                     where r.site = $1 and r.pin = u.pin))
+                as people
      cross join lateral iclock.copy_person(array_remove(members, m.id), m.id,
                                            people.pin, false) as c;
 end
@@ -685,6 +878,16 @@ create or replace function iclock.delete_user_from_site(
     set search_path = pg_catalog, iclock, pg_temp
 as $$
     select iclock.own_site('site', $1);
+
+    insert into iclock.removed_person as r (site, pin, removed_by)
+    select $1, iclock.pin($2), iclock.calling_role()
+     where exists (select from iclock.device d where d.site = $1)
+    on conflict on constraint removed_person_pkey do update
+    set removed_at = now(), removed_by = excluded.removed_by;
+
+    delete from iclock.share_backlog b
+     using iclock.device d
+     where d.id = b.target_id and d.site = $1 and b.pin = $2;
 
     select iclock.delete_user(d.serial_number, $2)
       from iclock.device d

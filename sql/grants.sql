@@ -115,7 +115,8 @@ grant select
    on iclock.attendance, iclock.daily_attendance, iclock.device_status,
       iclock.device_setting, iclock.command_status, iclock.reconciliation,
       iclock.attendance_check, iclock.command_result_label,
-      iclock.refused_answer, iclock.site, iclock.schema_version,
+      iclock.refused_answer, iclock.removed_person, iclock.site,
+      iclock.schema_version,
       iclock.upload_stamp, iclock.device_presence, iclock.operation,
       iclock.work_code, iclock.device_error,
       iclock.verify_label, iclock.status_label

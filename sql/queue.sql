@@ -38,10 +38,13 @@ $$;
 --
 --     place          where it is; NULL if another transaction has locked it
 --     deletes        what it deletes, if that may have been done already
+--     removed        it copies a person whom the site has removed since
 --     superseded_by  a newer command says all that this one does, or deletes
---                    what it is about
---     waits_for      older ones about what its subject is part of, which the
---                    device has not answered
+--                    what it is about.  What follows a deletion does not say
+--                    what that did away with: the templates of who had the PIN
+--                    before
+--     waits_for      older ones that the device has not answered: about what
+--                    its subject is part of, and deletions of its subject
 create or replace function iclock.next_commands(
         device_id       bigint,
         sent_before     timestamptz,
@@ -50,8 +53,8 @@ create or replace function iclock.next_commands(
         after_priority  integer,
         after_id        bigint)
     returns table (id bigint, priority integer, size bigint, restarts boolean,
-                   place tid, deletes text, superseded_by bigint,
-                   waits_for bigint[])
+                   place tid, deletes text, removed boolean,
+                   superseded_by bigint, waits_for bigint[])
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
@@ -59,11 +62,12 @@ begin
     return query execute $query$
         with waiting as materialized (
             select c.id, c.priority, c.status, c.attempts, c.subject,
+                   c.copied,
                    -- as it goes over the wire: C:<id>:<body>\n
                    4 + length((c.id % 1000000000)::text)
                      + octet_length(c.body)::bigint as size,
                    left(c.body, 7) ~* '^REBOOT\M' as restarts,
-                   iclock.is_deletion(c.body) as deletes
+                   c.deletes
               from iclock.command c
              where c.device_id = $1
                and c.status in ('queued', 'sent')
@@ -95,24 +99,45 @@ begin
         select w.id, w.priority, w.size, w.restarts,
                (select l.place from locked l where l.id = w.id),
                case when w.status = 'sent' and w.deletes then w.subject end,
-               (select max(newer.id)
-                  from unnest(iclock.subjects_above(w.subject) || w.subject)
-                       as s (subject)
-                 cross join lateral
-                       (select n.id
-                          from iclock.command n
-                         where n.device_id = $1
-                           and n.subject = s.subject
-                           and - n.id < - w.id
-                           and (s.subject = w.subject
-                                or iclock.is_deletion(n.body))
-                           and (n.status in ('sent', 'done', 'failed')
-                                or n.status = 'queued'
-                                   and n.expires_at is null
-                                   and (n.not_before is null
-                                        or n.not_before <= now()))
-                         order by - n.id
-                         limit (select 1)) as newer),
+               w.copied and w.subject >= E'user\t' and w.subject < E'user\n'
+               and exists (select
+                             from iclock.removed_person r
+                            where r.site = (select d.site
+                                              from iclock.device d
+                                             where d.id = $1)
+                              and r.pin = split_part(w.subject, E'\t', 2)),
+               greatest(
+                   (select n.id
+                      from iclock.command n
+                     where n.device_id = $1
+                       and n.subject = w.subject
+                       and - n.id < - w.id
+                       and (not w.deletes
+                            or w.status = 'sent' and n.status = 'done')
+                       and (n.status in ('sent', 'done', 'failed')
+                            or n.status = 'queued'
+                               and n.expires_at is null
+                               and (n.not_before is null
+                                    or n.not_before <= now()))
+                     order by - n.id
+                     limit (select 1)),
+                   (select max(newer.id)
+                      from unnest(iclock.subjects_above(w.subject)
+                                  || w.subject) as s (subject)
+                     cross join lateral
+                           (select n.id
+                              from iclock.command n
+                             where n.device_id = $1
+                               and n.subject = s.subject
+                               and n.deletes
+                               and 0 - n.id < 0 - w.id
+                               and (n.status in ('sent', 'done', 'failed')
+                                    or n.status = 'queued'
+                                       and n.expires_at is null
+                                       and (n.not_before is null
+                                            or n.not_before <= now()))
+                             order by 0 - n.id
+                             limit (select 1)) as newer)),
                array(select older.id
                        from unnest(iclock.subjects_above(w.subject))
                             as s (subject)
@@ -128,7 +153,22 @@ begin
                                 and (o.expires_at is null
                                      or o.expires_at > now())
                               order by - o.id
-                              limit (select 1)) as older)
+                              limit (select 1)) as older
+                     union all
+                     select *
+                       from (select o.id
+                               from iclock.command o
+                              where o.device_id = $1
+                                and o.subject = w.subject
+                                and o.deletes
+                                and o.finished_at is null
+                                and 0 - o.id > 0 - w.id
+                                and (o.not_before is null
+                                     or o.not_before <= now())
+                                and (o.expires_at is null
+                                     or o.expires_at > now())
+                              order by 0 - o.id
+                              limit (select 1)) as deletion)
           from walk w
          order by w.priority desc, w.id
         $query$
@@ -173,10 +213,12 @@ end
 $$;
 
 
--- The newest command with one of these statuses that supersedes this one.
+-- The newest command with one of these statuses that supersedes this one; what
+-- puts there again what this one deletes does not.
 create or replace function iclock.superseding_command(
         device_id  bigint,
         subject    text,
+        deletes    boolean,
         id         bigint,
         statuses   text[])
     returns bigint
@@ -191,23 +233,83 @@ begin
     end if;
 
     execute $query$
-        select max(newest.id)
-          from unnest(iclock.subjects_above($2) || $2) as s (subject)
-         cross join lateral
-               (select n.id
-                  from iclock.command n
-                 where n.device_id = $1
-                   and n.subject = s.subject
-                   and - n.id < - $3
-                   and n.status = any ($4)
-                   and (s.subject = $2 or iclock.is_deletion(n.body))
-                 order by - n.id
-                 limit (select 1)) as newest
+        select greatest(
+            (select n.id
+               from iclock.command n
+              where n.device_id = $1
+                and n.subject = $2
+                and not $3
+                and - n.id < - $4
+                and n.status = any ($5)
+              order by - n.id
+              limit (select 1)),
+            (select max(newest.id)
+               from unnest(iclock.subjects_above($2) || $2) as s (subject)
+              cross join lateral
+                    (select n.id
+                       from iclock.command n
+                      where n.device_id = $1
+                        and n.subject = s.subject
+                        and n.deletes
+                        and 0 - n.id < 0 - $4
+                        and n.status = any ($5)
+                      order by 0 - n.id
+                      limit (select 1)) as newest))
         $query$
        into superseding
-      using $1, $2, $3, $4;
+      using $1, $2, $3, $4, $5;
 
     return superseding;
+end
+$$;
+
+
+-- What a device has done, in order, when it is known by the answer to this
+-- command: nothing new if a later one has been done that supersedes it.  If this
+-- one deletes, what has been put there since is not deleted.
+create or replace function iclock.done_commands(answered iclock.command)
+    returns setof iclock.command
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    -- the templates of all users are below those
+    root   constant text := case when answered.subject like E'user\t\t%'
+                            then 'user' else answered.subject end;
+    later  iclock.command[];
+begin
+    if iclock.superseding_command(answered.device_id, answered.subject,
+                                  answered.deletes, answered.id,
+                                  '{done}') is not null
+    then
+        return;
+    end if;
+
+    if answered.deletes then
+        execute $query$
+            select array_agg(n.* order by n.id)
+              from iclock.command n
+             where n.device_id = $1
+               and (n.subject = $3
+                    or n.subject > $3 || E'\t' and n.subject < $3 || E'\n')
+               and - n.id < - $4
+               and n.status = 'done'
+               and not n.deletes
+               and $2 = any (iclock.subjects_above(n.subject) || n.subject)
+            $query$
+           into later
+          using answered.device_id, answered.subject, root, answered.id;
+    end if;
+
+    -- what has been cleared cannot be done again
+    if not exists (select
+                     from unnest(array[answered] || later) as c
+                    where c.cleared_at is not null and not c.deletes)
+    then
+        return query
+        select c.* from unnest(array[answered] || later) as c
+         order by c.id;
+    end if;
 end
 $$;
 
@@ -346,7 +448,7 @@ declare
     places   tid[];
     dropped  bigint[];
     gone     tid[];
-    newer    bigint[];
+    reasons  text[];
     bytes    bigint;
     seen     integer;
     most     integer;
@@ -386,7 +488,7 @@ begin
         places := '{}';
         dropped := '{}';
         gone := '{}';
-        newer := '{}';
+        reasons := '{}';
         bytes := 0;
         held := false;
         ended := false;
@@ -420,10 +522,13 @@ begin
                         poll.device_id, next.deletes, next.id);
                 end if;
 
-                if next.superseded_by is not null then
+                if next.removed or next.superseded_by is not null then
                     dropped := dropped || next.id;
                     gone := gone || next.place;
-                    newer := newer || next.superseded_by;
+                    reasons := reasons
+                        || case when next.removed then 'removed from the site'
+                           else format('superseded by command %s',
+                                       next.superseded_by) end;
                     continue;
                 end if;
 
@@ -449,13 +554,12 @@ begin
                 execute $query$
                     update iclock.command c
                        set status = 'cancelled', finished_at = now(),
-                           reason = format('superseded by command %s',
-                                           $2[array_position($1, c.ctid)])
+                           reason = $2[array_position($1, c.ctid)]
                      where c.ctid = any ($1)
                     $query$
-                  using gone, newer;
+                  using gone, reasons;
                 gone := '{}';
-                newer := '{}';
+                reasons := '{}';
             end if;
 
             exit when ended or seen < most;

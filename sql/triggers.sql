@@ -163,6 +163,51 @@ create or replace function iclock.command_named()
 as $$
 begin
     new.subject := iclock.command_subject(new.body);
+    new.deletes := iclock.is_deletion(new.body);
+
+    -- whoever is put on a terminal or enrolled anew is removed no longer
+    if not new.deletes and not new.copied
+       and new.subject ~ E'^user\t[^\t]+(\tenrolment\t.*)?$'
+    then
+        perform iclock.readmit(d.site, split_part(new.subject, E'\t', 2))
+           from iclock.device d
+          where d.id = new.device_id;
+    end if;
+
+    return new;
+end
+$$;
+
+-- The indexes and the functions of the queue know by "finished_at" whether a
+-- command has ended; whoever sets the status by hand need not.
+create or replace function iclock.command_ended()
+    returns trigger
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if new.status not in ('queued', 'sent') then
+        new.finished_at := coalesce(new.finished_at, now());
+        return new;
+    end if;
+
+    if new.cleared_at is not null then
+        raise object_not_in_prerequisite_state
+            using message = format('command %s cannot be sent again: what it '
+                                   'said has been cleared', new.id),
+                  hint = 'Queue a new one.';
+    end if;
+
+    -- as if it had never ended: its answer is to count
+    new.finished_at := null;
+    new.return_code := null;
+    new.reply := null;
+    new.reason := null;
+
+    if new.status = 'sent' then
+        new.sent_at := coalesce(new.sent_at, now());
+    end if;
+
     return new;
 end
 $$;
@@ -176,28 +221,37 @@ create or replace function iclock.command_applied()
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    before  constant text := current_setting('iclock.applying', true);
+    before    constant text := current_setting('iclock.applying', true);
+    answered  iclock.command;
 begin
-    -- the answer to an earlier command may come after that to a later one
-    if iclock.superseding_command(new.device_id, new.subject, new.id,
-                                  '{done}') is not null
-    then
+    -- the device holds no such user: nothing to delete, and nobody left
+    if new.status <> 'done' then
+        perform iclock.note_removal(new.device_id, new.subject);
         return null;
     end if;
 
-    if new.copied then
-        perform set_config('iclock.applying', 'on', true);
-    end if;
+    -- the answer to an earlier command may come after that to a later one
+    for answered in
+        select d.* from iclock.done_commands(new) as d order by d.id
+    loop
+        perform set_config('iclock.applying',
+                           case when answered.copied then 'on'
+                           else coalesce(before, '') end, true);
 
-    -- whatever somebody queued by hand: the answer counts all the same
-    begin
-        perform iclock.apply_command(new.device_id, new.body);
-    exception when data_exception or integrity_constraint_violation
-                   or program_limit_exceeded then
-        null;
-    end;
+        -- whatever somebody queued by hand: the answer counts all the same
+        begin
+            perform iclock.apply_command(answered.device_id, answered.body);
+        exception when data_exception or integrity_constraint_violation
+                       or program_limit_exceeded then
+            null;
+        end;
+    end loop;
 
     perform set_config('iclock.applying', coalesce(before, ''), true);
+
+    if new.deletes then
+        perform iclock.note_removal(new.device_id, new.subject);
+    end if;
     return null;
 end
 $$;
@@ -225,59 +279,60 @@ create or replace function iclock.share_changes()
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
+    renamed  constant boolean := tg_table_name = 'device_user'
+                                 and tg_op = 'UPDATE';
     devices  bigint[];
     pins     text[];
+    echoes   boolean[];
 begin
     if current_setting('iclock.applying', true) = 'on'
        or not exists (select from iclock.site s where s.share_people)
+          and not exists (select from iclock.removed_person)
     then
         return null;
     end if;
 
-    if tg_table_name = 'device_user' and tg_op = 'UPDATE' then
-        select array_agg(a.device_id), array_agg(a.pin) into devices, pins
-          from after a
-          join before b on b.device_id = a.device_id and b.pin = a.pin
-          join iclock.device d on d.id = a.device_id
-          join iclock.site s on s.name = d.site
-         where s.share_people and d.status = 'active'
-           and not iclock.is_echo(
-                   a.device_id,
-                   iclock.subject_of(row(a.*)::iclock.device_user),
-                   iclock.same_user(row(a.*)::iclock.device_user,
-                                    row(b.*)::iclock.device_user, true));
+    -- planned each time: by the number of rows that there are now
+    execute format(
+        'select array_agg(a.device_id order by a.device_id, a.pin), '
+        '       array_agg(a.pin order by a.device_id, a.pin), '
+        '       array_agg(s.share_people is distinct from true '
+        '                 or iclock.is_echo(a.device_id, '
+        '                        iclock.subject_of(row(a.*)::iclock.%1$I), '
+        '                        %2$s) '
+        '                 order by a.device_id, a.pin) '
+        '  from after a '
+        '  %3$s '
+        '  join iclock.device d on d.id = a.device_id '
+        '  left join iclock.site s on s.name = d.site '
+        ' where d.site is not null and d.status = ''active'' '
+        '   and (s.share_people '
+        '        or exists (select from iclock.removed_person r '
+        '                    where r.site = d.site and r.pin = a.pin)) '
+        '   and %4$s',
+        tg_table_name,
+        case when renamed then
+            'iclock.same_user(row(a.*)::iclock.device_user, '
+            'row(b.*)::iclock.device_user, true)' else 'true' end,
+        case when renamed then
+            'join before b on b.device_id = a.device_id and b.pin = a.pin'
+        else '' end,
+        case when tg_table_name = 'photo' then
+            'a.kind in (''user'', ''comparison'') and a.pin <> ''''' else 'true'
+        end)
+       into devices, pins, echoes;
 
-    elsif tg_table_name = 'device_user' then
-        select array_agg(a.device_id), array_agg(a.pin) into devices, pins
-          from after a
-          join iclock.device d on d.id = a.device_id
-          join iclock.site s on s.name = d.site
-         where s.share_people and d.status = 'active'
-           and not iclock.is_echo(
-                   a.device_id,
-                   iclock.subject_of(row(a.*)::iclock.device_user), true);
-
-    elsif tg_table_name = 'template' then
-        select array_agg(a.device_id), array_agg(a.pin) into devices, pins
-          from after a
-          join iclock.device d on d.id = a.device_id
-          join iclock.site s on s.name = d.site
-         where s.share_people and d.status = 'active'
-           and not iclock.is_echo(
-                   a.device_id,
-                   iclock.subject_of(row(a.*)::iclock.template), true);
-
-    else
-        select array_agg(a.device_id), array_agg(a.pin) into devices, pins
-          from after a
-          join iclock.device d on d.id = a.device_id
-          join iclock.site s on s.name = d.site
-         where s.share_people and d.status = 'active'
-           and a.kind in ('user', 'comparison') and a.pin <> ''
-           and not iclock.is_echo(
-                   a.device_id,
-                   iclock.subject_of(row(a.*)::iclock.photo), true);
+    if devices is null then
+        return null;
     end if;
+
+    select array_agg(u.device_id order by u.ord),
+           array_agg(u.pin order by u.ord)
+      into devices, pins
+      from unnest(devices, pins, echoes,
+                  iclock.refuse_removed(devices, pins)) with ordinality
+           as u (device_id, pin, echo, refused, ord)
+     where not u.echo and not u.refused;
 
     if devices is not null then
         perform iclock.share_people(devices, pins);

@@ -238,6 +238,27 @@ select is_empty(
           and what like any (array['finger%', 'palm%']) $$,
     'once it has the version it is copied');
 
+-- a photo is for terminals that cannot use the template
+
+select pg_temp.upload_template('F-A', '5', 9, 0, 58, 'visible');
+create function pg_temp.face(serial_number text) returns text[]
+    language sql as $$
+    select array_agg(coalesce(c.skipped_reason, 'sent') order by c.what desc)
+      from iclock.copy_user('5', 'F-A', $1) as c
+     where c.what ~ '^(visible|comparison)'
+$$;
+select is(pg_temp.face('F-C'),
+          array['sent', 'its template does for the terminal'],
+          'a template that fits, and no photo');
+select is(pg_temp.face('F-B'), array['sent', 'sent'],
+          'both, if nobody knows whether it fits');
+select pg_temp.option('F-C', 'MultiBioVersion', '0:10.3:0:7:0:0:0:0:12:40');
+select is(pg_temp.face('F-C'),
+          array['it is of version 58 of the algorithm, the terminal has '
+                'version 40', 'sent'], 'the photo, if it does not');
+delete from iclock.template where type = 9;
+delete from iclock.command where subject like E'user\t5\t%';
+
 -- deleting is confirmed, too
 
 select iclock.delete_fingerprint('F-B', '5', 6);
@@ -424,6 +445,137 @@ delete from iclock.command;
 select iclock.set_site('Pune', false);
 select pg_temp.upload_user('F-A', '11', 'Eleven');
 select is((select count(*)::int from iclock.command), 0, 'switched off');
+
+-- whom a site removes is removed for good
+
+delete from iclock.command;
+delete from iclock.device_user;
+delete from iclock.template;
+delete from iclock.photo;
+delete from iclock.removed_person;
+delete from iclock.removed_from;
+select iclock.set_site('Pune', true);
+create function pg_temp.pass(minutes integer) returns void language sql as $$
+    update iclock.removed_from
+       set deleted_at = deleted_at - make_interval(mins => $1);
+    update iclock.removed_person
+       set removed_at = removed_at - make_interval(mins => $1);
+    update iclock.command
+       set finished_at = finished_at - make_interval(mins => $1)
+$$;
+create function pg_temp.who(serial_number text) returns text language sql as $$
+    select string_agg(u.name, ',' order by u.name) from iclock.device_user u
+     where u.device_id = pg_temp.device($1) and u.pin = '20'
+$$;
+create function pg_temp.queued() returns text[] language sql as $$
+    select array_agg(d.serial_number || ' ' || left(c.body, 20)
+                     order by d.serial_number, c.id)
+      from iclock.command c join iclock.device d on d.id = c.device_id
+     where c.status = 'queued'
+$$;
+select pg_temp.upload_user(s, '20', 'Gone')
+  from unnest(array['F-A', 'F-B', 'F-C', 'F-D']) as s;
+delete from iclock.command;
+select is((select count(*)::int from iclock.delete_user_from_site('Pune', '20')),
+          4, 'everywhere');
+-- F-C is away
+select pg_temp.poll(s), pg_temp.answer(s)
+  from unnest(array['F-A', 'F-B', 'F-D']) as s;
+select pg_temp.upload_user('F-C', '20', 'Gone, uploaded');
+select pg_temp.upload_template('F-C', '20', 1, 6, 10, 'gone', 'FP');
+select pg_temp.upload_photo('F-C', '20', 'user', '\xffd8ff');
+select is(pg_temp.queued(), array['F-C DATA DELETE USERINFO'],
+          'a terminal that was away uploads it: it goes nowhere');
+select is_empty($$ select * from iclock.sync_site('Pune')
+                    where what <> 'removal' $$, 'nor does sync_site bring it back');
+select is_empty($$ select * from iclock.copy_site('F-C', 'Pune')
+                    where skipped_reason is null $$, 'nor copy_site');
+select is(pg_temp.queued(), array['F-C DATA DELETE USERINFO'],
+          'it is told once');
+update iclock.device set status = 'blocked' where serial_number = 'F-C';
+update iclock.command set status = 'expired' where status = 'queued';
+update iclock.device set status = 'active' where serial_number = 'F-C';
+select results_eq($$ select serial_number, what
+                       from iclock.sync_site('Pune') $$,
+                  $$ values ('F-C', 'removal') $$,
+                  'sync_site tells a terminal that has missed it');
+select pg_temp.round();
+select is(concat(pg_temp.who('F-A'), pg_temp.who('F-C')), '', 'gone');
+select pg_temp.upload_user('F-X', '20', 'Of another site');
+select is(pg_temp.who('F-X'), 'Of another site', 'another site has its own');
+select pg_temp.upload_user('F-B', '20', 'Gone');
+select is(pg_temp.queued(), array['F-B DATA DELETE USERINFO'],
+          'an upload that a terminal repeats after the deletion is of before it');
+select pg_temp.round();
+select pg_temp.pass(11);
+select pg_temp.upload_user('F-B', '20', 'Enrolled anew');
+select is(pg_temp.queued(), array['F-A DATA UPDATE USERINFO',
+          'F-C DATA UPDATE USERINFO', 'F-D DATA UPDATE USERINFO'],
+          'later it is somebody who was enrolled there');
+select is_empty('select from iclock.removed_person union all '
+                'select from iclock.removed_from', 'and no longer removed');
+select pg_temp.round();
+
+-- the others enrol where the user never was
+select iclock.delete_user_from_site('Pune', '20');
+select pg_temp.poll('F-D');
+select pg_temp.answer('F-D', -10);
+select pg_temp.pass(11);
+select pg_temp.upload_user('F-D', '20', 'Enrolled at D');
+select is(pg_temp.queued(), array['F-A DATA DELETE USERINFO',
+          'F-A DATA UPDATE USERINFO', 'F-B DATA DELETE USERINFO',
+          'F-B DATA UPDATE USERINFO', 'F-C DATA DELETE USERINFO',
+          'F-C DATA UPDATE USERINFO'],
+          'a terminal that has no such user has deleted it, too');
+select pg_temp.upload_template('F-C', '20', 1, 7, 10, 'of the old one', 'FP');
+select ok(not exists (select from iclock.command c where c.subject like
+                      E'user\t20\ttemplate\t1\t7%'),
+          'what is being deleted elsewhere does not spread');
+select pg_temp.round();
+select is(pg_temp.who(s), 'Enrolled at D', s)
+  from unnest(array['F-A', 'F-B', 'F-C', 'F-D']) as s;
+
+-- put there by an operator
+select iclock.delete_user_from_site('Pune', '20');
+select pg_temp.round();
+select iclock.put_user('F-A', '20', 'Put again');
+select pg_temp.round();
+select pg_temp.round();
+select is(pg_temp.who(s), 'Put again', 'put_user: ' || s)
+  from unnest(array['F-A', 'F-B', 'F-C', 'F-D']) as s;
+select iclock.delete_user_from_site('Pune', '20');
+select pg_temp.poll(s), pg_temp.answer(s) from unnest(array['F-B', 'F-D']) as s;
+select iclock.copy_user('20', 'F-A', 'F-B');
+select pg_temp.poll('F-B');
+select pg_temp.answer('F-B');
+select is(pg_temp.who('F-B'), 'Put again', 'copy_user');
+select iclock.delete_user_from_site('Pune', '20');
+select iclock.enroll_fingerprint('F-A', '20', 1);
+select is_empty('select from iclock.removed_person', 'enroll_fingerprint');
+delete from iclock.command;
+
+-- a copy that was queued by whoever did not see the removal yet
+select iclock.delete_user_from_site('Pune', '20');
+select iclock.queue_copy(pg_temp.device('F-B'), E'user\t20', 'DATA UPDATE x');
+select results_eq($$ select left(b, 20) from pg_temp.poll('F-B') as b $$,
+                  array['DATA DELETE USERINFO'], 'is not sent');
+select is((select reason from iclock.command where status = 'cancelled'),
+          'removed from the site', 'and says why');
+select pg_temp.round();
+select iclock.set_site('Pune', false);
+select pg_temp.pass(1);
+delete from iclock.removed_from;
+select pg_temp.upload_user('F-B', '20', 'Gone');
+select is(pg_temp.queued(), array['F-B DATA DELETE USERINFO'],
+          'a site that does not share its people removes them as well');
+select iclock.clear_users('F-B');
+select pg_temp.poll('F-B');
+select pg_temp.answer('F-B');
+select is((select count(*)::int from iclock.removed_from), 1,
+          'who deletes all has deleted it');
+delete from iclock.removed_person;
+delete from iclock.command;
+
 
 -- as nginx
 

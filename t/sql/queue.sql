@@ -161,16 +161,16 @@ select pg_temp.queue(E'DATA UPDATE USERINFO PIN=5\tName=Old',
 select results_eq(
     $$ select * from pg_temp.poll() $$,
     array[E'DATA UPDATE USERINFO PIN=6\tName=Other',
+          'DATA DELETE USERINFO PIN=5',
           E'DATA UPDATE USERINFO PIN=5\tName=New'],
-    'what a newer one supersedes does not go out');
+    'what a newer one supersedes does not go out; a deletion does, whatever '
+    'follows it');
 select set_eq(
     $$ select c.status, left(c.body, 21), n.body, c.finished_at = now()
          from iclock.command c
          join iclock.command n
            on c.reason = 'superseded by command ' || n.id $$,
     $$ values ('cancelled', 'DATA UPDATE USERINFO ',
-               E'DATA UPDATE USERINFO PIN=5\tName=New', true),
-              ('cancelled', 'DATA DELETE USERINFO ',
                E'DATA UPDATE USERINFO PIN=5\tName=New', true),
               ('cancelled', 'DATA UPDATE FINGERTMP',
                'DATA DELETE USERINFO PIN=5', true),
@@ -236,6 +236,114 @@ select pg_temp.queue('SET OPTION Delay=5', 'SET OPTION Delay=6');
 select iclock.cancel_command(max(id)) from iclock.command;
 select results_eq($$ select * from pg_temp.poll() $$,
                   array['SET OPTION Delay=5'], 'nor does a cancelled one');
+delete from iclock.command;
+
+-- A PIN that is given to somebody else: the fingerprints of the first are
+-- deleted, whatever is lost on the way and in whatever order answers come.
+
+create function pg_temp.holds() returns text language sql as $$
+    select concat_ws(' ',
+        (select string_agg(u.name, ',') from iclock.device_user u
+          where u.device_id = pg_temp.device() and u.pin = '5'),
+        (select string_agg(t.no::text, ',' order by t.no) from iclock.template t
+          where t.device_id = pg_temp.device() and t.pin = '5'))
+$$;
+create function pg_temp.successor() returns void language sql as $$
+    delete from iclock.command;
+    delete from iclock.device_user;
+    delete from iclock.template;
+    insert into iclock.device_user (device_id, pin, name)
+    values (pg_temp.device(), '5', 'Old');
+    insert into iclock.template (device_id, pin, type, no, index,
+        major_version, source, data)
+    values (pg_temp.device(), '5', 1, 1, 0, 10, 'FP', 'old');
+    update iclock.template set updated_at = now() - interval '1 day';
+    select pg_temp.queue('DATA DELETE USERINFO PIN=5',
+                         E'DATA UPDATE USERINFO PIN=5\tName=New',
+                         E'DATA UPDATE FINGERTMP PIN=5\tFID=2\tTMP=b25l');
+$$;
+select pg_temp.successor();
+update iclock.command set priority = 9 where body like '%Name=New';
+select results_eq($$ select left(b, 20) from pg_temp.poll() as b $$,
+                  array['DATA DELETE USERINFO'],
+                  'a more urgent successor waits for the deletion');
+select pg_temp.successor();
+select is((select count(*)::int from pg_temp.poll()), 3, 'all three go out');
+select iclock.answer_commands(array_agg(c.device_id order by c.id desc),
+                              array_agg(c.id order by c.id desc),
+                              array_agg(0), array_agg(null::bytea))
+  from iclock.command c;
+select is(pg_temp.holds(), 'New 2', 'answered together');
+select pg_temp.successor();
+select pg_temp.poll();
+select pg_temp.answer(c.body) from iclock.command c order by c.id desc;
+select is(pg_temp.holds(), 'New 2', 'answered the wrong way round');
+select pg_temp.successor();
+select pg_temp.poll();
+select pg_temp.answer(E'DATA UPDATE USERINFO PIN=5\tName=New');
+select pg_temp.pass(600);
+select results_eq($$ select left(b, 20) from pg_temp.poll() as b $$,
+                  array['DATA UPDATE FINGERTM'],
+                  'a deletion is not sent again when the successor is there');
+select pg_temp.answer('DATA DELETE USERINFO PIN=5');
+select is(pg_temp.holds(), 'New', 'its answer comes late');
+select pg_temp.successor();
+select pg_temp.poll(null, 1);
+select is_empty($$ select * from pg_temp.poll() $$,
+                'the successor waits for the answer');
+select pg_temp.pass(600);
+select results_eq($$ select left(b, 20) from pg_temp.poll() as b $$,
+                  array['DATA DELETE USERINFO', 'DATA UPDATE USERINFO',
+                        'DATA UPDATE FINGERTM'], 'or goes behind it');
+delete from iclock.command;
+delete from iclock.device_user;
+delete from iclock.template;
+
+
+-- a command that somebody ends by hand, or has sent again
+
+select pg_temp.queue(E'DATA UPDATE USERINFO PIN=5\tName=A');
+select pg_temp.poll();
+select pg_temp.queue(E'DATA UPDATE FINGERTMP PIN=5\tFID=1\tTMP=x');
+select is_empty($$ select * from pg_temp.poll() $$, 'one waits for another');
+update iclock.command set status = 'cancelled' where body like '%USERINFO%';
+select results_eq($$ select left(b, 20) from pg_temp.poll() as b $$,
+                  array['DATA UPDATE FINGERTM'],
+                  'which is cancelled by hand: not any longer');
+select is((select finished_at from iclock.command where status = 'cancelled'),
+          now(), 'it has ended');
+select pg_temp.answer(E'DATA UPDATE FINGERTMP PIN=5\tFID=1\tTMP=x', -12);
+update iclock.command set status = 'queued' where body like '%TMP=x';
+select is((select row(c.finished_at, c.return_code)::text
+             from iclock.command c where body like '%TMP=x'), '(,)',
+          'queued again by hand: it is open');
+select is((select count(*)::int from pg_temp.poll()), 1, 'it goes out');
+select pg_temp.answer(E'DATA UPDATE FINGERTMP PIN=5\tFID=1\tTMP=x');
+select is(pg_temp.state(E'DATA UPDATE FINGERTMP PIN=5\tFID=1\tTMP=x'), 'done2',
+          'and its answer counts');
+update iclock.command set cleared_at = now() where status = 'cancelled';
+select throws_ok($$ update iclock.command set status = 'queued'
+                     where status = 'cancelled' $$, '55000', null,
+                 'one whose body has been cleared is refused');
+delete from iclock.command;
+insert into iclock.command (device_id, body, status)
+select pg_temp.device(), 'LOG', s from unnest(array['sent', 'done']) as s;
+select set_eq($$ select status, sent_at is null as s, finished_at is null as f
+                   from iclock.command $$,
+              $$ values ('sent', false, true), ('done', true, false) $$,
+              'as whoever inserts them does');
+update iclock.command set finished_at = now() where status = 'sent';
+select is((select finished_at from iclock.command where status = 'sent'), null,
+          'what has not ended has no end');
+update iclock.command set finished_at = null where status = 'done';
+select is((select finished_at from iclock.command where status = 'done'),
+          now(), 'and what has has one');
+update iclock.command set body = 'DATA DELETE USERINFO PIN=8'
+ where status = 'sent';
+select results_eq($$ select subject, deletes from iclock.command
+                      where status = 'sent' $$,
+                  $$ values (E'user\t8' collate "C", true) $$,
+                  'a body that is changed by hand is about something else');
 delete from iclock.command;
 
 

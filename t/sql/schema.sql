@@ -17,7 +17,8 @@ select has_table('iclock', t, t)
                     'verify_label', 'status_label', 'command_result_label',
                     'label',
                     'refused_answer', 'site', 'upgrade', 'attendance_check',
-                    'job', 'share_backlog', 'role_site']) as t;
+                    'job', 'share_backlog', 'role_site', 'removed_person',
+                    'removed_from']) as t;
 select is_partitioned('iclock', 'punch', 'punch is partitioned');
 select has_view('iclock', v, v)
   from unnest(array['attendance', 'daily_attendance', 'device_status',
