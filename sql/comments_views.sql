@@ -144,4 +144,7 @@ comment on function iclock.monthly_attendance_between(date, date) is 'Totals by 
 
 comment on function iclock.import_time(text) is 'A date and time of a file; NULL if it is none';
 comment on function iclock.import_row(jsonb) is 'A row of a file as a punch, or the reason why it is none';
-comment on function iclock.import_punches(text, jsonb) is 'Stores punches out of a file (lines of attlog.dat, or objects with the columns of CHECKINOUT) for a registered device; returns how many were stored and known, and the bad rows';
+comment on function iclock.import_rows(text, jsonb, bigint) is 'Stores some rows of a file; import_punches() calls it';
+comment on function iclock.import_file(text, refcursor) is 'Stores what a cursor reads, in pieces; import_punches() calls it';
+comment on function iclock.import_punches(text, jsonb) is 'Stores punches out of a file (an array of lines of attlog.dat, or of objects with the columns of CHECKINOUT) for a registered device; returns how many were stored and known, and the bad rows';
+comment on function iclock.import_punches(text, text) is 'The same for the rows of a table or view: one column of lines or objects, or the columns of such objects';

@@ -71,7 +71,7 @@ begin
         'reset_device', 'delete_device', 'request_reupload', 'copy_user',
         'copy_user_to_site', 'copy_site', 'sync_site',
         'delete_user_from_site', 'set_site', 'verify_attendance',
-        'verify_all', 'import_punches',
+        'verify_all',
         -- the commands of the documents
         'put_user', 'delete_user', 'delete_all_users', 'query_user',
         'query_all_users', 'put_user_extension', 'put_identity_card',
@@ -103,6 +103,14 @@ begin
     end loop;
 end
 $do$;
+
+-- import_file() reads with the rights of its caller, import_rows() stores
+grant execute on function
+    iclock.import_punches(text, jsonb),
+    iclock.import_punches(text, text),
+    iclock.import_file(text, refcursor),
+    iclock.import_rows(text, jsonb, bigint)
+   to iclock_operator;
 
 -- the device's answer, not the command: that may hold passwords and templates
 grant select (reply) on iclock.command to iclock_operator;

@@ -1,7 +1,9 @@
 -- Punches of terminals that cannot push: a file of a USB stick, or a table of
 -- the maker's older software.
 
--- A date and time as files have it; NULL if it is none.
+-- A date and time as files have it; NULL if it is none.  Nearly all have the
+-- shape of the first, which is ten times as quick: no block that catches errors,
+-- no parts.
 create or replace function iclock.import_time(value text)
     returns timestamp
     language plpgsql immutable strict
@@ -10,22 +12,33 @@ as $$
 declare
     part  text[];
 begin
+    if value ~ ('^(19|20)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8]) '
+                '([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]$')
+    then
+        return value::timestamp;
+    end if;
+
     part := regexp_match(value,
-                         '^\s*(\d{4})[-/](\d{1,2})[-/](\d{1,2})[ T]+'
-                         '(\d{1,2}):(\d{2})(?::(\d{2})(?:[.]\d+)?)?\s*$');
+                         '^\s*([0-9]{4})[-/]([0-9]{1,2})[-/]([0-9]{1,2})[ T]+'
+                         '([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:[.][0-9]+)?)?'
+                         '\s*$');
 
-    return make_timestamp(part[1]::integer, part[2]::integer, part[3]::integer,
-                          part[4]::integer, part[5]::integer,
-                          coalesce(part[6], '0')::integer);
+    begin
+        return make_timestamp(part[1]::integer, part[2]::integer,
+                              part[3]::integer, part[4]::integer,
+                              part[5]::integer,
+                              coalesce(part[6], '0')::integer);
 
-exception when datetime_field_overflow then
-    return null;
+    exception when datetime_field_overflow then
+        return null;
+    end;
 end
 $$;
 
 -- One row of a file: a line, its columns separated by TAB (PIN, time, number of
 -- the terminal, status, verify, work code), or an object with the columns of
--- table CHECKINOUT and the Badgenumber of USERINFO, or with those of punch.
+-- table CHECKINOUT and the Badgenumber of USERINFO, or with those of punch.  The
+-- sn of CHECKINOUT is the terminal, if it says which one.
 create or replace function iclock.import_row(
         value           jsonb,
         out pin         text,
@@ -33,6 +46,7 @@ create or replace function iclock.import_row(
         out status      integer,
         out verify      integer,
         out work_code   text,
+        out terminal    text,
         out reason      text)
     language plpgsql immutable
     set search_path = pg_catalog, iclock, pg_temp
@@ -66,9 +80,12 @@ begin
                      named ->> 'checktype'),
             coalesce(named ->> 'verify', named ->> 'verifycode'),
             coalesce(named ->> 'work_code', named ->> 'workcode')];
+
+        terminal := nullif(btrim(named ->> 'sn'), '');
     end if;
 
-    pin := btrim(field[1], E' \t\r');
+    -- editors of Windows begin a file with a byte order mark
+    pin := btrim(field[1], E' \t\r\uFEFF');
     local_time := iclock.import_time(field[2]);
     work_code := coalesce(btrim(field[6], E' \t\r'), '');
 
@@ -101,8 +118,11 @@ end
 $$;
 
 -- Stores rows as punches of a device that is registered.  What is there already
--- stays as it is, so that a file may be taken twice, or overlap with another.
-create or replace function iclock.import_punches(source text, rows jsonb)
+-- stays as it is.  Lines are counted from the one given.
+create or replace function iclock.import_rows(
+        source      text,
+        rows        jsonb,
+        first_line  bigint)
     returns table (
         outcome  text,
         number   bigint,
@@ -115,52 +135,46 @@ as $$
 #variable_conflict use_column
 declare
     device  iclock.device;
-    first   text;
     bad     jsonb;
     good    bigint;
     stored  bigint;
 begin
+    -- as long as this lasts it cannot be deleted
     select d.* into device
       from iclock.device d
-     where d.id = iclock.device_id($1);
+     where d.id = iclock.device_id($1)
+       for key share;
 
-    if jsonb_typeof($2) is distinct from 'array' then
-        perform iclock.wrong_argument('rows', 'is no array');
-    end if;
-
-    -- some files begin with a serial number, and then end with a checksum
-    first := btrim($2 ->> 0, E' \t\r');
-    if jsonb_typeof($2 -> 0) = 'string' and first ~ '^[A-Za-z0-9_-]+$' then
-        if first <> $1 then
-            perform iclock.wrong_argument(
-                'rows', format('begins with serial number "%s"',
-                               left(first, 100)));
-        end if;
-    else
-        first := null;
-    end if;
-
+    -- In the order of uploads, which wait for each other then and do not lock
+    -- each other out.
     with given as (
-        select r.n, r.value, i.*
+        select r.n, r.value, i.pin, i.local_time, i.status, i.verify,
+               i.work_code,
+               case
+               when i.reason is not null then i.reason
+               when i.terminal <> $1
+               then format('of terminal "%s"', left(i.terminal, 100))
+               when i.local_time >= s.dropped_from
+                    and i.local_time < s.dropped_before
+               then 'drop_before() has dropped its month'
+               end as reason
           from jsonb_array_elements($2) with ordinality as r (value, n)
+         cross join iclock.punch_state s
          cross join lateral iclock.import_row(r.value) as i
-         where (r.value #>> '{}') ~ '\S'
-           and (first is null
-                or (r.n > 1 and (r.n < jsonb_array_length($2)
-                                 or (r.value #>> '{}') ~ E'\t')))),
+         where (r.value #>> '{}') ~ '[^\s\uFEFF]'),
     added as (
         insert into iclock.punch (device_id, local_time, pin, status, verify,
                                   punched_at, work_code)
         select device.id, g.local_time, g.pin, g.status, g.verify,
-               timezone(iclock.zone_of(device), g.local_time),
-               g.work_code
+               timezone(iclock.zone_of(device), g.local_time), g.work_code
           from given g
          where g.reason is null
+         order by g.local_time, g.pin collate "C", g.status, g.verify
             on conflict do nothing
         returning 1)
     select (select count(*) from added),
            count(*) filter (where g.reason is null),
-           jsonb_agg(jsonb_build_array(g.n, g.reason, g.value)
+           jsonb_agg(jsonb_build_array($3 + g.n - 1, g.reason, g.value)
                      order by g.n) filter (where g.reason is not null)
       into stored, good, bad
       from given g;
@@ -174,5 +188,161 @@ begin
             left(b ->> 2, 200)
        from jsonb_array_elements(bad) with ordinality as e (b, n)
       order by n);
+end
+$$;
+
+-- Stores what a cursor reads, in pieces, so that the size of a file does not
+-- matter.  This and the functions below have the rights and the search path of
+-- their caller, whose tables and views they read.
+create or replace function iclock.import_file(source text, file refcursor)
+    returns table (
+        outcome  text,
+        number   bigint,
+        line     bigint,
+        reason   text,
+        content  text)
+    language plpgsql
+as $$
+declare
+    value   jsonb;
+    piece   jsonb[] := '{}';
+    begun   bigint := 1;
+    lines   bigint := 0;
+    first   text;
+    ended   boolean := false;
+    result  record;
+    bad     jsonb[] := '{}';
+    stored  bigint := 0;
+    known   bigint := 0;
+begin
+    while not ended loop
+        fetch file into value;
+        ended := not found;
+
+        if not ended then
+            lines := lines + 1;
+            piece := piece || value;
+        end if;
+
+        if lines = 1 and jsonb_typeof(value) = 'string' then
+            -- some files begin with a serial number
+            first := substring(value #>> '{}'
+                               from '^[\s\uFEFF]*([A-Za-z0-9_-]+)\s*$');
+
+            if first <> source then
+                raise invalid_parameter_value
+                    using message = format('argument "rows" begins with serial '
+                                           'number "%s"', left(first, 100));
+            end if;
+
+            if first is not null then
+                piece := '{}';
+                begun := 2;
+            end if;
+        end if;
+
+        -- and these end with a checksum
+        if ended and first is not null and cardinality(piece) > 0
+           and strpos(piece[cardinality(piece)] #>> '{}', E'\t') = 0
+        then
+            piece := piece[:cardinality(piece) - 1];
+        end if;
+
+        -- one is kept until it is known whether it is the last
+        if ended or cardinality(piece) > 10000 then
+            for result in
+                select r.*
+                  from iclock.import_rows(source, to_jsonb(piece[:10000]),
+                                          begun) as r
+            loop
+                case result.outcome
+                when 'stored' then stored := stored + result.number;
+                when 'known' then known := known + result.number;
+                else bad := bad || to_jsonb(result);
+                end case;
+            end loop;
+
+            piece := piece[10001:];
+            begun := begun + 10000;
+        end if;
+    end loop;
+
+    return query
+    select 'stored', stored, null::bigint, null::text, null::text
+     union all
+    select 'known', known, null, null, null
+     union all
+    (select b.v ->> 'outcome', (b.v ->> 'number')::bigint,
+            (b.v ->> 'line')::bigint, b.v ->> 'reason', b.v ->> 'content'
+       from unnest(bad) with ordinality as b (v, n)
+      order by b.n);
+end
+$$;
+
+-- rows: an array of lines or objects
+create or replace function iclock.import_punches(source text, rows jsonb)
+    returns table (
+        outcome  text,
+        number   bigint,
+        line     bigint,
+        reason   text,
+        content  text)
+    language plpgsql
+as $$
+declare
+    file  refcursor;
+begin
+    if jsonb_typeof(rows) is distinct from 'array' then
+        raise invalid_parameter_value
+            using message = 'argument "rows" is no array';
+    end if;
+
+    open file for select e.value from jsonb_array_elements(rows) as e;
+
+    return query select r.* from iclock.import_file(source, file) as r;
+end
+$$;
+
+-- rows: the name of a table or view with a column of lines or objects, or with
+-- the columns of such an object; or the text of an array
+create or replace function iclock.import_punches(source text, rows text)
+    returns table (
+        outcome  text,
+        number   bigint,
+        line     bigint,
+        reason   text,
+        content  text)
+    language plpgsql
+as $$
+declare
+    relation  regclass;
+    columns   text[];
+    file      refcursor;
+begin
+    if rows is null then
+        raise invalid_parameter_value
+            using message = 'argument "rows" is no array and no table';
+    end if;
+
+    if rows ~ '^\s*[[{]' then
+        return query
+        select r.* from iclock.import_punches(source, rows::jsonb) as r;
+        return;
+    end if;
+
+    relation := rows::regclass;
+
+    select array_agg(format('%I', a.attname)) into columns
+      from pg_attribute a
+     where a.attrelid = relation
+       and a.attnum > 0
+       and not a.attisdropped;
+
+    open file for execute format(
+        'select to_jsonb(%s) from %s as given',
+        case when cardinality(columns) = 1 then 'given.' || columns[1]
+             else 'given' end, relation);
+
+    return query select r.* from iclock.import_file(source, file) as r;
 end
 $$;

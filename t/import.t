@@ -17,7 +17,7 @@ use Test::IClock::Process qw/ slurp /;
 
 my $readme = slurp("$FindBin::Bin/../README.md");
 my ($section) = $readme =~ /^### Import\n(.*?)^##/ms;
-my ($usb, $legacy) = ($section || '') =~ /^    -- [^\n]*\n(.*?)\n\n/msg;
+my ($usb, $legacy) = ($section || '') =~ /^((?:    [^\n]*\n)+)/mg;
 
 ok($usb && $legacy, 'README has both ways');
 
@@ -50,7 +50,7 @@ sub file {
 sub import_rows {
     my ($sql) = @_;
 
-    $sql =~ s/FROM '([^'\/]+)' WITH/FROM '$dir\/$1' WITH/g;
+    $sql =~ s/FROM '([^'\/]+)' CSV/FROM '$dir\/$1' CSV/g;
 
     my ($status, $out, $err) = $t->pg->psql_try($sql, user => 'clerk');
 
@@ -137,6 +137,91 @@ file('1_attlog.dat', "AJE0000000134\r\n"
 like(import_rows($usb), qr/begins with serial number "AJE0000000134"/,
      'the file of another terminal');
 
+file('1_attlog.dat', "\xef\xbb\xbf        1\t2026-11-02 08:59:01"
+     . "\t1\t0\t1\t0\r\n");
+is(import_rows($usb), "stored|0|||\nknown|1|||\n", 'a byte order mark');
+file('1_attlog.dat', "\xef\xbb\xbfAJE0000000133\n"
+     . "        1\t2026-11-02 08:59:01\t1\t0\t1\t0\n4711");
+is(import_rows($usb), "stored|0|||\nknown|1|||\n",
+   'and before a serial number');
+file('1_attlog.dat', "AJE0000000133\n");
+is(import_rows($usb), "stored|0|||\nknown|0|||\n", 'a serial number alone');
+
+# more than one piece, with bad rows around the place where they meet
+
+$t->psql('DELETE FROM iclock.punch');
+my @line = map { sprintf "%9d\t2026-11-%02d %02d:%02d:%02d\t1\t0\t1\t0",
+                         $_, 1 + $_ % 28, $_ % 24, $_ % 60, $_ % 59 }
+           1 .. 20_001;
+
+$line[$_] = "bad$_" for 9_998 .. 10_000, 19_999, 20_000;
+file('1_attlog.dat', join "\n", 'AJE0000000133', @line, 'checksum');
+like(import_rows($usb),
+     qr/^stored\|19996\|\|\|\nknown\|0\|\|\|\n
+        bad\|1\|10000\|[^|]*\|bad9998\nbad\|1\|10001\|[^|]*\|bad9999\n
+        bad\|1\|10002\|[^|]*\|bad10000\nbad\|1\|20001\|[^|]*\|bad19999\n
+        bad\|1\|20002\|[^|]*\|bad20000\n\z/x, 'a long file');
+like(import_rows($usb), qr/^stored\|0\|\|\|\nknown\|19996\|/, 'again');
+
+# the moment is that of the zone which the device was told
+
+$t->psql('DELETE FROM iclock.punch');
+$t->psql("UPDATE iclock.device SET timezone = NULL, default_timezone ="
+         . " 'Europe/Berlin' WHERE serial_number = 'AJE0000000133'");
+file('1_attlog.dat', join '', map { "1\t$_\t1\t0\t1\t0\n" }
+     '2026-03-29 01:59:59', '2026-03-29 02:30:00', '2026-03-29 03:00:00',
+     '2026-10-25 02:30:00', '2024-02-29 12:00:00', '2023-02-29 12:00:00',
+     '2026-11-31 12:00:00', '2026-1-2 3:04', '0000-01-01 00:00:00');
+like(import_rows($usb), qr/^stored\|6\|.*\nbad\|1\|6\|.*\nbad\|1\|7\|.*
+                           \nbad\|1\|9\|.*\n\z/sx, 'days that are none');
+is(punches(), <<'END' =~ s/\n\z//r, 'clocks change');
+1|2024-02-29 12:00:00|0|1|0|2024-02-29 11:00:00
+1|2026-01-02 03:04:00|0|1|0|2026-01-02 02:04:00
+1|2026-03-29 01:59:59|0|1|0|2026-03-29 00:59:59
+1|2026-03-29 02:30:00|0|1|0|2026-03-29 01:30:00
+1|2026-03-29 03:00:00|0|1|0|2026-03-29 01:00:00
+1|2026-10-25 02:30:00|0|1|0|2026-10-25 01:30:00
+END
+
+# the device uploads what was imported, and has the same moments
+
+$t->post('/iclock/cdata?SN=AJE0000000133&table=ATTLOG&Stamp=2',
+         "1\t2026-10-25 02:30:00\t0\t1\t0\t0\t0\n"
+         . "1\t2026-03-29 02:30:00\t0\t1\t0\t0\t0\n");
+is($t->psql('SELECT count(*) FROM iclock.punch'), 6,
+   'punches that the device uploads later are not doubled');
+
+# months that were dropped
+
+$t->psql("SELECT iclock.drop_before('2026-03-01')");
+like(import_rows($usb), qr/^stored\|0\|\|\|\nknown\|4\|.*
+                           bad\|1\|5\|drop_before\(\)[^|]*\|1\t2024/sx,
+     'nothing returns that drop_before() has dropped');
+
+# a device cannot be deleted below the punches
+
+$t->psql('DELETE FROM iclock.punch');
+my $hold = $t->pg->hold(q(SELECT * FROM iclock.import_punches(
+    'AJE0000000134', '["1\\t2026-11-02 08:59:01"]')));
+my ($failed) = $t->pg->psql_try("SET lock_timeout = '200ms';"
+    . " SELECT iclock.delete_device('AJE0000000134')");
+isnt($failed, 0, 'not deleted while its punches are being stored');
+$hold->release();
+
+# what is read is read with the rights of the caller
+
+like(import_rows("SELECT * FROM iclock.import_punches('AJE0000000133',"
+                 . " 'iclock.device_user')"),
+     qr/permission denied/, 'a table that the caller may not read');
+like(import_rows('CREATE FUNCTION pg_temp.who() RETURNS text VOLATILE'
+                 . ' LANGUAGE sql AS $$ SELECT current_user::text $$;'
+                 . ' CREATE TEMP VIEW trap AS SELECT pg_temp.who() AS line;'
+                 . " SELECT * FROM iclock.import_punches('AJE0000000133',"
+                 . " 'trap')"),
+     qr/serial number "clerk"/, 'functions of a view run as the caller');
+like(import_rows("SELECT * FROM iclock.import_punches('AJE0000000133',"
+                 . " 'no_such_table')"), qr/no_such_table/, 'no such table');
+
 # older software
 
 $t->psql('DELETE FROM iclock.punch');
@@ -154,6 +239,7 @@ USERID,CHECKTIME,CHECKTYPE,VERIFYCODE,SENSORID
 2,2026-11-02 18:00:00,i,15,1
 3,2026-11-02 09:00:00,I,1,1
 2,2026-11-02 19:00:00,?,15,1
+2,2026-11-02 09:00:00,I,1,2
 END
 my $result = import_rows($legacy);
 
@@ -167,6 +253,23 @@ is($t->psql("SELECT string_agg(concat_ws(' ', pin, status_label, direction),"
    '1001 check in in,1001 break out out,1001 break in in,1001 check out out,'
    . '1002 overtime in in', 'states');
 like(import_rows($legacy), qr/^stored\|0\|\|\|\nknown\|5\|/, 'the same again');
+
+# names in GBK, which are no UTF-8
+file('USERINFO.csv', "USERID,Badgenumber,Name\r\n"
+     . "1,1001,\xcd\xf5\xce\xb0\r\n2,1002,Ravi\r\n");
+like(import_rows($legacy), qr/invalid byte sequence/,
+     'names in another encoding');
+(my $gbk = $legacy) =~ s/(USERINFO.*HEADER)/$1 ENCODING 'GBK'/;
+like(import_rows($gbk), qr/^stored\|0\|\|\|\nknown\|5\|/, 'which is named');
+
+is(import_rows("SELECT * FROM iclock.import_punches('AJE0000000133',"
+               . " '[{\"sn\": \"AJE0000000134\", \"pin\": 1,"
+               . " \"time\": \"2026-11-02 09:00:00\"},"
+               . " {\"SN\": \"AJE0000000133\", \"pin\": 1,"
+               . " \"time\": \"2026-11-02 09:00:01\", \"workcode\": 7}]')")
+   =~ s/\|\{.*//r,
+   "stored|1|||\nknown|0|||\nbad|1|1|of terminal \"AJE0000000134\"\n",
+   'rows of another terminal');
 
 # what is refused
 

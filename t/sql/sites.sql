@@ -235,6 +235,8 @@ insert into call values
 ($$request_reupload('B-1', 'ATTLOG')$$, 'P0002'),
 ($$verify_attendance('B-1', '2026-11-01', '2026-11-02')$$, 'P0002'),
 ($$import_punches('B-1', '[]')$$, 'P0002'),
+($$import_rows('B-1', '[]', 1)$$, 'P0002'),
+($$import_file('B-1', null)$$, '22004'),
 ($$copy_user('5', 'B-1', 'A-1')$$, 'P0002'),
 ($$copy_user('5', 'A-1', 'B-1')$$, 'P0002'),
 ($$copy_user_to_site('5', 'B-1', 'Pune')$$, 'P0002'),
