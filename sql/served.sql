@@ -97,6 +97,8 @@ begin
                        and l.pin = $2
                        and l.local_time >= $3
                        and l.local_time < $4
+                       -- not an identity card that its holder failed with
+                       and (l.record_type <> 1 or l.status = 0)
                      order by l.local_time desc
                      limit 1) as p
              order by p.local_time desc

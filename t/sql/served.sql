@@ -110,6 +110,12 @@ select is(iclock.last_punch(pg_temp.device('R-B'), '9'),
           'of nearly a year ago');
 select is(iclock.last_punch(pg_temp.device('R-B'), '10'), 'status=1',
           'not of longer ago');
+insert into iclock.punch (device_id, local_time, pin, status, record_type)
+select pg_temp.device('R-A'), date_trunc('day', localtimestamp)
+                              - n * interval '1 minute', '5', n, 1
+  from generate_series(1, 2) as n;
+select alike(iclock.last_punch(pg_temp.device('R-A'), '5'), '%time=17:00:00',
+             'nor an identity card that failed or is on the blacklist');
 
 -- upgrades
 
