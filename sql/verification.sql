@@ -1,8 +1,8 @@
 -- Reconciliation: has every punch that a terminal holds arrived?  The terminal
 -- is asked how many it holds in a range of time (VERIFY SUM), and where the
 -- table has another number it uploads the range again and is asked once more.
--- Push SDK 3.2.0 has no VERIFY SUM: a terminal of that dialect uploads the range
--- again without being asked for a number.
+-- Push SDK 3.2.0 has no VERIFY SUM, and older firmware may not know it: such a
+-- terminal uploads the range again, and that is all that can be done.
 
 -- the count in the reply to VERIFY SUM; NULL if there is none
 create or replace function iclock.attendance_sum(reply bytea)
@@ -42,10 +42,18 @@ begin
 
     select d.* into device from iclock.device d where d.id = c.device_id;
 
-    if ended.status <> 'done' then
+    if ended.body like 'VERIFY SUM%' and ended.return_code in (-22, -1002)
+       and c.max_attempts > 0
+    then
+        -- an unknown command, or one that the terminal does not support
+        c.status := 'filling';
+        c.attempts := c.attempts + 1;
+        next := 'DATA QUERY ATTLOG ';
+
+    elsif ended.status <> 'done' then
         c.status := 'failed';
 
-    elsif ended.body like 'DATA QUERY%' and device.dialect = '3.2' then
+    elsif ended.body like 'DATA QUERY%' and c.device_count is null then
         c.status := 'resent';
 
     elsif ended.body like 'DATA QUERY%' then

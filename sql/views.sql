@@ -431,8 +431,11 @@ select k.id,
                            'it has deleted some'
        when 'differs' then 'punches that the terminal counts do not arrive'
        when 'resent'  then 'the terminal has uploaded the range again; it '
-                           'cannot be asked for a number, as push SDK 3.2.0 '
-                           'has no VERIFY SUM'
+                           'cannot be asked for a number, as '
+                           || case d.dialect
+                              when '3.2' then 'push SDK 3.2.0 has no '
+                              else 'its firmware does not know ' end
+                           || 'VERIFY SUM'
        else case when c.status = 'cancelled' then 'the command was cancelled'
                  when c.return_code is null then 'the terminal did not answer'
                  when c.return_code < 0

@@ -177,9 +177,31 @@ update iclock.device set dialect = '2.4' where serial_number = 'V-B';
 select iclock.verify_attendance('V-B', '2026-07-01', '2026-07-02');
 select pg_temp.poll('V-B');
 select pg_temp.answer('V-B', -22);
-select is(pg_temp.state('V-B'), 'failed - - - 0 t', 'not supported');
+select is(pg_temp.state('V-B'), 'filling - - - 1 f',
+          'firmware that does not know the command');
+select results_eq(
+    $$ select * from pg_temp.poll('V-B') $$,
+    array[E'DATA QUERY ATTLOG StartTime=2026-07-01 00:00:00\tEndTime=2026-07-02 00:00:00'],
+    'uploads the range again');
+select pg_temp.answer('V-B', 0);
+select is(pg_temp.state('V-B'), 'resent - - - 1 t', 'and that is the end');
+select is(pg_temp.note('V-B'),
+          'the terminal has uploaded the range again; it cannot be asked for a '
+          'number, as its firmware does not know VERIFY SUM', 'in words');
+
+select iclock.verify_attendance('V-B', '2026-07-11', '2026-07-12', attempts => 0);
+select pg_temp.poll('V-B');
+select pg_temp.answer('V-B', -1002);
+select is(pg_temp.state('V-B'), 'failed - - - 0 t',
+          'nothing is uploaded where nothing should be');
+
+select iclock.verify_attendance('V-B', '2026-07-09', '2026-07-10');
+select pg_temp.poll('V-B');
+select pg_temp.answer('V-B', -1);
+select is(pg_temp.state('V-B'), 'failed - - - 0 t', 'another error');
 select is((select return_code from iclock.reconciliation
-            where serial_number = 'V-B'), -22, 'and why');
+            where serial_number = 'V-B' order by id desc limit 1), -1,
+          'and why');
 
 select iclock.verify_attendance('V-B', '2026-07-03', '2026-07-04');
 select pg_temp.poll('V-B');
