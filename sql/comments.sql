@@ -231,7 +231,7 @@ comment on column iclock.attendance.user_name is 'Name the device has for the PI
 comment on column iclock.attendance.local_time is 'Date and time shown by the device';
 comment on column iclock.attendance.punched_at is 'The moment, see punch.punched_at on hours that occur twice or not at all';
 comment on column iclock.attendance.utc_time is 'The moment as date and time in UTC';
-comment on column iclock.attendance.timezone is 'Time zone of the device now; NULL: as directive iclock_timezone';
+comment on column iclock.attendance.timezone is 'Time zone of the clock of the device';
 comment on column iclock.attendance.status is 'Kind of punch as sent';
 comment on column iclock.attendance.status_label is 'Kind of punch by the dialect of the device; NULL: not known';
 comment on column iclock.attendance.direction is 'in, out or NULL, by the kind of punch';

@@ -13,7 +13,8 @@ select p.device_id,
        p.local_time,
        p.punched_at,
        timezone('UTC', p.punched_at)   as utc_time,
-       d.timezone,
+       coalesce(d.timezone, d.default_timezone, 'UTC')
+                                       as timezone,
        p.status,
        s.label                         as status_label,
        s.direction,
@@ -200,8 +201,8 @@ select d.site,
  group by d.site, d.pin, date_trunc('month', d.day::timestamp)
 $$;
 
--- Who came today and has not gone.  What time it is on the device's clock
--- follows from its punch: nothing else says which zone nginx gave it.
+-- Who came today and has not gone.  The day is that of the device's clock: hours
+-- that have passed since the punch say nothing when clocks have changed meanwhile.
 create or replace view iclock.present_now
     with (security_barrier)
 as
@@ -235,7 +236,7 @@ select c.site,
                    and a.local_time < timezone('UTC', now())
                                       + interval '1 day'
                    and a.shift_day
-                       = (a.local_time + (now() - a.punched_at)
+                       = (timezone(a.timezone, now())
                           - coalesce(t.day_starts, time '00:00'))::date) as b
          where not coalesce(b.pause < b.double_punch_interval, false)
         window person as (partition by b.site, b.pin)) as c

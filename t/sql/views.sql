@@ -247,6 +247,22 @@ select iclock.set_site('Now', day_starts => '13:30');
 select results_eq(
     $$ select pin from iclock.present_now where site = 'Now' order by pin $$,
     array['1', '3', '4', '6'], 'the day of the site started yesterday');
+update iclock.punch set punched_at = punched_at - interval '3 hours'
+ where device_id = (select id from iclock.device
+                     where serial_number = 'T-NOW');
+select results_eq(
+    $$ select pin from iclock.present_now where site = 'Now' order by pin $$,
+    array['1', '3', '4', '6'], 'also when clocks have changed since');
+update iclock.device set default_timezone = timezone, timezone = null
+ where serial_number = 'T-NOW';
+select results_eq(
+    $$ select distinct p.pin, a.timezone = d.default_timezone
+         from iclock.present_now p
+         join iclock.attendance a using (serial_number, pin, local_time)
+         join iclock.device d using (serial_number)
+        where p.site = 'Now' order by p.pin $$,
+    $$ values ('1', true), ('3', true), ('4', true), ('6', true) $$,
+    'or the zone is that of the nginx location');
 
 -- devices
 
