@@ -73,6 +73,8 @@ is(scalar(grep { $response[$_] && $response[$_]->body eq 'GET /' . ($_ + 1)
 is_deeply([ $t->parallel(3, sub { { n => $_[0],
                                     s => $t->get('/')->status } }) ],
           [ map { { n => $_, s => 200 } } 0 .. 2 ], 'processes');
+is_deeply([ $t->parallel(1, sub { "\xd0\x90\xff" }) ], [ "\xd0\x90\xff" ],
+          'bytes come back as they are');
 
 
 # nginx
@@ -133,12 +135,13 @@ my $proxy = $t->proxy();
 my $address = $t->conninfo(host => '127.0.0.1', port => $proxy->port);
 
 my $query = sub {
-    my ($sql, $from) = @_;
+    my ($sql, $seconds, $from) = @_;
 
     my $out = $t->dir . '/query';
     unlink $out;
 
-    my $rc = command({ out => $out, env => { PGCONNECT_TIMEOUT => 2 } },
+    my $rc = command({ out => $out,
+                       env => { PGCONNECT_TIMEOUT => $seconds || 60 } },
                      'psql', '-AtXc', $sql, $from || $address);
 
     return slurp($out);
@@ -152,9 +155,9 @@ is($query->($long), 'x' x 20000 . "\n", 'proxy: byte');
 $proxy->mode('reset', after => 10000, dir => 'down');
 unlike($query->($long), qr/xxx/, 'proxy: reset');
 $proxy->mode('cut', after => 50);
-like($query->('SELECT 1'), qr/timeout/, 'proxy: cut');
+like($query->('SELECT 1', 2), qr/timeout/, 'proxy: cut');
 $proxy->mode('stall');
-like($query->('SELECT 1'), qr/timeout/, 'proxy: stall');
+like($query->('SELECT 1', 2), qr/timeout/, 'proxy: stall');
 $proxy->mode('drop');
 like($query->('SELECT 1'), qr/closed/, 'proxy: drop');
 is($proxy->stats->{open}, 0, 'proxy: none is open');
@@ -162,12 +165,12 @@ $proxy->mode('pass');
 is($query->('SELECT 1'), "1\n", 'proxy: pass again');
 
 $pg->freeze();
-like($query->('SELECT 1'), qr/timeout/, 'a frozen server');
+like($query->('SELECT 1', 2), qr/timeout/, 'a frozen server');
 $pg->thaw();
 is($query->('SELECT 1'), "1\n", 'it thaws');
 
-is($query->('SELECT 1', $t->conninfo(host => '127.0.0.1',
-                                     port => $pg->{port})), "1\n", 'TCP');
+is($query->('SELECT 1', 0, $t->conninfo(host => '127.0.0.1',
+                                        port => $pg->{port})), "1\n", 'TCP');
 
 
 # What done() asserts is worth something only if it can fail.

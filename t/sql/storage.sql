@@ -144,7 +144,14 @@ select date_trunc('month', localtimestamp) as now,
        date_trunc('month', localtimestamp) - interval '5 years' as t;
 select pg_temp.punch(t + n * interval '1 month') from m, generate_series(0, 20) n;
 select pg_temp.punch('1999-12-31 08:00');
-select iclock.maintain();
+-- each call moves as many months as it can in half a second
+do $$
+begin
+    for attempt in 1 .. 40 loop
+        exit when iclock.maintain() = 3600;
+    end loop;
+end
+$$;
 select is(iclock.drop_before((t + interval '14 months 5 days')::date), 2,
           'twelve months at once, two are left') from m;
 select iclock.maintain();

@@ -287,7 +287,8 @@ sub parallel {
             close $in;
             my $value = eval { $code->($i) };
             warn $@ if $@;
-            print $out JSON::PP->new->canonical->encode([ $value ]) if !$@;
+            print $out JSON::PP->new->canonical->ascii
+                                 ->encode([ $value ]) if !$@;
             close $out;
             POSIX::_exit(0);
         }

@@ -27,6 +27,17 @@ our $root = dirname(dirname(dirname(dirname(dirname(
 use constant DATABASE => 'iclock';
 use constant LOGIN => 'iclock_nginx';
 
+# What Debian has as psql is a script that looks for the program, five times
+# as long as that takes.
+
+{
+    my ($newest) = sort { ($b =~ m!/(\d+)/bin! ? $1 : 0)
+                          <=> ($a =~ m!/(\d+)/bin! ? $1 : 0) }
+                   map { dirname($_) } glob '/usr/lib/postgresql/*/bin/psql';
+
+    $ENV{PATH} = "$newest:$ENV{PATH}" if defined $newest;
+}
+
 # PostgreSQL runs as it comes, with what its users will have: JIT, autovacuum,
 # parallel workers.  Only the disk is spared: without fsync what is committed
 # survives a crash of the server, though not of the machine.  The time zone is
