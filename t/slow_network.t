@@ -119,9 +119,9 @@ $proxy->reset_all();
 $t->reload(configuration('timeout=1s connect_timeout=1s'), wait => 1);
 uploads_work('again');
 sleep 1.1;
-$proxy->reset_all();
 
 my $before = $proxy->stats();
+$proxy->reset_all();
 uploads_work('on a new connection');
 my $after = $proxy->stats();
 my %bytes = map { $_ => $after->{$_} - $before->{$_} } qw/ up down /;
