@@ -22,6 +22,10 @@ $$;
 insert into iclock.site (name) values ('Pune'), ('Delhi');
 insert into iclock.punch (device_id, local_time, pin, status, verify)
 select id, '2026-11-02 08:00', '5', 0, 1 from iclock.device;
+-- somebody is there now; and what is older than the numbers of transactions
+insert into iclock.punch (device_id, local_time, pin, status, verify, txid,
+                          punched_at)
+select id, timezone('UTC', now()), '5', 0, 1, 0, now() from iclock.device;
 insert into iclock.operation (device_id, local_time, code)
 select id, '2026-11-02 08:00', 4 from iclock.device;
 insert into iclock.device_user (device_id, pin, name, card)
@@ -29,7 +33,8 @@ select id, '5', 'Asha', '77' from iclock.device;
 insert into iclock.template (device_id, pin, type, data)
 select id, '5', 1, 'x' from iclock.device;
 insert into iclock.photo (device_id, kind, file_name, pin, content)
-select id, 'user', '5.jpg', '5', 'x' from iclock.device;
+select d.id, k.kind, '5.jpg', '5', 'x'
+  from iclock.device d, (values ('user'), ('attendance')) as k (kind);
 insert into iclock.identity_card (device_id, id_number)
 select id, '43' from iclock.device;
 insert into iclock.work_code (device_id, code) select id, '1' from iclock.device;
@@ -114,7 +119,17 @@ select is(pg_temp.sees('t_asha', c.relname, 'r.device_id'),
                      'rejected_line', 'device_option', 'upload_stamp',
                      'command', 'attendance_check', 'refused_answer');
 select is(pg_temp.sees('t_asha', 'device'), 'A-1 A-2', 'table device');
+select is(pg_temp.sees('t_asha', 'punches_since()'), 'A-1 A-2',
+          'punches_since()');
 select is(pg_temp.sees('t_asha', 'site', 'name'), 'Pune', 'table site');
+
+select is_empty(
+    $$ select c.relname
+         from pg_class c
+        where c.relnamespace = 'iclock'::regnamespace
+          and (c.relispartition or c.relname = 'role_site')
+          and has_any_column_privilege('t_asha', c.oid, 'select') $$,
+    'partitions, which have no row security, cannot be read');
 
 -- and whatever comes later: nothing of another site in any column that says it
 
@@ -169,11 +184,20 @@ $$;
 select is(pg_temp.told(v, 'serial_number') ~ '^(A-[12] )+$', true,
           'leaky: ' || v)
   from unnest(array['attendance', 'device_status', 'device_setting',
-                    'command_status', 'reconciliation', 'device']) as v;
-select is(pg_temp.told('daily_attendance', 'serial_numbers'), '{A-1,A-2} ',
-          'leaky: daily_attendance');
+                    'command_status', 'reconciliation', 'operation_log',
+                    'device_error_log', 'attendance_photo',
+                    'identity_card_log', 'present_now', 'device',
+                    'punches_since()']) as v;
+select is(pg_temp.told(v, 'site') ~ '^(Pune )+$', true, 'leaky: ' || v)
+  from unnest(array[
+    'daily_attendance', 'shift_attendance', 'monthly_attendance',
+    $$attendance_days('2026-11-02', '2026-11-02', true)$$,
+    $$daily_attendance_between('2026-11-02', '2026-11-02')$$,
+    $$shift_attendance_between('2026-11-02', '2026-11-02')$$,
+    $$monthly_attendance_between('2026-11-02', '2026-11-02')$$]) as v;
 select is(pg_temp.told('punch', 'device_id'),
-          format('%s %s ', pg_temp.device('A-1'), pg_temp.device('A-2')),
+          format('%1$s %2$s %1$s %2$s ', pg_temp.device('A-1'),
+                 pg_temp.device('A-2')),
           'leaky: punch');
 
 -- setting another role opens nothing
@@ -269,6 +293,40 @@ select is((select string_agg(concat(d.serial_number, ' ', d.name, ' ', d.site,
             where d.serial_number !~ '^A'),
           'B-1 Gate Delhi active, B-2 Door Delhi active, N-1 Nowhere  active, '
           'N-2   pending', 'nor any device changed');
+
+-- no word tells that a terminal exists elsewhere
+
+create function pg_temp.says(role name, statement text) returns text
+    language plpgsql as $$
+declare
+    message  text;
+    detail   text;
+    hint     text;
+begin
+    execute format('set local role %I', role);
+    begin
+        execute statement;
+    exception when others then
+        get stacked diagnostics message = message_text,
+            detail = pg_exception_detail, hint = pg_exception_hint;
+    end;
+    reset role;
+    return concat_ws(E'\n', message, detail, hint);
+end
+$$;
+select is(pg_temp.says('t_asha', 'select iclock.' || c.call),
+          replace(pg_temp.says('t_asha', 'select iclock.'
+                                   || replace(c.call, 'B-1', 'X-9')),
+                  'X-9', 'B-1'),
+          'as if there were none: ' || c.call)
+  from call c
+ where c.call like '%B-1%' and c.call not like 'register_device%';
+select is_empty(
+    $$ select c.call
+         from call c
+        where pg_temp.says('t_asha', 'select iclock.' || c.call)
+              ~ 'Gate|Door|[AB]-2|N-1' and c.call !~ 'N-1' $$,
+    'messages name nothing that was not asked for');
 
 -- at home all of it works
 
