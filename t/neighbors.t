@@ -206,10 +206,14 @@ END
                           iclock_unknown_devices accept; }
         location /page { ssi on; alias $dir; }
         location /key { iclock; iclock_unknown_devices accept;
-                        iclock_comm_key sample1;
+                        iclock_comm_key sample1; iclock_files $dir;
                         if (\$arg_x) { set \$x 1; } }
+        location = /exact/ping { iclock; iclock_unknown_devices accept;
+                                 if (\$arg_x) { set \$x 1; } }
+        location ~ /regex/ { iclock; iclock_unknown_devices accept;
+                             if (\$arg_x) { set \$x 1; } }
         location /limited { iclock; iclock_unknown_devices accept;
-                            iclock_comm_key sample1;
+                            iclock_comm_key sample1; iclock_files $dir;
                             limit_except GET { allow 127.0.0.2; deny all; } }
         location /again { iclock; iclock_comm_key sample1 required;
                           error_page 403 = /fallback/cdata?\$args; }
@@ -422,6 +426,16 @@ is(status_of('limited', 'LIMITED1', 'wrong', -local => '127.0.0.2'),
 is(status_of('limited', 'LIMITED1', 'sample1', -local => '127.0.0.2'),
    '200 200 200', 'limit_except: the key');
 is(stored('LIMITED1'), 20001, 'limit_except: stored');
+
+is($t->get("/$_->[0]SN=LIMITED1&ComKey=sample1", -local => $_->[2])->status,
+   $_->[1], "$_->[0] of $_->[2]")
+    for [ 'key/file/page.html?x=1&', 200, '127.0.0.1' ],
+        [ 'key/file/page.html?', 200, '127.0.0.1' ],
+        [ 'key/file/page.htm?x=1&', 404, '127.0.0.1' ],
+        [ 'keyfile/page.html?x=1&', 404, '127.0.0.1' ],
+        [ 'limited/file/page.html?', 200, '127.0.0.2' ],
+        [ 'exact/ping?x=1&', 200, '127.0.0.1' ],
+        [ 'a/regex/ping?x=1&', 200, '127.0.0.1' ];
 
 is(status_of('twice', 'TWICE001', 'wrong'), '200 200 200',
    'a mirror to another location of devices');

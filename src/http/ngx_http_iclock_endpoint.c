@@ -160,9 +160,9 @@ ngx_http_iclock_strip_prefix(ngx_http_request_t *r, ngx_str_t *name)
 
     *name = r->uri;
 
-    /* a regular expression, "location =", "location @", "if" */
+    /* a regular expression, "location =", "location @" */
 
-    if (clcf->exact_match || clcf->noname || clcf->named) {
+    if (clcf->exact_match || clcf->named) {
         return 1;
     }
 
@@ -177,7 +177,7 @@ ngx_http_iclock_strip_prefix(ngx_http_request_t *r, ngx_str_t *name)
     if (name->len < clcf->name.len
         || ngx_filename_cmp(name->data, clcf->name.data, clcf->name.len) != 0)
     {
-        return 0;
+        return clcf->noname;
     }
 
     name->data += clcf->name.len;
@@ -187,6 +187,13 @@ ngx_http_iclock_strip_prefix(ngx_http_request_t *r, ngx_str_t *name)
 
     if (name->len && name->data[0] != '/' && name->data[-1] != '/') {
         name->len = 0;
+    }
+
+    /* "if" and "limit_except" bear the name of a location of any kind */
+
+    if (clcf->noname && name->len == 0) {
+        *name = r->uri;
+        return 1;
     }
 
     return 0;
