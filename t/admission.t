@@ -412,5 +412,8 @@ cmp_ok($lines, '>', 0, 'some are logged');
 cmp_ok($lines, '<', 2000, 'not all of them');
 like($log, qr/device "WRONG001" is refused: wrong or missing communication/,
      'the reason is told');
+like($log, qr/: \*\d+ iclock admission: /, 'lines for debugging');
+unlike($log, qr/: (?:\*\d+ )?iclock[^\n]*(?:own-key-1|location1)/,
+       'those of the module hold no keys');
 
 $t->done();

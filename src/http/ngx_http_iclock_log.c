@@ -106,7 +106,7 @@ ngx_http_iclock_log_handler(ngx_http_request_t *r)
             (void) ngx_http_iclock_mask_copy(r, &r->unparsed_uri, 0);
         }
 
-        if (ngx_http_iclock_mask_copy(r, &r->args, 1)) {
+        if (ngx_http_iclock_mask_copy(r, &r->args, 1) && r == r->main) {
             ngx_http_iclock_forget_args(r);
         }
     }
