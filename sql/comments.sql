@@ -117,8 +117,8 @@ comment on column iclock.device_user.access_group is 'Access group; -1: not sent
 comment on column iclock.device_user.time_zone is 'Access time periods, 16 digits';
 comment on column iclock.device_user.verify is 'How the user has to be verified; -1: as the group, or not sent';
 comment on column iclock.device_user.vice_card is 'Second card';
-comment on column iclock.device_user.starts_at is 'Valid from, by the device''s clock';
-comment on column iclock.device_user.ends_at is 'Valid until, by the device''s clock';
+comment on column iclock.device_user.starts_at is 'Valid from, by the device''s clock; -infinity: without limit, NULL: the device has not said';
+comment on column iclock.device_user.ends_at is 'Valid until, by the device''s clock; infinity: without limit, NULL: the device has not said';
 comment on column iclock.device_user.updated_at is 'When it was last reported';
 
 comment on table iclock.template is 'Biometric templates';

@@ -94,8 +94,12 @@ as $$
              or -1 in (a.access_group, b.access_group))
         and (a.time_zone = b.time_zone or '' in (a.time_zone, b.time_zone)
              or iclock.same_time_zone(a, b))
-        and (a.starts_at is not distinct from b.starts_at or lenient)
-        and (a.ends_at is not distinct from b.ends_at or lenient)
+        and (nullif(a.starts_at, '-infinity')
+                is not distinct from nullif(b.starts_at, '-infinity')
+             or a.starts_at is null or lenient)
+        and (nullif(a.ends_at, 'infinity')
+                is not distinct from nullif(b.ends_at, 'infinity')
+             or a.ends_at is null or lenient)
         and (a.verify = b.verify or -1 in (a.verify, b.verify))
         and (iclock.card_number(a.vice_card) = iclock.card_number(b.vice_card)
              or '' in (a.vice_card, b.vice_card)), false)
@@ -551,7 +555,12 @@ begin
                 case when target.dialect = dialect
                      then known.verify else -1 end,
                 iclock.harmless(known.vice_card),
-                known.starts_at, known.ends_at));
+                -- no limit is told only where there may be one
+                case when isfinite(known.starts_at)
+                       or mine.starts_at is not null
+                     then coalesce(known.starts_at, mine.starts_at) end,
+                case when isfinite(known.ends_at) or mine.ends_at is not null
+                     then coalesce(known.ends_at, mine.ends_at) end));
         return next;
     end if;
 
@@ -941,9 +950,16 @@ create or replace function iclock.stored_moment(fields jsonb, key text)
     -- no search_path, so that it can be inlined: called for every answer
     language sql stable
 as $$
-    select case when fields ->> key
-                     ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$'
-                then (fields ->> key)::timestamp end
+    select case
+    when fields ->> key = '0' and key = 'startdatetime' then
+        timestamp '-infinity'
+    when fields ->> key = '0' then
+        timestamp 'infinity'
+    when fields ->> key
+         ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}$'
+    then
+        (fields ->> key)::timestamp
+    end
 $$;
 
 -- Notes what a device now holds, or no longer holds, when it has confirmed a
@@ -1055,15 +1071,18 @@ begin
             password = excluded.password, card = excluded.card,
             access_group = excluded.access_group,
             time_zone = excluded.time_zone, verify = excluded.verify,
-            vice_card = excluded.vice_card, starts_at = excluded.starts_at,
-            ends_at = excluded.ends_at, updated_at = now()
+            vice_card = excluded.vice_card,
+            starts_at = coalesce(excluded.starts_at, u.starts_at),
+            ends_at = coalesce(excluded.ends_at, u.ends_at),
+            updated_at = now()
         where (u.name, u.privilege, u.password, u.card, u.access_group,
                u.time_zone, u.verify, u.vice_card, u.starts_at, u.ends_at)
               is distinct from
               (excluded.name, excluded.privilege, excluded.password,
                excluded.card, excluded.access_group, excluded.time_zone,
-               excluded.verify, excluded.vice_card, excluded.starts_at,
-               excluded.ends_at);
+               excluded.verify, excluded.vice_card,
+               coalesce(excluded.starts_at, u.starts_at),
+               coalesce(excluded.ends_at, u.ends_at));
         return;
     end if;
 

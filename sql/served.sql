@@ -13,10 +13,13 @@ create or replace function iclock.remote_attendance(
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    asking  iclock.device;
-    known   iclock.device_user;
-    lines   text;
-    dialect text;
+    asking     iclock.device;
+    known      iclock.device_user;
+    lines      text;
+    dialect    text;
+    -- without a limit nothing is said of it
+    starts_at  timestamp;
+    ends_at    timestamp;
 begin
     select d.* into asking from iclock.device d where d.id = $1;
 
@@ -36,6 +39,9 @@ begin
       from iclock.device d
      where d.id = known.device_id;
 
+    starts_at := nullif(known.starts_at, '-infinity');
+    ends_at := nullif(known.ends_at, 'infinity');
+
     lines := 'DATA UPDATE USERINFO ' || iclock.fields(
         'PIN',    iclock.harmless(known.pin),
         'Name',   iclock.harmless(known.name),
@@ -45,8 +51,8 @@ begin
         'TZ',     iclock.user_time_zone(known.time_zone, dialect,
                                         asking.dialect),
         'Pri',    coalesce(nullif(known.privilege, -1), 0)::text,
-        'StartDatetime', iclock.user_limit(known.starts_at, known.ends_at),
-        'EndDatetime',   iclock.user_limit(known.ends_at, known.starts_at));
+        'StartDatetime', iclock.user_limit(starts_at, ends_at),
+        'EndDatetime',   iclock.user_limit(ends_at, starts_at));
 
     return lines || coalesce(
         (select string_agg(E'\n' || iclock.template_record(

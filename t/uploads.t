@@ -440,7 +440,14 @@ upload('all keys', 'OPERLOG', "USER PIN=5\tName=Y\tPri=14\tPasswd=1\tCard=7"
 upload('a usual line', 'OPERLOG', "USER PIN=5\tName=Y\tPri=0\tPasswd=1\tCard="
        . "\tGrp=1\tTZ=0000000100000000\tVerify=-1\tViceCard="
        . "\tStartDatetime=0\tEndDatetime=0\n", 'OK: 1',
-       'user|5|Y|0|1||1|0000000100000000');
+       'user|5|Y|0|1||1|0000000100000000|||-infinity|infinity');
+uploads('a limit that is taken back', [
+        [ 'OPERLOG', "USER PIN=5\tName=Y\tStartDatetime=2026-01-01 00:00:00"
+          . "\tEndDatetime=2026-02-01 00:00:00\n", 'OK: 1' ],
+        [ 'OPERLOG', "USER PIN=5\tName=Y\tStartDatetime=0\tEndDatetime=0\n",
+          'OK: 1' ],
+        [ 'OPERLOG', "USER PIN=5\tName=Z\n", 'OK: 1' ] ],
+        'user|5|Z||||||||-infinity|infinity');
 upload('times as numbers', 'OPERLOG',
        "USER PIN=5\tName=Y\tStartDatetime=20260101\tEndDatetime=867801599\n",
        'OK: 1',

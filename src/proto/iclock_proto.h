@@ -30,6 +30,10 @@
 /* a number that was not sent */
 #define NGX_ICLOCK_NOT_SENT     -1
 
+/* before and after all timestamps */
+#define NGX_ICLOCK_TIME_MIN     INT64_MIN
+#define NGX_ICLOCK_TIME_MAX     INT64_MAX
+
 
 typedef enum {
     NGX_ICLOCK_PUNCH = 0,

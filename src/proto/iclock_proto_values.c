@@ -263,7 +263,7 @@ ngx_iclock_read_time(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
 /*
  * When a user is valid, documented nowhere: a date and time, or a number as
  * access controllers have it, which is a date (the last one counts to its end)
- * or seconds in a calendar where each month has 31 days.
+ * or seconds in a calendar where each month has 31 days; 0 takes a limit back.
  */
 
 ngx_int_t
@@ -285,6 +285,9 @@ ngx_iclock_read_user_time(ngx_iclock_reading_t *r,
     }
 
     if (ngx_atoof(s.data, s.len) == 0) {
+        ngx_iclock_set_number(r, key->column,
+                              key->column == NGX_ICLOCK_USER_ENDS_AT
+                              ? NGX_ICLOCK_TIME_MAX : NGX_ICLOCK_TIME_MIN);
         return NGX_OK;
     }
 

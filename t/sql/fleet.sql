@@ -212,8 +212,42 @@ select is_empty(
     $$ select what from iclock.copy_site('F-A')
         where serial_number = 'F-D' and what = 'user' $$,
     'the same in two dialects is not sent again');
+
+-- a limit that was taken back is, and one that is not spoken of stays
+
+create function pg_temp.limits_sent() returns text language sql as $$
+    select iclock.copy_user('5', 'F-A', 'F-D');
+    select substring(c.body from E'\tStart.*') from iclock.command c
+     where c.device_id = pg_temp.device('F-D')
+       and c.body like 'DATA UPDATE USERINFO PIN=5%'
+     order by c.id desc limit 1
+$$;
+update iclock.device_user set ends_at = 'infinity'
+ where device_id = pg_temp.device('F-A') and pin = '5';
+select is(pg_temp.limits_sent(), E'\tStartDatetime=0\tEndDatetime=0',
+          'a limit that was taken back');
+update iclock.command set status = 'done', finished_at = now()
+ where device_id = pg_temp.device('F-D') and body like 'DATA UPDATE USERINFO%';
+select is((select u.ends_at from iclock.device_user u
+            where u.device_id = pg_temp.device('F-D') and u.pin = '5'),
+          'infinity', 'confirmed');
+select is_empty(
+    $$ select what from iclock.copy_site('F-A')
+        where serial_number = 'F-D' and what = 'user' $$, 'and not sent again');
 update iclock.device_user
-   set ends_at = null, time_zone = '0000000000000000', verify = -1
+   set ends_at = case when device_id = pg_temp.device('F-D')
+                      then timestamp '2026-07-01' end
+ where pin = '5';
+select is_empty(
+    $$ select what from iclock.copy_site('F-A')
+        where serial_number = 'F-D' and what = 'user' $$,
+    'what nobody has said is no difference');
+select is(pg_temp.limits_sent(),
+          E'\tStartDatetime=0\tEndDatetime=2026-07-01 00:00:00',
+          'and what is sent for another reason keeps the limit');
+update iclock.device_user
+   set starts_at = null, ends_at = null, time_zone = '0000000000000000',
+       verify = -1
  where pin = '5';
 update iclock.device_user set verify = -1 where pin = '5';
 select ok(exists (select from pg_temp.poll('F-D') as b

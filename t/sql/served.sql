@@ -73,6 +73,10 @@ select is(iclock.remote_attendance(pg_temp.device('R-S'), '12'),
           E'DATA UPDATE USERINFO PIN=12\tName=\tPasswd=\tCard=\tGrp=1'
           '\tTZ=0000000200000000\tPri=0\tStartDatetime=0'
           '\tEndDatetime=2026-06-30 18:00:00', 'in the other dialect');
+update iclock.device_user set starts_at = '-infinity', ends_at = 'infinity'
+ where device_id = pg_temp.device('R-A') and pin = '12';
+select unalike(iclock.remote_attendance(pg_temp.device('R-S'), '12'),
+               '%Datetime%', 'without a limit');
 
 -- last punch
 

@@ -109,7 +109,8 @@ const unit_case_t  unit_operlog_cases[] = {
                   "tetime=0\n"),
       1,
       "user pin='5' name='Y' privilege=0 password='1' card='' access_group=1 "
-      "time_zone='0000000100000000' verify=-1 vice_card=''\n",
+      "time_zone='0000000100000000' verify=-1 vice_card='' starts_at=-infinity"
+      " ends_at=infinity\n",
       unit_no_context },
 
     { "operlog: user: times", "OPERLOG",
@@ -132,7 +133,7 @@ const unit_case_t  unit_operlog_cases[] = {
       5,
       "user pin='1' starts_at=2026-01-01T00:00:00 ends_at=2026-12-31T23:59:59"
       "\n"
-      "user pin='2' starts_at=2026-01-01T08:30:00\n"
+      "user pin='2' starts_at=2026-01-01T08:30:00 ends_at=infinity\n"
       "user pin='3' starts_at=2026-01-01T00:00:00 ends_at=2026-12-31T23:59:59"
       "\n"
       "user pin='4' (starts_at is not a date and time)\n"

@@ -158,6 +158,13 @@ unit_dump_value(FILE *out, ngx_uint_t type, const ngx_iclock_value_t *value)
     switch (type) {
 
     case NGX_ICLOCK_TIMESTAMP:
+        if (value->number == NGX_ICLOCK_TIME_MIN
+            || value->number == NGX_ICLOCK_TIME_MAX)
+        {
+            fprintf(out, value->number < 0 ? "-infinity" : "infinity");
+            return;
+        }
+
         t = (time_t) (value->number / 1000000) + 946684800;
         gmtime_r(&t, &tm);
         fprintf(out, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900,
@@ -241,8 +248,10 @@ unit_check_record(ngx_iclock_record_t *record)
 
         case NGX_ICLOCK_TIMESTAMP:
             /* the years 1 to 9999 */
-            if (value->number < -63082281600000000LL
-                || value->number > 252455615999000000LL)
+            if ((value->number < -63082281600000000LL
+                 || value->number > 252455615999000000LL)
+                && value->number != NGX_ICLOCK_TIME_MIN
+                && value->number != NGX_ICLOCK_TIME_MAX)
             {
                 unit_abort("time out of range");
             }
