@@ -1267,8 +1267,8 @@ as $$
         || iclock.field('path', path, '^\S+$'))
 $$;
 
--- The document does not say what a package for SyncData and AppendData is called
--- and how it is packed: who has one sends it with queue_command().
+-- A package for SyncData and AppendData holds the lines of commands; what the file
+-- in it is called is not documented.  Who has one sends it with queue_command().
 create or replace function iclock.put_file(
         serial_number  text,
         url            text,

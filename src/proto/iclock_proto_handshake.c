@@ -512,7 +512,8 @@ ngx_iclock_parse_trans_flag(ngx_str_t *value, ngx_uint_t *style,
 
 /*
  * Devices read the value with atoi() and take less than 25 for hours, some
- * of them only what is less than 12.  No zone in use is a part of an hour
+ * of them only what is less than 12; those of SDK 3.2.0, which documents hh:mm,
+ * fetch the time with its offset besides.  No zone in use is a part of an hour
  * from Greenwich; such an offset cannot be told, so the line is left out.
  */
 

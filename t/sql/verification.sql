@@ -334,18 +334,33 @@ select is((select count(*)::int from iclock.attendance_check
 delete from iclock.command;
 delete from iclock.attendance_check;
 update iclock.job set last_run_at = '-infinity';
+-- zones of the location; in one of them it is another day than in UTC
+update iclock.device d
+   set timezone = null,
+       default_timezone = case d.serial_number when 'V-A'
+                          then 'Pacific/Kiritimati' else 'Pacific/Midway' end;
+select iclock.verify_all();
+select ok(bool_and(k.ends = date_trunc('day', timezone(d.default_timezone,
+                                                       now()))
+                            - interval '1 second'),
+          'all, until the last midnight of each')
+  from iclock.attendance_check k
+  join iclock.device d on d.id = k.device_id;
+delete from iclock.command;
+delete from iclock.attendance_check;
 select is(iclock.verify_due(0), 0, 'off');
 select is(iclock.verify_due(null), 0, 'off');
 select is(iclock.verify_due(86400), 2, 'the active devices');
 select is(iclock.verify_due(86400), 0, 'once');
-select ok(bool_and(timezone(coalesce(d.timezone, 'UTC'), c.not_before)::time
-                   between '01:00' and '05:00'
+select ok(bool_and(coalesce(
+                   timezone(d.default_timezone, c.not_before)::time
+                       between '01:00' and '05:00'
                    and c.not_before between now()
-                                        and now() + interval '1 day'),
+                                        and now() + interval '1 day', false)),
           'in the night of the device')
   from iclock.command c join iclock.device d on d.id = c.device_id;
 select ok(bool_and(k.ends = date_trunc('day', timezone(
-                       coalesce(d.timezone, 'UTC'), c.not_before))
+                       d.default_timezone, c.not_before))
                        - interval '1 second'
                    and k.ends - k.starts between interval '2 days'
                                              and interval '31 days'),

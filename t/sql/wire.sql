@@ -575,6 +575,15 @@ select is(pg_temp.sent($$put_user('P001', '5')$$),
           '\tCard=x y\tGrp=1\tTZ=1 \tVerify=-1\tViceCard=',
           'stored control characters become blanks');
 
+-- the limits that it has reported go out again, too
+
+insert into iclock.device_user (device_id, pin, starts_at, ends_at)
+select id, '6', '-infinity', '2026-06-30 18:00'
+  from iclock.device where serial_number = 'P001';
+select alike(pg_temp.sent($$put_user('P001', '6', 'Asha')$$),
+             E'%\tStartDatetime=0\tEndDatetime=2026-06-30 18:00:00',
+             'limits stay');
+
 -- what reaches files, firmware or a shell
 
 create role t_operator;
