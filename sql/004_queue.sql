@@ -85,7 +85,7 @@ create table iclock.removed_person (
     pin         text         not null check (octet_length(pin) <= 1000),
     removed_at  timestamptz  not null default now(),
     removed_by  text         not null default session_user,
-    primary key (site, pin)
+    primary key (pin, site)
 );
 
 -- terminals that no longer hold them: what those upload is new

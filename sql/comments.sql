@@ -329,7 +329,7 @@ comment on function iclock.next_commands(bigint, timestamptz, integer, integer, 
 comment on function iclock.commands_of_poll(bigint, bigint) is 'The commands that a poll has taken';
 comment on function iclock.give_up_commands(bigint, timestamptz, integer) is 'Ends the commands of a device that are past their time or were sent often enough';
 comment on function iclock.superseding_command(bigint, text, boolean, bigint, text[]) is 'The newest command that supersedes one';
-comment on function iclock.done_commands(iclock.command) is 'What a device has done, now that one command is answered';
+comment on function iclock.done_commands(bigint, text, boolean, bigint) is 'What a device has done, now that one command is answered';
 comment on function iclock.answered_commands(bigint[], bigint[], bigint) is 'Which commands are meant by the numbers in answers';
 comment on function iclock.overtaking_command(bigint, text, bigint) is 'A newer command that shows that a deletion has been carried out';
 comment on function iclock.store_answers(bigint[], integer[], bytea[]) is 'Stores answers, and what has become of the commands';

@@ -21,7 +21,7 @@ comment on column iclock.command_result_label.label is 'Meaning';
 
 comment on table iclock.refused_answer is 'Devices that answered commands they were never given: the answers of another device, or of one that took over its serial number';
 comment on column iclock.refused_answer.device_id is 'Device that answered';
-comment on column iclock.refused_answer.answers is 'How often';
+comment on column iclock.refused_answer.answers is 'How often; the same answer repeated at once counts once';
 comment on column iclock.refused_answer.command_id is 'Command of the last such answer';
 comment on column iclock.refused_answer.return_code is 'Return code of the last such answer';
 comment on column iclock.refused_answer.first_at is 'When it first happened';
@@ -146,7 +146,8 @@ comment on column iclock.share_backlog.target_id is 'Terminal that gets them';
 comment on column iclock.share_backlog.source_id is 'Terminal that has them';
 comment on column iclock.share_backlog.pin is 'User';
 comment on function iclock.stored_number(jsonb, text, integer) is 'Number in a field of a stored command';
-comment on function iclock.apply_command(bigint, text) is 'Notes what a device holds after a command';
+comment on function iclock.apply_commands(bigint[]) is 'Notes what devices hold, or no longer hold, after commands that were answered';
+comment on function iclock.apply_command(bigint, text, text) is 'Notes what a device holds after a command';
 comment on function iclock.copy_user(text, text, text) is 'Sends a user with all templates and photos from one terminal to another. What the other cannot use is named in skipped_reason';
 comment on function iclock.copy_user_to_site(text, text, text) is 'The same to all other terminals of a site, by default the terminal''s own';
 comment on function iclock.copy_site(text, text) is 'Sends everyone that a terminal holds to the terminals of a site, where they are missing or older';

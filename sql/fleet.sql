@@ -963,25 +963,32 @@ as $$
 $$;
 
 -- Notes what a device now holds, or no longer holds, when it has confirmed a
--- command; as the module would when the device reported it.
-create or replace function iclock.apply_command(device_id bigint, body text)
+-- command; as the module would when the device reported it.  "part" limits it to
+-- one table.
+create or replace function iclock.apply_command(
+        device_id  bigint,
+        body       text,
+        part       text default null)
     returns void
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    verb     constant text := split_part(body, ' ', 2);
-    what     constant text := upper(split_part(body, ' ', 3));
-    fields   jsonb;
-    pin      text;
-    content  bytea;
-    kind     integer;
+    verb       constant text := split_part(body, ' ', 2);
+    what       constant text := upper(split_part(body, ' ', 3));
+    users      constant boolean := coalesce(part, 'user') = 'user';
+    templates  constant boolean := coalesce(part, 'template') = 'template';
+    photos     constant boolean := coalesce(part, 'photo') = 'photo';
+    fields     jsonb;
+    pin        text;
+    content    bytea;
+    kind       integer;
 begin
     if body in ('CLEAR DATA', 'CLEAR ALL USERINFO', 'DATA DELETE USERINFO') then
-        delete from iclock.device_user u where u.device_id = $1;
-        delete from iclock.template t where t.device_id = $1;
+        delete from iclock.device_user u where users and u.device_id = $1;
+        delete from iclock.template t where templates and t.device_id = $1;
         delete from iclock.photo p
-         where p.device_id = $1 and p.kind in ('user', 'comparison');
+         where photos and p.device_id = $1 and p.kind in ('user', 'comparison');
         return;
 
     elsif body = 'CLEAR BIODATA' then
@@ -1014,7 +1021,7 @@ begin
     if verb = 'DELETE' then
         if what = 'USERINFO' then
             delete from iclock.device_user u
-             where u.device_id = $1 and u.pin = fields ->> 'pin';
+             where users and u.device_id = $1 and u.pin = fields ->> 'pin';
         elsif what = 'WORKCODE' then
             delete from iclock.work_code w
              where w.device_id = $1
@@ -1023,7 +1030,7 @@ begin
 
         if what in ('USERINFO', 'FINGERTMP', 'FACE', 'FVEIN', 'BIODATA') then
             delete from iclock.template t
-             where t.device_id = $1
+             where templates and t.device_id = $1
                and (t.pin = fields ->> 'pin' or not fields ? 'pin')
                and (t.type = kind or kind is null)
                and (t.no = coalesce(
@@ -1034,7 +1041,7 @@ begin
 
         if what in ('USERINFO', 'USERPIC', 'BIOPHOTO') then
             delete from iclock.photo p
-             where p.device_id = $1 and p.pin = fields ->> 'pin'
+             where photos and p.device_id = $1 and p.pin = fields ->> 'pin'
                and p.pin <> ''
                and (p.kind = 'user' and what <> 'BIOPHOTO'
                     or p.kind = 'comparison' and what <> 'USERPIC');
@@ -1130,5 +1137,99 @@ begin
           is distinct from
           (excluded.minor_version, excluded.format, excluded.valid,
            excluded.duress, excluded.source, excluded.data);
+end
+$$;
+
+-- Notes what commands have done that were answered just now.  Rows are locked in
+-- the order in which uploads lock them: photos, users, templates, and each of
+-- these by their keys.
+create or replace function iclock.apply_commands(commands bigint[])
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    before   constant text := current_setting('iclock.applying', true);
+    step     record;
+    command  record;
+begin
+    for step in execute $query$
+        with answered as materialized (
+            select c.*
+              from unnest($1) as a (id)
+             cross join lateral
+                   (select k.id, k.device_id, k.subject, k.deletes, k.status,
+                           k.return_code
+                      from iclock.command k
+                     where k.id = a.id
+                       and k.body ~ '^(DATA (UPDATE|DELETE)|CLEAR) '
+                       and (k.deletes or k.cleared_at is null)
+                     limit 1) as c
+        ),
+        done as materialized (
+            select distinct a.device_id, d.id
+              from answered a
+             cross join lateral
+                   iclock.done_commands(a.device_id, a.subject, a.deletes,
+                                        a.id) as d (id)
+             where a.status = 'done'
+        )
+        select p.place, p.part, d.device_id, d.id, c.subject,
+               s.step[2] as pin,
+               array(select case when n ~ '^[0-9]{1,9}$' then n::integer end
+                       from unnest(s.step[4:7]) as n
+                      where s.step[3] = 'template') as key
+          from done d
+         cross join lateral
+               (select k.subject, k.deletes
+                  from iclock.command k
+                 where k.id = d.id
+                 limit 1) as c
+         cross join lateral
+               (select string_to_array(c.subject, E'\t') as step) as s
+         cross join (values (1, 'photo'), (2, 'user'), (3, 'template'),
+                            (4, 'rest')) as p (place, part)
+         where case
+               when s.step[1] is distinct from 'user' then p.part = 'rest'
+               when cardinality(s.step) > 2 then p.part = s.step[3]
+               when c.deletes then p.part <> 'rest'
+               else p.part = 'user'
+               end
+        union all
+        -- whom the device has deleted; -10: it has no such user
+        select 5, 'removal', a.device_id, a.id, a.subject,
+               split_part(a.subject, E'\t', 2), '{}'
+          from answered a
+         where a.deletes
+           and (a.status = 'done' or a.return_code = -10)
+           and a.subject ~ E'^user(\t[^\t]+)?$'
+         order by place, device_id, pin nulls first, key, id
+        $query$
+      using $1
+    loop
+        if step.part = 'removal' then
+            perform iclock.note_removal(step.device_id, step.subject);
+            continue;
+        end if;
+
+        execute 'select c.body, c.copied from iclock.command c where c.id = $1'
+           into command
+          using step.id;
+
+        perform set_config('iclock.applying',
+                           case when command.copied then 'on'
+                           else coalesce(before, '') end, true);
+
+        -- whatever somebody queued by hand: the answer counts all the same
+        begin
+            perform iclock.apply_command(step.device_id, command.body,
+                                         nullif(step.part, 'rest'));
+        exception when data_exception or integrity_constraint_violation
+                       or program_limit_exceeded then
+            null;
+        end;
+
+        perform set_config('iclock.applying', coalesce(before, ''), true);
+    end loop;
 end
 $$;

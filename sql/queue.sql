@@ -264,30 +264,32 @@ end
 $$;
 
 
--- What a device has done, in order, when it is known by the answer to this
--- command: nothing new if a later one has been done that supersedes it.  If this
--- one deletes, what has been put there since is not deleted.
-create or replace function iclock.done_commands(answered iclock.command)
-    returns setof iclock.command
+-- What a device has done, when it is known by the answer to this command: nothing
+-- new if a later one has been done that supersedes it.  If this one deletes, what
+-- has been put there since is not deleted.
+create or replace function iclock.done_commands(
+        device_id  bigint,
+        subject    text,
+        deletes    boolean,
+        id         bigint)
+    returns setof bigint
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
     -- the templates of all users are below those
-    root   constant text := case when answered.subject like E'user\t\t%'
-                            then 'user' else answered.subject end;
-    later  iclock.command[];
+    root     constant text := case when $2 like E'user\t\t%' then 'user'
+                              else $2 end;
+    later    bigint[];
+    cleared  boolean;
 begin
-    if iclock.superseding_command(answered.device_id, answered.subject,
-                                  answered.deletes, answered.id,
-                                  '{done}') is not null
-    then
+    if iclock.superseding_command($1, $2, $3, $4, '{done}') is not null then
         return;
     end if;
 
-    if answered.deletes then
+    if $3 then
         execute $query$
-            select array_agg(n.* order by n.id)
+            select array_agg(n.id), bool_or(n.cleared_at is not null)
               from iclock.command n
              where n.device_id = $1
                and (n.subject = $3
@@ -297,19 +299,16 @@ begin
                and not n.deletes
                and $2 = any (iclock.subjects_above(n.subject) || n.subject)
             $query$
-           into later
-          using answered.device_id, answered.subject, root, answered.id;
+           into later, cleared
+          using $1, $2, root, $4;
     end if;
 
-    -- what has been cleared cannot be done again
-    if not exists (select
-                     from unnest(array[answered] || later) as c
-                    where c.cleared_at is not null and not c.deletes)
-    then
-        return query
-        select c.* from unnest(array[answered] || later) as c
-         order by c.id;
+    -- what has been cleared cannot be noted again
+    if cleared then
+        return;
     end if;
+
+    return query select unnest($4 || later);
 end
 $$;
 
@@ -668,7 +667,9 @@ $$;
 
 
 -- Answers to commands that a device was never given.  The newest command of
--- that number is meant; unknown numbers are passed over.
+-- that number is meant; unknown numbers are passed over.  What ends with the
+-- same answer as before is taken for a repetition: nginx sends answers again
+-- when it does not know whether they were committed.
 create or replace function iclock.refuse_answers(
         device_ids    bigint[],
         wire_ids      bigint[],
@@ -702,6 +703,8 @@ begin
             command_id = excluded.command_id,
             return_code = excluded.return_code,
             last_at = now()
+        where (r.command_id, r.return_code)
+              is distinct from (excluded.command_id, excluded.return_code)
         $query$
       using $1, $2, $3, $4;
 end
@@ -709,30 +712,28 @@ $$;
 
 
 -- A late answer still counts when the command has been given up meanwhile; the
--- first answer stands.
+-- first answer stands.  Returns the commands that it was the first for.
 create or replace function iclock.store_answers(
         ids           bigint[],
         return_codes  integer[],
         replies       bytea[])
-    returns void
+    returns bigint[]
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    places   tid[];
-    codes    integer[];
-    answers  bytea[];
+    places    tid[];
+    codes     integer[];
+    answers   bytea[];
+    answered  bigint[];
 begin
     -- locked in one order, whoever else answers the same ones
     execute $query$
-        select array_agg(l.place order by a.id),
+        select array_agg(a.id order by a.id),
+               array_agg(l.place order by a.id),
                array_agg(a.return_code order by a.id),
                array_agg(a.reply order by a.id)
-          from (select distinct on (u.id) u.id, u.return_code, u.reply
-                  from unnest($1, $2, $3) with ordinality
-                       as u (id, return_code, reply, ord)
-                 where u.id is not null
-                 order by u.id, u.ord) as a
+          from unnest($1, $2, $3) as a (id, return_code, reply)
          cross join lateral
                (select c.ctid as place
                   from iclock.command c
@@ -742,7 +743,7 @@ begin
                  limit 1
                    for no key update) as l
         $query$
-       into places, codes, answers
+       into answered, places, codes, answers
       using $1, $2, $3;
 
     execute $query$
@@ -756,6 +757,8 @@ begin
          where c.ctid = any ($1)
         $query$
       using places, codes, answers;
+
+    return answered;
 end
 $$;
 
@@ -770,35 +773,55 @@ create or replace function iclock.answer_commands(
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    page     constant integer := 200;
-    newest   bigint;
-    devices  bigint[];
-    wires    bigint[];
-    codes    integer[];
-    ids      bigint[];
+    page      constant integer := 200;
+    before    constant text := current_setting('iclock.answering', true);
+    newest    bigint;
+    ids       bigint[] := '{}';
+    codes     integer[];
+    answers   bytea[];
+    answered  bigint[] := '{}';
 begin
     execute 'select c.id from iclock.command c order by c.id desc limit 1'
        into newest;
 
     for start in 1 .. coalesce(cardinality(device_ids), 0) by page loop
-        devices := device_ids[start:start + page - 1];
-        wires := wire_ids[start:start + page - 1];
-        codes := return_codes[start:start + page - 1];
-        ids := iclock.answered_commands(devices, wires, newest);
-
-        if array_position(ids, null) is not null then
-            perform iclock.refuse_answers(
-                        array_agg(a.device_id order by a.ord),
-                        array_agg(a.wire_id order by a.ord),
-                        array_agg(a.return_code order by a.ord), newest)
-               from unnest(devices, wires, codes, ids) with ordinality
-                    as a (device_id, wire_id, return_code, id, ord)
-              where a.id is null;
-        end if;
-
-        perform iclock.store_answers(ids, codes,
-                                     replies[start:start + page - 1]);
+        ids := ids || iclock.answered_commands(
+                          device_ids[start:start + page - 1],
+                          wire_ids[start:start + page - 1], newest);
     end loop;
+
+    if array_position(ids, null) is not null then
+        perform iclock.refuse_answers(
+                    array_agg(a.device_id order by a.ord),
+                    array_agg(a.wire_id order by a.ord),
+                    array_agg(a.return_code order by a.ord), newest)
+           from unnest(device_ids, wire_ids, return_codes, ids) with ordinality
+                as a (device_id, wire_id, return_code, id, ord)
+          where a.id is null;
+    end if;
+
+    select array_agg(a.id order by a.id),
+           array_agg(a.return_code order by a.id),
+           array_agg(a.reply order by a.id)
+      into ids, codes, answers
+      from (select distinct on (u.id) u.id, u.return_code, u.reply
+              from unnest(ids, return_codes, replies) with ordinality
+                   as u (id, return_code, reply, ord)
+             where u.id is not null
+             order by u.id, u.ord) as a;
+
+    -- what they say of people is noted below, for all of them in one order
+    perform set_config('iclock.answering', 'on', true);
+
+    for start in 1 .. coalesce(cardinality(ids), 0) by page loop
+        answered := answered || iclock.store_answers(
+                                    ids[start:start + page - 1],
+                                    codes[start:start + page - 1],
+                                    answers[start:start + page - 1]);
+    end loop;
+
+    perform set_config('iclock.answering', coalesce(before, ''), true);
+    perform iclock.apply_commands(answered);
 end
 $$;
 

@@ -167,6 +167,10 @@ begin
 
     -- whoever is put on a terminal or enrolled anew is removed no longer
     if not new.deletes and not new.copied
+       and starts_with(new.subject, E'user\t')
+       and exists (select
+                     from iclock.removed_person r
+                    where r.pin = split_part(new.subject, E'\t', 2))
        and new.subject ~ E'^user\t[^\t]+(\tenrolment\t.*)?$'
     then
         perform iclock.readmit(d.site, split_part(new.subject, E'\t', 2))
@@ -220,37 +224,10 @@ create or replace function iclock.command_applied()
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
-declare
-    before    constant text := current_setting('iclock.applying', true);
-    answered  iclock.command;
 begin
-    -- the device holds no such user: nothing to delete, and nobody left
-    if new.status <> 'done' then
-        perform iclock.note_removal(new.device_id, new.subject);
-        return null;
-    end if;
-
-    -- the answer to an earlier command may come after that to a later one
-    for answered in
-        select d.* from iclock.done_commands(new) as d order by d.id
-    loop
-        perform set_config('iclock.applying',
-                           case when answered.copied then 'on'
-                           else coalesce(before, '') end, true);
-
-        -- whatever somebody queued by hand: the answer counts all the same
-        begin
-            perform iclock.apply_command(answered.device_id, answered.body);
-        exception when data_exception or integrity_constraint_violation
-                       or program_limit_exceeded then
-            null;
-        end;
-    end loop;
-
-    perform set_config('iclock.applying', coalesce(before, ''), true);
-
-    if new.deletes then
-        perform iclock.note_removal(new.device_id, new.subject);
+    -- else answer_commands() does it for all that it has stored
+    if current_setting('iclock.answering', true) is distinct from 'on' then
+        perform iclock.apply_commands(array[new.id]);
     end if;
     return null;
 end

@@ -90,4 +90,47 @@ is($t->psql('SELECT count(*) FROM iclock.device_option'), 61,
    'options: each is stored once');
 is(complaints(), '', 'options: nothing to complain of');
 
+# answers to commands about people, while the same people are uploaded
+
+my @pin = shuffle 1 .. 120;
+
+$t->psql('DELETE FROM iclock.command');
+$t->psql(join ';', map {
+    "SELECT iclock.queue_command('SAME000001',"
+    . " E'DATA UPDATE USERINFO PIN=$_\\tName=C$_'),"
+    . " iclock.queue_command('SAME000001',"
+    . " E'DATA UPDATE FINGERTMP PIN=$_\\tFID=0\\tSize=4\\tValid=1\\tTMP=SghT')"
+    } @pin);
+
+my %sent;
+
+for (1 .. 40) {
+    my $body = $t->device('SAME000001')->poll()->body;
+    my @id = $body =~ /^C:(\d+):/mg or last;
+    $sent{$_} = 1 for @id;
+}
+
+is(scalar keys %sent, 240, 'commands about people');
+
+my @id = shuffle keys %sent;
+my @requests;
+
+while (my @some = splice @id, 0, 6) {
+    push @requests,
+        [ 'POST', '/iclock/devicecmd?SN=SAME000001',
+          join '', map { "ID=$_&Return=0&CMD=DATA\n" } @some ],
+        [ 'POST', '/iclock/cdata?SN=SAME000001&table=OPERLOG&Stamp=1',
+          join '', shuffle map { ("USER PIN=$_\tName=U" . rand() . "\tPri=0\n",
+              "FP PIN=$_\tFID=0\tValid=1\tTMP=" . (qw/ SghT U0doVFN3 /)[rand 2]
+              . "\n") } 1 .. 120 ];
+}
+
+@response = $t->concurrently(\@requests, connections => 64);
+
+is(scalar(grep { $_ && $_->status == 200 } @response), 80,
+   'answers beside uploads of the same people');
+is($t->psql("SELECT count(*) FROM iclock.command WHERE status = 'done'"), 240,
+   'all answers are stored');
+is(complaints(), '', 'answers beside uploads: nothing to complain of');
+
 $t->done();

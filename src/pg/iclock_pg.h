@@ -119,12 +119,20 @@ void ngx_iclock_pg_array_value(ngx_iclock_pg_array_t *array,
  * transaction.
  */
 
+#define NGX_ICLOCK_PG_SIDE_A    1
+#define NGX_ICLOCK_PG_SIDE_B    2
+#define NGX_ICLOCK_PG_SIDES     3
+
+
 struct ngx_iclock_pg_job_s {
     ngx_queue_t                 queue;
     ngx_uint_t                  nitems;
     size_t                      bytes;      /* of all items, about */
     size_t                      held;       /* in memory, until it is done */
     ngx_uint_t                  alone;      /* in its transaction */
+
+    /* NGX_ICLOCK_PG_SIDE_*, which do not share a transaction; 0: of either */
+    ngx_uint_t                  side;
 
     /*
      * Hash of the database that its ids are of, 0: it has none.  It fails

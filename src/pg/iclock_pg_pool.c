@@ -573,7 +573,7 @@ ngx_iclock_pg_batch_t *
 ngx_iclock_pg_pool_collect(ngx_iclock_pg_pool_t *pool)
 {
     size_t                  bytes, size;
-    ngx_uint_t              n;
+    ngx_uint_t              n, side;
     ngx_iclock_pg_job_t    *job;
     ngx_iclock_pg_batch_t  *batch;
 
@@ -587,6 +587,7 @@ ngx_iclock_pg_pool_collect(ngx_iclock_pg_pool_t *pool)
     }
 
     bytes = 0;
+    side = 0;
 
     while (!ngx_queue_empty(&pool->jobs)
            && batch->slices.nelts < pool->conf->batch_requests
@@ -601,7 +602,8 @@ ngx_iclock_pg_pool_collect(ngx_iclock_pg_pool_t *pool)
         size = job->nitems ? job->bytes / job->nitems * n : 0;
 
         if (batch->slices.nelts
-            && (job->alone || bytes + size > pool->conf->batch_bytes))
+            && (job->alone || (job->side | side) == NGX_ICLOCK_PG_SIDES
+                || bytes + size > pool->conf->batch_bytes))
         {
             break;
         }
@@ -611,6 +613,7 @@ ngx_iclock_pg_pool_collect(ngx_iclock_pg_pool_t *pool)
         }
 
         bytes += size;
+        side |= job->side;
         job->next += n;
         job->running += n;
         job->queued = 0;

@@ -221,6 +221,9 @@ ngx_int_t ngx_iclock_split_replies(ngx_iclock_upload_t *upload,
 ngx_uint_t ngx_iclock_upload_reply(ngx_iclock_upload_t *upload,
     const ngx_iclock_table_t *table);
 
+/* what the item is to become */
+ngx_uint_t ngx_iclock_item_kind(const ngx_iclock_item_t *item);
+
 /*
  * Reads one item.  Text values may point into the item or be allocated from
  * the pool.  Returns

@@ -308,6 +308,13 @@ ngx_iclock_tag_ends(const ngx_iclock_tag_t *tag, u_char *p, u_char *last)
 }
 
 
+ngx_uint_t
+ngx_iclock_item_kind(const ngx_iclock_item_t *item)
+{
+    return item->tag->kind;
+}
+
+
 ngx_int_t
 ngx_iclock_parse_item(ngx_iclock_record_t *record,
     const ngx_iclock_item_t *item, const ngx_iclock_context_t *context,

@@ -12,6 +12,7 @@
 
 static void ngx_iclock_store_result(ngx_iclock_pg_batch_t *batch,
     ngx_iclock_pg_exec_t *exec, void *data);
+static ngx_uint_t ngx_iclock_store_side(ngx_uint_t kind);
 static ngx_int_t ngx_iclock_store_reject(ngx_iclock_pg_job_t *pgjob,
     ngx_uint_t item, ngx_str_t *sqlstate, ngx_str_t *message, void *data);
 static ngx_int_t ngx_iclock_store_refuse(ngx_iclock_store_job_t *job,
@@ -207,6 +208,7 @@ ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
 
     for (i = 0; i < job->upload.items.nelts; i++) {
         job->job.bytes += item[i].data.len;
+        job->job.side |= ngx_iclock_store_side(ngx_iclock_item_kind(&item[i]));
     }
 
     job->job.database = job->database;
@@ -219,6 +221,32 @@ ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
     job->started = ngx_current_msec;
 
     return ngx_iclock_pg_submit(job->store->pool, &job->job);
+}
+
+
+/*
+ * Answers write what devices hold, as uploads of people do, and in the same
+ * order.  In one transaction there would be no such order: the answers come
+ * after the uploads.
+ */
+
+static ngx_uint_t
+ngx_iclock_store_side(ngx_uint_t kind)
+{
+    switch (kind) {
+
+    case NGX_ICLOCK_REPLY:
+        return NGX_ICLOCK_PG_SIDE_A;
+
+    case NGX_ICLOCK_USER:
+    case NGX_ICLOCK_TEMPLATE:
+    case NGX_ICLOCK_PHOTO:
+    case NGX_ICLOCK_WORK_CODE:
+        return NGX_ICLOCK_PG_SIDE_B;
+
+    default:
+        return 0;
+    }
 }
 
 

@@ -421,9 +421,9 @@ delete from iclock.command;
 -- bytes of one device
 
 select iclock.set_device('Q-A', command_bytes => 256);
-select pg_temp.queue(repeat('x', 120), repeat('y', 120), repeat('z', 120));
+select pg_temp.queue(repeat('x', 110), repeat('y', 110), repeat('z', 110));
 select results_eq($$ select length(b) from pg_temp.poll() as b $$,
-                  array[120, 120], 'a device with a limit of its own');
+                  array[110, 110], 'a device with a limit of its own');
 select is((select count(*)::int from pg_temp.poll(null, 200, 100)), 1,
           'the smaller limit counts');
 select pg_temp.queue(repeat('0', 120));

@@ -439,6 +439,11 @@ select is((select status from iclock.command where id = :mine), 'sent',
           'the command is still waited for');
 select is((select status from iclock.command where id = :other), 'done',
           'its own is answered');
+select iclock.answer_commands(
+    array[pg_temp.device('V-B'), pg_temp.device('V-B')],
+    array[:mine % 1000000000, :mine % 1000000000], '{0,-1}', '{null,null}');
+select is((select answers from iclock.refused_answer), 2::bigint,
+          'sent again, as nobody knows whether they were committed: once');
 select iclock.answer_commands(array[pg_temp.device('V-B')],
                               array[:other % 1000000000], '{0}', '{null}');
 select is((select answers from iclock.refused_answer), 2::bigint,
