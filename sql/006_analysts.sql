@@ -64,5 +64,19 @@ update iclock.verify_label
    set label = 'PIN + fingerprint or badge + fingerprint'
  where dialect = '3.2' and code = 142 and label = 'PIN or badge + fingerprint';
 
+-- A terminal that moved leaves its punches at the site where they were made.
+alter table iclock.device
+    add column site_since timestamp not null default '-infinity';
+
+create table iclock.device_site (
+    device_id  bigint     not null references iclock.device on delete cascade,
+    starts     timestamp  not null,
+    ends       timestamp  not null check (ends > starts),
+    site       text,
+    primary key (device_id, starts)
+);
+
+create index device_site_site_idx on iclock.device_site (site);
+
 insert into iclock.schema_version (version, description)
 values (6, 'days of a site, labels, checks begun once');

@@ -225,9 +225,9 @@ comment on view iclock.attendance is 'Punches with device, user and the meaning 
 comment on column iclock.attendance.device_id is 'Device';
 comment on column iclock.attendance.serial_number is 'Serial number of the device';
 comment on column iclock.attendance.device_name is 'Name of the device';
-comment on column iclock.attendance.site is 'Where the device stands';
+comment on column iclock.attendance.site is 'Where the device stood: see move_device()';
 comment on column iclock.attendance.pin is 'User: PIN on the device';
-comment on column iclock.attendance.user_name is 'Name the device has for the PIN';
+comment on column iclock.attendance.user_name is 'Name the device has for the PIN; if it was moved since, another device of the site';
 comment on column iclock.attendance.local_time is 'Date and time shown by the device';
 comment on column iclock.attendance.punched_at is 'The moment, see punch.punched_at on hours that occur twice or not at all';
 comment on column iclock.attendance.utc_time is 'The moment as date and time in UTC';

@@ -3,6 +3,13 @@
 comment on column iclock.site.day_starts is 'When a day of shift_attendance starts: noon for shifts from 22:00 to 06:00';
 comment on column iclock.site.double_punch_interval is 'A punch sooner after the one before of the same person is a double one: it is stored, and left out of the days. At most an hour';
 
+comment on column iclock.device.site_since is 'Since when the device has stood at its site, on its clock; set by move_device()';
+comment on table iclock.device_site is 'Where devices stood before they were moved by move_device()';
+comment on column iclock.device_site.device_id is 'Device';
+comment on column iclock.device_site.starts is 'First moment there, on the clock of the device';
+comment on column iclock.device_site.ends is 'First moment elsewhere';
+comment on column iclock.device_site.site is 'Site; NULL: none';
+
 comment on column iclock.verify_label.record_type is '1: of records of identity verification, 0: of all others';
 comment on column iclock.status_label.record_type is '1: of records of identity verification, 0: of all others';
 
@@ -136,6 +143,8 @@ comment on column iclock.identity_card_log.valid_info is 'Validity as sent';
 comment on column iclock.identity_card_log.address is 'Address';
 comment on column iclock.identity_card_log.issuer is 'Issuer';
 comment on column iclock.identity_card_log.updated_at is 'When it was stored';
+
+comment on function iclock.move_device(text, text, timestamp) is 'Moves a device to another site: what it recorded before that time (of its clock; else now) stays with the old one in attendance and in the days. set_device(site) only corrects the site';
 
 comment on function iclock.agreed_until(bigint, timestamp) is 'Until when all punches of a device since a time have been compared without a hole';
 comment on function iclock.attendance_days(date, date, boolean) is 'Days of people by site and PIN, from midnight or by the days of the sites; daily_attendance and shift_attendance are made of it';

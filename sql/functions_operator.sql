@@ -293,6 +293,53 @@ begin
 end
 $$;
 
+-- What the device recorded until then stays with the site where it stood.
+create or replace function iclock.move_device(
+        serial_number  text,
+        site           text,
+        since          timestamp default null)
+    returns void
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    device  iclock.device;
+    clock   timestamp;
+    moved   timestamp;
+begin
+    perform iclock.field('site', $2, '\S', 500), iclock.own_site('site', $2);
+
+    select d.* into device
+      from iclock.device d
+     where d.id = iclock.device_id($1)
+       for no key update;
+
+    if device.site = $2 then
+        return;
+    end if;
+
+    clock := timezone(iclock.zone_of(device), now());
+    moved := coalesce($3, clock);
+
+    if moved > clock then
+        perform iclock.wrong_argument('since', 'has not come yet');
+    end if;
+
+    if moved <= device.site_since then
+        perform iclock.wrong_argument('since', format(
+            'is not after the last move, %s', device.site_since));
+    end if;
+
+    insert into iclock.device_site (device_id, starts, ends, site)
+    values (device.id, device.site_since, moved, device.site);
+
+    update iclock.device d
+       set site = $2, site_since = moved
+     where d.id = device.id;
+end
+$$;
+
 
 create or replace function iclock.reset_device(
         serial_number      text,

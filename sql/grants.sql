@@ -68,7 +68,7 @@ begin
         -- devices, the queue, many devices
         'queue_command', 'cancel_command', 'schedule_command',
         'approve_device', 'block_device', 'register_device', 'set_device',
-        'reset_device', 'delete_device', 'request_reupload', 'copy_user',
+        'move_device', 'reset_device', 'delete_device', 'request_reupload', 'copy_user',
         'copy_user_to_site', 'copy_site', 'sync_site',
         'delete_user_from_site', 'set_site', 'verify_attendance',
         'verify_all',
@@ -124,7 +124,7 @@ grant select
       iclock.device_setting, iclock.command_status, iclock.reconciliation,
       iclock.attendance_check, iclock.command_result_label,
       iclock.refused_answer, iclock.removed_person, iclock.site,
-      iclock.schema_version,
+      iclock.device_site, iclock.schema_version,
       iclock.upload_stamp, iclock.device_presence, iclock.operation,
       iclock.work_code, iclock.device_error,
       iclock.verify_label, iclock.status_label

@@ -9,7 +9,16 @@ select p.device_id,
        d.name                          as device_name,
        d.site,
        p.pin,
-       nullif(u.name, '')              as user_name,
+       case when d.elsewhere
+            -- those whom the device knows now are others
+            then (select nullif(e.name, '')
+                    from iclock.device o
+                    join iclock.device_user e on e.device_id = o.id
+                   where o.site = d.site and e.pin = p.pin
+                   order by e.updated_at desc
+                   limit 1)
+            else nullif(u.name, '') end
+                                       as user_name,
        p.local_time,
        p.punched_at,
        timezone('UTC', p.punched_at)   as utc_time,
@@ -39,7 +48,20 @@ select p.device_id,
        (p.local_time - coalesce(t.day_starts, time '00:00'))::date
                                        as shift_day
   from iclock.punch p
-  join iclock.device d on d.id = p.device_id
+  join (select h.id, h.serial_number, h.name, h.site, h.timezone,
+               h.default_timezone, h.dialect,
+               h.site_since           as starts,
+               timestamp 'infinity'   as ends,
+               false                  as elsewhere
+          from iclock.device h
+         union all
+        select h.id, h.serial_number, h.name, m.site, h.timezone,
+               h.default_timezone, h.dialect, m.starts, m.ends, true
+          from iclock.device_site m
+          join iclock.device h on h.id = m.device_id) as d
+    on d.id = p.device_id
+   and p.local_time >= d.starts
+   and p.local_time < d.ends
   left join iclock.device_user u
          on u.device_id = p.device_id and u.pin = p.pin
   left join iclock.work_code w

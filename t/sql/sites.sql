@@ -250,6 +250,9 @@ insert into call values
 ($$set_device('B-1', name => 'mine')$$, 'P0002'),
 ($$set_device('N-2', site => 'Pune')$$, 'P0002'),
 ($$set_device('A-1', site => 'Delhi')$$, '42501'),
+($$move_device('B-1', 'Pune')$$, 'P0002'),
+($$move_device('A-1', 'Delhi')$$, '42501'),
+($$move_device('A-1', null)$$, '22004'),
 ($$reset_device('B-1', 'name')$$, 'P0002'),
 ($$reset_device('A-1', 'site')$$, '42501'),
 ($$register_device('B-1', site => 'Pune')$$, 'P0002'),
@@ -354,6 +357,19 @@ select is(pg_temp.as_role('t_all', $$select iclock.set_device('N-2',
           'who sees all gives a terminal to a site');
 select is(pg_temp.as_role('t_asha', $$select iclock.put_user('N-2', '7') > 0$$),
           'true', 'and there it is');
+
+-- what a terminal recorded before it went elsewhere is not for those there
+
+delete from iclock.punch
+ where device_id = pg_temp.device('A-2') and local_time >= '2026-11-10';
+select iclock.move_device('A-2', 'Delhi', '2026-11-10');
+select is(pg_temp.sees(r, 'attendance'), s, r || ' after A-2 has moved')
+  from (values ('t_asha', 'A-1 A-2 N-2'),
+               ('t_delhi', 'B-1 B-2')) as v (r, s);
+insert into iclock.punch (device_id, local_time, pin)
+values (pg_temp.device('A-2'), '2026-11-10', '5');
+select is(pg_temp.sees('t_delhi', 'attendance'), 'A-2 B-1 B-2',
+          'and what it records now is');
 
 -- whoever adds a function for operators says here what it does for sites
 

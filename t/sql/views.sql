@@ -264,6 +264,70 @@ select results_eq(
     $$ values ('1', true), ('3', true), ('4', true), ('6', true) $$,
     'or the zone is that of the nginx location');
 
+-- a terminal that goes to another site, where its PINs are other people
+
+insert into iclock.device (serial_number, status, name, site, timezone)
+values ('T-MOVES', 'active', 'Van', 'Oslo', 'Europe/Oslo'),
+       ('T-OSLO', 'active', 'Door', 'Oslo', 'Europe/Oslo'),
+       ('T-ROME', 'active', 'Door', 'Rome', 'Europe/Rome');
+insert into iclock.device_user (device_id, pin, name)
+select d.id, '9100', u.name
+  from iclock.device d
+  join (values ('T-MOVES', 'Gino'), ('T-OSLO', 'Kari'), ('T-ROME', 'Gino'))
+       as u (serial_number, name) using (serial_number);
+select pg_temp.punch(d, '9100', t)
+  from (values ('T-OSLO', timestamp '2026-06-01 08:00'),
+               ('T-MOVES', '2026-06-01 09:00'),
+               ('T-MOVES', '2026-06-01 11:59:59'),
+               ('T-MOVES', '2026-06-01 12:00'),
+               ('T-ROME', '2026-06-01 13:00')) as p (d, t);
+select results_eq(
+    $$ select site, punches, first_local_time::time, last_local_time::time
+         from iclock.daily_attendance where pin = '9100' order by site $$,
+    $$ values ('Oslo', 4::bigint, time '08:00', time '12:00'),
+              ('Rome', 1, '13:00', '13:00') $$, 'before');
+select iclock.move_device('T-MOVES', 'Rome', '2026-06-01 12:00');
+select results_eq(
+    $$ select site, user_name, punches, first_local_time::time,
+              last_local_time::time
+         from iclock.daily_attendance where pin = '9100' order by site $$,
+    $$ values ('Oslo', 'Kari', 3::bigint, time '08:00', time '11:59:59'),
+              ('Rome', 'Gino', 2, '12:00', '13:00') $$,
+    'what it recorded before stays there, with the names of the people there');
+select results_eq(
+    $$ select site, count(*)::int from iclock.attendance
+        where pin = '9100' and site in ('Oslo', 'Rome')
+        group by site order by site $$,
+    $$ values ('Oslo', 3), ('Rome', 2) $$, 'no punch is lost or doubled');
+select throws_ok($$ select iclock.move_device('T-MOVES', $$ || bad, code, null,
+                 'refused: ' || bad)
+  from (values ($$'Oslo', '2026-06-01 12:00')$$, '22023'),
+               ($$'Oslo', localtimestamp + interval '2 days')$$, '22023'),
+               ($$null)$$, '22004'), ($$' ')$$, '22023')) as v (bad, code);
+select throws_ok($$ select iclock.move_device('T-NONE', 'Oslo') $$, 'P0002',
+                 null, 'no such device');
+select iclock.move_device('T-MOVES', 'Rome', '2026-05-01');
+select iclock.move_device('T-MOVES', 'Oslo');
+select results_eq(
+    $$ select s.site, s.starts, s.ends
+         from iclock.device_site s
+         join iclock.device d on d.id = s.device_id
+        where d.serial_number = 'T-MOVES' order by s.starts $$,
+    $$ select 'Oslo', timestamp '-infinity', timestamp '2026-06-01 12:00'
+       union all
+       select 'Rome', '2026-06-01 12:00',
+              timezone('Europe/Oslo', now()) $$, 'there and back, now');
+select is((select site from iclock.device where serial_number = 'T-MOVES'),
+          'Oslo', 'where it is');
+select results_eq(
+    $$ select site, punches from iclock.daily_attendance
+        where pin = '9100' order by site $$,
+    $$ values ('Oslo', 3::bigint), ('Rome', 2) $$, 'nothing of the past changes');
+select iclock.set_device('T-ROME', site => 'Roma');
+select is((select site from iclock.daily_attendance
+            where pin = '9100' and first_local_time = '2026-06-01 13:00'),
+          'Roma', 'another name of the site holds for all');
+
 -- devices
 
 select iclock.queue_command('T-BERLIN', 'CHECK');
