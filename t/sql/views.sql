@@ -160,6 +160,32 @@ select results_eq(
     $$ select * from iclock.monthly_attendance
         where pin = '9003' order by site $$, 'the same by a function');
 
+-- the moment at which a day starts belongs to it, also in the nights in which
+-- clocks change: 22:00 to 06:00 is nine hours, then seven
+
+select iclock.set_site('Berlin', day_starts => '12:00');
+select pg_temp.punch('T-BERLIN', '9006', t)
+  from unnest(array['2026-10-24 11:59:59', '2026-10-24 12:00', '2026-10-24 22:00',
+                    '2026-10-25 06:00', '2026-10-25 12:00',
+                    '2026-03-28 22:00', '2026-03-29 06:00']::timestamp[]) as t;
+select results_eq(
+    $$ select day, punches, first_local_time::time, last_local_time::time,
+              last_punched_at - timezone('Europe/Berlin', day + time '22:00')
+         from iclock.shift_attendance where pin = '9006' order by day $$,
+    $$ values
+    (date '2026-03-28', 2::bigint, time '22:00', time '06:00',
+     interval '7 hours'),
+    ('2026-10-23', 1, '11:59:59', '11:59:59', '13:59:59'),
+    ('2026-10-24', 3, '12:00', '06:00', '9 hours'),
+    ('2026-10-25', 1, '12:00', '12:00', '-10 hours') $$,
+    'boundaries of days');
+select results_eq(
+    $$ select * from iclock.shift_attendance_between('2026-10-24', '2026-10-24')
+        where pin = '9006' $$,
+    $$ select * from iclock.shift_attendance
+        where pin = '9006' and day = '2026-10-24' $$, 'the same by a function');
+select iclock.set_site('Berlin', day_starts => '00:00');
+
 -- double punches
 
 select iclock.set_site('Berlin', double_punch_interval => '1 minute');
