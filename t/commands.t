@@ -81,7 +81,7 @@ sub answer { $t->device($_[0])->send('devicecmd', [], $_[1])->text }
 sub overdue {
     my ($sn, $id) = @_;
 
-    $t->psql("UPDATE iclock.command SET sent_at = sent_at - interval '2 s'"
+    $t->psql("UPDATE iclock.command SET sent_at = sent_at - interval '2 min'"
              . " WHERE id = $id; NOTIFY iclock_command, '$sn'");
 
     return;
@@ -102,7 +102,7 @@ sub refused {
 
 $t->start($t->device_server(location => <<'END_OF_LOCATION'));
             iclock_command_limit count=5 bytes=2k;
-            iclock_command_timeout 1s;
+            iclock_command_timeout 1m;
             iclock_command_attempts 3;
 END_OF_LOCATION
 
@@ -620,7 +620,9 @@ is(state_of($id), 'sent|1|', 'delivered is delivered');
 
 # time brings it about: no notification
 
-ok(wait_until(20, sub { $t->device('DUES0001')->poll()->body
+$t->psql("UPDATE iclock.command SET sent_at = sent_at - interval '2 min'"
+         . " WHERE id = $due");
+ok(wait_until(30, sub { $t->device('DUES0001')->poll()->body
                         eq "C:$due:LOG\n" }), 'found when it is due again');
 is(state_of($due), 'sent|2|', 'the second attempt');
 

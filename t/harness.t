@@ -192,9 +192,14 @@ my %control = (
     '' => '',
 );
 
-for my $name (sort keys %control) {
-    my $script = $t->dir . '/control.t';
-    my $out = $t->dir . '/control.out';
+# They mostly wait, so all at once.
+
+sub control {
+    my ($n) = @_;
+
+    my $code = $control{(sort keys %control)[$n]};
+    my $script = $t->dir . "/control$n.t";
+    my $out = $t->dir . "/control$n.out";
 
     open my $file, '>', $script or die "$script: $!";
     print $file <<"END";
@@ -204,20 +209,27 @@ use Test::IClock;
 my \$t = Test::IClock->new;
 \$t->start('server { listen 127.0.0.1:%%PORT%%; }', module => 0);
 ok(1);
-$control{$name}
+$code
 \$t->done();
 END
     close $file;
-    unlink $out;
 
     my $rc = command({ out => $out }, $^X, $script);
-    my @failed = slurp($out) =~ /^not ok \d+ - (.*)/mg;
+
+    return [ $rc, slurp($out) ];
+}
+
+my @result = $t->parallel(scalar keys %control, \&control);
+
+for my $name (sort keys %control) {
+    my ($rc, $said) = @{shift @result};
+    my @failed = $said =~ /^not ok \d+ - (.*)/mg;
 
     is("@failed", $name, $name eq '' ? 'control: a good end'
                                      : "control: not $name");
     is($rc != 0, $name ne '', 'exit status');
 
-    system('rm', '-rf', $1) if slurp($out) =~ /logs are kept in (\S+)/;
+    system('rm', '-rf', $1) if $said =~ /logs are kept in (\S+)/;
 }
 
 $t->done();
