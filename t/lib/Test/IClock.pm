@@ -28,6 +28,7 @@ use POSIX ();
 use Test::More ();
 use Time::HiRes qw/ sleep time /;
 
+use Test::IClock::Clock ();
 use Test::IClock::Device ();
 use Test::IClock::HTTP ();
 use Test::IClock::Nginx ();
@@ -44,7 +45,8 @@ $SIG{INT} = $SIG{TERM} = sub { exit 1 };
 
 
 # Options: pg => 0 (no database), tcp => 1 (PostgreSQL also on 127.0.0.1),
-# settings => [ [ name, value ], ... ] of PostgreSQL.
+# settings => [ [ name, value ], ... ] of PostgreSQL, clock => seconds since
+# 1970, from where a clock goes that the test can move.
 
 sub new {
     my ($class, %option) = @_;
@@ -57,6 +59,13 @@ sub new {
     $instances{$dir} = $self;
 
     $self->{nginx} = Test::IClock::Nginx->new("$dir/nginx");
+
+    if (defined $option{clock}) {
+        $self->{clock} = Test::IClock::Clock->new($dir,
+                             "$Test::IClock::Nginx::root/t/clock/clock.c",
+                             $option{clock});
+        $self->{nginx}{env} = $option{env} = $self->{clock}->environment();
+    }
 
     if (!defined $option{pg} || $option{pg}) {
         my $pgdir = "$dir/pg";
@@ -75,6 +84,7 @@ sub new {
 sub pg { $_[0]{pg} }
 sub nginx { $_[0]{nginx} }
 sub dir { $_[0]{dir} }
+sub clock { $_[0]{clock} }
 
 
 # the database

@@ -8,11 +8,14 @@ package Test::IClock::Device;
 use strict;
 use warnings;
 
+use Time::HiRes qw/ sleep time /;
+
 use Test::IClock::HTTP ();
 
 
 # options: host, port, tls, path ("/iclock"), version (of HTTP), headers,
-# and trace: called with the bytes of each request and the response
+# patience (seconds for which it comes again after a 503), and trace: called
+# with the bytes of each request and the response
 
 sub new {
     my ($class, $sn, %option) = @_;
@@ -40,6 +43,21 @@ sub _query {
 # one request; endpoint, list of "name=value", body or undef
 
 sub send {
+    my ($self, @request) = @_;
+
+    my $response = $self->_send(@request);
+    my $until = time + ($self->{patience} || 0);
+
+    while ($response->status == 503 && time < $until) {
+        sleep 0.1;
+        $response = $self->_send(@request);
+    }
+
+    return $response;
+}
+
+
+sub _send {
     my ($self, $endpoint, $query, $body, %header) = @_;
 
     my $uri = "$self->{path}/$endpoint?" . $self->_query($query);

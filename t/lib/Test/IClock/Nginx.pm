@@ -46,7 +46,7 @@ sub module {
 sub environment {
     my ($self) = @_;
 
-    # a test may want to preload something, too
+    # a test may want to preload something, too: after it
     my $env = $self->{env} || {};
 
     return $env if !$ENV{TEST_SANITIZE};
@@ -60,7 +60,7 @@ sub environment {
 
     return {
         %$env,
-        LD_PRELOAD => $library,
+        LD_PRELOAD => join(':', $library, grep { defined } $env->{LD_PRELOAD}),
         ASAN_OPTIONS => "detect_leaks=0:detect_odr_violation=0:"
                         . "detect_stack_use_after_return=1:"
                         . "log_path=$self->{dir}/sanitizer",

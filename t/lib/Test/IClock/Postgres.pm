@@ -16,6 +16,7 @@ use Fcntl qw/ :flock /;
 use File::Basename qw/ dirname /;
 use File::Path qw/ make_path remove_tree /;
 use File::Temp ();
+use IO::Handle;
 use POSIX qw/ :sys_wait_h /;
 use Time::HiRes qw/ sleep time /;
 
@@ -111,6 +112,7 @@ sub new {
         port => $option{port} || 5432,  # of TCP and in the socket's name
         owner => owner(),
         bin => bindir(),
+        env => $option{env} || {},      # of the server
         creator => $$,
     }, $class;
 
@@ -182,6 +184,7 @@ sub make_template {
 
     my $maker = bless {
         %$self,
+        env => {},
         dir => "$work",
         data => "$work/data",
         log => "$work/log",
@@ -266,7 +269,8 @@ sub start {
 
     unlink "$self->{data}/postmaster.pid";
 
-    $self->{pid} = spawn({ out => $self->{log}, session => 1 },
+    $self->{pid} = spawn({ out => $self->{log}, session => 1,
+                           env => $self->{env} },
                          as_owner($self->{owner}, "$self->{bin}/postgres",
                                   '-D', $self->{data}, '-p', $self->{port},
                                   '-k', $self->{dir}));
@@ -563,6 +567,39 @@ sub background {
 }
 
 
+# A session that is asked many small things, which is cheaper than psql().
+# Returns an object with query(), which returns rows.
+
+sub session {
+    my ($self, %option) = @_;
+
+    my $err = "$self->{dir}/session." . ++$self->{sessions};
+
+    pipe my $child, my $in or croak "pipe: $!";
+    pipe my $out, my $answer or croak "pipe: $!";
+
+    my $pid = fork;
+    croak "fork: $!" if !defined $pid;
+
+    if ($pid == 0) {
+        open STDIN, '<&', $child;
+        open STDOUT, '>&', $answer;
+        open STDERR, '>', $err;
+        delete @ENV{grep /^PG/, keys %ENV};
+        $ENV{PGTZ} = 'UTC';
+        no warnings 'exec';
+        exec 'psql', '-AtqX', '-v', 'ON_ERROR_STOP=1',
+            '-d', $self->conninfo(user => $option{user} || 'postgres');
+        POSIX::_exit(127);
+    }
+
+    $in->autoflush(1);
+
+    return bless { pid => $pid, in => $in, out => $out, err => $err,
+                   creator => $$ }, 'Test::IClock::Postgres::Session';
+}
+
+
 # A transaction that does this and then keeps its locks until release().
 
 sub hold {
@@ -645,6 +682,39 @@ sub DESTROY {
 
     local ($?, $!, $@);
     $self->kill() if $self->running();
+}
+
+
+package Test::IClock::Postgres::Session;
+
+sub query {
+    my ($self, $sql) = @_;
+
+    local $SIG{PIPE} = 'IGNORE';
+    my ($in, $out) = @$self{qw/ in out /};
+    my @row;
+
+    print $in "$sql\n;\n\\echo end of rows\n";
+
+    while (my $line = <$out>) {
+        chomp $line;
+        return @row if $line eq 'end of rows';
+        push @row, $line;
+    }
+
+    Carp::croak('the session fails: '
+                . Test::IClock::Process::slurp($self->{err}));
+}
+
+
+sub DESTROY {
+    my ($self) = @_;
+
+    return if $self->{creator} != $$;
+
+    local ($?, $!);
+    close $self->{in};
+    waitpid $self->{pid}, 0;
 }
 
 

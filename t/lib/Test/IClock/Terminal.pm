@@ -15,6 +15,7 @@ use parent 'Test::IClock::Device';
 use Carp qw/ croak /;
 use Digest::MD5 qw/ md5_hex /;
 use MIME::Base64 qw/ decode_base64 encode_base64 /;
+use POSIX qw/ strftime /;
 
 use Test::IClock::HTTP ();
 
@@ -50,7 +51,7 @@ sub new {
         shell => sub { '' }, %option,
         users => {}, templates => {}, photos => {}, tables => {},
         punches => [], option => {}, done => [], got => {}, returned => {},
-        reboots => 0, opened => 0, told => '');
+        reboots => 0, opened => 0, told => '', utc_offset => 0);
 }
 
 
@@ -101,6 +102,46 @@ sub online {
     $self->_report_options();
 
     return $response;
+}
+
+
+# The clock goes by the zone that the server tells: at handshakes, and to those
+# of dialect 3.2 whenever they ask.  Minutes if it is too much for hours.
+
+sub handshake {
+    my ($self, @query) = @_;
+
+    my $response = $self->SUPER::handshake(@query);
+
+    if ($response->body =~ /^TimeZone=(-?\d+)$/m) {
+        $self->{utc_offset} = abs($1) < 25 ? 60 * $1 : $1;
+    }
+
+    return $response;
+}
+
+
+sub ask_time {
+    my ($self) = @_;
+
+    my $response = $self->_ok($self->send('cdata', ['type=time']), 'time');
+    my ($sign, $hours, $minutes)
+        = $response->body =~ /^Time=\S{19}([+-])(\d\d):(\d\d)\z/
+        or croak "$self->{sn}: no time: " . $response->body;
+
+    $self->{utc_offset} = "${sign}1" * (60 * $hours + $minutes);
+
+    return;
+}
+
+
+# what it shows at a moment, seconds since 1970
+
+sub shows {
+    my ($self, $moment) = @_;
+
+    return strftime('%Y-%m-%d %H:%M:%S',
+                    gmtime($moment + 60 * $self->{utc_offset}));
 }
 
 
@@ -190,11 +231,11 @@ sub _new_user {
 }
 
 
-# Somebody enrols a person at the terminal, which uploads them.  Options:
-# those of the record (name, pri, card, ...), fingers => { number => bytes },
-# bio => { "type/no/index" => bytes }, photo, face (bytes of pictures).
+# Somebody enrols a person at the terminal.  Options: those of the record
+# (name, pri, card, ...), fingers => { number => bytes }, bio =>
+# { "type/no/index" => bytes }, photo, face (bytes of pictures).
 
-sub enroll {
+sub keep {
     my ($self, $pin, %option) = @_;
 
     my ($fingers, $bio, $photo, $face)
@@ -217,6 +258,17 @@ sub enroll {
     $self->{photos}{USERPIC}{$pin} = $photo if defined $photo;
     $self->{photos}{BIOPHOTO}{$pin} = $face if defined $face;
 
+    return;
+}
+
+
+# the same, and it is uploaded
+
+sub enroll {
+    my ($self, $pin, %option) = @_;
+
+    $self->keep($pin, %option);
+
     # the user's line comes again before each template
     my ($first, @rest) = $self->_person_lines($pin);
 
@@ -238,6 +290,17 @@ sub _keep_template {
 }
 
 
+# all of its people, as after a change of the server
+
+sub upload_people {
+    my ($self) = @_;
+
+    my @line = map { $self->_person_lines($_) } sort keys %{$self->{users}};
+
+    return @line ? $self->_ok($self->operations(@line), 'people') : undef;
+}
+
+
 # A punch, uploaded at once.  Options: status, verify, withhold (kept, and
 # uploaded only when its time is asked for).
 
@@ -252,6 +315,16 @@ sub punch {
     return if $option{withhold};
 
     return $self->_send_punches($punch);
+}
+
+
+# what has not been uploaded
+
+sub upload_punches {
+    my ($self) = @_;
+
+    return $self->_send_punches(grep { !$_->{sent} && !$_->{withhold} }
+                                @{$self->{punches}});
 }
 
 
@@ -704,8 +777,7 @@ sub _check {
 sub _log {
     my ($self) = @_;
 
-    $self->_send_punches(grep { !$_->{sent} && !$_->{withhold} }
-                         @{$self->{punches}});
+    $self->upload_punches();
 
     return (0, 'LOG');
 }

@@ -1,0 +1,189 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+/*
+ * A library to be preloaded into nginx and PostgreSQL: their clocks go as
+ * fast as ever, and are ahead or behind by what a file says, which the test
+ * writes.  All processes look at the same file, so they agree, and a year
+ * passes while nobody waits.
+ *
+ * Both the time of day and the time since the start of the machine are moved,
+ * or else timers would not notice.  A process that sleeps in epoll_wait()
+ * looks at the clock again and again, so that what it waits for falls due
+ * when the clock is moved.  Timers of the kernel, which only bound how long a
+ * statement may take, go by the real clock.
+ */
+
+
+#define _GNU_SOURCE
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+
+/* how long a process may sleep without a look at the clock, in milliseconds */
+#define CLOCK_NAP  20
+
+
+static void clock_init(void) __attribute__((constructor));
+static int64_t clock_moved(void);
+static int64_t clock_now(void);
+
+
+/* seconds */
+static int64_t  *clock_offset;
+
+
+static void
+clock_init(void)
+{
+    int          fd;
+    void        *p;
+    const char  *name;
+
+    name = getenv("CLOCK_OFFSET");
+    if (name == NULL) {
+        return;
+    }
+
+    fd = open(name, O_RDONLY|O_CLOEXEC);
+    if (fd == -1) {
+        return;
+    }
+
+    p = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
+
+    (void) close(fd);
+
+    /* children inherit the mapping */
+
+    if (p != MAP_FAILED) {
+        clock_offset = p;
+    }
+}
+
+
+static int64_t
+clock_moved(void)
+{
+    return clock_offset ? __atomic_load_n(clock_offset, __ATOMIC_SEQ_CST) : 0;
+}
+
+
+int
+clock_gettime(clockid_t id, struct timespec *ts)
+{
+    static int  (*real)(clockid_t, struct timespec *);
+
+    int  rc;
+
+    if (real == NULL) {
+        *(void **) &real = dlsym(RTLD_NEXT, "clock_gettime");
+    }
+
+    rc = real ? real(id, ts) : (int) syscall(SYS_clock_gettime, id, ts);
+
+    switch (id) {
+
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_COARSE:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_BOOTTIME:
+        ts->tv_sec += clock_moved();
+        break;
+
+    default:
+        break;
+    }
+
+    return rc;
+}
+
+
+int
+gettimeofday(struct timeval *restrict tv, void *restrict tz)
+{
+    struct timespec  ts;
+
+    (void) tz;
+
+    if (clock_gettime(CLOCK_REALTIME, &ts) != 0) {
+        return -1;
+    }
+
+    tv->tv_sec = ts.tv_sec;
+    tv->tv_usec = ts.tv_nsec / 1000;
+
+    return 0;
+}
+
+
+time_t
+time(time_t *t)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_REALTIME, &ts);
+
+    if (t) {
+        *t = ts.tv_sec;
+    }
+
+    return ts.tv_sec;
+}
+
+
+static int64_t
+clock_now(void)
+{
+    struct timespec  ts;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (int64_t) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+
+int
+epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
+{
+    static int  (*real)(int, struct epoll_event *, int, int);
+
+    int      rc;
+    int64_t  left, until;
+
+    if (real == NULL) {
+        *(void **) &real = dlsym(RTLD_NEXT, "epoll_wait");
+    }
+
+    if (timeout <= 0) {
+        return real(fd, events, n, timeout);
+    }
+
+    until = clock_now() + timeout;
+
+    for ( ;; ) {
+
+        left = until - clock_now();
+
+        rc = real(fd, events, n,
+                  left > CLOCK_NAP ? CLOCK_NAP : left > 0 ? (int) left : 0);
+
+        if (rc != 0 || left <= 0) {
+            return rc;
+        }
+    }
+}
