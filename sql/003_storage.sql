@@ -26,7 +26,8 @@ create table iclock.punch_state (
                                check (single),
     dropped_from    timestamp,
     dropped_before  timestamp,
-    txid_base       bigint     not null default 0
+    txid_base       bigint     not null default 0,
+    cluster         bigint
 );
 
 insert into iclock.punch_state default values;

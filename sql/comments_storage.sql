@@ -20,6 +20,8 @@ comment on column iclock.punch_state.single is 'There is only one row';
 comment on column iclock.punch_state.dropped_from is 'Punches from this local time on are not stored';
 comment on column iclock.punch_state.dropped_before is 'Before this local time';
 comment on column iclock.punch_state.txid_base is 'What is added to the number of a transaction, since a dump was restored';
+comment on column iclock.punch_state.cluster is 'Identifier of the cluster whose transactions are numbered so';
+comment on function iclock.cluster() is 'Identifier of this cluster; NULL if the role may not know it';
 comment on table iclock.retention is 'How long things are kept after they have ended or arrived; change the ages with UPDATE';
 comment on column iclock.retention.kind is 'command, photo (attendance photos only), operation, rejected_line, device_error: the rows; command_body: what may be secret in finished commands; unanswered_body: the same of commands that were sent and never answered';
 comment on column iclock.retention.age is 'How long; NULL: for ever';

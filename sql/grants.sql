@@ -143,6 +143,7 @@ grant execute on function
     iclock.shift_attendance_between(date, date),
     iclock.monthly_attendance_between(date, date),
     iclock.punches_since(text, integer),
+    iclock.cluster(),
     iclock.punch_cursor(bigint, bigint, timestamp, text, integer, integer),
     iclock.punch_cursor_parts(text)
    to iclock_reader, iclock_operator;

@@ -205,8 +205,18 @@ select pg_try_advisory_lock(hashtext('iclock.indexes')) as alone \gset
 select pg_advisory_unlock(hashtext('iclock.indexes')) \gset ignored_
 \endif
 
--- a dump that was restored into another cluster
-do $$ begin perform iclock.rebase_punches(); end $$;
+-- a dump that was restored into another cluster; what is in use now is left to
+-- maintain()
+set lock_timeout = '500ms';
+do $$
+begin
+    perform iclock.rebase_punches();
+exception when lock_not_available or deadlock_detected then
+    raise warning 'the punches are in use: maintain() will have '
+                  'punches_since() go on from the old ones';
+end
+$$;
+reset lock_timeout;
 
 -- the partitions of the months around today
 do $$ begin perform iclock.maintain(); end $$;

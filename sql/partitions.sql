@@ -424,6 +424,13 @@ begin
     end if;
 
     begin
+        -- punches_since() waits for that
+        if exists (select from iclock.punch_state s
+                    where s.cluster is distinct from iclock.cluster())
+        then
+            perform iclock.rebase_punches();
+        end if;
+
         perform iclock.add_months();
         more := iclock.drop_months();
         more := iclock.move_months(task.step_rows) or more;

@@ -7,8 +7,26 @@
 -- a later call.  A long transaction that writes, also one in another database
 -- of the cluster, holds back what came after it.
 --
+-- A dump that was restored into another cluster, where the numbers are smaller,
+-- is read again when rebase_punches() has seen to it: maintain() calls it.
+--
 -- Within a transaction the order is that of the key.  A cursor is the place of
 -- a punch in this order.
+
+-- The identifier of the cluster, NULL where its administrator hides it.
+create or replace function iclock.cluster()
+    returns bigint
+    language plpgsql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if has_function_privilege('pg_control_system()', 'execute') then
+        return (select c.system_identifier from pg_control_system() as c);
+    end if;
+    return null;
+end
+$$;
+
 
 create or replace function iclock.punch_cursor(
         txid        bigint,
@@ -74,6 +92,7 @@ create or replace function iclock.punches_since(
 as $$
 declare
     base     bigint;
+    cluster  bigint;
     settled  bigint;
     place    text[]  := '{0,-1,-infinity,0,0,""}';
     wanted   integer := max_rows;
@@ -106,7 +125,17 @@ begin
         place := iclock.punch_cursor_parts(after);
     end if;
 
-    select s.txid_base into base from iclock.punch_state s;
+    select s.txid_base, s.cluster into base, cluster
+      from iclock.punch_state s;
+
+    if cluster <> iclock.cluster() then
+        raise object_not_in_prerequisite_state
+            using message = 'the database was restored from a dump, and its '
+                            'transactions are not numbered yet',
+                  hint = 'Call iclock.maintain(), or start nginx, which does '
+                         'it.';
+    end if;
+
     low := place[1]::bigint;
 
     if place is null
@@ -146,32 +175,63 @@ end
 $$;
 
 
--- In another cluster, where a dump was restored, transactions are numbered
--- anew: from now on a number is added that is larger than all that are stored.
+-- In another cluster, where a dump was restored, transactions are numbered anew:
+-- from now on a number is added that is larger than all that are stored.  What
+-- this cluster has stored before that is numbered once more.
 create or replace function iclock.rebase_punches()
     returns boolean
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    base  bigint;
+    state     iclock.punch_state;
+    restored  boolean;
+    present   constant bigint := txid_current();
+    began     bigint;
+    base      bigint;
 begin
-    select s.txid_base into base from iclock.punch_state s for update;
+    select s.* into state from iclock.punch_state s for update;
+    restored := state.cluster is distinct from iclock.cluster();
+
+    -- the transaction that made the key, after the table was filled; of the
+    -- number of a transaction 32 bits are stored
+    select present - ((present - k.xmin::text::bigint) & 4294967295)
+      into began
+      from pg_constraint k
+     where k.conrelid = 'iclock.punch_state'::regclass
+       and k.contype = 'p';
 
     if not exists (select
                      from iclock.punch p
-                    where p.txid >= base + greatest(
-                              txid_snapshot_xmax(txid_current_snapshot()),
-                              txid_current() + 1))
+                    where p.txid >= state.txid_base
+                          + case when restored then began
+                                 else greatest(present + 1, txid_snapshot_xmax(
+                                          txid_current_snapshot())) end)
     then
+        update iclock.punch_state s set cluster = iclock.cluster()
+         where restored;
         return false;
     end if;
 
     select max(p.txid) into base from iclock.punch p;
 
-    update iclock.punch_state s set txid_base = base;
-    execute format('alter table iclock.punch alter column txid '
+    -- who has stored punches until now has committed when this is locked
+    lock table only iclock.punch in access exclusive mode;
+
+    -- partitions are not written to by name
+    execute format('alter table only iclock.punch alter column txid '
                    'set default txid_current() + %s', base);
+
+    update iclock.punch p
+       set txid = p.txid - state.txid_base + base
+     where restored
+       and p.txid > state.txid_base + began
+       and p.txid < state.txid_base + present
+       and ((p.xmin::text::bigint - began) & 4294967295) between 1
+                                                         and present - began;
+
+    update iclock.punch_state s
+       set txid_base = base, cluster = iclock.cluster();
     return true;
 end
 $$;

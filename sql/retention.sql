@@ -42,6 +42,7 @@ declare
     rule    iclock.retention;
     until   timestamptz;
     ended   bigint;
+    cleared bigint;
 begin
     select r.* into rule from iclock.retention r where r.kind = what;
 
@@ -61,14 +62,24 @@ begin
         return false;
     end if;
 
+    -- many may have ended at the same time
     update iclock.command c
        set body = iclock.command_summary(c.body), cleared_at = now()
-     where c.finished_at > rule.done_until
-       and c.finished_at <= until
-       and c.cleared_at is null
-       and iclock.may_hold_secrets(c.body)
-       and (c.attempts > 0 and c.return_code is null and c.status <> 'done')
-           = unanswered;
+     where c.id = any (array(
+               select o.id
+                 from iclock.command o
+                where o.finished_at > rule.done_until
+                  and o.finished_at <= until
+                  and o.cleared_at is null
+                  and iclock.may_hold_secrets(o.body)
+                  and (o.attempts > 0 and o.return_code is null
+                       and o.status <> 'done') = unanswered
+                limit 2000));
+    get diagnostics cleared = row_count;
+
+    if cleared = 2000 then
+        return true;
+    end if;
 
     update iclock.retention r
        set done_until = until

@@ -14,6 +14,8 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+use Test::IClock::Postgres;
+use Test::IClock::Process qw/ command /;
 
 my $t = Test::IClock->new;
 my $pg = $t->pg;
@@ -30,8 +32,9 @@ sub month {
 }
 
 
-# Eight writers whose transactions end in another order than they begin, one
-# that stays open for long, and a reader that follows by the cursor.
+# Eight writers whose transactions end in another order than they begin, and
+# have parts that are undone, one that stays open for long, and a reader that
+# follows by the cursor.
 
 $t->psql("INSERT INTO iclock.device (serial_number, status)"
          . " VALUES ('STOR0001', 'active')");
@@ -49,6 +52,18 @@ BEGIN
                writer || '-' || i || '-' || n
           FROM iclock.device d, generate_series(1, 1 + i % 3) AS n
          WHERE d.serial_number = 'STOR0001';
+        BEGIN
+            INSERT INTO iclock.punch (device_id, local_time, pin)
+            SELECT d.id, timestamp '2026-01-01' + i * interval '1 hour',
+                   writer || '-' || i || '-part'
+              FROM iclock.device d
+             WHERE d.serial_number = 'STOR0001';
+            IF i % 5 = 0 THEN
+                RAISE EXCEPTION 'undone';
+            END IF;
+        EXCEPTION WHEN raise_exception THEN
+            NULL;
+        END;
         PERFORM pg_sleep(random() * 0.03);
         IF i % 7 = 0 THEN
             ROLLBACK;
@@ -85,21 +100,99 @@ SQL
 
 my $long = $pg->background(
     'BEGIN; INSERT INTO iclock.punch (device_id, local_time, pin)'
-    . " SELECT id, '2026-02-01', 'long' FROM iclock.device;"
-    . ' SELECT pg_sleep(1.5); INSERT INTO finished VALUES (9); COMMIT');
+    . " SELECT id, '2026-02-01', 'long' FROM iclock.device; SAVEPOINT a;"
+    . ' INSERT INTO iclock.punch (device_id, local_time, pin)'
+    . " SELECT id, '2026-02-01', 'undone' FROM iclock.device;"
+    . ' ROLLBACK TO a; SELECT pg_sleep(1.5); INSERT INTO finished VALUES (9);'
+    . ' COMMIT');
 
 my @writer = map { $pg->background("CALL write($_)") } 1 .. 8;
 my $reader = $pg->background('CALL follow()');
 
 $_->wait() for @writer, $long, $reader;
 
-is($t->psql('SELECT count(*) FROM iclock.punch'), 8 * 103 + 1,
+is($t->psql('SELECT count(*) FROM iclock.punch'), 8 * 144 + 1,
    'what the writers have committed');
-is($t->psql('SELECT count(*) FROM seen'), 8 * 103 + 1,
+is($t->psql('SELECT count(*) FROM seen'), 8 * 144 + 1,
    'the reader has seen as many');
-is($t->psql('SELECT count(DISTINCT pin) FROM seen'), 8 * 103 + 1,
+is($t->psql('SELECT count(DISTINCT pin) FROM seen'), 8 * 144 + 1,
    'each of them once');
 cmp_ok($t->psql('SELECT max(page) FROM seen'), '>', 10, 'in many steps');
+
+
+# A dump is restored into another cluster, where transactions have smaller
+# numbers.  Clusters of tests are copies, so the identifier is made another.
+
+my $cursor = $t->psql('SELECT cursor FROM iclock.punches_since(NULL, 100000)'
+                      . ' WITH ORDINALITY ORDER BY ordinality DESC LIMIT 1');
+
+sub add {
+    my ($server, @pin) = @_;
+
+    $server->psql('INSERT INTO iclock.punch (device_id, local_time, pin)'
+                  . " SELECT id, '2026-02-02', '$_' FROM iclock.device"
+                  . " WHERE serial_number = 'STOR0001'") for @pin;
+}
+
+sub since {
+    my ($server, $after) = @_;
+
+    return $server->psql('SELECT string_agg(pin, \' \' ORDER BY n) FROM'
+        . ' iclock.punches_since(' . ($after ? "'$after'" : 'NULL')
+        . ", 10) WITH ORDINALITY AS s (cursor, device_id, serial_number,"
+        . " local_time, pin, status, verify, punched_at, work_code,"
+        . " record_type, mask, temperature, job_codes, tip_codes, received_at,"
+        . " n)");
+}
+
+add($pg, 'unread');
+$t->psql('DO $$ BEGIN FOR i IN 1 .. 5000 LOOP PERFORM txid_current(); COMMIT;'
+         . ' END LOOP; END $$');
+add($pg, 'later');
+is(since($pg, $cursor), 'unread later', 'two are to be read');
+$t->psql('UPDATE iclock.punch_state SET cluster = 1');
+
+my $dump = $t->dir . '/dump.sql';
+
+is(command({ out => $dump }, "$pg->{bin}/pg_dump", '-d',
+           $pg->conninfo(user => 'postgres')), 0, 'a dump');
+$t->psql('UPDATE iclock.punch_state SET cluster = iclock.cluster()');
+
+my $dir = $t->dir . '/other';
+mkdir $dir or die "$dir: $!\n";
+chmod 0755, $dir;
+
+my $other = Test::IClock::Postgres->new($dir);
+
+$other->psql('DROP DATABASE iclock', database => 'postgres');
+$other->psql('CREATE DATABASE iclock', database => 'postgres');
+$other->psql_file($dump);
+cmp_ok($other->psql('SELECT max(txid) - txid_current() FROM iclock.punch'),
+       '>', 1000, 'restored where the numbers are smaller');
+
+my ($failed, undef, $why) = $other->psql_try(
+    "SELECT * FROM iclock.punches_since('$cursor')");
+
+isnt($failed, 0, 'it cannot be read at once');
+like($why, qr/restored from a dump.*Call iclock\.maintain/s,
+     'it says why, and what to do');
+add($other, 'early');
+$other->psql('BEGIN; SAVEPOINT a; INSERT INTO iclock.punch (device_id,'
+             . " local_time, pin) SELECT id, '2026-02-02', 'part'"
+             . " FROM iclock.device WHERE serial_number = 'STOR0001'; COMMIT");
+is($other->psql('SELECT iclock.maintain()'), 3600, 'maintain() mends it');
+is(since($other, $cursor), 'unread later early part',
+   'the cursor of old goes on, also to what came before that');
+add($other, 'last');
+is(since($other, $cursor), 'unread later early part last',
+   'and to what comes after');
+is($other->psql('SELECT count(DISTINCT pin) FROM'
+                . ' iclock.punches_since(NULL, 100000)'), 8 * 144 + 1 + 5,
+   'from the beginning: all of them');
+is($other->psql('SELECT count(*) FROM'
+                . ' iclock.punches_since(NULL, 100000)'), 8 * 144 + 1 + 5,
+   'each once');
+$other->stop();
 
 
 # a device is not deleted while its punches are being stored

@@ -100,6 +100,19 @@ select iclock.maintain(), iclock.maintain();
 select is((select count(*)::int from iclock.command where body like '%secret'),
           0, 'but all of them');
 
+-- many that have ended at once
+
+insert into iclock.command (device_id, body, status, finished_at)
+select pg_temp.device(), 'SET OPTION A=secret', 'done', now() - interval '25 hours'
+  from generate_series(1, 2500) as n;
+select iclock.maintain();
+select is((select count(*)::int from iclock.command where body like '%secret'),
+          500, 'those of one transaction are not cleared all at once either');
+select iclock.maintain();
+select is((select count(*)::int from iclock.command where body like '%secret'),
+          0, 'but all of them are');
+delete from iclock.command where body = 'SET OPTION A';
+
 -- ages
 
 update iclock.retention set age = '10 days';
