@@ -28,11 +28,9 @@ update iclock.command c
    set finished_at = null
  where c.finished_at is not null and c.status in ('queued', 'sent');
 
--- The newest first.  Nothing but these indexes has that order, so whoever asks
--- for it needs no statistics to find the way.
-create index command_subject_idx on iclock.command
-    (device_id, subject, (- id)) where subject is not null;
-
+-- The newest first.  Nothing but this index, and the one of all that have a
+-- subject in indexes.sql, has that order: whoever asks for it needs no statistics
+-- to find the way.
 create index command_open_idx on iclock.command
     (device_id, subject, (- id))
     where finished_at is null and subject is not null;
@@ -66,18 +64,6 @@ create trigger device_bytes_updated
     before update on iclock.device
     for each row when (old.command_bytes is distinct from new.command_bytes)
     execute function iclock.device_updated();
-
--- options lose the "~" that some firmware writes before their names
-delete from iclock.device_option o
- using iclock.device_option p
- where p.device_id = o.device_id
-   and ltrim(p.name, '~') = ltrim(o.name, '~')
-   and p.name <> o.name
-   and (p.updated_at, p.name) > (o.updated_at, o.name);
-
-update iclock.device_option o
-   set name = ltrim(o.name, '~')
- where o.name like '~%';
 
 -- whom a site has removed: older uploads do not bring them back
 create table iclock.removed_person (

@@ -15,9 +15,10 @@ select format('drop index concurrently iclock.%I', c.relname)
    and not i.indisvalid
 \gexec
 
-select format('create %s index concurrently %I on iclock.%s', w.kind, w.name,
-              w.definition)
-  from (values
+create temp table wanted_index (kind text, name text, definition text);
+insert into wanted_index values
+    ('', 'command_subject_idx',
+     'command (device_id, subject, (- id)) where subject is not null'),
     ('', 'command_finished_idx',
      'command (finished_at) where finished_at is not null'),
     ('', 'photo_received_idx',
@@ -30,7 +31,11 @@ select format('create %s index concurrently %I on iclock.%s', w.kind, w.name,
      'device_error using brin (received_at) with (autosummarize = on)'),
     ('unique', 'operation_pkey',
      'operation (device_id, local_time, code, operator, object1, object2, '
-     'object3, object4)')) as w (kind, name, definition)
+     'object3, object4)');
+
+select format('create %s index concurrently %I on iclock.%s', w.kind, w.name,
+              w.definition)
+  from wanted_index w
  where to_regclass('iclock.' || w.name) is null
 \gexec
 
@@ -126,6 +131,8 @@ begin
                  join pg_class c on c.oid = i.indexrelid
                 where c.relnamespace = 'iclock'::regnamespace
                   and not i.indisvalid)
+       or exists (select from wanted_index w
+                   where to_regclass('iclock.' || w.name) is null)
        or to_regclass('iclock.punch_times_idx') is not null
        or (select i.indnkeyatts from pg_index i
             where i.indexrelid = 'iclock.photo_pkey'::regclass) <> 4
@@ -142,3 +149,5 @@ begin
     end if;
 end
 $$;
+
+drop table wanted_index;

@@ -100,6 +100,12 @@ $$;
 
 \ir checks.sql
 
+-- what needs no table of a migration to be made comes before the locks
+set local check_function_bodies = off;
+\ir fields.sql
+\ir commands.sql
+reset check_function_bodies;
+
 select coalesce(max(version), 0) < :newest as migrate
   from iclock.schema_version \gset
 \if :migrate
@@ -163,7 +169,6 @@ select not exists (select from iclock.schema_version where version = 9)
 
 \ir sites.sql
 \ir triggers.sql
-\ir fields.sql
 \ir subjects.sql
 \ir queue.sql
 \ir functions_module.sql
@@ -171,7 +176,6 @@ select not exists (select from iclock.schema_version where version = 9)
 \ir retention.sql
 \ir punches_since.sql
 \ir functions_operator.sql
-\ir commands.sql
 \ir fleet.sql
 \ir verification.sql
 \ir import.sql
@@ -197,6 +201,8 @@ set local lock_timeout = '2s';
 \ir comments_storage.sql
 
 commit;
+
+\ir option_names.sql
 
 -- one session at a time builds indexes
 select pg_try_advisory_lock(hashtext('iclock.indexes')) as alone \gset
