@@ -30,6 +30,9 @@ insert into iclock.operation (device_id, local_time, code)
 select id, '2026-11-02 08:00', 4 from iclock.device;
 insert into iclock.device_user (device_id, pin, name, card)
 select id, '5', 'Asha', '77' from iclock.device;
+-- somebody whom a copy would take elsewhere
+insert into iclock.device_user (device_id, pin, name)
+values (pg_temp.device('A-1'), '6', 'Ravi');
 insert into iclock.template (device_id, pin, type, data)
 select id, '5', 1, 'x' from iclock.device;
 insert into iclock.photo (device_id, kind, file_name, pin, content)
