@@ -446,7 +446,11 @@ like($t->get('/page/page.html')->body,
      'a page that includes replies');
 
 
-# what is refused may go elsewhere, with the same bytes
+# What is refused may go elsewhere, with the same bytes: of a device that is
+# known, since those of others are not even read.
+
+is($t->get("/$_/ping?SN=FALLBACK01")->text, '200 OK', "$_: known")
+    for qw/ fallback small /;
 
 $t->pg->stop();
 
