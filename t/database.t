@@ -9,6 +9,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use IO::Uncompress::Gunzip qw/ gunzip /;
 use Test::More;
 use Time::HiRes qw/ sleep /;
 
@@ -181,11 +182,11 @@ is(join(', ', map { my $name = $_;
               sort keys %inherited),
    join(', ', map { "$_ is $inherited{$_}[1]" } sort keys %inherited),
    'settings are what they have to be whatever the defaults are');
-is($t->device('DOWN0001')->operations("USER PIN=7\tPasswd=53cr3t")->text,
-   '200 OK: 1', 'down: a password');
+is($t->post('/iclock/cdata?SN=DOWN0001&type=PostVerifyData', '53cr3t')->text,
+   '200 OK', 'down: a parameter of a short statement');
 like(new_log(), qr/\[info\].*a loud trigger/, 'a notice is in the log');
 unlike(new_log(), qr/of pin 7/, 'the details of a notice are not');
-unlike(new_log(), qr/53cr3t/, 'what the server logs is not');
+unlike(new_log(), qr/53cr3t|353363723374/, 'what the server logs is not');
 unlike($t->nginx->complaints(), qr/loud/, 'a notice is not on stderr');
 
 $t->psql('DROP TRIGGER loud ON iclock.punch');
@@ -233,6 +234,38 @@ is($c->read->text, '200 OK: 1', 'killed: it is acknowledged');
 is(punches(), $count + 1, 'killed: it is stored once');
 like(join('', errors()), qr/lost: terminating connection due to administrator/,
      'killed: the reason is told');
+
+
+# a connection is killed when it has committed, and before it could say so:
+# commands are not taken twice
+
+sleep 1.1;
+$t->device('IDLE0000')->poll();
+$t->psql("SELECT iclock.queue_command('IDLE0000', 'CHECK')");
+
+$pg->set(synchronous_standby_names => 'nobody');
+$t->psql('SELECT pg_reload_conf()');
+
+sub stalled {
+    return $t->psql("SELECT pid FROM pg_stat_activity WHERE wait_event"
+                    . " = 'SyncRep' AND query LIKE '%dequeue_commands%'");
+}
+
+# notifications may be under way
+$c = $t->connect();
+ok(wait_until(10, sub {
+    $c->write(Test::IClock::HTTP::format_request('GET',
+              '/iclock/getrequest?SN=IDLE0000'));
+    return 1 if wait_until(1, \&stalled);
+    $c->read();
+    return 0;
+}), 'dequeue: it is committed, and waits for a standby');
+$t->psql('SELECT pg_terminate_backend(' . stalled() . ')');
+like($c->read()->body, qr/\AC:\d+:CHECK\n/, 'dequeue: sent again');
+$pg->set(synchronous_standby_names => '');
+$t->psql('SELECT pg_reload_conf()');
+is($t->psql("SELECT status, attempts FROM iclock.command"
+            . " WHERE body = 'CHECK'"), 'sent|1', 'dequeue: counted once');
 
 
 # prepared statements that no longer fit, on every connection
@@ -463,8 +496,9 @@ my @held = map { $pg->hold($_) }
     . " (SELECT id FROM iclock.device WHERE serial_number = 'APART002')"
     . ' FOR UPDATE';
 
+# whose row is free calls last: the others have had their turn then
 is($t->device("APART00$_")->poll()->text, '200 OK', "presence: poll $_")
-    for 0 .. 3;
+    for 3, 2, 1, 0;
 ok(wait_until(10, sub { $t->psql("SELECT last_seen > now() - interval '1 min'"
     . " AND remote_address = '127.0.0.1' FROM iclock.device"
     . " WHERE serial_number = 'APART000'") eq 't' }),
@@ -621,6 +655,27 @@ is(scalar errors(), 1, 'schema: one error line') or diag(errors());
 like((errors())[0], qr/"iclock(?:\.device)?"\ does\ not\ exist,
                        \ install.*psql\ -f\ sql/x,
      'schema: it tells what to do');
+
+# a module that is newer than the schema waits for it
+
+gunzip("$FindBin::Bin/fixtures/schema-2.sql.gz" => \my $dump)
+    or die "cannot read the fixture\n";
+
+$t->psql('CREATE DATABASE older', database => 'postgres');
+$t->psql($dump, database => 'older');
+
+another('old schema', { database => $t->conninfo(dbname => 'older') });
+is_unavailable(upload('OLDER001'), 'old schema: upload');
+is_unavailable($t->device('OLDER001')->handshake(), 'old schema: handshake');
+is(scalar errors(), 1, 'old schema: one error line') or diag(errors());
+like((errors())[0], qr/SQLSTATE 42\w+: .*, (?:install or )?upgrade the schema:/,
+     'old schema: it tells what to do');
+$pg->psql_file("$FindBin::Bin/../sql/install.sql", database => 'older');
+ok(wait_until(10, sub { upload('OLDER001')->status == 200 }),
+   'old schema: an upgrade is all it takes');
+is($t->psql("SELECT count(*) FROM iclock.punch p JOIN iclock.device d"
+            . " ON d.id = p.device_id WHERE serial_number = 'OLDER001'",
+            database => 'older'), 1, 'old schema: stored');
 
 $t->psql("CREATE ROLE guest LOGIN PASSWORD 'right'");
 another('rights', { database => $t->conninfo(user => 'guest') });

@@ -26,11 +26,12 @@ my @device = ('LARGE00001', 'SMALL00001');
 
 
 sub punches {
-    my ($n, $day) = @_;
+    my ($n, $day, $work_code) = @_;
 
     return join '', map {
-        sprintf "%d\t2026-10-%02d %02d:%02d:%02d\t0\t1\t0\t0\t0\n",
-                100000 + $_, $day, $_ / 3600, $_ / 60 % 60, $_ % 60
+        sprintf "%d\t2026-10-%02d %02d:%02d:%02d\t0\t1\t%s\t0\t0\n",
+                100000 + $_, $day, $_ / 3600, $_ / 60 % 60, $_ % 60,
+                $work_code || 0
     } 1 .. $n;
 }
 
@@ -124,5 +125,46 @@ ok(wait_until(20, sub {
     return $held * 1024 < length $photo;
 }), 'memory is given back') or diag("$held kB are held");
 diag("$held kB are held") if $ENV{TEST_VERBOSE};
+
+
+
+# 64 uploads of 1 MB while PostgreSQL says nothing: what may wait is bounded
+
+$t->reload($t->device_server(location => 'client_body_buffer_size 16k;',
+    pool => 'timeout=2s connect_timeout=1s queue_bytes=8m'), wait => 1);
+
+my @sn = map { sprintf 'FROZEN%02d', $_ } 0 .. 63;
+
+for my $uri ('/iclock/cdata?options=all&SN=', '/iclock/getrequest?SN=') {
+    $t->concurrently([ map { [ 'GET', "$uri$_" ] } @sn ]);
+}
+
+my @uploads = map { [ 'POST', "/iclock/cdata?SN=$_&table=ATTLOG&Stamp=1",
+                      punches(1000, 5, 'x' x 960) ] } @sn;
+my @response;
+
+cmp_ok(length $uploads[0][2], '>', 990_000, 'frozen: 1 MB each');
+
+$t->pg->freeze();
+$kb = growth(sub { @response = $t->concurrently(\@uploads, connections => 64,
+                                                timeout => 30) });
+is(scalar(grep { $_ && $_->status == 503 && $_->header('Retry-After') eq '30' }
+               @response), 64, 'frozen: all are told to come again');
+cmp_ok($kb, '<', 3 * 8192, 'frozen: memory of what waits');
+diag("frozen: $kb kB") if $ENV{TEST_VERBOSE};
+$t->pg->thaw();
+
+my $rounds = 0;
+
+while (@uploads && $rounds++ < 100) {
+    @response = $t->concurrently(\@uploads, connections => 8, timeout => 30);
+    @uploads = map { $response[$_] && $response[$_]->status == 200
+                     ? () : $uploads[$_] } 0 .. $#uploads;
+}
+
+is(scalar @uploads, 0, 'frozen: all are served later');
+is($t->psql("SELECT count(*) FROM iclock.punch p JOIN iclock.device d"
+            . " ON d.id = p.device_id WHERE serial_number LIKE 'FROZEN%'"),
+   64_000, 'frozen: all are stored');
 
 $t->done();
