@@ -14,6 +14,7 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+use Test::IClock::HTTP;
 
 my $t = Test::IClock->new;
 
@@ -210,6 +211,42 @@ is($kinds->upload('WORKCODE', "Code=1\tName=a\nCode=no\tName=b\n")->status,
    503, 'an error that is not one of data is not taken for poison');
 is($t->psql("SELECT count(*) FROM iclock.work_code"), 0,
    'nothing of that upload is stored');
+# nor does it concern those who share the transaction, even if it looks like a
+# plan that is out of date
+
+$t->psql(<<'SQL');
+CREATE OR REPLACE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN IF new.code = ''no'' THEN RAISE ''not today''; END IF;
+     IF new.code = ''never'' THEN RAISE feature_not_supported; END IF;
+     RETURN new; END';
+SQL
+
+for my $code (qw/ no never /) {
+    my $lock = $t->pg->hold('LOCK TABLE iclock.punch IN SHARE ROW EXCLUSIVE'
+                            . ' MODE');
+    my @c = map { $t->connect() } 0 .. 2;
+    my @send = map { Test::IClock::HTTP::format_request(@$_) } (
+        [ 'POST', '/iclock/cdata?SN=KINDS&table=ATTLOG&Stamp=1',
+          "1\t2026-09-22 09:01:00\t0\t1" ],
+        [ 'POST', '/iclock/cdata?SN=KINDS&table=WORKCODE&Stamp=1',
+          "Code=$code\tName=b\n" ],
+        [ 'POST', '/iclock/cdata?SN=KINDS&table=WORKCODE&Stamp=1',
+          "Code=2$code\tName=c\n" ],
+    );
+
+    $c[0]->write($send[0]);
+    $t->pg->wait_blocked();
+    $c[$_]->write($send[$_]) for 1, 2;
+    is($t->get('/iclock/ping?SN=KINDS')->text, '200 OK', 'both were read');
+    $lock->release();
+    is(join(' ', map { $_->read->status } @c), '200 503 200',
+       "an error that is raised for \"$code\" fails no one else");
+}
+
+# a connection that is lost within a second is not replaced at once
+sleep 2;
+
+$t->psql("DELETE FROM iclock.work_code");
 $t->psql('DROP TRIGGER refuse ON iclock.work_code');
 is($kinds->upload('WORKCODE', "Code=1\tName=a\nCode=no\tName=b\n")->text,
    '200 OK: 2', 'it passes when the error has gone');

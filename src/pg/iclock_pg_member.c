@@ -592,7 +592,7 @@ ngx_iclock_pg_member_error(ngx_iclock_pg_member_t *member, PGresult *res)
 static void
 ngx_iclock_pg_member_finished(ngx_iclock_pg_member_t *member)
 {
-    ngx_uint_t              i;
+    ngx_uint_t              i, action;
     ngx_iclock_pg_exec_t   *exec;
     ngx_iclock_pg_pool_t   *pool;
     ngx_iclock_pg_batch_t  *batch;
@@ -619,7 +619,16 @@ ngx_iclock_pg_member_finished(ngx_iclock_pg_member_t *member)
         return;
     }
 
-    switch (ngx_iclock_pg_error_action((char *) member->sqlstate)) {
+    action = ngx_iclock_pg_error_action((char *) member->sqlstate);
+
+    if (action == NGX_ICLOCK_PG_RECONNECT && batch->tries
+        && ngx_strncmp(member->sqlstate, "0A", 2) == 0)
+    {
+        /* no plan is out of date: some function of the site raises it */
+        action = NGX_ICLOCK_PG_APART;
+    }
+
+    switch (action) {
 
     case NGX_ICLOCK_PG_DATA:
         ngx_iclock_pg_member_data_error(member, batch);
@@ -629,7 +638,8 @@ ngx_iclock_pg_member_finished(ngx_iclock_pg_member_t *member)
         ngx_iclock_pg_member_log(member);
 
         if (ngx_strncmp(member->sqlstate, "26", 2) == 0
-            || ngx_strcmp(member->sqlstate, "42P05") == 0)
+            || ngx_strcmp(member->sqlstate, "42P05") == 0
+            || ngx_strcmp(member->sqlstate, "08P01") == 0)
         {
             /* prepared statements do not live long behind some poolers */
             pool->unprepared = 1;
@@ -771,8 +781,9 @@ ngx_iclock_pg_member_apart(ngx_iclock_pg_member_t *member,
 
 /*
  * All statements are idempotent, so a batch may be sent again even if it is
- * unknown whether it was committed.  Commands that were fetched in vain are
- * fetched again when their timeout has passed.
+ * unknown whether it was committed; only what counts for the eyes of operators
+ * may count it twice.  Commands that were fetched in vain are fetched again
+ * when their timeout has passed.
  */
 
 static void
