@@ -52,7 +52,10 @@ SOURCES =	$(sort $(wildcard $(ROOT)/src/*/*.c))
 HEADERS =	$(sort $(wildcard $(ROOT)/src/*/*.h))
 
 PROVE =		prove -j$(JOBS) -I$(ROOT)/t/lib --timer
-TESTS =		$(sort $(wildcard t/*.t))
+
+# those that take longest begin first, so that none of them ends alone
+SLOW =		t/year.t t/build.t t/alloc.t t/database.t
+TESTS =		$(SLOW) $(filter-out $(SLOW),$(sort $(wildcard t/*.t)))
 
 DESTDIR =
 MODULES =	$(or $(shell nginx -V 2>&1 \

@@ -138,9 +138,6 @@ my %exists = map { $_ => 1 }
                                  \s*NGX_HTTP_\w+\|/gx }
              glob "$root/src/http/*.c";
 
-# has a test of its own
-delete $exists{iclock_status};
-
 is_deeply([ sort keys %covered ], [ sort keys %exists ],
           'every directive is tested');
 

@@ -130,7 +130,7 @@ typedef struct {
 } ngx_http_iclock_seen_t;
 
 
-/* counters of all workers; see the table of metrics */
+/* counters of all workers */
 typedef struct {
     ngx_atomic_t                requests;
     ngx_atomic_t                polls;

@@ -1116,7 +1116,7 @@ ngx_http_iclock_unknown_devices(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
-/* milliseconds: a tenth of a second at least, a timer that never rests else */
+/* milliseconds: 100 at least, a timer of 0 would spin */
 
 static char *
 ngx_http_iclock_interval(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)

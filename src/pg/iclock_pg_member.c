@@ -782,8 +782,7 @@ ngx_iclock_pg_member_apart(ngx_iclock_pg_member_t *member,
 /*
  * All statements are idempotent, so a batch may be sent again even if it is
  * unknown whether it was committed; only what counts for the eyes of operators
- * may count it twice.  Commands that were fetched in vain are fetched again
- * when their timeout has passed.
+ * may count it twice.
  */
 
 static void

@@ -181,7 +181,7 @@ ngx_iclock_pg_option(PQconninfoOption *options, const char *keyword)
 }
 
 
-/* what libpq would read in a worker, which has no rights and no time to */
+/* files that libpq would read in a worker, which must not wait for them */
 
 static char *
 ngx_iclock_pg_server_refused(PQconninfoOption *options)
@@ -193,7 +193,7 @@ ngx_iclock_pg_server_refused(PQconninfoOption *options)
     }
 
     if (ngx_iclock_pg_option(options, "passfile")) {
-        return "\"passfile\" belongs into \"iclock_database_passfile\", not";
+        return "use \"iclock_database_passfile\" instead of \"passfile\"";
     }
 
     mode = ngx_iclock_pg_option(options, "sslmode");

@@ -217,9 +217,9 @@ ngx_int_t ngx_iclock_store_stamp(ngx_iclock_store_job_t *job,
     ngx_str_t *table, ngx_str_t *stamp);
 ngx_int_t ngx_iclock_store_dequeue(ngx_iclock_store_job_t *job,
     ngx_iclock_command_limits_t *limits);
-/* rows that are locked are passed over: they are in job->unsaved */
 /* what the dequeue of that number took goes back to the queue */
 ngx_int_t ngx_iclock_store_return(ngx_iclock_store_job_t *job, int64_t poll);
+/* rows that are locked are passed over: they are in job->unsaved */
 ngx_int_t ngx_iclock_store_presence(ngx_iclock_store_job_t *job,
     ngx_array_t *presence);
 ngx_int_t ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout);

@@ -337,10 +337,10 @@ ngx_iclock_store_call(ngx_iclock_store_job_t *job, ngx_uint_t call,
         args->b = *b;
     }
 
-    /* what fails in a function of the site is to fail for no one else */
+    /* an error in a function of the site must not fail others */
     job->job.alone = 1;
 
-    /* what these do there nobody knows */
+    /* nobody knows what these do, so they are not repeated */
     job->job.once = (call == NGX_ICLOCK_CALL_SELF_SERVICE
                      || call == NGX_ICLOCK_CALL_VERIFY_DECISION);
 

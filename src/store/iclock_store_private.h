@@ -62,7 +62,7 @@ typedef struct {
 typedef struct {
     ngx_iclock_pg_statement_t   pg;
 
-    ngx_uint_t                  flags;      /* NGX_ICLOCK_ST_* below */
+    ngx_uint_t                  flags;      /* NGX_ICLOCK_ST_* */
 
     /* adds the row of an operation to the group */
     ngx_int_t                 (*add)(ngx_iclock_store_group_t *group,
