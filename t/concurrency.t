@@ -122,7 +122,7 @@ while (my @some = splice @id, 0, 6) {
         [ 'POST', '/iclock/cdata?SN=SAME000001&table=OPERLOG&Stamp=1',
           join '', shuffle map { ("USER PIN=$_\tName=U" . rand() . "\tPri=0\n",
               "FP PIN=$_\tFID=0\tValid=1\tTMP=" . (qw/ SghT U0doVFN3 /)[rand 2]
-              . "\n") } 1 .. 120 ];
+              . "\n") } (shuffle 1 .. 120)[0 .. 9] ];
 }
 
 @response = $t->concurrently(\@requests, connections => 64);
