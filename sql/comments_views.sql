@@ -146,6 +146,7 @@ comment on column iclock.identity_card_log.updated_at is 'When it was stored';
 
 comment on function iclock.move_device(text, text, timestamp) is 'Moves a device to another site: what it recorded before that time (of its clock; else now) stays with the old one in attendance and in the days. set_device(site) only corrects the site';
 
+comment on function iclock.unchecked_since(bigint, timestamp) is 'From when on a device has to be asked what it holds';
 comment on function iclock.agreed_until(bigint, timestamp) is 'Until when all punches of a device since a time have been compared without a hole';
 comment on function iclock.attendance_days(date, date, boolean) is 'Days of people by site and PIN, from midnight or by the days of the sites; daily_attendance and shift_attendance are made of it';
 comment on function iclock.shift_attendance_between(date, date) is 'The rows of shift_attendance of some days, reading only the partitions of their months';

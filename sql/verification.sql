@@ -144,6 +144,32 @@ as $$
                and k.ends > $2) as r
 $$;
 
+-- From when a check until that time has to compare: from the end of what is
+-- agreed without a hole, at least two days and at most 31.  A terminal that has
+-- been away for longer is asked from its last agreement on, if that is of the
+-- last year and no check has found a difference that stays.
+create or replace function iclock.unchecked_since(device_id bigint,
+                                                  until timestamp)
+    returns timestamp
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select least(iclock.agreed_until(
+                     $1, case when a.last > $2 - interval '1 year'
+                               and not exists (
+                                   select from iclock.attendance_check f
+                                    where f.device_id = $1
+                                      and f.status = 'differs'
+                                      and f.ends > a.last)
+                         then least(a.last, $2 - interval '31 days')
+                         else $2 - interval '31 days' end),
+                 $2 - interval '2 days')
+      from (select max(k.ends) as last
+              from iclock.attendance_check k
+             where k.device_id = $1
+               and k.status in ('agreed', 'surplus', 'resent')) as a
+$$;
+
 create or replace function iclock.begin_check(
         device_id   bigint,
         starts      timestamp,
@@ -226,10 +252,9 @@ as $$
                               date_trunc('second', $3), $4)
 $$;
 
--- Every active device, or those of a site.  Without times: from the end of what
--- is agreed without a hole, at least two days and at most 31, until the last
--- midnight of the device.  The checks begin one after the other, over the time
--- given.
+-- Every active device, or those of a site.  Without times: from
+-- unchecked_since() until the last midnight of the device.  The checks begin one
+-- after the other, over the time given.
 create or replace function iclock.verify_all(
         starts    timestamp default null,
         ends      timestamp default null,
@@ -250,9 +275,7 @@ begin
     return query
     select iclock.begin_check(
                v.id,
-               coalesce($1, least(
-                   iclock.agreed_until(v.id, v.until - interval '31 days'),
-                   v.until - interval '2 days')),
+               coalesce($1, iclock.unchecked_since(v.id, v.until)),
                v.until, $5, -10,
                case when $4 > interval '0'
                     then now() + $4 * ((v.n - 1)::double precision / v.total)
@@ -343,9 +366,7 @@ begin
 
             perform iclock.begin_check(
                 device.id,
-                least(iclock.agreed_until(device.id,
-                                          until - interval '31 days'),
-                      until - interval '2 days'),
+                iclock.unchecked_since(device.id, until),
                 until, 3, -10,
                 case when begins > now() then begins end);
         end;

@@ -456,6 +456,24 @@ sub lost {
 }
 
 
+# a terminal with such a punch, and what it was asked for
+
+sub what_was_asked {
+    my ($terminal) = @_;
+
+    my @lost = map { "$_->{pin} $_->{time}" }
+               grep { $_->{withhold} && !$_->{sent} } @{$terminal->{punches}}
+        or return;
+
+    return map { "$_\n" } $terminal->sn . ", $terminal->{zone}: @lost",
+        ask('SELECT k.id, k.starts, k.ends, k.status, k.attempts,'
+            . ' k.device_count, k.stored_count, k.created_at, k.finished_at'
+            . ' FROM iclock.attendance_check k JOIN iclock.device d'
+            . ' ON d.id = k.device_id WHERE d.serial_number = '
+            . "'" . $terminal->sn . "' ORDER BY k.id DESC LIMIT 12");
+}
+
+
 # the year
 
 my $last = $clock->now;
@@ -550,7 +568,8 @@ is($t->psql("SELECT string_agg(DISTINCT status, ' ') FROM"
             . " ORDER BY serial_number, id DESC) r"),
    'agreed resent', 'server and terminals agree');
 
-is(scalar(() = lost()), 0, 'and nothing is left to ask for');
+is(scalar(() = lost()), 0, 'and nothing is left to ask for')
+    or diag(map { what_was_asked($_) } here(@terminal));
 
 my (%stored, @twice);
 
