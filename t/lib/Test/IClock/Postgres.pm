@@ -134,6 +134,22 @@ sub new {
 }
 
 
+# The server's pg_dump, or Debian's, which must not be older than the server;
+# undef if there is none that can dump it.
+
+sub pg_dump {
+    my ($self) = @_;
+
+    my $own = "$self->{bin}/pg_dump";
+    return $own if -x $own;
+
+    my ($server, $client) = map { `$_ --version` =~ /\) (\d+)/ }
+                            "$self->{bin}/postgres", 'pg_dump';
+
+    return $client >= $server ? 'pg_dump' : undef;
+}
+
+
 # A copy of the template cluster for the present sql/, which is made when
 # there is none yet.
 
