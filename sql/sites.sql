@@ -47,12 +47,13 @@ $$;
 
 -- For views: where iclock.may_see(d.site, (select iclock.visible_sites())).  In
 -- parentheses it is asked once for the query, and this is inlined; therefore no
--- search_path, and each argument stands once.
+-- search_path, and each argument stands once.  The operator is named with its
+-- schema: the search_path is that of the caller, who may have made another.
 create or replace function iclock.may_see(site text, sites text[])
     returns boolean
     language sql stable parallel safe
 as $$
-    select coalesce(coalesce(site, '') = any (sites), true)
+    select coalesce(coalesce(site, '') operator(pg_catalog.=) any (sites), true)
 $$;
 
 -- for functions, which ask once

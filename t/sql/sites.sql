@@ -203,6 +203,53 @@ select is(pg_temp.told('punch', 'device_id'),
                  pg_temp.device('A-2')),
           'leaky: punch');
 
+-- nor do operators of the caller's own, which come before those of PostgreSQL
+
+create schema t_mine authorization t_asha;
+create temp table sees (relation, key) as
+select c.relname::text, 'r.' || a.attname
+  from pg_class c
+  join pg_attribute a on a.attrelid = c.oid
+ where c.relnamespace = 'iclock'::regnamespace
+   and c.relkind in ('r', 'p', 'v')
+   and a.attname in ('device_id', 'serial_number', 'site', 'sites')
+   and has_column_privilege('t_asha', c.oid, a.attnum, 'select');
+insert into sees values ('punches_since()', 'r.serial_number');
+create temp table saw as
+select s.*, pg_temp.sees('t_asha', s.relation, s.key) as seen from sees s;
+do $$
+declare
+    own  record;
+begin
+    for own in
+        select t, o
+          from unnest(array['text', 'bigint', 'timestamp']) as t,
+               unnest(array['=', '<>', '<', '>=']) as o
+    loop
+        execute format('create or replace function t_mine.yes(%1$s, %1$s) '
+                       'returns boolean language sql as ''select true''',
+                       own.t);
+        execute format('create operator t_mine.%2$s (leftarg = %1$s, '
+                       'rightarg = %1$s, function = t_mine.yes)',
+                       own.t, own.o);
+    end loop;
+end
+$$;
+set local search_path = t_mine, pg_catalog;
+select pg_catalog.count(*)
+  from (select 'Delhi'::text = 'Pune'::text as is_mine) as t
+ where t.is_mine \gset mine_
+create temp table see as
+select s.*, pg_temp.sees('t_asha', s.relation, s.key) as seen from sees s;
+set local search_path = public, pg_catalog;
+select is(:mine_count, 1, 'operators of one''s own');
+select is(n.seen, w.seen, 'show no more: ' || w.relation || ', ' || w.key)
+  from saw w
+  join see n on n.relation = w.relation and n.key = w.key
+ where w.relation not in ('daily_attendance', 'shift_attendance',
+                          'monthly_attendance', 'present_now')
+    or n.seen ~ '[BN]-|Delhi';
+
 -- setting another role opens nothing
 
 create role t_login login;
