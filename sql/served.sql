@@ -4,7 +4,8 @@
 
 -- Lines that a terminal takes for a user it does not know: the newest record of
 -- the other terminals of its site, else its own.  What other sites hold, keys
--- and fingerprints among it, is not for it.
+-- and fingerprints among it, is not for it; nor who was removed from the site,
+-- while some terminals have yet to delete them.
 create or replace function iclock.remote_attendance(
         device_id  bigint,
         pin        text)
@@ -28,6 +29,8 @@ begin
       join iclock.device_user u on u.device_id = d.id and u.pin = $2
      where d.status = 'active'
        and (d.id = $1 or d.site = asking.site)
+       and not exists (select from iclock.removed_person r
+                        where r.site = asking.site and r.pin = $2)
      order by u.device_id = $1, u.updated_at desc, d.id
      limit 1;
 

@@ -63,6 +63,23 @@ select is(iclock.remote_attendance(pg_temp.device('R-G'), '11'), 'NONE',
 select alike(iclock.remote_attendance(pg_temp.device('R-F'), '11'),
             E'DATA UPDATE USERINFO PIN=11\tName=Nowhere%', 'but know their own');
 
+-- whom the site has removed is not known there, though terminals that have not
+-- deleted them yet still are asked
+
+insert into iclock.device_user (device_id, pin, name, password, card)
+select d.id, '13', 'Gone', '99', '78'
+  from iclock.device d
+ where d.serial_number in ('R-A', 'R-B', 'R-C');
+select count(*) from iclock.delete_user_from_site('Pune', '13') \gset ignored_
+select is(iclock.remote_attendance(pg_temp.device(s), '13'), 'NONE',
+          'removed from the site: ' || s)
+  from unnest(array['R-A', 'R-B', 'R-E']) as s;
+select alike(iclock.remote_attendance(pg_temp.device('R-C'), '13'),
+             '%Card=78%', 'but another site has them');
+select iclock.put_user('R-B', '13', name => 'Back') \gset ignored_
+select alike(iclock.remote_attendance(pg_temp.device('R-A'), '13'),
+             'DATA UPDATE USERINFO PIN=13%', 'until they are readmitted');
+
 -- the dialects read the time periods differently, and a limit comes along
 
 insert into iclock.device (serial_number, status, site, dialect)
