@@ -11,13 +11,20 @@ revoke select on iclock.punch, iclock.device_user, iclock.photo,
                  iclock.identity_card
   from iclock_reader, iclock_operator;
 
--- A role without rows sees all sites.  By its OID: a role that gets another
--- name must not get other rights.
+-- A role without rows sees all sites.  By its name, which another cluster can
+-- read, even one that has no such role.  And by its OID in this cluster: a role
+-- that gets another name must not get other rights.
 create table iclock.role_site (
-    role  regrole  not null,
-    site  text     not null check (site <> '' and octet_length(site) <= 500),
+    role      name    not null,
+    site      text    not null check (site <> '' and octet_length(site) <= 500),
+    role_oid  oid,
+    cluster   bigint,
     primary key (role, site)
 );
+
+create trigger role_site_named
+    before insert or update of role on iclock.role_site
+    for each row execute function iclock.role_site_named();
 
 insert into iclock.schema_version (version, description)
 values (7, 'sites of roles, cards, who asked');

@@ -49,6 +49,26 @@ as $$
            else current_setting('role')::name end
 $$;
 
+-- A role is known by its name and, as long as the cluster is the same, by its
+-- OID.  That it is missing is no error: a dump brings its rows.
+create or replace function iclock.role_site_named()
+    returns trigger
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    new.role_oid := (select a.oid from pg_roles a where a.rolname = new.role);
+    new.cluster := iclock.cluster();
+
+    if new.role_oid is null then
+        raise warning 'role "%" does not exist', new.role
+            using hint = 'If it is created, it is limited to its sites.';
+    end if;
+
+    return new;
+end
+$$;
+
 -- What the directives iclock_trans_flag and iclock_trans_times take.
 create or replace function iclock.is_trans_flag(value text)
     returns boolean

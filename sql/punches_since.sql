@@ -193,6 +193,11 @@ begin
     select s.* into state from iclock.punch_state s for update;
     restored := state.cluster is distinct from iclock.cluster();
 
+    -- roles have other OIDs here
+    if restored then
+        update iclock.role_site r set role = r.role;
+    end if;
+
     -- the transaction that made the key, after the table was filled; of the
     -- number of a transaction 32 bits are stored
     select present - ((present - k.xmin::text::bigint) & 4294967295)

@@ -29,7 +29,12 @@ begin
 
         select array_agg(distinct r.site) into sites
           from iclock.role_site r
-         where pg_has_role(caller, r.role::oid, 'usage');
+          join pg_roles a
+            on a.rolname = r.role
+               -- or it had this name
+            or a.oid = r.role_oid
+               and r.cluster is not distinct from iclock.cluster()
+         where pg_has_role(caller, a.oid, 'usage');
 
         if visible is null then
             visible := sites;

@@ -152,6 +152,13 @@ add($pg, 'later');
 is(since($pg, $cursor), 'unread later', 'two are to be read');
 $t->psql('UPDATE iclock.punch_state SET cluster = 1');
 
+# roles are not in the dump, and not all of them are there
+
+$t->psql("CREATE ROLE $_") for qw/ limited gone /;
+$t->psql("INSERT INTO iclock.role_site (role, site)"
+         . " VALUES ('gone', 'Delhi'), ('limited', 'Pune')");
+$t->psql('UPDATE iclock.role_site SET cluster = 1');
+
 my $dump = $t->dir . '/dump.sql';
 
 is(command({ out => $dump }, "$pg->{bin}/pg_dump", '-d',
@@ -166,7 +173,10 @@ my $other = Test::IClock::Postgres->new($dir);
 
 $other->psql('DROP DATABASE iclock', database => 'postgres');
 $other->psql('CREATE DATABASE iclock', database => 'postgres');
+$other->psql('CREATE ROLE limited; GRANT iclock_reader TO limited');
 $other->psql_file($dump);
+is($other->psql('SET ROLE limited; SELECT iclock.visible_sites()'), '{Pune}',
+   'who was limited to a site is, although another such role is missing');
 cmp_ok($other->psql('SELECT max(txid) - txid_current() FROM iclock.punch'),
        '>', 1000, 'restored where the numbers are smaller');
 
@@ -181,6 +191,9 @@ $other->psql('BEGIN; SAVEPOINT a; INSERT INTO iclock.punch (device_id,'
              . " local_time, pin) SELECT id, '2026-02-02', 'part'"
              . " FROM iclock.device WHERE serial_number = 'STOR0001'; COMMIT");
 is($other->psql('SELECT iclock.maintain()'), 3600, 'maintain() mends it');
+is($other->psql('ALTER ROLE limited RENAME TO renamed; SET ROLE renamed;'
+                . ' SELECT iclock.visible_sites()'), '{Pune}',
+   'who was limited is by another name');
 is(since($other, $cursor), 'unread later early part',
    'the cursor of old goes on, also to what came before that');
 add($other, 'last');

@@ -284,7 +284,31 @@ select is(pg_temp.as_login(l, r), s, format('%s as %s', l, r))
 
 alter role t_pune rename to t_poona;
 select is(pg_temp.sees('t_asha', 'device_status'), 'A-1 A-2', 'renamed');
+create role t_pune;
+grant iclock_reader to t_pune;
+select is(pg_temp.sees(r, 'device_status'), 'A-1 A-2', r || ', and a namesake')
+  from unnest(array['t_asha', 't_pune']) as r;
+drop role t_pune;
 alter role t_poona rename to t_pune;
+
+-- a role that is missing limits nobody and is in nobody's way; one that is made
+-- anew has the limits of its name
+
+insert into iclock.role_site (role, site) values ('t_gone', 'Delhi');
+select is(pg_temp.sees(r, 'device_status'), s, r || ' beside a missing role')
+  from (values ('t_asha', 'A-1 A-2'),
+               ('t_all', 'A-1 A-2 B-1 B-2 N-1 N-2')) as v (r, s);
+create role t_gone;
+grant iclock_reader to t_gone;
+select is(pg_temp.sees('t_gone', 'device_status'), 'B-1 B-2', 'then it is made');
+drop role t_gone;
+create role t_gone;
+grant iclock_reader to t_gone;
+select is(pg_temp.sees('t_gone', 'device_status'), 'B-1 B-2', 'and made anew');
+alter role t_gone rename to t_come;
+update iclock.role_site set cluster = 1 where role = 't_gone';
+select is(pg_temp.sees('t_come', 'device_status'),
+          'A-1 A-2 B-1 B-2 N-1 N-2', 'its OID counts in its cluster only');
 
 -- functions: those that take a serial number know none of other sites, however
 -- it is written; wire.sql calls those of the documents
