@@ -9,6 +9,8 @@ comment on column iclock.role_site.site is 'Site, device.site';
 comment on function iclock.role_site_named() is 'Notes the OID of a role that is limited to a site';
 comment on function iclock.visible_sites() is 'Sites that the caller may see, by role_site; NULL: all';
 comment on function iclock.visible_devices() is 'Devices of the sites that the caller may see; NULL: all';
+comment on function iclock.visible_stays() is 'When devices that have been moved stood at the sites that the caller may see; nothing if these are all';
+comment on function iclock.stood_there(bigint, timestamp, bigint[], tsrange[]) is 'Whether a device that has been moved stood at the time where the caller may see: devices and stays are those of visible_stays()';
 comment on function iclock.may_see(text, text[]) is 'Whether a site is among those of visible_sites(). In a view: where iclock.may_see(d.site, (select iclock.visible_sites()))';
 comment on function iclock.may_see(text) is 'Whether the caller may see a site: for functions, which ask once';
 comment on function iclock.own_site(text, text) is 'Refuses an argument that names a site which the caller may not see';

@@ -55,6 +55,8 @@ grant execute on function
 grant execute on function
     iclock.visible_sites(),
     iclock.visible_devices(),
+    iclock.visible_stays(),
+    iclock.stood_there(bigint, timestamp, bigint[], tsrange[]),
     iclock.may_see(text, text[])
    to public;
 

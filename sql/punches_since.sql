@@ -103,8 +103,14 @@ declare
     query    constant text :=
         'select iclock.punch_cursor(p.txid, p.device_id, p.local_time, p.pin, '
         '                           p.status, p.verify), '
-        '       p.device_id, d.serial_number, p.local_time, p.pin, p.status, '
-        '       p.verify, p.punched_at, p.work_code, '
+        '       p.device_id, '
+        -- it stands elsewhere now
+        '       coalesce(d.serial_number, (select s.serial_number '
+        '                                    from iclock.visible_stays() s '
+        '                                   where s.device_id = p.device_id '
+        '                                   limit 1)), '
+        '       p.local_time, p.pin, p.status, p.verify, p.punched_at, '
+        '       p.work_code, '
         '       p.record_type, p.mask, p.temperature, p.job_codes, '
         '       p.tip_codes, p.received_at '
         '  from (select txid, device_id, local_time, pin, status, verify, '

@@ -1,7 +1,8 @@
 -- Row security of the tables: whoever reads them, and not the views, sees no more
 -- sites there.  Functions and views run as the owner, whom it does not concern.
 -- Every table with a device or a site gets it, once: the lock that this takes is
--- for installations, not for each of their repetitions.
+-- for installations, not for each of their repetitions.  Punches of a device that
+-- was moved are for the site where it stood.
 
 do $do$
 declare
@@ -11,7 +12,7 @@ begin
         select c.oid::regclass as name, c.relrowsecurity as secured,
                case
                when c.relname = 'site' then 'name'
-               when c.relname = 'device' then 'site'
+               when c.relname in ('device', 'device_site') then 'site'
                else (select a.attname
                        from pg_attribute a
                       where a.attrelid = c.oid and not a.attisdropped
@@ -31,7 +32,20 @@ begin
         if open.polname is null then
             execute format(
                 'create policy sites on %s using (%s)', open.name,
-                case when open.key = 'device_id' then
+                case
+                when open.name = 'iclock.punch'::regclass then
+                    'case when (select iclock.visible_sites()) is null '
+                    'then true '
+                    'when device_id = any (array(select s.device_id '
+                    '    from iclock.visible_stays() s)) '
+                    'then iclock.stood_there(device_id, local_time, '
+                    '    array(select s.device_id '
+                    '        from iclock.visible_stays() s), '
+                    '    array(select s.during '
+                    '        from iclock.visible_stays() s)) '
+                    'else device_id = any '
+                    '((select iclock.visible_devices())::bigint[]) end'
+                when open.key = 'device_id' then
                     'coalesce(device_id = any '
                     '((select iclock.visible_devices())::bigint[]), true)'
                 else format('iclock.may_see(%I, '

@@ -87,6 +87,52 @@ begin
 end
 $$;
 
+-- When devices that have been moved stood at these sites; nothing for all.
+create or replace function iclock.visible_stays()
+    returns table (
+        device_id      bigint,
+        serial_number  text,
+        during         tsrange)
+    language plpgsql stable security definer parallel safe rows 10
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    sites  constant text[] := iclock.visible_sites();
+begin
+    if sites is null then
+        return;
+    end if;
+
+    return query
+    select d.id, d.serial_number, tsrange(m.starts, m.ends)
+      from iclock.device_site m
+      join iclock.device d on d.id = m.device_id
+     where m.site = any (sites)
+     union all
+    select d.id, d.serial_number, tsrange(d.site_since, 'infinity')
+      from iclock.device d
+     where d.site = any (sites)
+       and exists (select from iclock.device_site m where m.device_id = d.id)
+     order by 1, 3;
+end
+$$;
+
+-- For the row security of punches, which knows the stays.  A sub-select there
+-- would keep every reader from a parallel plan.
+create or replace function iclock.stood_there(
+        device_id   bigint,
+        local_time  timestamp,
+        devices     bigint[],
+        stays       tsrange[])
+    returns boolean
+    language sql immutable parallel safe cost 1
+    set search_path = pg_catalog, pg_temp
+as $$
+    select exists (select
+                     from unnest($3, $4) as s (device_id, during)
+                    where s.device_id = $1 and $2 <@ s.during)
+$$;
+
 -- an argument that names a site
 create or replace function iclock.own_site(argument text, site text)
     returns void

@@ -444,6 +444,28 @@ insert into iclock.punch (device_id, local_time, pin)
 values (pg_temp.device('A-2'), '2026-11-10', '5');
 select is(pg_temp.sees('t_delhi', 'attendance'), 'A-2 B-1 B-2',
           'and what it records now is');
+create function pg_temp.serial(id bigint) returns text
+    language sql security definer as $$
+    select d.serial_number from iclock.device d where d.id = $1
+$$;
+update iclock.punch set local_time = '2026-11-12'
+ where punched_at is not null and txid = 0;
+-- so that they are settled
+update iclock.punch set txid = 0;
+select is(pg_temp.sees(r, v, $$pg_temp.serial(r.device_id)
+                              || to_char(r.local_time, ' DD')$$), s,
+          r || ' sees in ' || v)
+  from (values
+    ('t_asha', 'A-1 02 A-1 12 A-2 02 N-2 02 N-2 12'),
+    ('t_delhi', 'A-2 10 B-1 02 B-1 12 B-2 02 B-2 12'),
+    ('t_both', 'A-1 02 A-1 12 A-2 02 A-2 10 B-1 02 B-1 12 B-2 02 B-2 12 '
+               'N-2 02 N-2 12')) as w (r, s),
+       unnest(array['attendance', 'punch', 'punches_since()']) as v;
+select is(pg_temp.sees('t_asha', 'punches_since()'), 'A-1 A-2 N-2',
+          'with the serial number of what has moved');
+select is(pg_temp.sees(r, 'device_site', 'site'), s,
+          r || ' sees in device_site its own site only')
+  from (values ('t_asha', 'Pune'), ('t_delhi', null)) as v (r, s);
 
 -- whoever adds a function for operators says here what it does for sites
 
