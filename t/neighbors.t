@@ -121,6 +121,7 @@ $t->start($t->device_server(http => <<END, server => <<END2), workers => 1);
 
     server {
         listen 127.0.0.1:%%PORT_3%% http2;
+        listen 127.0.0.1:%%PORT_6%% deferred;
         $logs
         location /iclock { iclock; iclock_unknown_devices accept;
                            iclock_comm_key sample1; }
@@ -490,6 +491,11 @@ for my $where (qw{ iclock/nowhere iclock/cdata deny away/x failed/ping
         $t->request("GET /$where?SN=LOGGED0001&$name=$key x\r\n\r\n");
     }
 }
+
+# with "deferred" the first request is there before the connection
+
+$t->get("/$_?SN=LOGGED0001&pushcommkey=$key", -port => $t->port(6))
+    for qw{ iclock/ping iclock/nowhere deny away/x nowhere };
 
 # a server that shares the port, a page that was called from, what "if" has
 # asked for before, a key with quotes

@@ -207,10 +207,18 @@ ngx_http_iclock_init_connection(ngx_connection_t *c)
         c->recv = ngx_http_iclock_recv;
     }
 
+    /*
+     * With "deferred" the first bytes are there already, and nginx would
+     * handle the request before the log is wrapped, with the key in it.  So
+     * the event loop is to tell of them, as it does for other listeners.
+     */
+
+    c->read->ready = 0;
+
     ngx_http_init_connection(c);
 
     if (c->fd == (ngx_socket_t) -1) {
-        /* its first bytes were there already, and it is closed */
+        /* it could not be watched, and is closed */
         return;
     }
 
