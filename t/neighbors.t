@@ -489,6 +489,10 @@ for my $where (qw{ iclock/nowhere iclock/cdata deny away/x failed/ping
         $t->get("/$where?SN=LOGGED0001&$name=$key&x=1");
         $t->_http('PUT', "/$where?$name=$key", 'x');
         $t->request("GET /$where?SN=LOGGED0001&$name=$key x\r\n\r\n");
+        $t->request("GET /$where?$name=$_$key HTTP/1.0\r\n\r\n")
+            for 'x ', "x\t", 'x" HTTP/1.0 y", ';
+        $t->get("/$where?$name%3D$key&x=1",
+                Referer => "http://a/?url=%2Fping%3Fx%3D1%26$name%3D$key");
     }
 }
 

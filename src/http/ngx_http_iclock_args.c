@@ -15,6 +15,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_iclock_parse_arg(ngx_http_request_t *r,
     ngx_http_iclock_args_t *args, u_char *name, u_char *end);
+static u_char ngx_http_iclock_mark(u_char **p, u_char *last);
+static ngx_uint_t ngx_http_iclock_key_ends(u_char *p, u_char *last);
 static ngx_uint_t ngx_http_iclock_quoted(u_char *p, u_char *last);
 static const ngx_http_iclock_arg_t *ngx_http_iclock_find_arg(u_char *name,
     size_t len);
@@ -82,7 +84,7 @@ ngx_uint_t
 ngx_http_iclock_mask_keys(u_char *start, u_char *last, ngx_uint_t bare,
     ngx_uint_t write)
 {
-    u_char      *p, *name;
+    u_char      *p, *name, *mark;
     ngx_uint_t   found;
 
     found = 0;
@@ -90,7 +92,9 @@ ngx_http_iclock_mask_keys(u_char *start, u_char *last, ngx_uint_t bare,
 
     for (p = start; p < last; p++) {
 
-        switch (*p) {
+        mark = p;
+
+        switch (ngx_http_iclock_mark(&p, last)) {
 
         case '?':
         case '&':
@@ -99,7 +103,7 @@ ngx_http_iclock_mask_keys(u_char *start, u_char *last, ngx_uint_t bare,
 
         case '=':
 
-            if (name == NULL || !ngx_http_iclock_is_key(name, p - name)) {
+            if (name == NULL || !ngx_http_iclock_is_key(name, mark - name)) {
                 name = NULL;
                 break;
             }
@@ -107,11 +111,9 @@ ngx_http_iclock_mask_keys(u_char *start, u_char *last, ngx_uint_t bare,
             found = 1;
             name = NULL;
 
-            /* to the end of the argument, of the word in a line of a log */
+            /* what is in a key may have been sent as it is, spaces, too */
 
-            while (p + 1 < last && p[1] > ' ' && p[1] != '&'
-                   && !ngx_http_iclock_quoted(p + 1, last))
-            {
+            while (p + 1 < last && !ngx_http_iclock_key_ends(p + 1, last)) {
                 p++;
 
                 if (write) {
@@ -134,13 +136,72 @@ ngx_http_iclock_mask_keys(u_char *start, u_char *last, ngx_uint_t bare,
 }
 
 
+/* a character that may be escaped, of which *p becomes the last one */
+
+static u_char
+ngx_http_iclock_mark(u_char **p, u_char *last)
+{
+    ngx_int_t  c;
+
+    if (**p != '%' || last - *p < 3) {
+        return **p;
+    }
+
+    c = ngx_hextoi(*p + 1, 2);
+
+    if (c != '?' && c != '&' && c != '=') {
+        return '%';
+    }
+
+    *p += 2;
+
+    return (u_char) c;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_key_ends(u_char *p, u_char *last)
+{
+    if (*p == '&' || ngx_http_iclock_quoted(p, last)) {
+        return 1;
+    }
+
+    if (last - p < 9 || ngx_strncmp(p, " HTTP/", 6) != 0) {
+        return 0;
+    }
+
+    p += sizeof(" HTTP/1.1") - 1;
+
+    return p == last || ngx_http_iclock_quoted(p, last);
+}
+
+
 /* the end of what a line of the error log quotes; a key may hold quotes */
 
 static ngx_uint_t
 ngx_http_iclock_quoted(u_char *p, u_char *last)
 {
-    return *p == '"'
-           && (p + 1 == last || (last - p > 2 && p[1] == ',' && p[2] == ' '));
+    if (*p++ != '"') {
+        return 0;
+    }
+
+    if (p == last) {
+        return 1;
+    }
+
+    /* as in: ", host: "localhost" */
+
+    if (last - p < 2 || p[0] != ',' || p[1] != ' ') {
+        return 0;
+    }
+
+    for (p += 2; p < last; p++) {
+        if (*p < 'a' || *p > 'z') {
+            break;
+        }
+    }
+
+    return last - p > 2 && ngx_strncmp(p, ": \"", 3) == 0;
 }
 
 
