@@ -38,6 +38,8 @@ my $conf = $t->device_server(
         location /hold { iclock; iclock_unknown_devices hold; }
         location /none { iclock; iclock_unknown_devices hold;
                          iclock_pending_limit 1; }
+        location /many { iclock; iclock_unknown_devices hold;
+                         iclock_pending_limit 65537; }
 END
 
 
@@ -317,6 +319,8 @@ is(device('STRANGE1', 'status'), 'pending', 'and recorded');
 is(ask($requests[8], 'none', 'STRANGE2'), 503, 'too many are pending');
 is(device('STRANGE2', 'count(*)'), 0, 'and not recorded');
 is(ask($requests[8], 'iclock', 'STRANGE2'), 200, 'accepted elsewhere');
+ask($requests[8], $_, 'STRANGE4') for qw/ none many /;
+is(device('STRANGE4', 'status'), 'pending', 'held where the limit is larger');
 
 my $reply = $t->get('/hold/cdata?SN=STRANGE3&options=all');
 is($reply->status, 401, 'a handshake is held');

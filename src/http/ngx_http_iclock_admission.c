@@ -20,6 +20,7 @@ typedef struct {
 
 static void ngx_http_iclock_knock(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
+static uint16_t ngx_http_iclock_policy(ngx_http_iclock_loc_conf_t *ilcf);
 static ngx_int_t ngx_http_iclock_lookup(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static void ngx_http_iclock_lookup_done(ngx_iclock_store_job_t *job);
@@ -150,8 +151,7 @@ ngx_http_iclock_knock(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     visit->key_needed = (ctx->flags & NGX_HTTP_ICLOCK_GREETS)
                         || ilcf->comm_key_required;
     visit->unknown_devices = ilcf->unknown_devices;
-    visit->policy = (uint16_t) (ilcf->unknown_devices
-                                + 3 * ilcf->pending_limit);
+    visit->policy = ngx_http_iclock_policy(ilcf);
 
     if (visit->polls && ctx->args.info.len) {
         visit->info = ngx_http_iclock_zone_hash(imcf->zone, &ctx->args.info);
@@ -161,6 +161,21 @@ ngx_http_iclock_knock(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ngx_http_iclock_key_show(visit, imcf->zone, &ctx->args.comm_key,
                              &ilcf->comm_key);
+}
+
+
+static uint16_t
+ngx_http_iclock_policy(ngx_http_iclock_loc_conf_t *ilcf)
+{
+    uint32_t    hash;
+    ngx_uint_t  policy[2];
+
+    policy[0] = ilcf->unknown_devices;
+    policy[1] = ilcf->pending_limit;
+
+    hash = ngx_crc32_long((u_char *) policy, sizeof(policy));
+
+    return (uint16_t) (hash ^ (hash >> 16));
 }
 
 
