@@ -94,6 +94,10 @@ $pg->stop();
 is(good(each_of(\&poll_of, @device)), 64, 'polls without PostgreSQL');
 $t->reload(undef, wait => 1);
 is(good(each_of(\&poll_of, @device)), 64, 'after a reload');
+$t->reload($t->device_server(
+    database => 'application_name=another ' . $t->conninfo()), wait => 1);
+is(good(each_of(\&poll_of, @device)), 64,
+   'after a reload with another connection string for the same database');
 is(scalar(grep { $_->status == 503 && $_->header('Retry-After') }
                each_of(\&poll_of, map { "NOBODY$_" } 1 .. 8)), 8,
    'others are unknown');

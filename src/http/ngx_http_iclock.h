@@ -175,7 +175,7 @@ typedef struct {
 typedef struct {
     ngx_http_iclock_shctx_t    *sh;
     ngx_slab_pool_t            *shpool;
-    uint32_t                    origin;     /* hash of iclock_database */
+    uint32_t                    origin;     /* of iclock_database */
 } ngx_http_iclock_zone_t;
 
 
@@ -195,7 +195,7 @@ typedef struct {
     ngx_iclock_pg_pool_conf_t   pool;
     ngx_iclock_pg_pool_conf_t   listen;
     ngx_str_t                   passfile;
-    uint32_t                    origin;     /* hash of iclock_database */
+    uint32_t                    origin;     /* of iclock_database */
     ngx_shm_zone_t             *shm_zone;
     ngx_http_iclock_zone_t     *zone;
     ngx_msec_t                  presence_interval;

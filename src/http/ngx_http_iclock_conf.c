@@ -652,16 +652,16 @@ ngx_http_iclock_database(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    if (pool == &imcf->pool) {
-        imcf->origin = ngx_crc32_long(value[1].data, value[1].len);
-    }
-
     pool->server = ngx_iclock_pg_server_create(cf, &value[1], &err);
 
     if (pool->server == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"%V\"", err,
                            &cmd->name);
         return NGX_CONF_ERROR;
+    }
+
+    if (pool == &imcf->pool) {
+        imcf->origin = ngx_iclock_pg_server_hash(pool->server);
     }
 
     return NGX_CONF_OK;

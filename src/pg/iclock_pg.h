@@ -59,6 +59,12 @@ ngx_iclock_pg_server_t *ngx_iclock_pg_server_create(ngx_conf_t *cf,
     ngx_str_t *conninfo, char **err);
 
 /*
+ * Hash of the hosts, ports and name of the database: what else a connection
+ * string says, passwords above all, may change without another database.
+ */
+uint32_t ngx_iclock_pg_server_hash(ngx_iclock_pg_server_t *server);
+
+/*
  * Reads the password of the server from a file in the format of .pgpass,
  * with the rights of the master process.  Returns NGX_CONF_OK,
  * NGX_CONF_ERROR (logged) or a message.

@@ -48,6 +48,7 @@ struct ngx_iclock_pg_server_s {
     ngx_array_t                 options;    /* ngx_keyval_t, NUL-terminated */
     ngx_str_t                   dbname;
     ngx_str_t                   user;
+    uint32_t                    hash;       /* of hosts, ports and dbname */
 };
 
 

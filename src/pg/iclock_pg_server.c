@@ -38,6 +38,8 @@ static const char *ngx_iclock_pg_option(PQconninfoOption *options,
 static char *ngx_iclock_pg_server_refused(PQconninfoOption *options);
 static ngx_int_t ngx_iclock_pg_server_add(ngx_pool_t *pool,
     ngx_iclock_pg_server_t *server, const char *keyword, const char *value);
+static void ngx_iclock_pg_server_identify(ngx_iclock_pg_server_t *server,
+    ngx_str_t *hosts, ngx_str_t *ports);
 static ngx_int_t ngx_iclock_pg_server_hosts(ngx_conf_t *cf,
     ngx_iclock_pg_server_t *server, ngx_str_t *hosts, ngx_str_t *addrs,
     ngx_str_t *ports, char **err);
@@ -160,7 +162,34 @@ ngx_iclock_pg_server_options(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
         server->dbname = server->user;
     }
 
+    ngx_iclock_pg_server_identify(server, hosts.len ? &hosts : &addrs, &ports);
+
     return ngx_iclock_pg_server_hosts(cf, server, &hosts, &addrs, &ports, err);
+}
+
+
+static void
+ngx_iclock_pg_server_identify(ngx_iclock_pg_server_t *server,
+    ngx_str_t *hosts, ngx_str_t *ports)
+{
+    uint32_t  hash;
+
+    ngx_crc32_init(hash);
+    ngx_crc32_update(&hash, hosts->data, hosts->len);
+    ngx_crc32_update(&hash, (u_char *) "", 1);
+    ngx_crc32_update(&hash, ports->data, ports->len);
+    ngx_crc32_update(&hash, (u_char *) "", 1);
+    ngx_crc32_update(&hash, server->dbname.data, server->dbname.len);
+    ngx_crc32_final(hash);
+
+    server->hash = hash;
+}
+
+
+uint32_t
+ngx_iclock_pg_server_hash(ngx_iclock_pg_server_t *server)
+{
+    return server->hash;
 }
 
 
