@@ -598,6 +598,12 @@ ngx_http_iclock_maintain_done(ngx_iclock_store_job_t *job)
         imcf->maintain_after += pause;
     }
 
+    /* punches that came meanwhile have set it for soon */
+
+    if (imcf->maintain.timer_set) {
+        ngx_del_timer(&imcf->maintain);
+    }
+
     ngx_http_iclock_timer(&imcf->maintain, pause);
 }
 
