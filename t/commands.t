@@ -602,6 +602,24 @@ for my $how (qw/ close abort /) {
 }
 
 
+# one that has said that it will send nothing more counts as gone, too: such
+# a connection looks the same until the reply is lost
+
+$id = command($sn, 'LOG half');
+my $half = Test::IClock::HTTP->new(port => $t->port);
+$hold = $t->pg->hold('LOCK TABLE iclock.command IN ACCESS EXCLUSIVE MODE');
+$half->write("GET /iclock/getrequest?SN=$sn HTTP/1.0\r\n\r\n");
+$t->pg->wait_blocked();
+shutdown $half->{socket}, 1;
+sleep 0.1;
+$hold->release();
+is($half->read(), undef, 'half closed: no reply');
+ok(wait_until(10, sub { state_of($id) eq 'queued|0|' }),
+   'half closed: it waits again');
+is(fetch($sn), "C:$id:LOG half\n", 'half closed: the next poll has it');
+answer($sn, "ID=$id&Return=0&CMD=LOG\n");
+
+
 # a connection that stays: what follows on it is no loss
 
 $id = command($sn, 'LOG stays');
