@@ -233,9 +233,9 @@ esac
 EOF
 
 sub source_of_nginx {
-    my ($has, $env) = @_;
+    my ($has, $env, $keep) = @_;
 
-    remove_tree("$dir/source");
+    remove_tree("$dir/source") if !$keep;
     unlink "$dir/asked";
 
     local %ENV = (%ENV, %{$env || {}}, PATH => "$apt:$ENV{PATH}",
@@ -274,5 +274,16 @@ like($said, qr/no source of nginx.*NGINX_SRC/s, 'NGINX_SRC is named');
 is($status, 0, 'NGINX_SRC is the source then') or diag($said);
 ok($what eq slurp("$src/src/core/nginx.c"), 'a copy of it');
 is($asked, '', 'nothing is fetched');
+
+($status, $said, $what) = source_of_nginx('',
+    { NGINX_SRC => "$dir/source/nginx" }, 'keep');
+is($status, 0, 'NGINX_SRC is that copy itself') or diag($said);
+ok($what eq slurp("$src/src/core/nginx.c"), 'which stays');
+
+unlink "$dir/source/nginx/.complete";
+($status, $said, $what) = source_of_nginx('',
+    { NGINX_SRC => "$dir/source/../source/nginx" }, 'keep');
+is($status, 0, 'under another name') or diag($said);
+ok($what eq slurp("$src/src/core/nginx.c"), 'as well');
 
 $t->done();
