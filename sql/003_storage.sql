@@ -39,7 +39,8 @@ create table iclock.retention (
                                              'operation', 'rejected_line',
                                              'device_error')),
     age         interval     check (age >= interval '1 hour'),
-    done_until  timestamptz  not null default '-infinity'
+    done_until  timestamptz  not null default '-infinity',
+    skipped_at  timestamptz
 );
 
 insert into iclock.retention (kind, age)

@@ -25,7 +25,8 @@ comment on function iclock.cluster() is 'Identifier of this cluster; NULL if the
 comment on table iclock.retention is 'How long things are kept after they have ended or arrived; change the ages with UPDATE';
 comment on column iclock.retention.kind is 'command, photo (attendance photos only), operation, rejected_line, device_error: the rows; command_body: what may be secret in finished commands; unanswered_body: the same of commands that were sent and never answered';
 comment on column iclock.retention.age is 'How long; NULL: for ever';
-comment on column iclock.retention.done_until is 'Commands that ended before that have been seen to';
+comment on column iclock.retention.done_until is 'Commands that ended before that have been seen to, but for those of skipped_at';
+comment on column iclock.retention.skipped_at is 'When the first command ended that somebody had locked then: maintain() comes back to it';
 comment on function iclock.punch_default_horizon() is 'Trigger: passes over punches of months that drop_before() has dropped';
 comment on function iclock.drop_months() is 'Drops some of the partitions that drop_before() was asked to drop; true if more are left';
 comment on function iclock.drop_before(date) is 'Drops the months of punches that end before a day, for good: uploaded again they are acknowledged and not stored. Returns how many partitions are in use and will be dropped later by maintain()';

@@ -7,7 +7,7 @@ create or replace function iclock.may_hold_secrets(body text)
     language sql immutable strict parallel safe
     set search_path = pg_catalog, pg_temp
 as $$
-    select body ~* ('^(DATA (UPDATE|APPEND|USER|FP)|UPDATE|SET|SHELL'
+    select body ~* ('^(DATA +(UPDATE|APPEND|USER|FP)|UPDATE|SET|SHELL'
                     '|SyncData|AppendData)\M')
 $$;
 
@@ -20,7 +20,7 @@ create or replace function iclock.command_summary(body text)
 as $$
     select case
            when body ~* '^(DATA|SET|UPDATE)\M'
-           then substring(body from '^[^ =\t]+(?: [^ =\t]+){0,2}')
+           then substring(body from '^[^ =\t]+(?: +[^ =\t]+){0,2}')
            else substring(body from '^[^ =\t]+')
            end
            || coalesce(' PIN=' || substring(
@@ -30,7 +30,8 @@ $$;
 
 -- Clears the bodies of commands that have come to an end.  A command that the
 -- terminal has never answered may still be answered, and its body is needed
--- then: it has an age of its own.
+-- then: it has an age of its own.  What somebody has locked is passed over, and
+-- looked for again when the others have been cleared.
 create or replace function iclock.clear_bodies(
         what        text,
         unanswered  boolean)
@@ -39,10 +40,11 @@ create or replace function iclock.clear_bodies(
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    rule    iclock.retention;
-    until   timestamptz;
-    ended   bigint;
-    cleared bigint;
+    rule     iclock.retention;
+    until    timestamptz;
+    ended    bigint;
+    cleared  bigint;
+    skipped  timestamptz;
 begin
     select r.* into rule from iclock.retention r where r.kind = what;
 
@@ -58,10 +60,6 @@ begin
              order by c.finished_at
              limit 1000) as f;
 
-    if ended = 0 then
-        return false;
-    end if;
-
     -- many may have ended at the same time
     update iclock.command c
        set body = iclock.command_summary(c.body), cleared_at = now()
@@ -74,16 +72,33 @@ begin
                   and iclock.may_hold_secrets(o.body)
                   and (o.attempts > 0 and o.return_code is null
                        and o.status <> 'done') = unanswered
-                limit 2000));
+                limit 2000
+                  for update skip locked));
     get diagnostics cleared = row_count;
 
     if cleared = 2000 then
         return true;
     end if;
 
+    select min(o.finished_at) into skipped
+      from iclock.command o
+     where o.finished_at > rule.done_until
+       and o.finished_at <= until
+       and o.cleared_at is null
+       and iclock.may_hold_secrets(o.body)
+       and (o.attempts > 0 and o.return_code is null
+            and o.status <> 'done') = unanswered;
+
+    skipped := least(rule.skipped_at, skipped);
+
     update iclock.retention r
-       set done_until = until
-     where r.kind = what;
+       set done_until = case
+               when ended = 1000 or skipped is null
+               then coalesce(until, rule.done_until)
+               else skipped - interval '1 microsecond' end,
+           skipped_at = case when ended = 1000 then skipped end
+     where r.kind = what
+       and (ended > 0 or rule.skipped_at is not null);
 
     return ended = 1000;
 end
@@ -125,29 +140,42 @@ create or replace function iclock.maintain_retention()
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    more  boolean;
+    task  record;
+    more  boolean := false;
 begin
-    more := iclock.clear_bodies('command_body', false);
-    more := iclock.clear_bodies('unanswered_body', true) or more;
+    for task in
+        select t.kind, t.condition
+          from (values
+              ('command_body', null),
+              ('unanswered_body', null),
 
-    -- a check that is under way needs its command
-    more := iclock.delete_old('command',
-                'o.finished_at < $1 and not exists ('
-                '    select from iclock.attendance_check k '
-                '     where k.command_id = o.id and k.finished_at is null)')
-            or more;
+              -- a check that is under way needs its command
+              ('command',
+               'o.finished_at < $1 and not exists ('
+               '    select from iclock.attendance_check k '
+               '     where k.command_id = o.id and k.finished_at is null)'),
 
-    -- pictures of people, and those to compare with, are not history
-    more := iclock.delete_old('photo',
-                'o.received_at < $1 and o.kind = ''attendance''') or more;
-    more := iclock.delete_old('operation', 'o.received_at < $1') or more;
-    more := iclock.delete_old('rejected_line', 'o.received_at < $1') or more;
-    more := iclock.delete_old('device_error', 'o.received_at < $1') or more;
+              -- pictures of people, and those to compare with, are not history
+              ('photo', 'o.received_at < $1 and o.kind = ''attendance'''),
+              ('operation', 'o.received_at < $1'),
+              ('rejected_line', 'o.received_at < $1'),
+              ('device_error', 'o.received_at < $1')) as t (kind, condition)
+    loop
+        begin
+            if task.condition is null then
+                more := iclock.clear_bodies(task.kind,
+                                            task.kind = 'unanswered_body')
+                        or more;
+            else
+                more := iclock.delete_old(task.kind, task.condition) or more;
+            end if;
+
+        -- nobody waits for this: the next call tries again
+        exception when lock_not_available or deadlock_detected then
+            null;
+        end;
+    end loop;
 
     return more;
-
--- nobody waits for this: the next call tries again
-exception when lock_not_available or deadlock_detected then
-    return false;
 end
 $$;

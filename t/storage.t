@@ -208,6 +208,46 @@ is($other->psql('SELECT count(*) FROM'
 $other->stop();
 
 
+# what is not to be kept goes, but for a row that somebody has locked
+
+$t->psql("UPDATE iclock.retention SET age = '1 day'");
+$t->psql("INSERT INTO iclock.command (device_id, body, status, finished_at)"
+         . " SELECT d.id, 'SET OPTION A=secret' || n, 'done',"
+         . " now() - interval '50 hours' + n * interval '1 minute'"
+         . " FROM iclock.device d, generate_series(1, 1200) AS n;"
+         . " UPDATE iclock.retention SET age = NULL WHERE kind = 'command';"
+         . " INSERT INTO iclock.operation (device_id, local_time, code,"
+         . " received_at) SELECT d.id, '2026-01-01', 4,"
+         . " now() - interval '2 days' FROM iclock.device d");
+
+my $locked = $pg->hold("SELECT * FROM iclock.command"
+                       . " WHERE body LIKE '%secret5' FOR UPDATE");
+my $secrets = sub {
+    return $t->psql("SELECT string_agg(body, ',') FROM iclock.command"
+                    . " WHERE body LIKE '%secret%'");
+};
+
+$t->psql('SELECT iclock.maintain()') for 1 .. 4;
+is($secrets->(), 'SET OPTION A=secret5', 'all bodies but one are cleared');
+is($t->psql('SELECT count(*) FROM iclock.operation'), 0,
+   'and old operations deleted');
+$locked->release();
+$t->psql('SELECT iclock.maintain()') for 1 .. 3;
+is($secrets->(), '', 'it is cleared afterwards');
+is($t->psql('SELECT count(*) FROM iclock.retention'
+            . ' WHERE skipped_at IS NOT NULL'), 0, 'nothing is left to do');
+
+# nor does a table that somebody has locked keep the others from it
+
+$t->psql("INSERT INTO iclock.device_error (device_id, received_at)"
+         . " SELECT d.id, now() - interval '2 days' FROM iclock.device d");
+$locked = $pg->hold('LOCK TABLE iclock.photo');
+$t->psql("SET lock_timeout = '300ms'; SELECT iclock.maintain_retention()");
+is($t->psql('SELECT count(*) FROM iclock.device_error'), 0,
+   'errors are deleted while photos are locked');
+$locked->release();
+
+
 # a device is not deleted while its punches are being stored
 
 $t->start();

@@ -53,6 +53,7 @@ select iclock.query_attendance('S0001', '2026-01-01', '2026-01-02');
 insert into iclock.command (device_id, body)
 values (pg_temp.device(), 'SHELL echo geheim3'),
        (pg_temp.device(), 'DATA UPDATE USERINFO PIN=8' || E'\t' || 'Passwd=geheim4'),
+       (pg_temp.device(), 'DATA  UPDATE USERINFO PIN=5' || E'\t' || 'Passwd=geheim5'),
        (pg_temp.device(), 'DATA UPDATE USERINFO PIN=9' || E'\t' || 'Passwd=wartet');
 update iclock.command
    set status = 'done', return_code = 0, attempts = 1, finished_at = now() - interval '2 days'
@@ -71,7 +72,9 @@ select is_empty(
         where cleared_at is not null and body ~ 'geheim|TMP=|Name=|=Z2U' $$,
     'no secret is left');
 select is((select count(*)::int from iclock.command where cleared_at is not null),
-          4, 'in those that may hold some');
+          5, 'in those that may hold some');
+select is((select body from iclock.command where body like '%PIN=5%'),
+          'DATA  UPDATE USERINFO PIN=5', 'however many spaces they have');
 select is((select count(*)::int from iclock.command c join was w using (id, body)),
           4, 'others are as they were');
 select is((select body from iclock.command where body like '%PIN=8%'),
