@@ -22,11 +22,11 @@ alter table iclock.punch add column txid bigint not null default 0;
 alter table iclock.punch alter column txid set default txid_current();
 
 create table iclock.punch_state (
-    single          boolean    not null primary key default true
-                               check (single),
-    dropped_from    timestamp,
-    dropped_before  timestamp,
-    txid_base       bigint     not null default 0,
+    single          boolean     not null primary key default true
+                                check (single),
+    dropped         tsrange[]   not null default '{}',
+    dropping        regclass[]  not null default '{}',
+    txid_base       bigint      not null default 0,
     cluster         bigint
 );
 

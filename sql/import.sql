@@ -154,8 +154,7 @@ begin
                when i.reason is not null then i.reason
                when i.terminal <> $1
                then format('of terminal "%s"', left(i.terminal, 100))
-               when i.local_time >= s.dropped_from
-                    and i.local_time < s.dropped_before
+               when i.local_time <@ any (s.dropped)
                then 'drop_before() has dropped its month'
                end as reason
           from jsonb_array_elements($2) with ordinality as r (value, n)

@@ -94,6 +94,8 @@ begin
            and not exists (select from iclock.punch_partitions() p
                             where p.starts < m + interval '1 month'
                               and p.ends > m)
+           and not exists (select from iclock.punch_state s
+                            where m <@ any (s.dropped))
          order by m
     loop
         perform iclock.lock_punch(false);
@@ -131,8 +133,7 @@ as $$
                               + interval '4 months'
            and not exists (select
                              from iclock.punch_state s
-                            where p.local_time >= s.dropped_from
-                              and p.local_time < s.dropped_before)
+                            where p.local_time <@ any (s.dropped))
          group by 1
     ),
     known as materialized (
@@ -275,9 +276,24 @@ end
 $$;
 
 
--- Drops partitions that lie before what drop_before() has been given, some at a
--- time, and punches of that time in the default partition; true if some are
--- left.
+-- Ranges with one more, which takes up those that it meets.
+create or replace function iclock.add_range(ranges tsrange[], added tsrange)
+    returns tsrange[]
+    language sql immutable strict
+    set search_path = pg_catalog, pg_temp
+as $$
+    select array(select r from unnest($1) as r
+                  where not (r && $2 or r -|- $2))
+           || (select tsrange(least(lower($2), min(lower(r))),
+                              greatest(upper($2), max(upper(r))))
+                 from unnest($1) as r
+                where r && $2 or r -|- $2)
+$$;
+
+
+-- Drops some of the partitions that drop_before() has been asked to drop, and
+-- punches of these months in the default partition; true if some may be left.
+-- What is in use is passed over: it is an error if there is nothing else.
 create or replace function iclock.drop_months()
     returns boolean
     language plpgsql
@@ -286,93 +302,124 @@ create or replace function iclock.drop_months()
 as $$
 declare
     state    iclock.punch_state;
-    expired  record;
+    pending  regclass[];
+    gone     regclass[] := '{}';
+    name     regclass;
     deleted  bigint;
 begin
     select s.* into state from iclock.punch_state s;
 
-    if state.dropped_before is null then
+    if state.dropped = '{}' then
         return false;
     end if;
 
     delete from only iclock.punch_default
      where ctid = any (array(select p.ctid
                                from only iclock.punch_default p
-                              where p.local_time >= state.dropped_from
-                                and p.local_time < state.dropped_before
+                              where p.local_time <@ any (state.dropped)
                               limit 20000));
     get diagnostics deleted = row_count;
 
-    for expired in
-        select p.relation,
-               row_number() over (order by p.starts) as n
-          from iclock.punch_partitions() p
-         where p.ends <= state.dropped_before
-         order by p.starts
-    loop
-        if expired.n > 12 then
-            return true;
-        end if;
+    -- before inserts have to wait
+    if deleted = 20000 then
+        return true;
+    end if;
 
+    -- one that has been detached meanwhile is somebody's archive
+    pending := array(select p.relation
+                       from iclock.punch_partitions() p
+                      where p.relation = any (state.dropping)
+                      order by p.starts);
+
+    if pending <> '{}' then
         perform iclock.lock_punch(true);
-        execute format('drop table %s', expired.relation);
+    end if;
+
+    foreach name in array pending loop
+        exit when cardinality(gone) = 12;
+
+        begin
+            execute format('lock table only %s in access exclusive mode nowait',
+                           name);
+            execute format('drop table %s', name);
+            gone := gone || name;
+        exception when lock_not_available then
+            null;
+        end;
     end loop;
 
-    return deleted = 20000;
+    if pending <> '{}' and gone = '{}' then
+        raise lock_not_available using message = 'partitions are in use';
+    end if;
+
+    update iclock.punch_state s
+       set dropping = array(select u.name
+                              from unnest(pending) as u (name)
+                             where u.name <> all (gone))
+     where s.dropping <> '{}';
+
+    return cardinality(pending) > cardinality(gone);
 end
 $$;
 
 
 -- Drops the partitions of punch that end before a day.  What somebody has in
--- use now is dropped by maintain() later; the number of partitions of which that
--- is true is returned.  Punches of this time that terminals upload again are
--- acknowledged and not stored.
+-- use now is dropped by maintain() later; the number of these partitions is
+-- returned.  Punches of this time that terminals upload again are acknowledged
+-- and not stored.
 create or replace function iclock.drop_before(day date)
     returns integer
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    before   constant timestamp := date_trunc('month', day::timestamp);
-    remains  integer;
+    before    constant timestamp := date_trunc('month', day::timestamp);
+    first     timestamp;
+    attempts  integer := 0;
+    begun     boolean := false;
 begin
     if not coalesce(day between '1900-01-01' and current_date, false) then
         raise invalid_parameter_value
             using message = 'the day is NULL, long ago or in the future';
     end if;
 
-    update iclock.punch_state s
-       set dropped_before = greatest(s.dropped_before, before),
-           dropped_from = least(s.dropped_from, first.starts)
-      from (select least(
-                       (select min(p.starts)
-                          from iclock.punch_partitions() p
-                         where p.ends <= before),
-                       (select min(date_trunc('month', p.local_time))
-                          from only iclock.punch_default p
-                         where p.local_time < before
-                           and p.local_time >= date_trunc('month',
-                                                          localtimestamp)
-                                               - interval '10 years'))
-                       as starts) as first
-     where first.starts is not null;
+    select least((select min(p.starts)
+                    from iclock.punch_partitions() p
+                   where p.ends <= before),
+                 (select min(date_trunc('month', p.local_time))
+                    from only iclock.punch_default p
+                   where p.local_time < before
+                     and p.local_time >= date_trunc('month', localtimestamp)
+                                         - interval '10 years'))
+      into first;
 
-    for attempt in 1 .. 5 loop
+    -- only what is there now: not what is attached or imported later
+    update iclock.punch_state s
+       set dropping = array(select unnest(s.dropping)
+                             union
+                            select p.relation
+                              from iclock.punch_partitions() p
+                             where p.ends <= before),
+           dropped = iclock.add_range(s.dropped, tsrange(first, before))
+     where first is not null;
+
+    loop
         begin
-            perform iclock.drop_months();
-            exit;
+            exit when not iclock.drop_months();
+            begun := true;
         exception when lock_not_available or deadlock_detected then
+            attempts := attempts + 1;
+
+            -- inserts wait for what has been dropped already
+            exit when begun or attempts = 5;
             perform pg_sleep(0.5);
         end;
     end loop;
 
-    select count(*) into remains
-      from iclock.punch_partitions() p, iclock.punch_state s
-     where p.ends <= s.dropped_before;
-
     -- nginx goes on
     perform pg_notify('iclock_maintain', '');
-    return remains;
+
+    return (select cardinality(s.dropping) from iclock.punch_state s);
 end
 $$;
 

@@ -147,8 +147,7 @@ as $$
 begin
     if exists (select
                  from iclock.punch_state s
-                where new.local_time >= s.dropped_from
-                  and new.local_time < s.dropped_before)
+                where new.local_time <@ any (s.dropped))
     then
         return null;
     end if;

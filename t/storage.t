@@ -306,21 +306,29 @@ unlike($answer, qr/^200/, 'the upload is to come again');
 
 my $old = month(-24);
 
+my @others = map { month($_) . '-05 08:00:00' } -50 .. -25, -23 .. -20;
+
 is(upload('STOR0001', "$old-05 08:00:00", "$old-06 08:00:00"), '200 OK: 2',
    'punches of an old month');
+is(upload('STOR0001', @others), '200 OK: 30', 'and of 30 others');
 
 my $partition = 'iclock.punch_' . $old =~ s/-/_/r;
 my $there = sub { $t->psql("SELECT to_regclass('$partition')") };
 
-ok(wait_until(10, sub { $there->() }), 'they get a partition');
+ok(wait_until(30, sub {
+    $there->() && $t->psql('SELECT count(*) FROM iclock.punch_default') == 0
+}), 'they get partitions');
 
 $lock = $pg->hold("SELECT count(*) FROM $partition");
 my $drop = $pg->background("SELECT iclock.drop_before('" . month(-12)
                            . "-01')");
 is(upload('STOR0001', month(0) . "-01 08:00:0$_"), '200 OK: 1',
    "upload $_ meanwhile") for 1 .. 5;
-is($drop->wait(), 1, 'a report reads it: it is left');
+is($drop->wait(), 1, 'a report reads one: it is left');
 ok($there->(), 'it is there');
+is($t->psql('SELECT count(*) FROM iclock.punch_partitions()'
+            . " WHERE starts < '" . month(-12) . "-01'"), 1,
+   'and no other one');
 is(upload('STOR0001', month(0) . "-01 09:00:0$_"), '200 OK: 1',
    "upload $_ after that") for 1 .. 5;
 $lock->release();

@@ -168,9 +168,8 @@ begin
     end loop;
 end
 $$;
-select is(iclock.drop_before((t + interval '14 months 5 days')::date), 2,
-          'twelve months at once, two are left') from m;
-select iclock.maintain();
+select is(iclock.drop_before((t + interval '14 months 5 days')::date), 0,
+          'nobody uses one of fourteen months') from m;
 select is((select count(*)::int from iclock.punch, m
             where local_time >= t and local_time < now), 7,
           'fourteen months are dropped');
@@ -191,8 +190,80 @@ select is((select count(*)::int from iclock.punch, m
 select is(to_regclass('iclock.' || iclock.partition_name(t)), null,
           'and get no partition') from m;
 select is(iclock.drop_before('1950-01-01'), 0, 'nothing to drop');
-select is((select dropped_before from iclock.punch_state),
-          (select t + interval '14 months' from m), 'the horizon stays');
+select is((select dropped from iclock.punch_state),
+          (select array[tsrange(t, t + interval '14 months')] from m),
+          'what has been dropped stays so');
+
+-- what comes later from before these months is not dropped with them
+
+create function pg_temp.maintain() returns void language plpgsql as $$
+begin
+    for attempt in 1 .. 40 loop
+        exit when iclock.maintain() = 3600;
+    end loop;
+end
+$$;
+select pg_temp.punch(t - n * interval '1 month') from m, generate_series(3, 5) n;
+select is((select number::int from iclock.import_punches('S0001', jsonb_build_array(
+              format(E'2\t%s', t - interval '4 months'),
+              format(E'2\t%s', t + interval '4 months')))
+            where outcome = 'stored'), 1, 'of two punches one is imported')
+  from m;
+select pg_temp.maintain(), pg_temp.maintain();
+select is((select count(*)::int from iclock.punch, m
+            where local_time < t and local_time > t - interval '1 year'), 4,
+          'what came from before the dropped months is kept');
+select isnt(to_regclass('iclock.' || iclock.partition_name(
+                t - interval '4 months')), null, 'in partitions of its own')
+  from m;
+
+-- a partition that was detached to archive it and is attached again
+
+create function pg_temp.archive(verb text, more text) returns void
+    language plpgsql as $$
+begin
+    execute (select format('alter table iclock.punch %s partition iclock.%I',
+                           verb, iclock.partition_name(t + interval '15 months'))
+                    || format(more, t + interval '15 months',
+                              t + interval '16 months') from m);
+end
+$$;
+select pg_temp.archive('detach', '');
+select is(iclock.drop_before((t + interval '17 months')::date), 0,
+          'more months are dropped') from m;
+select pg_temp.archive('attach', ' for values from (%L) to (%L)');
+select pg_temp.maintain(), pg_temp.maintain();
+select is((select count(*)::int from iclock.punch, m
+            where local_time >= t - interval '1 year' and local_time < now), 5,
+          'all is dropped but what was attached later');
+select is((select dropping from iclock.punch_state), '{}', 'nothing is pending');
+
+-- months that lie apart: those between them are not touched
+
+select pg_temp.punch(t - n * interval '1 month')
+  from m, unnest(array[20, 25]) as n;
+select pg_temp.maintain();
+select iclock.drop_before((t - interval '24 months')::date) from m;
+select pg_temp.punch(t - n * interval '1 month')
+  from m, unnest(array[19, 22, 25]) as n;
+select pg_temp.maintain();
+select is((select string_agg(to_char(age(t, date_trunc('month', local_time)),
+                                     'YY-MM'), ' ' order by local_time)
+             from iclock.punch, m
+            where local_time < t and local_time > t - interval '3 years'),
+          '01-10 01-08 01-07', 'the dropped month alone is refused');
+select is((select count(*)::int from iclock.punch_state, unnest(dropped)), 2,
+          'two ranges');
+select iclock.drop_before(current_date);
+select is((select dropped from iclock.punch_state),
+          (select array[tsrange(t - interval '25 months',
+                                t - interval '24 months'),
+                        tsrange(t - interval '22 months', now)] from m),
+          'those that meet are one');
+select pg_temp.maintain();
+select is(to_regclass('iclock.' || iclock.partition_name(
+              now - interval '1 month')), null,
+          'last month, too, gets no partition again') from m;
 select throws_ok($$ select iclock.drop_before(null) $$, '22023');
 select throws_ok($$ select iclock.drop_before(current_date + 1) $$, '22023');
 select lives_ok('set local role iclock_operator');
@@ -202,6 +273,7 @@ reset role;
 -- punches_since
 
 delete from iclock.punch;
+update iclock.punch_state set dropped = '{}';
 insert into iclock.punch (device_id, local_time, pin, txid)
 select d.id, '2026-01-01'::timestamp + n * interval '1 hour', n::text || E'\t"\\ü', 0
   from iclock.device d, generate_series(1, 10) as n
