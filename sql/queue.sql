@@ -114,7 +114,7 @@ begin
                        and - n.id < - w.id
                        and (not w.deletes
                             or w.status = 'sent' and n.status = 'done')
-                       and (n.status in ('sent', 'done', 'failed')
+                       and (n.status in ('sent', 'done')
                             or n.status = 'queued'
                                and n.expires_at is null
                                and (n.not_before is null
@@ -131,7 +131,11 @@ begin
                                and n.subject = s.subject
                                and n.deletes
                                and 0 - n.id < 0 - w.id
-                               and (n.status in ('sent', 'done', 'failed')
+                               and (n.status in ('sent', 'done')
+                                    -- there is no such user
+                                    or n.status = 'failed'
+                                       and n.return_code = -10
+                                       and n.body like 'DATA DELETE USERINFO %'
                                     or n.status = 'queued'
                                        and n.expires_at is null
                                        and (n.not_before is null

@@ -238,6 +238,25 @@ select results_eq($$ select * from pg_temp.poll() $$,
                   array['SET OPTION Delay=5'], 'nor does a cancelled one');
 delete from iclock.command;
 
+-- one that a device has refused supersedes nothing
+
+select pg_temp.queue(E'DATA UPDATE USERINFO PIN=5\tName=Good',
+                     E'DATA UPDATE USERINFO PIN=5\tName=Bad',
+                     E'DATA UPDATE USERINFO PIN=6\tName=Kept',
+                     'DATA DELETE USERINFO PIN=6',
+                     E'DATA UPDATE USERINFO PIN=7\tName=Gone',
+                     'DATA DELETE USERINFO PIN=7');
+update iclock.command
+   set status = 'failed', finished_at = now(), attempts = 1,
+       return_code = case when body like '%PIN=7' then -10 else -1 end
+ where body like '%Bad' or body like 'DATA DELETE%';
+select results_eq($$ select * from pg_temp.poll() $$,
+                  array[E'DATA UPDATE USERINFO PIN=5\tName=Good',
+                        E'DATA UPDATE USERINFO PIN=6\tName=Kept'],
+                  'what a device has refused does not, unless there is no '
+                  'such user to delete');
+delete from iclock.command;
+
 -- A PIN that is given to somebody else: the fingerprints of the first are
 -- deleted, whatever is lost on the way and in whatever order answers come.
 
