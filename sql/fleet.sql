@@ -962,6 +962,8 @@ as $$
     end
 $$;
 
+drop function if exists iclock.apply_command(bigint, text);
+
 -- Notes what a device now holds, or no longer holds, when it has confirmed a
 -- command; as the module would when the device reported it.  "part" limits it to
 -- one table.

@@ -34,9 +34,17 @@ insert into iclock.photo (device_id, kind, file_name, type, content)
 select id, 'comparison', '5.jpg', 9, '\xff' from iclock.device
  where serial_number = 'U001';
 
+-- a function that has other arguments now
+create function iclock.apply_command(device_id bigint, body text)
+    returns void language sql as $$ select $$;
+
 \ir ../../sql/install.sql
 
 select ok((select count(*) >= 3 from iclock.schema_version), 'migrated');
+select is((select count(*)::int from pg_proc p
+            where p.pronamespace = 'iclock'::regnamespace
+              and p.proname = 'apply_command'), 1,
+          'functions that have gone are not left behind');
 select is((select p::text from iclock.device_presence p),
           (select format('(%s,"%s",10.1.2.3)', id, last_seen)
              from iclock.device where serial_number = 'U001'),
