@@ -565,14 +565,28 @@ select e.id,
   -- have meant
   left join lateral
        (select k.id
-          from iclock.command k
-         where k.device_id = e.device_id
-           and k.id % 1000000000 = case when e.command_id ~ '^[0-9]{1,9}$'
-                                        then e.command_id::bigint end
-           and k.created_at <= e.received_at
+          from unnest(array(select n * 1000000000
+                              from generate_series(
+                                       0, (select max(l.id)
+                                             from iclock.command l)
+                                          / 1000000000) as n))
+               as m (multiple)
+         cross join lateral
+               (select c.id
+                  from iclock.command c
+                 where c.id = m.multiple
+                              + case when e.command_id ~ '^[0-9]{1,9}$'
+                                     then e.command_id::bigint end
+                   and c.device_id = e.device_id
+                   and c.created_at <= e.received_at
+                 limit 1) as k
          order by k.id desc
          limit 1) as k on true
-  left join iclock.command_status c on c.id = k.id
+  left join lateral
+       (select s.id, s.command, s.pin, s.status, s.return_code, s.result
+          from iclock.command_status s
+         where s.id = k.id
+         limit 1) as c on true
  where iclock.may_see(d.site, (select iclock.visible_sites()));
 
 create or replace view iclock.attendance_photo

@@ -166,6 +166,29 @@ select is_empty(
     $$ select e from iclock.device_error_log e where e::text ~ 'secret' $$,
     'but not with the fields of the command');
 
+insert into iclock.command (device_id, body, status)
+select d.id, 'LOG', 'done'
+  from iclock.device d, generate_series(1, 5000)
+ where d.serial_number = 'L-2.4';
+insert into iclock.device_error (device_id, code, message, command_id,
+                                 received_at)
+select d.id, 'D01E0004', 'many', n::text, now()
+  from iclock.device d, generate_series(1, 200) as n
+ where d.serial_number = 'L-2.4';
+create temp table read_before as
+select seq_tup_read as tuples from pg_stat_xact_all_tables
+ where relid = 'iclock.command'::regclass;
+create temp table found as
+select command_id from iclock.device_error_log where message = 'many';
+select is((select s.seq_tup_read - b.tuples
+             from pg_stat_xact_all_tables s, read_before b
+            where s.relid = 'iclock.command'::regclass), 0::bigint,
+          'commands are found without reading all of them');
+select is((select max(command_id) from found), 6000000007,
+          'also for many errors');
+delete from iclock.command where body = 'LOG';
+delete from iclock.device_error where message = 'many';
+
 -- languages, photos
 
 update iclock.device set language = '83' where serial_number like 'L-%';
