@@ -327,6 +327,9 @@ comment on function iclock.dequeue_commands(bigint[], integer[], integer[], inte
 comment on function iclock.return_commands(bigint[], bigint[]) is 'For nginx: what a poll took and could not be handed to the device waits again';
 comment on function iclock.next_commands(bigint, timestamptz, integer, integer, integer, bigint) is 'The next commands of a device, and what stands in the way of each';
 comment on function iclock.commands_of_poll(bigint, bigint) is 'The commands that a poll has taken';
+comment on function iclock.is_waited_for(bigint) is 'Whether there is anything to do for a device';
+comment on function iclock.hopeless_commands(bigint, timestamptz, integer) is 'Whether commands of a device are past their time or were sent often enough';
+comment on function iclock.take_commands(tid[], bigint) is 'Notes that commands go out';
 comment on function iclock.give_up_commands(bigint, timestamptz, integer) is 'Ends the commands of a device that are past their time or were sent often enough';
 comment on function iclock.superseding_command(bigint, text, boolean, bigint, text[]) is 'The newest command that supersedes one';
 comment on function iclock.done_commands(bigint, text, boolean, bigint) is 'What a device has done, now that one command is answered';

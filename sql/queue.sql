@@ -7,12 +7,16 @@
 --
 -- A backlog may grow by half a million commands before the next ANALYZE, while
 -- the planner takes the table for one of a few rows, or none.  So what reads it
--- here is planned anew at each call (EXECUTE), for a plan kept from when the
--- table was small would read all of it; it asks for rows in an order that only
--- the index which is meant can give, with a LIMIT; and it comes back to rows by
--- their place (ctid) once it has locked them.  A number behind LIMIT tells the
--- planner to fetch and sort all if it expects no more than that; a sub-select
--- does not, it stands for a tenth of the rows, however few are expected.
+-- here asks for rows in an order that only the index which is meant can give,
+-- with a LIMIT, and comes back to rows by their place (ctid) once it has locked
+-- them.  A number behind LIMIT tells the planner to fetch and sort all if it
+-- expects no more than that; a sub-select does not, it stands for a tenth of the
+-- rows, however few are expected.
+--
+-- What every poll calls is planned once in a session: planning takes longer than
+-- the rest.  It may not read the table as a whole, nor sort, whatever the planner
+-- takes it for.  All else is planned anew at each call (EXECUTE), for a plan kept
+-- from when the table was small would read all of it.
 
 -- Whether a device's return code means that the command was carried out.  These
 -- commands return a count, a size or the status of a shell, all others 0; the
@@ -57,9 +61,15 @@ create or replace function iclock.next_commands(
                    superseded_by bigint, waits_for bigint[])
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_sort = off
+    set jit = off
 as $$
+#variable_conflict use_column
 begin
-    return query execute $query$
+    return query
         with waiting as materialized (
             select c.id, c.priority, c.status, c.attempts, c.subject,
                    c.copied,
@@ -174,9 +184,7 @@ begin
                               order by 0 - o.id
                               limit (select 1)) as deletion)
           from walk w
-         order by w.priority desc, w.id
-        $query$
-    using $1, $2, $3, $4, $5, $6;
+         order by w.priority desc, w.id;
 end
 $$;
 
@@ -317,6 +325,43 @@ end
 $$;
 
 
+-- Whether a device has anything that is past its time, or that has been sent often
+-- enough: mostly not, and updates fire triggers.
+create or replace function iclock.hopeless_commands(
+        device_id     bigint,
+        sent_before   timestamptz,
+        max_attempts  integer,
+        out expired   boolean,
+        out sent      boolean)
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_sort = off
+    set jit = off
+as $$
+begin
+    expired := (select true
+                  from iclock.command c
+                 where c.device_id = $1
+                   and c.status = 'queued'
+                   and c.expires_at <= now()
+                 order by c.expires_at
+                 limit (select 1));
+
+    sent := (select true
+               from iclock.command c
+              where c.device_id = $1
+                and c.status = 'sent'
+                and c.sent_at <= $2
+                and (c.attempts >= $3 or c.expires_at <= now())
+              order by c.sent_at
+              limit (select 1));
+end
+$$;
+
+
 -- Ends what is past its time or has been sent often enough.  A command past its
 -- time is not given out again, whether it was ever sent or not: a door that
 -- opens minutes late is a hazard.
@@ -329,29 +374,12 @@ create or replace function iclock.give_up_commands(
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    expired   boolean;
-    hopeless  boolean;
+    expired     boolean;
+    unanswered  boolean;
 begin
-    -- looked for first: mostly there is none, and updates fire triggers
-    execute $query$
-        select (select true
-                  from iclock.command c
-                 where c.device_id = $1
-                   and c.status = 'queued'
-                   and c.expires_at <= now()
-                 order by c.expires_at
-                 limit (select 1)),
-               (select true
-                  from iclock.command c
-                 where c.device_id = $1
-                   and c.status = 'sent'
-                   and c.sent_at <= $2
-                   and (c.attempts >= $3 or c.expires_at <= now())
-                 order by c.sent_at
-                 limit (select 1))
-        $query$
-       into expired, hopeless
-      using $1, $2, $3;
+    select hopeless.expired, hopeless.sent
+      into expired, unanswered
+      from iclock.hopeless_commands($1, $2, $3) as hopeless;
 
     if expired then
         execute $query$
@@ -370,7 +398,7 @@ begin
           using $1;
     end if;
 
-    if hopeless then
+    if unanswered then
         execute $query$
             update iclock.command c
                set status = case when c.expires_at <= now()
@@ -402,13 +430,19 @@ create or replace function iclock.commands_of_poll(
     returns table (id bigint, body text)
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_sort = off
+    set jit = off
 as $$
+#variable_conflict use_column
 begin
     if $2 is null then
         return;
     end if;
 
-    return query execute $query$
+    return query
         select g.id, g.body
           from (select c.id, c.body, c.priority
                   from iclock.command c
@@ -418,9 +452,60 @@ begin
                  -- within one transaction, so at the same time
                  order by c.sent_at desc
                  limit (select 10000)) as g
-         order by g.priority desc, g.id
-        $query$
-    using $1, $2;
+         order by g.priority desc, g.id;
+end
+$$;
+
+
+-- Whether there is anything to do for a device: mostly not.
+create or replace function iclock.is_waited_for(device_id bigint)
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_sort = off
+    set jit = off
+as $$
+begin
+    return (select true
+              from iclock.command c
+             where c.device_id = $1
+               and c.status in ('queued', 'sent')
+             order by c.priority desc, c.id
+             limit (select 1)) is true
+        or exists (select
+                     from iclock.share_backlog b
+                    where b.target_id = $1);
+end
+$$;
+
+
+-- Notes that these commands go out.
+create or replace function iclock.take_commands(
+        places  tid[],
+        poll    bigint)
+    returns table (id bigint, body text)
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set jit = off
+as $$
+#variable_conflict use_column
+begin
+    return query
+    with sent as (
+        update iclock.command c
+           set status = 'sent', sent_at = now(), attempts = c.attempts + 1,
+               poll = $2
+         where c.ctid = any ($1)
+        returning c.id, c.body, c.priority
+    )
+    select s.id, s.body
+      from sent s
+     order by s.priority desc, s.id;
 end
 $$;
 
@@ -472,6 +557,8 @@ begin
          where d.status = 'active'
          order by p.ord
     loop
+        continue when not iclock.is_waited_for(poll.device_id);
+
         return query
         select poll.ord, g.id, g.body
           from iclock.commands_of_poll(poll.device_id, poll.poll) as g;
@@ -570,19 +657,9 @@ begin
         end loop;
 
         if taken <> '{}' then
-            return query execute $query$
-                with sent as (
-                    update iclock.command c
-                       set status = 'sent', sent_at = now(),
-                           attempts = c.attempts + 1, poll = $3
-                     where c.ctid = any ($2)
-                    returning c.id, c.body, c.priority
-                )
-                select $1, s.id, s.body
-                  from sent s
-                 order by s.priority desc, s.id
-                $query$
-            using poll.ord, places, poll.poll;
+            return query
+            select poll.ord, t.id, t.body
+              from iclock.take_commands(places, poll.poll) as t;
         end if;
 
         if held then

@@ -561,5 +561,27 @@ select cmp_ok(r.idx, '<',
               r.regime || ': ' || r.what || ' reads no backlog')
   from reading r;
 
+-- planning takes longer than a poll for which there is nothing
+
+select is_empty(
+    $$ select f.name
+         from unnest(array['is_waited_for', 'commands_of_poll',
+                           'hopeless_commands', 'next_commands',
+                           'take_commands']) as f (name)
+         left join pg_proc p on p.pronamespace = 'iclock'::regnamespace
+                            and p.proname = f.name
+                            and 'plan_cache_mode=force_generic_plan'
+                                = any (p.proconfig)
+                            and p.prosrc !~* 'execute'
+        where p.oid is null $$,
+    'what every poll calls is planned once');
+truncate iclock.command cascade;
+insert into iclock.command (device_id, body, status)
+select pg_temp.device(), 'LOG', 'done' from generate_series(1, 1000);
+select pg_temp.poll_reads('nothing', 'waiting', 60);
+select results_eq($$ select seq, idx from reading where regime = 'nothing' $$,
+                  $$ values (0::bigint, 0::bigint) $$,
+                  'a poll for which nothing waits reads nothing');
+
 select * from finish();
 rollback;
