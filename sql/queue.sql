@@ -122,6 +122,8 @@ begin
                      where n.device_id = $1
                        and n.subject = w.subject
                        and - n.id < - w.id
+                       -- while an upgrade builds the index of subjects
+                       and n.id > w.id
                        and (not w.deletes
                             or w.status = 'sent' and n.status = 'done')
                        and (n.status in ('sent', 'done')
