@@ -10,13 +10,13 @@
 -- here asks for rows in an order that only the index which is meant can give,
 -- with a LIMIT, and comes back to rows by their place (ctid) once it has locked
 -- them.  A number behind LIMIT tells the planner to fetch and sort all if it
--- expects no more than that; a sub-select does not, it stands for a tenth of the
--- rows, however few are expected.
+-- expects no more than that; a sub-select does not, it stands for a tenth of
+-- the rows, however few are expected.
 --
--- What every poll calls is planned once in a session: planning takes longer than
--- the rest.  It may not read the table as a whole, nor sort, whatever the planner
--- takes it for.  All else is planned anew at each call (EXECUTE), for a plan kept
--- from when the table was small would read all of it.
+-- What every poll calls is planned once in a session: planning takes longer
+-- than the rest.  Its plans may not read the table as a whole, nor sort.  All
+-- else is planned anew at each call (EXECUTE), for a plan kept from when the
+-- table was small would read all of it.
 
 -- Whether a device's return code means that the command was carried out.  These
 -- commands return a count, a size or the status of a shell, all others 0; the
@@ -327,8 +327,8 @@ end
 $$;
 
 
--- Whether a device has anything that is past its time, or that has been sent often
--- enough: mostly not, and updates fire triggers.
+-- Whether a device has anything that is past its time, or that has been sent
+-- often enough: mostly not, and updates fire triggers.
 create or replace function iclock.hopeless_commands(
         device_id     bigint,
         sent_before   timestamptz,
