@@ -71,6 +71,7 @@ create table iclock.removed_person (
     pin         text         not null check (octet_length(pin) <= 1000),
     removed_at  timestamptz  not null default now(),
     removed_by  text         not null default session_user,
+    terminals   bigint[]     not null,
     primary key (pin, site)
 );
 

@@ -127,11 +127,12 @@ comment on function iclock.copy_person(bigint[], bigint, text, boolean) is 'Send
 comment on function iclock.share_people(bigint[], text[]) is 'Sends people to the other terminals of their sites, or notes them when they are many';
 comment on function iclock.take_backlog(bigint, integer) is 'Queues copies of people that are noted for a terminal';
 
-comment on table iclock.removed_person is 'People whom delete_user_from_site() has removed. What a terminal that was away uploads of them does not spread, and is deleted there. put_user(), copy_user() and the enrolling commands end it, and enrolling at a terminal that had deleted them ten minutes before';
+comment on table iclock.removed_person is 'People whom delete_user_from_site() has removed. What a terminal that was away uploads of them does not spread, and is deleted there. readmit_user(), put_user(), copy_user() and the enrolling commands end it, and enrolling at a terminal that had deleted them ten minutes before, or that was not at the site then';
 comment on column iclock.removed_person.site is 'Site';
 comment on column iclock.removed_person.pin is 'User';
 comment on column iclock.removed_person.removed_at is 'When';
 comment on column iclock.removed_person.removed_by is 'Who asked for it';
+comment on column iclock.removed_person.terminals is 'Those of the site then: what others upload is not of before';
 comment on table iclock.removed_from is 'Terminals that have deleted them: what those upload later is new';
 comment on column iclock.removed_from.device_id is 'Terminal';
 comment on column iclock.removed_from.pin is 'User';
@@ -153,6 +154,7 @@ comment on function iclock.copy_user_to_site(text, text, text) is 'The same to a
 comment on function iclock.copy_site(text, text) is 'Sends everyone that a terminal holds to the terminals of a site, where they are missing or older';
 comment on function iclock.sync_site(text) is 'Makes every active terminal of a site hold the same people: all that any of them holds, the newest of each thing. Nobody is deleted';
 comment on function iclock.delete_user_from_site(text, text) is 'Deletes a user from every active terminal of a site. One that uploads the user later is told to delete it, until the user is put or enrolled anew: table removed_person';
+comment on function iclock.readmit_user(text, text) is 'Ends the removal of a user from a site: whoever is uploaded with the PIN stays; false if there was none';
 comment on function iclock.set_site(text, boolean, time, interval) is 'Switches of a site: whether a person enrolled on one terminal is sent to all others (sync_site() does it for those enrolled before), when its day starts, and how soon a punch is a double one';
 
 comment on function iclock.attendance_sum(bytea) is 'Count in the reply to VERIFY SUM';

@@ -372,10 +372,35 @@ begin
      where r.site = $1 and r.pin = $2;
 
     if found then
+        -- one that stays is older than the next removal
         delete from iclock.removed_from f
-         using iclock.device d
-         where d.id = f.device_id and d.site = $1 and f.pin = $2;
+         where f.ctid = any (array(
+                   select l.ctid
+                     from iclock.removed_from l
+                     join iclock.device d on d.id = l.device_id
+                    where d.site = $1 and l.pin = $2
+                      for update of l skip locked));
     end if;
+end
+$$;
+
+create or replace function iclock.readmit_user(
+        site  text,
+        pin   text)
+    returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    removed  boolean;
+begin
+    perform iclock.own_site('site', $1);
+    perform iclock.pin($2);
+
+    removed := exists (select from iclock.removed_person r
+                        where r.site = $1 and r.pin = $2);
+    perform iclock.readmit($1, $2);
+    return removed;
 end
 $$;
 
@@ -440,8 +465,9 @@ $$;
 
 -- What devices have uploaded of people whom their site has removed: it comes
 -- from before, and is to be deleted there as well.  Who is uploaded again more
--- than ten minutes after the device had deleted them was enrolled anew, and is
--- removed no longer.  Returns which are to be passed over, by position.
+-- than ten minutes after the device had deleted them was enrolled anew, and so
+-- was who is uploaded by a device that was not at the site then: they are removed
+-- no longer.  Returns which are to be passed over, by position.
 create or replace function iclock.refuse_removed(
         devices  bigint[],
         pins     text[])
@@ -455,8 +481,9 @@ declare
 begin
     for person in
         select d.site, u.device_id, u.pin, array_agg(u.ord) as places,
-               bool_or(f.deleted_at >= r.removed_at
-                       and f.deleted_at <= now() - interval '10 minutes')
+               bool_or(u.device_id <> all (r.terminals)
+                       or f.deleted_at >= r.removed_at
+                          and f.deleted_at <= now() - interval '10 minutes')
                    as returned
           from unnest($1, $2) with ordinality as u (device_id, pin, ord)
           join iclock.device d on d.id = u.device_id
@@ -467,7 +494,15 @@ begin
          order by d.site collate "C", u.pin collate "C", u.device_id
     loop
         if person.returned then
-            perform iclock.readmit(person.site, person.pin);
+            -- Unless another upload is ending the removal: two that wait for
+            -- each other's people would never end.
+            perform from iclock.removed_person r
+              where r.site = person.site and r.pin = person.pin
+                for update skip locked;
+
+            if found then
+                perform iclock.readmit(person.site, person.pin);
+            end if;
             continue;
         end if;
 
@@ -508,15 +543,6 @@ declare
 begin
     select d.* into target from iclock.device d where d.id = $2;
     serial_number := target.serial_number;
-
-    if not $4 and exists (select from iclock.removed_person r
-                           where r.site = target.site and r.pin = $3)
-    then
-        what := 'user';
-        skipped_reason := 'removed from the site';
-        return next;
-        return;
-    end if;
 
     select u.* into known
       from iclock.device_user u
@@ -735,7 +761,10 @@ begin
         returning b.source_id, b.pin
     loop
         perform iclock.copy_person(array[person.source_id], $1, person.pin,
-                                   false);
+                                   false)
+          where not exists (select from iclock.removed_person r
+                              join iclock.device d on d.site = r.site
+                             where d.id = $1 and r.pin = person.pin);
     end loop;
 
     if exists (select from iclock.share_backlog b where b.target_id = $1) then
@@ -827,8 +856,16 @@ begin
     select c.*
       from iclock.device d
      cross join iclock.device_user u
-     cross join lateral iclock.copy_person(array[source_id], d.id, u.pin,
-                                           false) as c
+     cross join lateral
+           (select exists (select from iclock.removed_person r
+                            where r.site = d.site and r.pin = u.pin)) as r (gone)
+     cross join lateral
+           (select null::bigint, d.serial_number, 'user', 'removed from the site'
+             where r.gone
+             union all
+            select n.*
+              from iclock.copy_person(array[source_id], d.id, u.pin, false) as n
+             where not r.gone) as c
      where d.site = coalesce($2, (select s.site from iclock.device s
                                    where s.id = source_id))
        and d.status = 'active' and d.id <> source_id
@@ -863,7 +900,7 @@ begin
       join iclock.device_user u on u.pin = r.pin
                                and u.device_id = any (members)
       join iclock.device d on d.id = u.device_id
-     where r.site = $1;
+     where r.site = $1 and d.id = any (r.terminals);
 
     return query
     select c.*
@@ -888,11 +925,14 @@ create or replace function iclock.delete_user_from_site(
 as $$
     select iclock.own_site('site', $1);
 
-    insert into iclock.removed_person as r (site, pin, removed_by)
-    select $1, iclock.pin($2), iclock.calling_role()
-     where exists (select from iclock.device d where d.site = $1)
+    insert into iclock.removed_person as r (site, pin, removed_by, terminals)
+    select $1, iclock.pin($2), iclock.calling_role(), array_agg(d.id order by d.id)
+      from iclock.device d
+     where d.site = $1
+    having count(*) > 0
     on conflict on constraint removed_person_pkey do update
-    set removed_at = now(), removed_by = excluded.removed_by;
+    set removed_at = now(), removed_by = excluded.removed_by,
+        terminals = excluded.terminals;
 
     delete from iclock.share_backlog b
      using iclock.device d

@@ -72,8 +72,8 @@ begin
         'approve_device', 'block_device', 'register_device', 'set_device',
         'move_device', 'reset_device', 'delete_device', 'request_reupload', 'copy_user',
         'copy_user_to_site', 'copy_site', 'sync_site',
-        'delete_user_from_site', 'set_site', 'verify_attendance',
-        'verify_all',
+        'delete_user_from_site', 'readmit_user', 'set_site',
+        'verify_attendance', 'verify_all',
         -- the commands of the documents
         'put_user', 'delete_user', 'delete_all_users', 'query_user',
         'query_all_users', 'put_user_extension', 'put_identity_card',

@@ -133,4 +133,68 @@ is($t->psql("SELECT count(*) FROM iclock.command WHERE status = 'done'"), 240,
    'all answers are stored');
 is(complaints(), '', 'answers beside uploads: nothing to complain of');
 
+# two end the removal of a person each, and then upload something of the other's
+
+$t->psql(<<'END');
+INSERT INTO iclock.device (serial_number, status, site)
+VALUES ('PAIR000001', 'active', 'Pair'), ('PAIR000002', 'active', 'Pair');
+SELECT iclock.set_site('Pair', true);
+INSERT INTO iclock.device_user (device_id, pin)
+SELECT id, pin FROM iclock.device, unnest(array['9001', '9002']) AS pin
+ WHERE site = 'Pair';
+SELECT iclock.delete_user_from_site('Pair', pin)
+  FROM unnest(array['9001', '9002']) AS pin;
+INSERT INTO iclock.removed_from (device_id, pin)
+SELECT id, pin FROM iclock.device, unnest(array['9001', '9002']) AS pin
+ WHERE site = 'Pair';
+UPDATE iclock.removed_person SET removed_at = now() - interval '1 hour';
+UPDATE iclock.removed_from SET deleted_at = now() - interval '1 hour';
+DELETE FROM iclock.command;
+END
+
+my $other = $t->pg->background(<<'END');
+    SET application_name = 'other';
+    BEGIN;
+    UPDATE iclock.device_user u SET name = 'Anew' FROM iclock.device d
+     WHERE d.id = u.device_id AND d.serial_number = 'PAIR000002'
+       AND u.pin = '9002';
+    SELECT set_config('application_name', 'other has it', false);
+    DO $$
+    BEGIN
+        FOR i IN 1 .. 1000 LOOP
+            EXIT WHEN EXISTS (SELECT FROM iclock.template WHERE pin = '9002');
+            PERFORM pg_sleep(0.01);
+        END LOOP;
+    END
+    $$;
+    COMMIT;
+    SELECT 'committed';
+END
+
+wait_until(10, sub { $t->psql("SELECT count(*) FROM pg_stat_activity"
+                              . " WHERE application_name = 'other has it'") });
+
+$t->psql(<<'END');
+BEGIN;
+SET LOCAL lock_timeout = '5s';
+UPDATE iclock.device_user u SET name = 'Anew' FROM iclock.device d
+ WHERE d.id = u.device_id AND d.serial_number = 'PAIR000001' AND u.pin = '9001';
+INSERT INTO iclock.template (device_id, pin, type, no, index, major_version,
+                             minor_version, format, valid, duress, source, data)
+SELECT id, '9002', 1, 3, 0, 10, 0, 0, 1, 0, 'FP', 'fp'
+  FROM iclock.device WHERE serial_number = 'PAIR000001';
+COMMIT;
+END
+
+like($other->wait(), qr/committed/, 'two end the removal of each other\'s');
+is($t->psql('SELECT count(*) FROM iclock.removed_person'), 0,
+   'two: nobody is removed');
+is($t->psql('SELECT string_agg(d.serial_number || left(body, 21), \',\''
+            . ' ORDER BY d.serial_number, c.id) FROM iclock.command c'
+            . ' JOIN iclock.device d ON d.id = c.device_id'),
+   'PAIR000001DATA UPDATE USERINFO ,PAIR000002DATA UPDATE USERINFO ,'
+   . 'PAIR000002DATA UPDATE FINGERTMP',
+   'two: each has the other\'s');
+is(complaints(), '', 'two: nothing to complain of');
+
 $t->done();

@@ -610,6 +610,49 @@ select is((select count(*)::int from iclock.removed_from), 1,
 delete from iclock.removed_person;
 delete from iclock.command;
 
+-- a terminal that was not there then has never held the one who was removed
+select iclock.set_site('Pune', true);
+select iclock.delete_user_from_site('Pune', '20');
+select pg_temp.round();
+insert into iclock.device (serial_number, status, site, dialect)
+values ('F-NEW', 'active', 'Pune', '2.4');
+select pg_temp.upload_user('F-NEW', '20', 'Enrolled at a new one');
+select is(pg_temp.queued(), array['F-A DATA UPDATE USERINFO',
+          'F-B DATA UPDATE USERINFO', 'F-C DATA UPDATE USERINFO',
+          'F-D DATA UPDATE USERINFO'],
+          'a terminal that is newer than the removal uploads somebody else');
+select is_empty('select from iclock.removed_person', 'who is not removed');
+select pg_temp.round();
+select iclock.delete_user_from_site('Pune', '20');
+select pg_temp.round();
+update iclock.device set site = 'Pune' where serial_number = 'F-X';
+select is_empty($$ select * from iclock.sync_site('Pune')
+                    where serial_number = 'F-X' and what = 'removal' $$,
+                'one that comes from another site brings its own');
+select pg_temp.upload_user('F-X', '20', 'Of another site, enrolled');
+select ok(not 'F-X DATA DELETE USERINFO' = any (pg_temp.queued()),
+          'and keeps them');
+update iclock.device set site = 'Delhi' where serial_number = 'F-X';
+delete from iclock.command;
+select iclock.delete_user_from_site('Pune', '20');
+select pg_temp.round();
+select pg_temp.upload_user('F-NEW', '20', 'Enrolled at a new one');
+select is(pg_temp.queued(), array['F-NEW DATA DELETE USERINFO'],
+          'who is removed again is removed from all that are there now');
+delete from iclock.command;
+
+-- an operator knows better
+select ok(iclock.readmit_user('Pune', '20'), 'a removal is ended');
+select ok(not iclock.readmit_user('Pune', '20'), 'there was none');
+select is_empty('select from iclock.removed_person union all '
+                'select from iclock.removed_from', 'and forgotten');
+select pg_temp.upload_user('F-NEW', '20', 'Stays');
+select ok(not exists (select from iclock.command c where c.deletes),
+          'whoever is uploaded stays');
+delete from iclock.command;
+delete from iclock.device where serial_number = 'F-NEW';
+select iclock.set_site('Pune', false);
+
 
 -- as nginx
 

@@ -346,6 +346,7 @@ insert into call values
 ($$copy_site('A-1', 'Delhi')$$, null),
 ($$sync_site('Delhi')$$, '42501'),
 ($$delete_user_from_site('Delhi', '5')$$, '42501'),
+($$readmit_user('Delhi', '5')$$, '42501'),
 ($$set_site('Delhi', true)$$, '42501'),
 ($$verify_all('2026-11-01', '2026-11-02', 'Delhi')$$, null);
 select is(pg_temp.as_role('t_asha', 'select iclock.' || c.call), c.answer,
@@ -415,6 +416,7 @@ select isnt(pg_temp.as_role('t_asha', 'select iclock.' || c), e,
     ($$register_device('C-1', site => 'Pune')$$, null),
     ($$sync_site('Pune')$$, null),
     ($$delete_user_from_site('Pune', '5')$$, null),
+    ($$readmit_user('Pune', '5')$$, null),
     ($$set_site('Pune', true)$$, null),
     ($$request_reupload('A-1', 'ATTLOG')$$, 'P0002'),
     ($$cancel_command((select min(id) from iclock.command_status

@@ -627,6 +627,7 @@ select is(pg_temp.as_operator(c), 'ok', 'operator: ' || c)
     $$set_site('Hall', true)$$,
     $$sync_site('Hall')$$,
     $$delete_user_from_site('Hall', '1')$$,
+    $$readmit_user('Hall', '1')$$,
     $$delete_device('P002')$$]) as c;
 select is(pg_temp.as_operator(c), '42501', 'not operator: ' || c)
   from unnest(array[
