@@ -1,7 +1,7 @@
 -- Comments on what analysts read: labels, days, logs.
 
 comment on column iclock.site.day_starts is 'When a day of shift_attendance starts: noon for shifts from 22:00 to 06:00';
-comment on column iclock.site.double_punch_interval is 'A punch sooner after the one before of the same person is a double one: it is stored, and left out of the days. At most an hour';
+comment on column iclock.site.double_punch_interval is 'A punch sooner after the last that counted of the same person is a double one, if it has the same direction: it is stored, and left out of the days. At most an hour';
 
 comment on column iclock.device.site_since is 'Since when the device has stood at its site, on its clock; set by move_device()';
 comment on table iclock.device_site is 'Where devices stood before they were moved by move_device()';
@@ -158,3 +158,5 @@ comment on function iclock.import_rows(text, jsonb, bigint) is 'Stores some rows
 comment on function iclock.import_file(text, refcursor) is 'Stores what a cursor reads, in pieces; import_punches() calls it';
 comment on function iclock.import_punches(text, jsonb) is 'Stores punches out of a file (an array of lines of attlog.dat, or of objects with the columns of CHECKINOUT) for a registered device; returns how many were stored and known, and the bad rows';
 comment on function iclock.import_punches(text, text) is 'The same for the rows of a table or view: one column of lines or objects, or the columns of such objects';
+comment on function iclock.last_counted(timestamp, timestamp, boolean, interval) is 'A step of counted_until()';
+comment on aggregate iclock.counted_until(timestamp, boolean, interval) is 'For views: when the last punch was that is not a double one, by a window';

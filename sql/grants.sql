@@ -141,6 +141,7 @@ grant select
 -- attendance_days() is what the views of days are made of
 grant execute on function
     iclock.attendance_days(date, date, boolean),
+    iclock.counted_until(timestamp, boolean, interval),
     iclock.daily_attendance_between(date, date),
     iclock.shift_attendance_between(date, date),
     iclock.monthly_attendance_between(date, date),

@@ -75,13 +75,39 @@ select p.device_id,
         and v.record_type = case p.record_type when 1 then 1 else 0 end
  where iclock.may_see(d.site, (select iclock.visible_sites()));
 
+-- When the last punch was that counted.  One that follows it too soon in the same
+-- direction is a double one, and does not make the next one double.  Double ones
+-- have the direction of the one that counted: it has turned if that of the punch
+-- before was another.  It is called for each punch: no search_path.
+create or replace function iclock.last_counted(
+        last        timestamp,
+        local_time  timestamp,
+        turned      boolean,
+        too_soon    interval)
+    returns timestamp
+    language plpgsql immutable parallel safe
+as $$
+begin
+    return case when last is null or turned or local_time - last >= too_soon
+                then local_time else last end;
+end
+$$;
+
+create or replace aggregate iclock.counted_until(
+        local_time timestamp, turned boolean, too_soon interval)
+(
+    sfunc = iclock.last_counted,
+    stype = timestamp,
+    parallel = safe
+);
+
 -- Days of people: from midnight, or by_shift from the time at which the day of
 -- the site starts.  A row is a site and a PIN: the same PIN elsewhere may be
 -- somebody else.
 --
 -- Functions for analysts set no search_path, so that PostgreSQL can take their
--- query into that of the caller and read only the partitions of these days.  An
--- hour before the first day decides which of its punches are double.
+-- query into that of the caller and read only the partitions of these days.  Six
+-- hours before the first day decide which of its punches are double.
 create or replace function iclock.attendance_days(
         first_day  date,
         last_day   date,
@@ -111,26 +137,38 @@ select c.site,
        max(c.punched_at),
        max(c.punched_at) - min(c.punched_at),
        array_agg(distinct c.serial_number)
-  from (select a.site,
-               a.pin,
-               case when by_shift then a.shift_day
-                    else a.local_time::date end as day,
-               a.user_name,
-               a.local_time,
-               a.punched_at,
-               a.serial_number,
-               t.double_punch_interval,
-               a.local_time - lag(a.local_time)
-                   over (partition by a.site, a.pin
-                         order by a.local_time) as pause
-          from iclock.attendance a
-          left join iclock.site t on t.name = a.site
-         where a.counts
-           and a.local_time >= first_day::timestamp - interval '1 hour'
-           and a.local_time < (last_day + case when by_shift then 2 else 1 end)
-                              ::timestamp) as c
+  from (select b.*,
+               iclock.counted_until(b.local_time, b.turned, b.too_soon)
+                   over (partition by b.site, b.pin
+                         order by b.local_time, b.status, b.device_id
+                         rows unbounded preceding) as counted_until
+          from (select a.site,
+                       a.pin,
+                       case when by_shift then a.shift_day
+                            else a.local_time::date end as day,
+                       a.user_name,
+                       a.local_time,
+                       a.punched_at,
+                       a.status,
+                       a.device_id,
+                       a.serial_number,
+                       coalesce(t.double_punch_interval, '0') as too_soon,
+                       lag(a.local_time) over person as before,
+                       a.direction is distinct from lag(a.direction) over person
+                           as turned
+                  from iclock.attendance a
+                  left join iclock.site t on t.name = a.site
+                 where a.counts
+                   and a.local_time >= first_day::timestamp - interval '6 hours'
+                   and a.local_time
+                       < (last_day + case when by_shift then 2 else 1 end)
+                         ::timestamp
+                window person as (partition by a.site, a.pin
+                                  order by a.local_time, a.status,
+                                           a.device_id)) as b) as c
  where c.day between first_day and last_day
-   and not coalesce(c.pause < c.double_punch_interval, false)
+   and c.counted_until = c.local_time
+   and (c.turned or c.too_soon = '0' or c.before is distinct from c.local_time)
  group by c.site, c.pin, c.day
 $$;
 
@@ -245,22 +283,34 @@ select c.site,
                                   order by b.local_time desc,
                                            b.received_at desc)
                                               as place
-          from (select a.*,
-                       t.double_punch_interval,
-                       a.local_time - lag(a.local_time)
-                           over (partition by a.site, a.pin
-                                 order by a.local_time) as pause
-                  from iclock.attendance a
-                  left join iclock.site t on t.name = a.site
-                 where a.counts
-                   and a.local_time > timezone('UTC', now())
-                                      - interval '2 days'
-                   and a.local_time < timezone('UTC', now())
-                                      + interval '1 day'
-                   and a.shift_day
-                       = (timezone(a.timezone, now())
-                          - coalesce(t.day_starts, time '00:00'))::date) as b
-         where not coalesce(b.pause < b.double_punch_interval, false)
+          from (select p.*,
+                       iclock.counted_until(p.local_time, p.turned, p.too_soon)
+                           over (partition by p.site, p.pin
+                                 order by p.local_time, p.status, p.device_id
+                                 rows unbounded preceding) as counted_until
+                  from (select a.*,
+                               coalesce(t.double_punch_interval, '0')
+                                   as too_soon,
+                               lag(a.local_time) over punch as before,
+                               a.direction
+                               is distinct from lag(a.direction) over punch
+                                   as turned
+                          from iclock.attendance a
+                          left join iclock.site t on t.name = a.site
+                         where a.counts
+                           and a.local_time > timezone('UTC', now())
+                                              - interval '2 days'
+                           and a.local_time < timezone('UTC', now())
+                                              + interval '1 day'
+                           and a.shift_day
+                               = (timezone(a.timezone, now())
+                                  - coalesce(t.day_starts, time '00:00'))::date
+                        window punch as (partition by a.site, a.pin
+                                         order by a.local_time, a.status,
+                                                  a.device_id)) as p) as b
+         where b.counted_until = b.local_time
+           and (b.turned or b.too_soon = '0'
+                or b.before is distinct from b.local_time)
         window person as (partition by b.site, b.pin)) as c
  where c.place = 1
    and (c.direction = 'in' or (c.direction is null and c.punches % 2 = 1));

@@ -204,14 +204,40 @@ select results_eq(
     $$ select day, punches, first_local_time, last_local_time
          from iclock.daily_attendance_between('2026-07-21', '2026-07-21')
         where pin = '9004' $$,
-    $$ values (date '2026-07-21', 2::bigint, timestamp '2026-07-21 08:00',
+    $$ values (date '2026-07-21', 3::bigint, timestamp '2026-07-21 08:00',
                timestamp '2026-07-21 08:02:10') $$,
-    'a minute from punch to punch; also over midnight');
+    'a minute from the last that counted; also over midnight');
 select is((select punches from iclock.daily_attendance
-            where pin = '9004' and day = '2026-07-21'), 2::bigint,
+            where pin = '9004' and day = '2026-07-21'), 3::bigint,
           'the view says the same');
 select is((select count(*)::int from iclock.attendance where pin = '9004'), 6,
           'all are stored');
+select iclock.set_site('Berlin', double_punch_interval => '2 minutes');
+select pg_temp.punch('T-BERLIN', '9007', t, s)
+  from (values (timestamp '2026-07-21 08:00', 0), ('2026-07-21 08:01', 1),
+               ('2026-07-21 08:01:30', 1), ('2026-07-21 08:02', 4),
+               ('2026-07-21 08:02', 0), ('2026-07-21 08:03:59', 0),
+               ('2026-07-21 08:04', 0)) as p (t, s);
+select results_eq(
+    $$ select punches, first_local_time::time, last_local_time::time
+         from iclock.daily_attendance where pin = '9007' $$,
+    $$ values (4::bigint, time '08:00', time '08:04') $$,
+    'who goes right after coming has gone, who comes again is there');
+select pg_temp.punch('T-BERLIN', '9008', timestamp '2026-07-20 23:55'
+                                         + n * interval '90 seconds')
+  from generate_series(0, 10) as n;
+select results_eq(
+    $$ select day, punches, first_local_time::time, last_local_time::time
+         from iclock.daily_attendance where pin = '9008' order by day $$,
+    $$ values (date '2026-07-20', 2::bigint, time '23:55', time '23:58'),
+              ('2026-07-21', 4, '00:01', '00:10') $$,
+    'double ones of the last that counted, not of each other');
+select results_eq(
+    $$ select * from iclock.daily_attendance_between('2026-07-21', '2026-07-21')
+        where pin = '9008' $$,
+    $$ select * from iclock.daily_attendance
+        where pin = '9008' and day = '2026-07-21' $$, 'the same by a function');
+select iclock.set_site('Berlin', double_punch_interval => '1 minute');
 
 -- records of identity verification
 
@@ -260,15 +286,23 @@ select pg_temp.punch('T-NOW', p.pin,
                ('3', '3 hours', 0), ('3', '2 hours', 2), ('3', '1 hour', 3),
                ('4', '1 hour', 255),
                ('5', '2 hours', 255), ('5', '1 hour', 255),
-               ('6', '20 hours', 0)) as p (pin, ago, status)
+               ('6', '20 hours', 0),
+               ('7', '5 minutes', 0), ('7', '4 minutes', 1),
+               ('8', '5 minutes', 255), ('8', '4 minutes', 255))
+               as p (pin, ago, status)
  where d.serial_number = 'T-NOW';
+select iclock.set_site('Now', double_punch_interval => '2 minutes');
 select results_eq(
     $$ select pin, direction, punches, since_first, device_name
          from iclock.present_now where site = 'Now' order by pin $$,
     $$ values ('1', 'in', 1::bigint, interval '2 hours', 'Door'),
               ('3', 'in', 3, '3 hours', 'Door'),
-              ('4', null, 1, '1 hour', 'Door') $$,
+              ('4', null, 1, '1 hour', 'Door'),
+              ('8', null, 1, '5 minutes', 'Door') $$,
     'came today and not gone');
+delete from iclock.punch where pin in ('7', '8')
+   and device_id = (select id from iclock.device
+                     where serial_number = 'T-NOW');
 select iclock.set_site('Now', day_starts => '13:30');
 select results_eq(
     $$ select pin from iclock.present_now where site = 'Now' order by pin $$,
