@@ -69,12 +69,19 @@ for my $user ([], @other ? [ @other ] : ()) {
     my $said = slurp($out);
 
     is($status, 0, "${who}ONCE=1 ends with 0") or diag($said);
-    like($said, qr/^==> every row arrived, the command \d+ is done$/m,
+    like($said, qr/^==> \s every \s row \s the \s terminal \s sent \s is \s in
+                   \s the \s database \s \(8 \s punches, .* photos\),
+                   \s command \s \d+ \s is \s done$/mx,
          "${who}every row arrived");
+    like($said, qr/^==> .*on purpose:\n\+-/m, "${who}odd values are told of");
+    like($said, qr/^==> a terminal is given: server address \S+, port \d+,/m,
+         "${who}the address for a terminal");
+    unlike($said, qr/psql "/, "${who}no psql for what stops");
     like($said, qr/\| .* 09:00:02 \| 1001 +\| Asha /,
          "${who}the punches are shown");
-    like($said, qr/nginx stopped\n==> PostgreSQL stopped\n\z/,
-         "${who}both are stopped");
+    like($said, qr/nginx \s stopped\n==> \s PostgreSQL \s stopped; .*
+                   "make \s run" \s keeps \s both \s running\n\z/x,
+         "${who}both are stopped, and what comes next");
     is(join(' ', leftovers($dir)), '', "${who}no process is left");
 
     # the cluster of the last time is used again
@@ -111,7 +118,9 @@ for my $user ([], @other ? [ @other ] : ()) {
     waitpid $pid, 0;
 
     is($?, 0, 'Ctrl-C ends it with 0');
-    like(slurp($out), qr/nginx stopped\n==> PostgreSQL stopped\n\z/,
+    like(slurp($out), qr/^==> the database: psql "host=/m,
+         'psql while it serves');
+    like(slurp($out), qr/nginx stopped\n==> PostgreSQL stopped; the data stay/,
          'both are stopped');
     is(join(' ', leftovers($dir)), '', 'no process is left');
 }
