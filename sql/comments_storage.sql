@@ -33,6 +33,7 @@ comment on function iclock.drop_months() is 'Drops some of the partitions that d
 comment on function iclock.drop_before(date) is 'Drops the months of punches that end before a day, for good: uploaded again, from the oldest of these months on, they are acknowledged and not stored. Returns how many partitions are in use and will be dropped later by maintain()';
 comment on function iclock.analyze_punch() is 'Statistics of punch as a whole';
 comment on function iclock.no_device(bigint) is 'For nginx: the error that a device does not exist';
+comment on function iclock.other_database() is 'For nginx: the error that the tables were replaced below its connection';
 comment on function iclock.may_hold_secrets(text) is 'Whether a command may hold passwords, templates, pictures or keys';
 comment on function iclock.command_summary(text) is 'What is kept of such a command: its words and the PIN';
 comment on function iclock.clear_bodies(text, boolean) is 'Takes what may be secret out of some finished commands; true if more are left';

@@ -147,3 +147,18 @@ begin
     return asked;
 end
 $$;
+
+
+-- For nginx: what becomes of a transaction that finds other tables, with other
+-- ids of devices, than those it was connected to.
+create or replace function iclock.other_database()
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    raise exception using
+        errcode = 'IC001',
+        message = 'the tables of schema iclock were replaced';
+end
+$$;

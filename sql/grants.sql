@@ -37,6 +37,7 @@ grant execute on function
     iclock.due_devices(integer),
     iclock.maintain(),
     iclock.no_device(bigint),
+    iclock.other_database(),
     iclock.verify_due(integer),
     iclock.refresh_timezones(integer),
     iclock.remote_attendance(bigint, text),

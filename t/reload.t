@@ -15,6 +15,7 @@ use Test::More;
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
 use Test::IClock::Load;
+use Test::IClock::Process qw/ command slurp /;
 
 my $t = Test::IClock->new;
 
@@ -183,6 +184,73 @@ for my $sn (@device) {
 is(right('other'), 't|t', 'a restored backup: all are right');
 like($t->get('/iclock/getrequest?SN=' . $device[0])->text, qr/^200 /,
      'a restored backup: polls');
+
+# A backup is restored in place, below connections that live on: the same ids
+# are those of other devices.
+
+my $dump = $t->dir . '/restore.sql';
+my $swap = "UPDATE iclock.device SET serial_number = 'X' || serial_number;"
+           . " UPDATE iclock.device SET serial_number = 'SAME000'"
+           . ' || 9 - right(serial_number, 1)::integer';
+
+sub other { $t->psql($_[0], database => 'other') }
+
+sub dump_other {
+    unlink $dump;
+    is(command({ out => $dump }, $t->pg->{bin} . '/pg_dump', '-n', 'iclock',
+               '-d', $t->conninfo(dbname => 'other', user => 'postgres')), 0,
+       'a backup');
+}
+
+sub restore_other {
+    other('SET client_min_messages = error; BEGIN; DROP SCHEMA iclock CASCADE;'
+          . ' ' . slurp($dump) . ' COMMIT');
+}
+
+other('TRUNCATE iclock.punch');
+other($swap);
+dump_other();
+other($swap);
+
+for my $sn (@device) {
+    ok(wait_until(20, sub { upload($sn)->status == 200 }), "in place: $sn");
+}
+
+restore_other();
+upload($_) for @device, @device;
+
+for my $sn (@device) {
+    ok(wait_until(20, sub { upload($sn)->status == 200 }),
+       "restored in place: $sn");
+}
+
+is(right('other'), 't|t', 'restored in place: all are right');
+
+# an older backup, in which newer devices are missing
+
+my @newer = qw/ NEWER001 NEWER002 /;
+
+dump_other();
+
+for my $sn (@newer) {
+    $t->device($sn)->handshake();
+    ok(wait_until(20, sub { upload($sn)->status == 200 }), "newer: $sn");
+}
+
+restore_other();
+upload($_) for @newer;
+$t->device($_)->handshake() for qw/ OTHER003 OTHER004 /;
+upload($_) for @newer;
+
+is(right('other'), 't|t', 'a device is missing: nobody is taken for it');
+
+for my $sn (@newer) {
+    $t->device($sn)->handshake();
+    ok(wait_until(20, sub { upload($sn)->status == 200 }),
+       "a device is missing: $sn shakes hands");
+}
+
+is(right('other'), 't|t', 'a device is missing: all are right');
 
 # as the harness wants it
 

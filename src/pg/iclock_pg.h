@@ -37,6 +37,9 @@
 
 #define NGX_ICLOCK_PG_SQLSTATE_LEN      5
 
+/* what the guard raises */
+#define NGX_ICLOCK_PG_OTHER_DATABASE    "IC001"
+
 
 typedef struct ngx_iclock_pg_server_s  ngx_iclock_pg_server_t;
 typedef struct ngx_iclock_pg_pool_s    ngx_iclock_pg_pool_t;
@@ -206,6 +209,12 @@ typedef struct {
     const char                 *identity;
 
     /*
+     * It begins each transaction, and raises NGX_ICLOCK_PG_OTHER_DATABASE if
+     * the identity is no longer the parameter, a text.
+     */
+    const ngx_iclock_pg_statement_t  *guard;
+
+    /*
      * Turns the slices of the batch into statements by
      * ngx_iclock_pg_batch_add().  Returns NGX_OK or NGX_ERROR.
      */
@@ -295,7 +304,7 @@ void ngx_iclock_pg_cancel(ngx_iclock_pg_pool_t *pool,
 
 /*
  * Adds a statement, whose values and lengths are to be filled in.  The number
- * is 0 to 63 and the same for the same statement.  NULL: out of memory.
+ * is 0 to 62 and the same for the same statement.  NULL: out of memory.
  */
 ngx_iclock_pg_exec_t *ngx_iclock_pg_batch_add(ngx_iclock_pg_batch_t *batch,
     const ngx_iclock_pg_statement_t *statement, ngx_uint_t number,

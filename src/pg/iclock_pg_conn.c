@@ -485,6 +485,7 @@ ngx_iclock_pg_conn_setup(ngx_iclock_pg_conn_t *conn)
 {
     conn->state = NGX_ICLOCK_PG_SETUP;
     conn->database = 0;
+    conn->identity_len = 0;
 
     if (PQsendQuery(conn->pg, conn->setup) == 0
         || ngx_iclock_pg_conn_flush(conn) != NGX_OK)
@@ -542,6 +543,7 @@ ngx_iclock_pg_conn_setup_input(ngx_iclock_pg_conn_t *conn)
 static void
 ngx_iclock_pg_conn_identify(ngx_iclock_pg_conn_t *conn, PGresult *res)
 {
+    size_t     len;
     u_char    *p;
     uint32_t   hash;
 
@@ -550,7 +552,11 @@ ngx_iclock_pg_conn_identify(ngx_iclock_pg_conn_t *conn, PGresult *res)
     }
 
     p = (u_char *) PQgetvalue(res, 0, 0);
-    hash = ngx_crc32_long(p, ngx_strlen(p));
+    len = ngx_min(ngx_strlen(p), NGX_ICLOCK_PG_IDENTITY_LEN);
+    hash = ngx_crc32_long(p, len);
+
+    ngx_memcpy(conn->identity, p, len);
+    conn->identity_len = len;
 
     conn->database = hash ? hash : 1;
 }

@@ -30,6 +30,8 @@ static const ngx_iclock_pg_error_t  ngx_iclock_pg_errors[] = {
     { "42P05", NGX_ICLOCK_PG_RECONNECT, NULL },
     { "0A000", NGX_ICLOCK_PG_RECONNECT, NULL },
 
+    { NGX_ICLOCK_PG_OTHER_DATABASE, NGX_ICLOCK_PG_RECONNECT, NULL },
+
     { "08", NGX_ICLOCK_PG_RECONNECT, NULL },
     { "57P", NGX_ICLOCK_PG_RECONNECT, NULL },
     { "25006", NGX_ICLOCK_PG_RECONNECT,

@@ -23,6 +23,8 @@
 #define NGX_ICLOCK_PG_SHORT_LIFE  1000
 
 
+static ngx_int_t ngx_iclock_pg_member_guard(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch);
 static ngx_int_t ngx_iclock_pg_member_send(ngx_iclock_pg_member_t *member);
 static ngx_int_t ngx_iclock_pg_member_send_apart(
     ngx_iclock_pg_member_t *member);
@@ -35,6 +37,8 @@ static void ngx_iclock_pg_member_result(ngx_iclock_pg_member_t *member,
 static void ngx_iclock_pg_member_error(ngx_iclock_pg_member_t *member,
     PGresult *res);
 static void ngx_iclock_pg_member_finished(ngx_iclock_pg_member_t *member);
+static void ngx_iclock_pg_member_reconnect(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch);
 static void ngx_iclock_pg_member_data_error(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch);
 static void ngx_iclock_pg_member_apart(ngx_iclock_pg_member_t *member,
@@ -159,6 +163,7 @@ void
 ngx_iclock_pg_member_run(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch)
 {
+    ngx_uint_t             guards;
     ngx_iclock_pg_pool_t  *pool;
 
     pool = member->pool;
@@ -171,13 +176,20 @@ ngx_iclock_pg_member_run(ngx_iclock_pg_member_t *member,
     }
 
     if (ngx_iclock_pg_batch_prepare(batch, pool->log) != NGX_OK
-        || pool->handlers->build(batch, pool->data) != NGX_OK)
+        || ngx_iclock_pg_member_guard(member, batch) != NGX_OK)
     {
         ngx_iclock_pg_pool_settle(pool, batch, NGX_ERROR);
         return;
     }
 
-    if (batch->execs.nelts == 0) {
+    guards = batch->execs.nelts;
+
+    if (pool->handlers->build(batch, pool->data) != NGX_OK) {
+        ngx_iclock_pg_pool_settle(pool, batch, NGX_ERROR);
+        return;
+    }
+
+    if (batch->execs.nelts == guards) {
         ngx_iclock_pg_pool_settle(pool, batch, NGX_OK);
         return;
     }
@@ -204,6 +216,37 @@ ngx_iclock_pg_member_run(ngx_iclock_pg_member_t *member,
 
     ngx_destroy_pool(batch->params);
     batch->params = NULL;
+}
+
+
+/*
+ * A backup may be restored below a connection: prepared statements are planned
+ * again, and ids are those of others.
+ */
+
+static ngx_int_t
+ngx_iclock_pg_member_guard(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch)
+{
+    ngx_iclock_pg_exec_t  *exec;
+    ngx_iclock_pg_conn_t  *conn;
+
+    conn = &member->conn;
+
+    if (conn->identity_len == 0) {
+        return NGX_OK;
+    }
+
+    exec = ngx_iclock_pg_batch_add(batch, member->pool->handlers->guard,
+                                   NGX_ICLOCK_PG_GUARD, NULL);
+    if (exec == NULL) {
+        return NGX_ERROR;
+    }
+
+    exec->values[0] = (char *) conn->identity;
+    exec->lengths[0] = (int) conn->identity_len;
+
+    return NGX_OK;
 }
 
 
@@ -635,24 +678,7 @@ ngx_iclock_pg_member_finished(ngx_iclock_pg_member_t *member)
         return;
 
     case NGX_ICLOCK_PG_RECONNECT:
-        ngx_iclock_pg_member_log(member);
-
-        if (ngx_strncmp(member->sqlstate, "26", 2) == 0
-            || ngx_strcmp(member->sqlstate, "42P05") == 0
-            || ngx_strcmp(member->sqlstate, "08P01") == 0)
-        {
-            /* prepared statements do not live long behind some poolers */
-            pool->unprepared = 1;
-        }
-
-        if (ngx_strncmp(member->sqlstate, "0A", 2) == 0 && batch->tries == 0) {
-            /* a table has changed, which no connection knows of */
-            pool->generation++;
-        }
-
-        ngx_iclock_pg_conn_close(&member->conn);
-        ngx_iclock_pg_member_retry(member, batch, NGX_DECLINED);
-        ngx_iclock_pg_member_redo(member);
+        ngx_iclock_pg_member_reconnect(member, batch);
         return;
 
     case NGX_ICLOCK_PG_RETRY:
@@ -668,6 +694,47 @@ ngx_iclock_pg_member_finished(ngx_iclock_pg_member_t *member)
         ngx_iclock_pg_pool_settle(pool, batch, NGX_ERROR);
         return;
     }
+}
+
+
+/* what this connection knows is out of date */
+
+static void
+ngx_iclock_pg_member_reconnect(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch)
+{
+    ngx_iclock_pg_pool_t  *pool;
+
+    pool = member->pool;
+
+    if (ngx_strcmp(member->sqlstate, NGX_ICLOCK_PG_OTHER_DATABASE) == 0) {
+
+        ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
+                      "iclock: the database was replaced, connecting anew");
+
+        /* the others do not know it either */
+        pool->generation++;
+
+    } else {
+        ngx_iclock_pg_member_log(member);
+    }
+
+    if (ngx_strncmp(member->sqlstate, "26", 2) == 0
+        || ngx_strcmp(member->sqlstate, "42P05") == 0
+        || ngx_strcmp(member->sqlstate, "08P01") == 0)
+    {
+        /* prepared statements do not live long behind some poolers */
+        pool->unprepared = 1;
+    }
+
+    if (ngx_strncmp(member->sqlstate, "0A", 2) == 0 && batch->tries == 0) {
+        /* a table has changed, which no connection knows of */
+        pool->generation++;
+    }
+
+    ngx_iclock_pg_conn_close(&member->conn);
+    ngx_iclock_pg_member_retry(member, batch, NGX_DECLINED);
+    ngx_iclock_pg_member_redo(member);
 }
 
 

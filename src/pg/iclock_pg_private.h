@@ -15,6 +15,11 @@
 
 #define NGX_ICLOCK_PG_SETUP_LEN  2048
 
+#define NGX_ICLOCK_PG_IDENTITY_LEN  128
+
+/* the number of the guard, after those of other statements */
+#define NGX_ICLOCK_PG_GUARD      63
+
 /*
  * Settings of every connection.  What the server tells its client at the
  * levels below, parameters of statements among it, must not get into the log.
@@ -107,6 +112,8 @@ struct ngx_iclock_pg_conn_s {
 
     ngx_msec_t                  since;      /* it was established */
     uint32_t                    database;   /* hash of its identity */
+    size_t                      identity_len;
+    u_char                      identity[NGX_ICLOCK_PG_IDENTITY_LEN];
 
     unsigned                    established:1;
     unsigned                    timedout:1;

@@ -35,8 +35,26 @@ static void ngx_iclock_store_notified(const char *channel,
     " WHERE n.nspname = 'iclock') WHERE d.datname = current_database()"
 
 
+/*
+ * The table is named so that it is locked: whoever replaces it waits for the
+ * end of the transaction, or is seen here.
+ */
+
+static const Oid  ngx_iclock_store_guard_types[] = { NGX_ICLOCK_PG_TEXT };
+
+static const ngx_iclock_pg_statement_t  ngx_iclock_store_guard = {
+    "iclock_guard",
+    "SELECT iclock.other_database()"
+    " FROM (SELECT count(*) FROM iclock.device WHERE false) t"
+    " WHERE $1 IS DISTINCT FROM (" NGX_ICLOCK_STORE_IDENTITY ")",
+    1,
+    ngx_iclock_store_guard_types
+};
+
+
 static ngx_iclock_pg_handlers_t  ngx_iclock_store_pg_handlers = {
     NGX_ICLOCK_STORE_IDENTITY,
+    &ngx_iclock_store_guard,
     ngx_iclock_store_build,
     ngx_iclock_store_result,
     ngx_iclock_store_reject,

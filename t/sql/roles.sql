@@ -104,6 +104,7 @@ select set_eq(
     array['register_devices', 'dequeue_commands', 'answer_commands',
           'return_commands',
           'due_devices', 'maintain', 'no_device', 'verify_due',
+          'other_database',
           'remote_attendance',
           'last_punch', 'upgrade_file', 'self_service', 'verify_decision',
           'is_time_zone', 'is_line_text', 'is_trans_flag',
