@@ -429,6 +429,44 @@ is($t->device($sn[6])->options('FWVersion=Ver 1')->text, '200 OK',
    'apart: later');
 
 
+# a statement that is too slow for all of them does not run once for each
+
+another('overdue', { pool => 'connections=1 timeout=6s' }, workers => 1);
+
+is(scalar(grep { $_ && $_->text eq '200 OK: 1' }
+          $t->concurrently([ map { upload_request($_) } @sn ])), 13,
+   'overdue: known devices');
+is($t->device('WARM0000')->poll()->text, '200 OK',
+   'overdue: nothing to fetch');
+
+$t->psql('CREATE SEQUENCE public.runs;'
+         . ' GRANT USAGE ON SEQUENCE public.runs TO iclock_module;'
+         . ' CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql'
+         . " AS \$\$ BEGIN PERFORM nextval('public.runs');"
+         . ' PERFORM pg_sleep(30); RETURN NULL; END $$;'
+         . ' CREATE TRIGGER slow AFTER INSERT ON iclock.punch'
+         . ' FOR EACH STATEMENT EXECUTE FUNCTION public.slow()');
+
+$row = $pg->hold('SELECT FROM iclock.device WHERE serial_number ='
+                 . " 'WARM0000' FOR UPDATE");
+$options = $t->connect();
+$options->write(Test::IClock::HTTP::format_request('POST',
+    '/iclock/cdata?SN=WARM0000&table=options', 'FWVersion=Ver 8'));
+$pg->wait_blocked();
+@together = map { upload_later($_) } @sn;
+is($t->device('WARM0000')->poll()->status, 200, 'overdue: poll');
+$row->release();
+
+is($options->read->text, '200 OK', 'overdue: one before them');
+is_unavailable($_->read, 'overdue') for @together;
+cmp_ok($t->psql('SELECT last_value FROM public.runs'), '<', 10,
+       'overdue: the last ones without a try');
+
+$t->psql('DROP TRIGGER slow ON iclock.punch; DROP FUNCTION public.slow();'
+         . ' DROP SEQUENCE public.runs');
+is(upload($_)->text, '200 OK: 1', "overdue: later, $_") for @sn[0, 12];
+
+
 # what is stored already takes no lock, and so no write
 
 my @same = (

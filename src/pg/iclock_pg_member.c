@@ -14,15 +14,18 @@
 #define NGX_ICLOCK_PG_YIELD       50
 
 /*
- * What has failed once because of a lock may not hold up others as long
- * again, in tenths of the time that a transaction may take.
+ * What has failed once because of a lock or its slowness may not hold up
+ * others as long again, in tenths of the time that a transaction may take.
  */
-#define NGX_ICLOCK_PG_APART_LOCK  1
+#define NGX_ICLOCK_PG_APART_LOCK       1
+#define NGX_ICLOCK_PG_APART_STATEMENT  3
 
 /* a connection lost sooner is not replaced at once */
 #define NGX_ICLOCK_PG_SHORT_LIFE  1000
 
 
+static void ngx_iclock_pg_member_overdue(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch);
 static ngx_int_t ngx_iclock_pg_member_guard(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch);
 static ngx_int_t ngx_iclock_pg_member_send(ngx_iclock_pg_member_t *member);
@@ -43,6 +46,8 @@ static void ngx_iclock_pg_member_data_error(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch);
 static void ngx_iclock_pg_member_apart(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch, ngx_int_t rc);
+static void ngx_iclock_pg_member_deadline(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch);
 static void ngx_iclock_pg_member_retry(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch, ngx_int_t rc);
 static void ngx_iclock_pg_member_redo(ngx_iclock_pg_member_t *member);
@@ -116,10 +121,43 @@ ngx_iclock_pg_member_next(ngx_iclock_pg_member_t *member)
 
     (void) ngx_iclock_pg_member_disown(member, batch);
 
+    if (batch->apart) {
+        ngx_iclock_pg_member_overdue(member, batch);
+    }
+
     /* jobs may have failed or been cancelled meanwhile */
     ngx_iclock_pg_pool_prune(member->pool, batch);
 
     return batch;
+}
+
+
+/* those that are run one by one do not wait for all that come before them */
+
+static void
+ngx_iclock_pg_member_overdue(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch)
+{
+    ngx_uint_t              i;
+    ngx_iclock_pg_job_t    *job;
+    ngx_iclock_pg_slice_t  *slice;
+
+    slice = batch->slices.elts;
+
+    for (i = 0; i < batch->slices.nelts; i++) {
+
+        job = slice[i].job;
+
+        if (job->rc != NGX_OK
+            || (ngx_msec_int_t) (job->deadline - ngx_current_msec) > 0)
+        {
+            continue;
+        }
+
+        job->rc = NGX_BUSY;
+
+        (void) ngx_atomic_fetch_add(&member->pool->stat->timeouts, 1);
+    }
 }
 
 
@@ -280,16 +318,23 @@ ngx_iclock_pg_member_send(ngx_iclock_pg_member_t *member)
 static ngx_int_t
 ngx_iclock_pg_member_send_apart(ngx_iclock_pg_member_t *member)
 {
-    u_char       text[NGX_INT_T_LEN + 1];
-    const char  *value;
+    u_char       lock[NGX_INT_T_LEN + 1], statement[NGX_INT_T_LEN + 1];
+    ngx_msec_t   timeout;
+    const char  *values[2];
 
-    ngx_sprintf(text, "%M%Z", member->pool->conf->timeout
-                              * NGX_ICLOCK_PG_APART_LOCK / 10);
-    value = (char *) text;
+    timeout = member->pool->conf->timeout;
+
+    ngx_sprintf(lock, "%M%Z", timeout * NGX_ICLOCK_PG_APART_LOCK / 10);
+    ngx_sprintf(statement, "%M%Z",
+                timeout * NGX_ICLOCK_PG_APART_STATEMENT / 10);
+
+    values[0] = (char *) lock;
+    values[1] = (char *) statement;
 
     if (PQsendQueryParams(member->conn.pg,
-                          "SELECT set_config('lock_timeout', $1, true)", 1,
-                          NULL, &value, NULL, NULL, 0)
+                          "SELECT set_config('lock_timeout', $1, true),"
+                          " set_config('statement_timeout', $2, true)", 2,
+                          NULL, values, NULL, NULL, 0)
         == 0)
     {
         return NGX_ERROR;
@@ -838,11 +883,31 @@ ngx_iclock_pg_member_apart(ngx_iclock_pg_member_t *member,
         }
 
         rest->apart = 1;
+        ngx_iclock_pg_member_deadline(member, rest);
         ngx_queue_insert_head(&member->todo, &rest->queue);
     }
 
     batch->apart = 1;
+    ngx_iclock_pg_member_deadline(member, batch);
     ngx_queue_insert_head(&member->todo, &batch->queue);
+}
+
+
+/* another chance for those that are not at fault */
+
+static void
+ngx_iclock_pg_member_deadline(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch)
+{
+    ngx_uint_t              i;
+    ngx_iclock_pg_slice_t  *slice;
+
+    slice = batch->slices.elts;
+
+    for (i = 0; i < batch->slices.nelts; i++) {
+        slice[i].job->deadline = ngx_current_msec
+                                 + member->pool->conf->timeout;
+    }
 }
 
 
