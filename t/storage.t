@@ -152,60 +152,66 @@ add($pg, 'later');
 is(since($pg, $cursor), 'unread later', 'two are to be read');
 $t->psql('UPDATE iclock.punch_state SET cluster = 1');
 
-# roles are not in the dump, and not all of them are there
+SKIP: {
+    skip('pg_dump is older than the server', 11) if !$pg->pg_dump();
 
-$t->psql("CREATE ROLE $_") for qw/ limited gone /;
-$t->psql("INSERT INTO iclock.role_site (role, site)"
-         . " VALUES ('gone', 'Delhi'), ('limited', 'Pune')");
-$t->psql('UPDATE iclock.role_site SET cluster = 1');
+    # roles are not in the dump, and not all of them are there
 
-my $dump = $t->dir . '/dump.sql';
+    $t->psql("CREATE ROLE $_") for qw/ limited gone /;
+    $t->psql("INSERT INTO iclock.role_site (role, site)"
+             . " VALUES ('gone', 'Delhi'), ('limited', 'Pune')");
+    $t->psql('UPDATE iclock.role_site SET cluster = 1');
 
-is(command({ out => $dump }, "$pg->{bin}/pg_dump", '-d',
-           $pg->conninfo(user => 'postgres')), 0, 'a dump');
-$t->psql('UPDATE iclock.punch_state SET cluster = iclock.cluster()');
+    my $dump = $t->dir . '/dump.sql';
 
-my $dir = $t->dir . '/other';
-mkdir $dir or die "$dir: $!\n";
-chmod 0755, $dir;
+    is(command({ out => $dump }, $pg->pg_dump(), '-d',
+               $pg->conninfo(user => 'postgres')), 0, 'a dump');
+    $t->psql('UPDATE iclock.punch_state SET cluster = iclock.cluster()');
 
-my $other = Test::IClock::Postgres->new($dir);
+    my $dir = $t->dir . '/other';
+    mkdir $dir or die "$dir: $!\n";
+    chmod 0755, $dir;
 
-$other->psql('DROP DATABASE iclock', database => 'postgres');
-$other->psql('CREATE DATABASE iclock', database => 'postgres');
-$other->psql('CREATE ROLE limited; GRANT iclock_reader TO limited');
-$other->psql_file($dump);
-is($other->psql('SET ROLE limited; SELECT iclock.visible_sites()'), '{Pune}',
-   'who was limited to a site is, although another such role is missing');
-cmp_ok($other->psql('SELECT max(txid) - txid_current() FROM iclock.punch'),
-       '>', 1000, 'restored where the numbers are smaller');
+    my $other = Test::IClock::Postgres->new($dir);
 
-my ($failed, undef, $why) = $other->psql_try(
-    "SELECT * FROM iclock.punches_since('$cursor')");
+    $other->psql('DROP DATABASE iclock', database => 'postgres');
+    $other->psql('CREATE DATABASE iclock', database => 'postgres');
+    $other->psql('CREATE ROLE limited; GRANT iclock_reader TO limited');
+    $other->psql_file($dump);
+    is($other->psql('SET ROLE limited; SELECT iclock.visible_sites()'),
+       '{Pune}', 'who was limited to a site is, although another such role is missing');
+    cmp_ok($other->psql('SELECT max(txid) - txid_current() FROM iclock.punch'),
+           '>', 1000, 'restored where the numbers are smaller');
 
-isnt($failed, 0, 'it cannot be read at once');
-like($why, qr/restored from a dump.*Call iclock\.maintain/s,
-     'it says why, and what to do');
-add($other, 'early');
-$other->psql('BEGIN; SAVEPOINT a; INSERT INTO iclock.punch (device_id,'
-             . " local_time, pin) SELECT id, '2026-02-02', 'part'"
-             . " FROM iclock.device WHERE serial_number = 'STOR0001'; COMMIT");
-is($other->psql('SELECT iclock.maintain()'), 3600, 'maintain() mends it');
-is($other->psql('ALTER ROLE limited RENAME TO renamed; SET ROLE renamed;'
-                . ' SELECT iclock.visible_sites()'), '{Pune}',
-   'who was limited is by another name');
-is(since($other, $cursor), 'unread later early part',
-   'the cursor of old goes on, also to what came before that');
-add($other, 'last');
-is(since($other, $cursor), 'unread later early part last',
-   'and to what comes after');
-is($other->psql('SELECT count(DISTINCT pin) FROM'
-                . ' iclock.punches_since(NULL, 100000)'), 8 * 144 + 1 + 5,
-   'from the beginning: all of them');
-is($other->psql('SELECT count(*) FROM'
-                . ' iclock.punches_since(NULL, 100000)'), 8 * 144 + 1 + 5,
-   'each once');
-$other->stop();
+    my ($failed, undef, $why) = $other->psql_try(
+        "SELECT * FROM iclock.punches_since('$cursor')");
+
+    isnt($failed, 0, 'it cannot be read at once');
+    like($why, qr/restored from a dump.*Call iclock\.maintain/s,
+         'it says why, and what to do');
+    add($other, 'early');
+    $other->psql('BEGIN; SAVEPOINT a; INSERT INTO iclock.punch (device_id,'
+                 . " local_time, pin) SELECT id, '2026-02-02', 'part'"
+                 . ' FROM iclock.device'
+                 . " WHERE serial_number = 'STOR0001'; COMMIT");
+    ok(wait_until(30, sub { $other->psql('SELECT iclock.maintain()') == 3600 }),
+       'maintain() mends it');
+    is($other->psql('ALTER ROLE limited RENAME TO renamed; SET ROLE renamed;'
+                    . ' SELECT iclock.visible_sites()'), '{Pune}',
+       'who was limited is by another name');
+    is(since($other, $cursor), 'unread later early part',
+       'the cursor of old goes on, also to what came before that');
+    add($other, 'last');
+    is(since($other, $cursor), 'unread later early part last',
+       'and to what comes after');
+    is($other->psql('SELECT count(DISTINCT pin) FROM'
+                    . ' iclock.punches_since(NULL, 100000)'), 8 * 144 + 1 + 5,
+       'from the beginning: all of them');
+    is($other->psql('SELECT count(*) FROM'
+                    . ' iclock.punches_since(NULL, 100000)'), 8 * 144 + 1 + 5,
+       'each once');
+    $other->stop();
+}
 
 
 # what is not to be kept goes, but for a row that somebody has locked
