@@ -256,4 +256,34 @@ is($t->psql("SELECT count(*) FROM iclock.punch p"
             . " AND p.pin::bigint BETWEEN 8 AND 60000"), 59993,
    'each of them is there once');
 
+
+# it fails, and is notified meanwhile: a pause that grows stays as long
+
+$t->quit();
+$t->psql(<<'END');
+    CREATE SEQUENCE iclock.called MINVALUE 0;
+    CREATE OR REPLACE FUNCTION iclock.maintain() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER AS $$
+    BEGIN
+        PERFORM setval('iclock.called',
+                       extract(epoch FROM clock_timestamp())::bigint);
+        PERFORM pg_sleep(1.5);
+        RAISE 'it fails';
+    END
+    $$;
+END
+$t->start(undef, workers => 1);
+
+my @called = (0);
+
+ok(wait_until(60, sub {
+    my $at = $t->psql('NOTIFY iclock_maintain;'
+                      . ' SELECT last_value FROM iclock.called');
+
+    push @called, $at if $at != $called[-1];
+
+    return @called > 3;
+}), 'it is called again when it fails');
+cmp_ok($called[3] - $called[2], '>=', 10, 'not before the pause is over');
+
 $t->done();

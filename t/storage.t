@@ -179,7 +179,8 @@ SKIP: {
     $other->psql('CREATE ROLE limited; GRANT iclock_reader TO limited');
     $other->psql_file($dump);
     is($other->psql('SET ROLE limited; SELECT iclock.visible_sites()'),
-       '{Pune}', 'who was limited to a site is, although another such role is missing');
+       '{Pune}',
+       'who was limited to a site is, although another such role is missing');
     cmp_ok($other->psql('SELECT max(txid) - txid_current() FROM iclock.punch'),
            '>', 1000, 'restored where the numbers are smaller');
 
