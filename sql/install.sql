@@ -9,7 +9,8 @@
 -- tables, follow.  A second run changes nothing.
 --
 -- Devices may go on uploading: no lock is waited for, and none is kept, for
--- longer than about a second.  Who has a table in use for longer is named, and
+-- longer than about a second; migration 4 takes longer where hundreds of
+-- thousands of commands are kept.  Who has a table in use for longer is named, and
 -- this has to be run again.
 
 \set ON_ERROR_STOP on
