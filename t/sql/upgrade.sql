@@ -86,7 +86,8 @@ create or replace function iclock.verify_decision(serial_number text, data bytea
     returns text language sql as $$ select 'no'::text $$;
 
 create temp table before as
-select 'p' as kind, p.oid::regprocedure::text as name, md5(pg_get_functiondef(p.oid)) as is,
+select 'p' as kind, p.oid::regprocedure::text as name,
+       case when p.prokind = 'f' then md5(pg_get_functiondef(p.oid)) end as is,
        p.proacl::text as acl
   from pg_proc p where p.pronamespace = 'iclock'::regnamespace
 union all
@@ -110,7 +111,9 @@ select is((select label from iclock.command_result_label
 select is_empty(
     $$ (select * from before
         except
-        select 'p', p.oid::regprocedure::text, md5(pg_get_functiondef(p.oid)),
+        select 'p', p.oid::regprocedure::text,
+               case when p.prokind = 'f'
+                    then md5(pg_get_functiondef(p.oid)) end,
                p.proacl::text
           from pg_proc p where p.pronamespace = 'iclock'::regnamespace)
        except all
