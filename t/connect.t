@@ -345,7 +345,8 @@ sub passwords {
     close $out;
 }
 
-$t->psql("ALTER ROLE secure PASSWORD 'n3w'");
+$t->psql("SET password_encryption = 'scram-sha-256';"
+         . " ALTER ROLE secure PASSWORD 'n3w'");
 is(upload('PASS0001'), '200 OK: 1', 'a new password: connections there are');
 $pg->terminate('iclock/%');
 ok(wait_until(10, sub { upload('PASS0001') =~ /^503/ }),
