@@ -9,6 +9,7 @@ use warnings;
 
 use Carp qw/ croak /;
 use Exporter qw/ import /;
+use List::Util qw/ max min /;
 use POSIX ();
 use Time::HiRes qw/ sleep time /;
 
@@ -84,7 +85,8 @@ sub children {
 }
 
 
-# Waits until the code returns something true, which is returned.
+# Waits until the code returns something true, which is returned.  What takes
+# long to ask is asked less often: other tests need the processors, too.
 
 sub wait_until {
     my ($seconds, $code) = @_;
@@ -92,12 +94,16 @@ sub wait_until {
     my $until = time + $seconds;
 
     while (1) {
+        my $asked = time;
         my $value = $code->();
 
         return $value if $value;
-        return undef if time > $until;
 
-        sleep 0.02;
+        my $now = time;
+
+        return undef if $now > $until;
+
+        sleep max(0.02, min(0.2, 2 * ($now - $asked)));
     }
 }
 
