@@ -322,7 +322,7 @@ is(upload('STOR0001', @others), '200 OK: 30', 'and of 30 others');
 my $partition = 'iclock.punch_' . $old =~ s/-/_/r;
 my $there = sub { $t->psql("SELECT to_regclass('$partition')") };
 
-ok(wait_until(30, sub {
+ok(wait_until(120, sub {
     $there->() && $t->psql('SELECT count(*) FROM iclock.punch_default') == 0
 }), 'they get partitions');
 
@@ -339,7 +339,7 @@ is($t->psql('SELECT count(*) FROM iclock.punch_partitions()'
 is(upload('STOR0001', month(0) . "-01 09:00:0$_"), '200 OK: 1',
    "upload $_ after that") for 1 .. 5;
 $lock->release();
-ok(wait_until(30, sub { !$there->() }), 'nginx drops it when that has ended');
+ok(wait_until(120, sub { !$there->() }), 'nginx drops it when that has ended');
 is(upload('STOR0001', "$old-05 08:00:00", "$old-07 08:00:00"), '200 OK: 2',
    'its punches are acknowledged when they come again');
 is($t->psql("SELECT count(*) FROM iclock.punch WHERE local_time::text"

