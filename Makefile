@@ -51,7 +51,8 @@ SANITIZE =	-fsanitize=address,undefined \
 SOURCES =	$(sort $(wildcard $(ROOT)/src/*/*.c))
 HEADERS =	$(sort $(wildcard $(ROOT)/src/*/*.h))
 
-PROVE =		prove -j$(JOBS) -I$(ROOT)/t/lib --timer
+# one more than there are processors, for tests also wait
+PROVE =		prove -j$$(($(JOBS) + 1)) -I$(ROOT)/t/lib --timer
 
 # those that take longest begin first, so that none of them ends alone
 SLOW =		t/year.t t/build.t t/alloc.t t/database.t
@@ -146,8 +147,8 @@ run:
 test:
 	@tools/deps test
 	@$(MAKE) --no-print-directory build nginx-src
-	@$(MAKE) --no-print-directory alloc unit
-	@$(PROVE) $(TESTS)
+	@$(MAKE) --no-print-directory alloc unit-build
+	@$(PROVE) $(UNIT)/run $(TESTS)
 
 # the module with the sanitizers in it, loaded into the stock nginx; they
 # keep what was freed, so its use of memory tells nothing
