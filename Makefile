@@ -148,7 +148,7 @@ test:
 	@tools/deps test
 	@$(MAKE) --no-print-directory build nginx-src
 	@$(MAKE) --no-print-directory alloc unit-build
-	@$(PROVE) $(UNIT)/run $(TESTS)
+	@$(PROVE) $(UNIT:$(ROOT)/%=%)/run $(TESTS)
 
 # the module with the sanitizers in it, loaded into the stock nginx; they
 # keep what was freed, so its use of memory tells nothing

@@ -198,6 +198,58 @@ like($said, qr/requires libpq 14 or later.*libpq-dev/s,
 isnt($status, 0, 'no PCRE');
 like($said, qr/requires nginx built with PCRE/, 'and is told');
 
+# tests again and again: a make whose second and third run fail
+
+make_path("$dir/soak");
+put('soak/make', <<'END');
+#!/bin/sh
+n=$(cat runs 2> /dev/null || echo 0)
+n=$((n + 1))
+echo $n > runs
+echo "[12:00:0$n] t/a.t ..... ok     ${n}500 ms ( 0.02 usr"
+case $n in
+    2) echo "    #   Failed test 'a fine day'"; echo 't/a.t (Wstat: 256)' ;;
+    3) echo 'make: *** [Makefile:1: build] Error 1' ;;
+    *) exit 0 ;;
+esac
+exit 2
+END
+chmod 0755, "$dir/soak/make";
+
+sub soak {
+    my ($times) = @_;
+
+    my $out = $t->dir . '/soak.out';
+    unlink $out, "$dir/runs";
+
+    my $rc = command({ out => $out,
+                       env => { PATH => "$dir/soak:$ENV{PATH}" } },
+                     @user, "$dir/tools/soak", $times);
+
+    return ($rc >> 8, slurp($out));
+}
+
+($status, $said) = soak(4);
+is($status, 1, 'soak: some runs fail');
+is(slurp("$dir/runs"), "4\n", 'soak: and those after them run');
+is(join(' ', $said =~ /^soak: run (\d of 4 \w+)/mg), '1 of 4 passed'
+   . ' 2 of 4 FAILED 3 of 4 FAILED 4 of 4 passed', 'soak: each is told');
+like($said, qr/^ +1 times  Failed test 'a fine day'  \(run 2\)$/m,
+     'soak: a test that failed, and when');
+like($said, qr/^ +1 times  make: .* Error 1  \(run 3\)$/m,
+     'soak: what is not a test');
+like($said, qr/^ +3\.0 s, at most +4\.5 s  t\/a\.t$/m, 'soak: the slowest');
+like($said, qr/^soak: 2 of 4 runs passed$/m, 'soak: the balance');
+like(slurp("$dir/build/soak/$_.log"), qr/t\/a\.t/, "soak: the log of run $_")
+    for 1 .. 4;
+
+($status, $said) = soak(1);
+is($status, 0, 'soak: all pass') or diag($said);
+
+($status, $said) = soak('many');
+is($status, 1, 'soak: no number');
+
+
 # The source of nginx that the unit tests are built with: a mirror may lack
 # parts of what its list offers.  An apt that has only what it is told to have.
 
