@@ -28,9 +28,9 @@ update iclock.command c
    set finished_at = null
  where c.finished_at is not null and c.status in ('queued', 'sent');
 
--- The newest first.  Nothing but this index, and the one of all that have a
--- subject in indexes.sql, has that order: whoever asks for it needs no statistics
--- to find the way.
+-- The newest first.  Nothing but this index, and the one of all commands in
+-- indexes.sql, has that order: whoever asks for it needs no statistics to find
+-- the way.
 create index command_open_idx on iclock.command
     (device_id, subject, (- id))
     where finished_at is null and subject is not null;

@@ -526,6 +526,15 @@ begin
     perform pg_temp.poll_reads(regime, 'expired ones', 52);
     perform pg_temp.pass(600);
     perform pg_temp.poll_reads(regime, 'unanswered ones', 53);
+    insert into iclock.device (serial_number) values ('Q-D'), ('Q-E');
+    insert into iclock.command (device_id, body, status)
+    select pg_temp.device('Q-D'), b, s
+      from unnest('{LOG,SET OPTION Delay=5}'::text[]) as b,
+           unnest('{queued,done}'::text[]) as s;
+    perform pg_temp.reads(regime, 'a device goes',
+                          'select iclock.delete_device(''Q-D'')');
+    perform pg_temp.reads(regime, 'a device goes by hand',
+        'delete from iclock.device where serial_number = ''Q-E''');
     delete from iclock.command where body not like 'SET%';
     perform pg_temp.poll_reads(regime, 'superseded ones', 54);
     delete from iclock.command;
