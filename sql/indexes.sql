@@ -22,6 +22,11 @@ create temp table wanted_index (kind text, name text, definition text);
 insert into wanted_index values
     ('', 'command_subject_idx',
      'command (device_id, subject, (- id))'),
+    ('', 'command_queued_idx',
+     'command (device_id, (- priority::bigint), id) where status = ''queued'''),
+    ('', 'command_poll_idx',
+     'command (device_id, poll, (- id)) '
+     'where status = ''sent'' and poll is not null'),
     ('', 'command_finished_idx',
      'command (finished_at) where finished_at is not null'),
     ('', 'photo_received_idx',

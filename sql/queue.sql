@@ -49,6 +49,9 @@ $$;
 --                    before
 --     waits_for      older ones that the device has not answered: about what
 --                    its subject is part of, and deletions of its subject
+--
+-- Who has sent many and waits for the answers passes none of them, as long as
+-- few are due to be sent again.  If many are, the walk finds the first at once.
 create or replace function iclock.next_commands(
         device_id       bigint,
         sent_before     timestamptz,
@@ -70,29 +73,63 @@ as $$
 #variable_conflict use_column
 begin
     return query
-        with waiting as materialized (
+        with due as materialized (
             select c.id, c.priority, c.status, c.attempts, c.subject,
-                   c.copied,
-                   -- as it goes over the wire: C:<id>:<body>\n
-                   4 + length((c.id % 1000000000)::text)
-                     + octet_length(c.body)::bigint as size,
-                   left(c.body, 7) ~* '^REBOOT\M' as restarts,
-                   c.deletes
+                   c.copied, c.deletes, c.body, c.expires_at
               from iclock.command c
              where c.device_id = $1
-               and c.status in ('queued', 'sent')
-               and (c.status = 'queued'
-                    and (c.not_before is null or c.not_before <= now())
-                    or c.status = 'sent'
-                       and c.sent_at <= $2
-                       and c.attempts < $3)
-               and (c.expires_at is null or c.expires_at > now())
-               and (- c.priority, c.id) > (- $5, $6)
-             order by c.priority desc, c.id
-             limit (select $4)
+               and c.status = 'sent'
+               and c.sent_at <= $2
+             order by c.sent_at
+             limit (select 1001)
+        ),
+        waiting as materialized (
+            (select c.id, c.priority, c.status, c.attempts, c.subject,
+                    c.copied, c.deletes, c.body
+               from iclock.command c
+              where (select count(*) from due) <= 1000
+                and c.device_id = $1
+                and c.status = 'queued'
+                and (c.not_before is null or c.not_before <= now())
+                and (c.expires_at is null or c.expires_at > now())
+                and (- c.priority::bigint, c.id) > (- $5::bigint, $6)
+              order by - c.priority::bigint, c.id
+              limit (select $4))
+            union all
+            select d.id, d.priority, d.status, d.attempts, d.subject,
+                   d.copied, d.deletes, d.body
+              from due d
+             where (select count(*) from due) <= 1000
+               and d.attempts < $3
+               and (d.expires_at is null or d.expires_at > now())
+               and (- d.priority::bigint, d.id) > (- $5::bigint, $6)
+            union all
+            (select c.id, c.priority, c.status, c.attempts, c.subject,
+                    c.copied, c.deletes, c.body
+               from iclock.command c
+              where (select count(*) from due) > 1000
+                and c.device_id = $1
+                and c.status in ('queued', 'sent')
+                and (c.status = 'queued'
+                     and (c.not_before is null or c.not_before <= now())
+                     or c.status = 'sent'
+                        and c.sent_at <= $2
+                        and c.attempts < $3)
+                and (c.expires_at is null or c.expires_at > now())
+                and (- c.priority::bigint, c.id) > (- $5::bigint, $6)
+              order by c.priority desc, c.id
+              limit (select $4))
         ),
         walk as materialized (
-            select w.* from waiting w limit $4
+            select w.id, w.priority, w.status, w.attempts, w.subject,
+                   w.copied, w.deletes,
+                   -- as it goes over the wire: C:<id>:<body>\n
+                   4 + length((w.id % 1000000000)::text)
+                     + octet_length(w.body)::bigint as size,
+                   left(w.body, 7) ~* '^REBOOT\M' as restarts
+              from waiting w
+             order by w.priority desc, w.id
+             limit $4
         ),
         locked as materialized (
             select w.id, l.place
@@ -451,8 +488,7 @@ begin
                  where c.device_id = $1
                    and c.status = 'sent'
                    and c.poll = $2
-                 -- within one transaction, so at the same time
-                 order by c.sent_at desc
+                 order by - c.id
                  limit (select 10000)) as g
          order by g.priority desc, g.id;
 end
@@ -681,6 +717,7 @@ create or replace function iclock.return_commands(
     returns void
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
+    set enable_sort = off
 as $$
 declare
     given  record;
@@ -699,7 +736,7 @@ begin
                         where g.device_id = $1
                           and g.status = 'sent'
                           and g.poll = $2
-                        order by g.sent_at desc
+                        order by - g.id
                         limit (select 10000)
                           for no key update))
             $query$
@@ -926,10 +963,12 @@ as $$
            select
              from iclock.command c
             where c.device_id = d.id
-              and c.status in ('queued', 'sent')
-              and (c.status = 'queued'
-                   and (c.not_before is null or c.not_before <= now())
-                   or c.status = 'sent'
-                      and c.sent_at <= now()
-                                       - make_interval(secs => $1))))
+              and c.status = 'queued'
+              and (c.not_before is null or c.not_before <= now()))
+        or exists (
+           select
+             from iclock.command c
+            where c.device_id = d.id
+              and c.status = 'sent'
+              and c.sent_at <= now() - make_interval(secs => $1)))
 $$;

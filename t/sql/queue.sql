@@ -399,6 +399,22 @@ select results_eq($$ select * from pg_temp.poll() $$,
                   'it comes after it');
 delete from iclock.command;
 
+select pg_temp.queue('LOG 1', 'LOG 2');
+update iclock.command set priority = 9 where body = 'LOG 2';
+select results_eq($$ select * from pg_temp.poll() $$,
+                  array['LOG 2', 'LOG 1'], 'the most urgent one is the first');
+select pg_temp.pass(600);
+select pg_temp.queue('LOG 3', 'LOG 4', 'LOG 5');
+update iclock.command set priority = 10 where body = 'LOG 4';
+update iclock.command set priority = -2147483648 where body = 'LOG 5';
+select results_eq($$ select * from pg_temp.poll() $$,
+                  array['LOG 4', 'LOG 2', 'LOG 1', 'LOG 3', 'LOG 5'],
+                  'also among those that are sent again');
+select pg_temp.pass(600);
+select results_eq($$ select * from pg_temp.poll(null, 1) $$, array['LOG 4'],
+                  'one of them');
+delete from iclock.command;
+
 
 -- the same poll twice
 
@@ -481,6 +497,15 @@ create function pg_temp.poll_reads(regime text, what text, number bigint)
     select pg_temp.reads(regime, what, format(
         'select count(*) from pg_temp.poll(%s, 100)', number))
 $$;
+create function pg_temp.unanswered(number integer, due integer)
+    returns void language sql as $$
+    insert into iclock.command (device_id, body, status, attempts, sent_at,
+                                poll)
+    select pg_temp.device(), 'LOG', 'sent', 1,
+           now() - case when n <= due then interval '10 minutes'
+                   else interval '1 minute' * (n % 5) end, n / 200
+      from generate_series(1, number) as n
+$$;
 create function pg_temp.backlog(regime text) returns void
     language plpgsql as $$
 declare
@@ -526,6 +551,23 @@ begin
     perform pg_temp.poll_reads(regime, 'expired ones', 52);
     perform pg_temp.pass(600);
     perform pg_temp.poll_reads(regime, 'unanswered ones', 53);
+    delete from iclock.command;
+    perform pg_temp.unanswered(20000, 0);
+    perform pg_temp.poll_reads(regime, 'nothing new', 54);
+    perform pg_temp.reads(regime, 'due devices',
+                          'select iclock.due_devices(600)');
+    insert into iclock.command (device_id, body)
+    select device, 'SET OPTION Delay=' || n
+      from generate_series(1, 10000) as n;
+    perform pg_temp.poll_reads(regime, 'behind unanswered ones', 55);
+    perform pg_temp.reads(regime, 'taken back behind them', format(
+        'select iclock.return_commands(array[%s::bigint], ''{55}'')', device));
+    delete from iclock.command where status = 'sent';
+    perform pg_temp.unanswered(20000, 500);
+    perform pg_temp.poll_reads(regime, 'some to be sent again', 56);
+    delete from iclock.command where status = 'sent';
+    perform pg_temp.unanswered(20000, 20000);
+    perform pg_temp.poll_reads(regime, 'all to be sent again', 57);
     insert into iclock.device (serial_number) values ('Q-D'), ('Q-E');
     insert into iclock.command (device_id, body, status)
     select pg_temp.device('Q-D'), b, s
@@ -536,7 +578,7 @@ begin
     perform pg_temp.reads(regime, 'a device goes by hand',
         'delete from iclock.device where serial_number = ''Q-E''');
     delete from iclock.command where body not like 'SET%';
-    perform pg_temp.poll_reads(regime, 'superseded ones', 54);
+    perform pg_temp.poll_reads(regime, 'superseded ones', 58);
     delete from iclock.command;
 end
 $$;
