@@ -73,20 +73,24 @@ begin
 end
 $$;
 
--- The user's last punch of a year, at the device or at its site: month by month,
--- because mostly it is in the first.  EXECUTE plans for the month at hand, which
--- has one partition, and not for all that there are.
+-- The user's last punch of a year, at the device or at its site: a day first,
+-- because mostly it is in that, then the week, the month, and month by month.
+-- The primary key gives a span of each device, of all users.  EXECUTE plans for
+-- the month at hand, which has one partition, and not for all that there are.
 create or replace function iclock.last_punch(
         device_id  bigint,
         pin        text)
     returns text
     language plpgsql stable security definer
     set search_path = pg_catalog, iclock, pg_temp
+    set enable_bitmapscan = off
+    set jit = off
 as $$
 declare
     devices  bigint[];
     until    timestamp := localtimestamp + interval '2 days';
-    since    timestamp := date_trunc('month', localtimestamp);
+    first    constant timestamp := date_trunc('month', localtimestamp);
+    since    timestamp;
     last     record;
 begin
     select array_agg(d.id) into devices
@@ -95,21 +99,24 @@ begin
         on d.id = asking.id or d.site = asking.site
      where asking.id = $1;
 
-    for month in 0 .. 12 loop
+    for span in -2 .. 12 loop
+        since := case span
+                 when -2 then localtimestamp - interval '1 day'
+                 when -1 then localtimestamp - interval '7 days'
+                 else first - span * interval '1 month' end;
+
+        -- a month has just begun
+        continue when since >= until;
+
         execute $query$
-            select p.*
-              from unnest($1) as d (id)
-             cross join lateral
-                   (select l.device_id, l.local_time, l.status, l.work_code
-                      from iclock.punch l
-                     where l.device_id = d.id
-                       and l.pin = $2
-                       and l.local_time >= $3
-                       and l.local_time < $4
-                       -- not an identity card that its holder failed with
-                       and (l.record_type <> 1 or l.status = 0)
-                     order by l.local_time desc
-                     limit 1) as p
+            select p.device_id, p.local_time, p.status, p.work_code
+              from iclock.punch p
+             where p.device_id = any ($1)
+               and p.pin = $2
+               and p.local_time >= $3
+               and p.local_time < $4
+               -- not an identity card that its holder failed with
+               and (p.record_type <> 1 or p.status = 0)
              order by p.local_time desc
              limit 1
             $query$
@@ -119,7 +126,6 @@ begin
         exit when last.local_time is not null;
 
         until := since;
-        since := since - interval '1 month';
     end loop;
 
     if last.local_time is null then

@@ -138,6 +138,24 @@ select pg_temp.device('R-A'), date_trunc('day', localtimestamp)
 select alike(iclock.last_punch(pg_temp.device('R-A'), '5'), '%time=17:00:00',
              'nor an identity card that failed or is on the blacklist');
 
+-- what others have done since long ago is not read for a punch of today
+
+insert into iclock.punch (device_id, local_time, pin)
+select pg_temp.device('R-B'), localtimestamp - n * interval '90 seconds', '6'
+  from generate_series(1, 20000) as n;
+insert into iclock.punch (device_id, local_time, pin)
+values (pg_temp.device('R-A'), localtimestamp - interval '1 minute', '14');
+create function pg_temp.blocks() returns bigint language sql volatile as $$
+    select sum(pg_stat_get_xact_blocks_fetched(i.relid))::bigint
+      from pg_partition_tree('iclock.punch_pkey') as i
+$$;
+select iclock.last_punch(pg_temp.device('R-A'), '14');
+create temp table blocks as select pg_temp.blocks() as fetched;
+select alike(iclock.last_punch(pg_temp.device('R-A'), '14'), 'status=0%',
+             'a punch of today');
+select cmp_ok(pg_temp.blocks() - b.fetched, '<', 50::bigint, 'reads no month')
+  from blocks b;
+
 -- upgrades
 
 select iclock.upgrade_firmware('R-A', 'http://host/fw/emfw.cfg', 'aa', 10) as raw
