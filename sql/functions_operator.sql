@@ -32,6 +32,14 @@ begin
             using message = 'argument "body" is empty';
     end if;
 
+    -- as much as a device can be given in one poll
+    if octet_length(body) > 16777216 then
+        raise invalid_parameter_value
+            using message = 'argument "body" is longer than 16777216 bytes',
+                  hint = format('It has %s bytes in UTF-8.',
+                                octet_length(body));
+    end if;
+
     if not iclock.is_line_text(replace(body, E'\t', ' '), 2147483647) then
         raise invalid_parameter_value
             using message = 'argument "body" contains an end of line or '

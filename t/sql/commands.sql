@@ -70,6 +70,13 @@ select throws_like(
     $$ select iclock.queue_command('T0001', E'a\nb') $$, '%"body"%',
     'the error names the argument');
 select throws_ok(
+    $$ select iclock.queue_command('T0001', repeat('é', 8388609)) $$, '22023',
+    'argument "body" is longer than 16777216 bytes', 'more than is sent');
+select lives_ok(
+    $$ select iclock.queue_command('T0003', repeat('é', 8388608)) $$,
+    'as much as that');
+delete from iclock.command c where octet_length(c.body) > 100000;
+select throws_ok(
     $$ select iclock.queue_command('T0001', 'a', expires => '-1 second') $$,
     '22023', null, 'expires in the past');
 select is((select created_by from iclock.command limit 1), session_user::text,
