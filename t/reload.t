@@ -196,8 +196,11 @@ my $swap = "UPDATE iclock.device SET serial_number = 'X' || serial_number;"
 sub other { $t->psql($_[0], database => 'other') }
 
 sub dump_other {
+    my (@what) = @_;
+
     unlink $dump;
-    is(command({ out => $dump }, $t->pg->{bin} . '/pg_dump', '-n', 'iclock',
+    is(command({ out => $dump }, $t->pg->{bin} . '/pg_dump',
+               @what ? @what : ('-n', 'iclock'),
                '-d', $t->conninfo(dbname => 'other', user => 'postgres')), 0,
        'a backup');
 }
@@ -225,6 +228,28 @@ for my $sn (@device) {
 }
 
 is(right('other'), 't|t', 'restored in place: all are right');
+
+# into the tables that are there
+
+other($swap);
+dump_other(qw/ -a -t iclock.device /);
+other($swap);
+
+for my $sn (@device) {
+    ok(wait_until(20, sub { upload($sn)->status == 200 }), "refilled: $sn");
+}
+
+other('SET client_min_messages = error; BEGIN;'
+      . ' TRUNCATE iclock.punch, iclock.device CASCADE; ' . slurp($dump)
+      . ' COMMIT');
+upload($_) for @device, @device;
+
+for my $sn (@device) {
+    ok(wait_until(20, sub { upload($sn)->status == 200 }),
+       "refilled in place: $sn");
+}
+
+is(right('other'), 't|t', 'refilled in place: all are right');
 
 # an older backup, in which newer devices are missing
 

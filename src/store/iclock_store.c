@@ -23,13 +23,14 @@ static void ngx_iclock_store_notified(const char *channel,
 
 
 /*
- * Ids are those of a table, until another backup is restored into it or a
- * server takes over that may have lost the last ones.
+ * Ids are those of a table, until another backup is restored into it, which
+ * begins by emptying it and so gives it another file, or a server takes over
+ * that may have lost the last ones.
  */
 
 #define NGX_ICLOCK_STORE_IDENTITY                                            \
     "SELECT concat_ws('/', extract(epoch from pg_postmaster_start_time()),"  \
-    " d.oid, c.oid) AS iclock_identity"                                      \
+    " d.oid, c.oid, c.relfilenode) AS iclock_identity"                       \
     " FROM pg_database d LEFT JOIN pg_class c ON c.relname = 'device'"       \
     " AND c.relnamespace = (SELECT n.oid FROM pg_namespace n"                \
     " WHERE n.nspname = 'iclock') WHERE d.datname = current_database()"
