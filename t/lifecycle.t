@@ -10,6 +10,7 @@ use warnings;
 
 use FindBin;
 use List::Util qw/ max /;
+use Socket qw/ SOL_SOCKET SO_RCVBUF /;
 use Test::More;
 use Time::HiRes qw/ sleep /;
 
@@ -177,6 +178,63 @@ ok(!$response || $response->status != 200,
    'shutdown timeout: nothing is acknowledged');
 $lock->release();
 is(upload('TIME0001')->text, '200 OK: 1', 'shutdown timeout: upload');
+
+
+# ... and while a poll is: commands that were on their way wait again
+
+another('shutdown timeout of a poll', $t->device_server(
+    location => 'iclock_command_limit count=64 bytes=8m;'
+                . ' iclock_command_timeout 1m;'),
+    main => 'worker_shutdown_timeout 1s;');
+
+sub state_of {
+    return $t->psql('SELECT DISTINCT c.status, attempts FROM iclock.command c'
+                    . ' JOIN iclock.device d ON d.id = c.device_id'
+                    . " WHERE d.serial_number = '$_[0]'");
+}
+
+sub poll_unread {
+    my ($sn) = @_;
+    my $c = $t->connect();
+
+    setsockopt $c->{socket}, SOL_SOCKET, SO_RCVBUF, 4096;
+    $c->write("GET /iclock/getrequest?SN=$sn HTTP/1.0\r\n\r\n");
+
+    return $c;
+}
+
+$t->device('TIME0002')->handshake();
+$t->psql("SELECT iclock.queue_command('TIME0002', 'DATA UPDATE USERPIC PIN='"
+         . " || n || repeat('x', 65536)) FROM generate_series(1, 64) n");
+$t->device('TIME0002')->handshake();    # the next poll asks for commands
+$c = poll_unread('TIME0002');
+ok(wait_until(10, sub { state_of('TIME0002') eq 'sent|1' }),
+   'shutdown timeout: commands are on their way');
+$t->reload(undef, wait => 1);
+ok(wait_until(10, sub { state_of('TIME0002') eq 'queued|0' }),
+   'shutdown timeout: they wait again') or diag(state_of('TIME0002'));
+$c->close();
+
+# What is committed when nobody is there any more is sent again after its time:
+# a worker that has to go does not wait for PostgreSQL.
+
+$t->device('TIME0003')->handshake();
+my $id = $t->psql("SELECT iclock.queue_command('TIME0003', 'LOG')");
+$t->device('TIME0003')->handshake();
+$lock = $pg->hold('LOCK TABLE iclock.command IN ACCESS EXCLUSIVE MODE');
+$c = poll_unread('TIME0003');
+ok($pg->wait_blocked(), 'a poll waits');
+$t->reload(undef, wait => 1);
+$lock->release();
+$c->close();
+ok(wait_until(10, sub { state_of('TIME0003') eq 'sent|1' }),
+   'shutdown timeout: a command that nobody got') or diag(state_of('TIME0003'));
+$t->psql("UPDATE iclock.command SET sent_at = sent_at - interval '2 min'"
+         . " WHERE id = $id; NOTIFY iclock_command, 'TIME0003'");
+$response = undef;
+wait_until(10, sub { $response = $t->device('TIME0003')->poll()->body;
+                     $response ne 'OK' });
+is($response, "C:$id:LOG\n", 'shutdown timeout: it is sent again');
 
 
 # old workers with idle connections, and with a server that says nothing

@@ -144,8 +144,11 @@ ngx_http_iclock_poll_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
             ngx_http_iclock_zone_mark(imcf->zone, &ctx->args.sn);
         }
 
-        if (ctx->poll) {
-            /* nobody knows whether some were taken */
+        if (ctx->poll && !ngx_exiting) {
+            /*
+             * nobody knows whether some were taken; a worker that has to go
+             * does not wait to find out
+             */
             ngx_http_iclock_poll_return(r, ctx);
         }
 

@@ -7,9 +7,6 @@
 #include "ngx_http_iclock.h"
 
 
-/* to be raised with every change of the structures below */
-#define NGX_HTTP_ICLOCK_ZONE_VERSION  2
-
 /* seconds for which it is believed that a device may not speak */
 #define NGX_HTTP_ICLOCK_RECHECK       30
 
@@ -170,14 +167,6 @@ ngx_http_iclock_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     zone = shm_zone->data;
 
     if (ozone) {
-
-        if (ozone->sh->version != NGX_HTTP_ICLOCK_ZONE_VERSION) {
-            ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
-                          "iclock zone \"%V\" has another layout, nginx has "
-                          "to be restarted", &shm_zone->shm.name);
-            return NGX_ERROR;
-        }
-
         zone->sh = ozone->sh;
         zone->shpool = ozone->shpool;
         return NGX_OK;
@@ -196,7 +185,6 @@ ngx_http_iclock_zone_init(ngx_shm_zone_t *shm_zone, void *data)
     }
 
     zone->shpool->data = zone->sh;
-    zone->sh->version = NGX_HTTP_ICLOCK_ZONE_VERSION;
     zone->sh->generation = 1;
 
     if (ngx_http_iclock_zone_salt(zone, shm_zone->shm.log) != NGX_OK) {
