@@ -169,4 +169,52 @@ $pg->start();
 unlike($t->error_log(), qr/no memory|could not allocate/,
        'a full zone is nothing to complain of');
 
+
+# Presence is saved to the database that it is of.  A worker that has not been
+# connected yet knows of none, and waits.
+
+sub seen {
+    my ($sn, $database) = @_;
+
+    return $t->psql('SELECT last_seen IS NOT NULL FROM iclock.device'
+                    . " WHERE serial_number = '$sn'", database => $database);
+}
+
+is($t->quit(), 0, 'quit');
+
+my %presence = map { $_ => $t->device_server(
+                         database => $t->conninfo(dbname => $_),
+                         http => 'iclock_presence_interval 1s;') }
+               qw/ iclock other /;
+
+$t->start($t->device_server(http => 'iclock_presence_interval 1h;'));
+ok(wait_until(10, sub { good(each_of(\&handshake_of, 'ZONE0001')) }), 'ready');
+settle('ZONE0001');
+$t->psql('UPDATE iclock.device SET last_seen = NULL');
+$pg->freeze();
+$t->reload($presence{iclock}, wait => 1);
+sleep 2;    # it is time to save it, and nobody is connected
+$pg->thaw();
+ok(wait_until(20, sub { seen('ZONE0001', 'iclock') eq 't' }),
+   'presence from before a reload while PostgreSQL was silent');
+
+# more than a flush takes, of what is another database now
+
+$t->quit();
+$t->psql('DROP DATABASE IF EXISTS other', database => 'postgres');
+$t->psql('CREATE DATABASE other TEMPLATE iclock', database => 'postgres');
+$t->start($t->device_server(http => 'iclock_presence_interval 1h;'));
+ok(wait_until(10, sub { good(each_of(\&handshake_of, 'ZONE0001')) }), 'ready');
+is(good(each_of(\&handshake_of, @many)), 2000, '2000 devices are present');
+$t->reload($presence{other}, wait => 1);
+ok(wait_until(10, sub { good(each_of(\&handshake_of, 'PRESENT1')) }),
+   'and one at another database');
+ok(wait_until(20, sub { seen('PRESENT1', 'other') eq 't' }),
+   'it is saved that it was seen');
+is($t->psql("SELECT count(last_seen) FROM iclock.device WHERE serial_number"
+            . " LIKE 'MANY%'", database => 'other'), 0,
+   'but nothing of the others');
+$t->quit();
+$t->psql('DROP DATABASE other', database => 'postgres');
+
 $t->done();

@@ -158,7 +158,6 @@ typedef struct {
     ngx_queue_t                 unregistered;
     ngx_queue_t                 unsaved;    /* presence to be flushed */
 
-    ngx_uint_t                  version;    /* of this layout */
     ngx_uint_t                  nodes;
     u_char                      salt[16];
 
@@ -559,18 +558,16 @@ ngx_int_t ngx_http_iclock_zone_set_plain(ngx_http_iclock_zone_t *zone,
     ngx_str_t *sn);
 
 /*
- * Takes at most n devices of this database whose presence is unsaved; returns
- * their number.
+ * Looks at n devices whose presence is unsaved, and takes those of this
+ * database; returns their number, and whether more are left to be looked at.
  */
 ngx_uint_t ngx_http_iclock_zone_unsaved(ngx_http_iclock_zone_t *zone,
-    uint32_t database, ngx_http_iclock_seen_t *seen, ngx_uint_t n);
+    uint32_t database, ngx_http_iclock_seen_t *seen, ngx_uint_t n,
+    ngx_uint_t *more);
 
 /* the presence of this device could not be saved */
 void ngx_http_iclock_zone_unsave(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_seen_t *seen);
-
-uint32_t ngx_http_iclock_zone_hash(ngx_http_iclock_zone_t *zone,
-    ngx_str_t *s);
 
 
 /* ngx_http_iclock_addr.c */

@@ -154,7 +154,8 @@ ngx_http_iclock_knock(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     visit->policy = ngx_http_iclock_policy(ilcf);
 
     if (visit->polls && ctx->args.info.len) {
-        visit->info = ngx_http_iclock_zone_hash(imcf->zone, &ctx->args.info);
+        visit->info = ngx_crc32_long(ctx->args.info.data,
+                                     ctx->args.info.len);
     }
 
     ngx_http_iclock_addr_set(&visit->addr, r->connection->sockaddr);

@@ -36,6 +36,7 @@
 typedef struct {
     ngx_http_iclock_main_conf_t  *imcf;
     ngx_uint_t                    n;
+    ngx_uint_t                    more;       /* there were */
     ngx_http_iclock_seen_t        seen[NGX_HTTP_ICLOCK_PRESENCE];
 } ngx_http_iclock_flush_t;
 
@@ -250,11 +251,14 @@ ngx_http_iclock_presence_handler(ngx_event_t *ev)
 static ngx_int_t
 ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf)
 {
+    uint32_t                  database;
     ngx_array_t              *presence;
     ngx_iclock_store_job_t   *job;
     ngx_http_iclock_flush_t  *flush;
 
-    if (imcf->flushing) {
+    database = ngx_iclock_store_database(imcf->store);
+
+    if (imcf->flushing || database == 0) {
         return NGX_OK;
     }
 
@@ -269,14 +273,20 @@ ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf)
         return NGX_ERROR;
     }
 
-    job->database = ngx_iclock_store_database(imcf->store);
+    job->database = database;
 
     flush->imcf = imcf;
-    flush->n = ngx_http_iclock_zone_unsaved(imcf->zone, job->database,
-                                            flush->seen,
-                                            NGX_HTTP_ICLOCK_PRESENCE);
+    flush->n = ngx_http_iclock_zone_unsaved(imcf->zone, database, flush->seen,
+                                            NGX_HTTP_ICLOCK_PRESENCE,
+                                            &flush->more);
 
     if (flush->n == 0) {
+
+        if (flush->more) {
+            /* none of these was of this database */
+            ngx_http_iclock_timer(&imcf->presence, 1);
+        }
+
         ngx_iclock_store_job_destroy(job);
         return NGX_OK;
     }
@@ -387,8 +397,8 @@ ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job)
 
     more = (ngx_http_iclock_presence_left(flush,
                                           (job->rc == NGX_OK) ? job : NULL)
-            < NGX_HTTP_ICLOCK_PRESENCE)
-           && flush->n == NGX_HTTP_ICLOCK_PRESENCE;
+            < flush->n)
+           && flush->more;
 
     ngx_iclock_store_job_destroy(job);
 

@@ -294,7 +294,9 @@ ngx_http_iclock_zone_lookup(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
     ngx_rbtree_node_t       *node, *sentinel;
     ngx_http_iclock_node_t  *n;
 
-    hash = ngx_http_iclock_zone_hash(zone, sn);
+    /* those that collide are told apart, and the tree stays balanced */
+
+    hash = ngx_crc32_long(sn->data, sn->len);
 
     node = zone->sh->rbtree.root;
     sentinel = zone->sh->rbtree.sentinel;
@@ -317,22 +319,6 @@ ngx_http_iclock_zone_lookup(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
     }
 
     return NULL;
-}
-
-
-/* salted, so that nobody can choose serial numbers that collide */
-
-uint32_t
-ngx_http_iclock_zone_hash(ngx_http_iclock_zone_t *zone, ngx_str_t *s)
-{
-    uint32_t  hash;
-
-    ngx_crc32_init(hash);
-    ngx_crc32_update(&hash, zone->sh->salt, sizeof(zone->sh->salt));
-    ngx_crc32_update(&hash, s->data, s->len);
-    ngx_crc32_final(hash);
-
-    return hash;
 }
 
 
@@ -696,7 +682,7 @@ ngx_http_iclock_zone_create(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
         }
     }
 
-    node->node.key = ngx_http_iclock_zone_hash(zone, sn);
+    node->node.key = ngx_crc32_long(sn->data, sn->len);
     node->len = (u_char) sn->len;
     node->changed = zone->sh->lost;
     ngx_memcpy(node->sn, sn->data, sn->len);
@@ -849,7 +835,8 @@ ngx_http_iclock_zone_set_plain(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
 
 ngx_uint_t
 ngx_http_iclock_zone_unsaved(ngx_http_iclock_zone_t *zone,
-    uint32_t database, ngx_http_iclock_seen_t *seen, ngx_uint_t n)
+    uint32_t database, ngx_http_iclock_seen_t *seen, ngx_uint_t n,
+    ngx_uint_t *more)
 {
     ngx_uint_t               i;
     ngx_queue_t             *q;
@@ -859,7 +846,7 @@ ngx_http_iclock_zone_unsaved(ngx_http_iclock_zone_t *zone,
 
     ngx_shmtx_lock(&zone->shpool->mutex);
 
-    while (i < n && !ngx_queue_empty(&zone->sh->unsaved)) {
+    while (n-- && !ngx_queue_empty(&zone->sh->unsaved)) {
 
         q = ngx_queue_head(&zone->sh->unsaved);
         ngx_queue_remove(q);
@@ -879,6 +866,8 @@ ngx_http_iclock_zone_unsaved(ngx_http_iclock_zone_t *zone,
         ngx_memcpy(seen[i].sn, node->sn, node->len);
         i++;
     }
+
+    *more = !ngx_queue_empty(&zone->sh->unsaved);
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
