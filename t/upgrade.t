@@ -192,9 +192,12 @@ ok(uploads_go_on(), 'uploads go on');
 $report->release();
 
 
-# the upgrade
+# the upgrade; where all is slow it may have to be run again, as it says
 
-($status, $out, $err) = $pg->_psql($install);
+for (1 .. ($ENV{TEST_SANITIZE} ? 5 : 1)) {
+    ($status, $out, $err) = $pg->_psql($install);
+    last if $status == 0 || $err !~ /not all indexes could be built/;
+}
 
 is($status, 0, 'the installation is run again') or diag($err);
 is($err, '', 'no messages');
