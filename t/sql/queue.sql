@@ -48,6 +48,16 @@ create function pg_temp.state(body text) returns text language sql as $$
 $$;
 
 
+-- any priority
+
+insert into iclock.command (device_id, body, priority)
+values (pg_temp.device(), 'LAST', -2147483648),
+       (pg_temp.device(), 'FIRST', 2147483647);
+select results_eq($$ select * from pg_temp.poll() $$, array['FIRST', 'LAST'],
+                  'the highest and the lowest priority');
+delete from iclock.command;
+
+
 -- subjects
 
 select is(iclock.command_subject(b), s, 'subject: ' || b)
