@@ -123,7 +123,8 @@ $$;
 
 -- Until when everything since a time has been compared: an agreement counts as
 -- far as it joins the ones before, so that a check of one morning does not hide
--- the weeks that nobody has compared.
+-- the weeks that nobody has compared; and up to when it was reached, so that one
+-- until the end of the year does not hide what comes.
 create or replace function iclock.agreed_until(device_id bigint,
                                                since timestamp)
     returns timestamp
@@ -138,10 +139,16 @@ as $$
                        order by k.starts, k.id
                        rows between unbounded preceding and 1 preceding))
                        as known
-              from iclock.attendance_check k
-             where k.device_id = $1
-               and k.status in ('agreed', 'surplus', 'resent')
-               and k.ends > $2) as r
+              from (select c.id, c.starts,
+                           least(c.ends, timezone(
+                               (select iclock.zone_of(d)
+                                  from iclock.device d
+                                 where d.id = $1), c.finished_at)) as ends
+                      from iclock.attendance_check c
+                     where c.device_id = $1
+                       and c.status in ('agreed', 'surplus', 'resent')
+                       and c.ends > $2) as k
+             where k.ends > $2 and k.ends >= k.starts) as r
 $$;
 
 -- From when a check until that time has to compare: from the end of what is
@@ -164,7 +171,10 @@ as $$
                          then least(a.last, $2 - interval '31 days')
                          else $2 - interval '31 days' end),
                  $2 - interval '2 days')
-      from (select max(k.ends) as last
+      from (select max(least(k.ends, timezone(
+                       (select iclock.zone_of(d)
+                          from iclock.device d
+                         where d.id = $1), k.finished_at))) as last
               from iclock.attendance_check k
              where k.device_id = $1
                and k.status in ('agreed', 'surplus', 'resent')) as a

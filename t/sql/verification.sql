@@ -305,6 +305,15 @@ select pg_temp.agreed('V-A', 19, 13, 'resent');
 select is(pg_temp.days_asked('V-A'), 4, 'filled');
 select pg_temp.agreed('V-A', 50, 1);
 select is(pg_temp.days_asked('V-A'), 2, 'two days at least');
+delete from iclock.attendance_check;
+insert into iclock.attendance_check (device_id, starts, ends, status,
+                                     max_attempts, finished_at)
+select pg_temp.device('V-A'), t.day - interval '60 days',
+       t.day + interval '10 years', 'agreed', 3,
+       timezone('UTC', t.day - interval '19 days' - interval '1 second')
+  from date_trunc('day', timezone('UTC', now())) as t (day);
+select is(pg_temp.days_asked('V-A'), 19,
+          'an agreement about the future holds until when it was reached');
 update iclock.job set last_run_at = '-infinity';
 delete from iclock.attendance_check;
 select pg_temp.agreed('V-A', 5, 5);
