@@ -1,42 +1,24 @@
 -- Migration 4: the order of commands, and people who have been removed.
 
--- Every command says what it is about.  The paths are compared byte by byte.
-drop index iclock.command_subject_idx;
+-- Every command says what it is about.  004_prepare.sql has seen to those that
+-- have not ended.  The paths are compared byte by byte.
+\ir 004_columns.sql
 
+drop trigger if exists command_prepared on iclock.command;
+drop function if exists iclock.command_prepared();
+
+-- with what finished commands were copies of: nobody asks for that any more
+alter table iclock.command drop column subject;
+alter table iclock.command rename column about to subject;
+
+-- read through by indexes.sql
 alter table iclock.command
-    alter column subject type text collate "C",
-    add column deletes boolean not null default false,
-    add column copied boolean not null default false,
+    add constraint command_subject_check
+        check (octet_length(subject) <= 2000) not valid,
     add column reason text,
     add column poll   bigint;
 
-\ir subjects.sql
-
--- until now only copies had a subject; those still under way get the new form
-update iclock.command c
-   set copied = c.subject is not null,
-       subject = iclock.command_subject(c.body),
-       deletes = iclock.is_deletion(c.body)
- where c.status in ('queued', 'sent');
-
--- some that were ended by hand
-update iclock.command c
-   set finished_at = coalesce(c.sent_at, c.created_at)
- where c.finished_at is null and c.status not in ('queued', 'sent');
-
-update iclock.command c
-   set finished_at = null
- where c.finished_at is not null and c.status in ('queued', 'sent');
-
--- The newest first.  Nothing but this index, and the one of all commands in
--- indexes.sql, has that order: whoever asks for it needs no statistics to find
--- the way.
-create index command_open_idx on iclock.command
-    (device_id, subject, (- id))
-    where finished_at is null and subject is not null;
-
-create index command_deletion_idx on iclock.command
-    (device_id, subject, (0 - id)) where deletes and subject is not null;
+alter index if exists iclock.command_about_idx rename to command_subject_idx;
 
 -- an answer is found by the ids that end in its nine digits
 drop index iclock.command_wire_id_idx;

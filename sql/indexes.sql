@@ -27,6 +27,12 @@ insert into wanted_index values
     ('', 'command_poll_idx',
      'command (device_id, poll, (- id)) '
      'where status = ''sent'' and poll is not null'),
+    ('', 'command_open_idx',
+     'command (device_id, subject, (- id)) '
+     'where finished_at is null and subject is not null'),
+    ('', 'command_deletion_idx',
+     'command (device_id, subject, (0 - id)) '
+     'where deletes and subject is not null'),
     ('', 'command_finished_idx',
      'command (finished_at) where finished_at is not null'),
     ('', 'photo_received_idx',
@@ -54,6 +60,15 @@ select 'create unique index concurrently photo_type_idx '
  where i.indexrelid = 'iclock.photo_pkey'::regclass
    and i.indnkeyatts = 3
    and to_regclass('iclock.photo_type_idx') is null
+\gexec
+
+-- what migrations have not read the tables for; this locks nobody out either
+
+select format('alter table %s validate constraint %I', u.conrelid::regclass,
+              u.conname)
+  from pg_constraint u
+ where u.connamespace = 'iclock'::regnamespace
+   and not u.convalidated
 \gexec
 
 set lock_timeout = '500ms';
@@ -141,6 +156,9 @@ begin
                   and not i.indisvalid)
        or exists (select from wanted_index w
                    where to_regclass('iclock.' || w.name) is null)
+       or exists (select from pg_constraint u
+                   where u.connamespace = 'iclock'::regnamespace
+                     and not u.convalidated)
        or to_regclass('iclock.punch_times_idx') is not null
        or (select i.indnkeyatts from pg_index i
             where i.indexrelid = 'iclock.photo_pkey'::regclass) <> 4

@@ -5,19 +5,22 @@
 -- What holds data (tables, triggers) comes in numbered migrations, each applied
 -- once and recorded in iclock.schema_version.  What holds none (functions,
 -- views, labels, rights) is put in place again by every run.  All of that is
--- one transaction: it happens or it does not.  Comments, and indexes over large
--- tables, follow.  A second run changes nothing.
+-- one transaction: it happens or it does not.  What would take long in it is
+-- prepared before, while the old functions go on serving.  Comments, and
+-- indexes over large tables, follow.  A second run changes nothing.
 --
 -- Devices may go on uploading: no lock is waited for, and none is kept, for
--- longer than about a second; migration 4 takes longer where hundreds of
--- thousands of commands are kept.  Who has a table in use for longer is named, and
--- this has to be run again.
+-- longer than about a second, however much is stored.  Who has a table in use
+-- for longer is named, and this has to be run again.
 
 \set ON_ERROR_STOP on
 \set QUIET on
 
 -- the highest migration below
 \set newest 9
+
+-- what lock.sql locks
+\set relations %
 
 -- Sessions that have something of the schema in use, or, where all others have
 -- to come to an end, any transaction.
@@ -50,6 +53,14 @@ as $$
           where x.database = current_database()),
         'nobody any more')
 $$;
+
+select to_regclass('iclock.schema_version') is not null as prepare \gset
+\if :prepare
+select max(version) < 4 as prepare from iclock.schema_version \gset
+\endif
+\if :prepare
+\ir 004_prepare.sql
+\endif
 
 begin;
 

@@ -1,9 +1,10 @@
--- Locks what is about to be changed, tables and views or only views.  While
--- this waits nobody else gets a lock: so it waits for half a second in all, gives
--- back what it has, and tries again.  After that nothing has to wait any more
--- until the commit.
+-- Locks what is about to be changed: relations of some kinds, with names that
+-- match a pattern.  While this waits nobody else gets a lock: so it waits for
+-- half a second in all, gives back what it has, and tries again.  After that
+-- nothing has to wait any more until the commit.
 
 select set_config('iclock.kinds', :'kinds', true) \gset ignored_
+select set_config('iclock.relations', :'relations', true) \gset ignored_
 
 do $$
 declare
@@ -20,6 +21,7 @@ begin
                  where c.relnamespace = 'iclock'::regnamespace
                    and strpos(current_setting('iclock.kinds'),
                               c.relkind::text) > 0
+                   and c.relname like current_setting('iclock.relations')
                    and not c.relispartition
                  -- uploads take them about in this order
                  order by c.relkind = 'v', c.relname <> 'punch',
@@ -52,6 +54,6 @@ begin
         using message = 'the tables of the schema are in use. In the way: '
                         || pg_temp.blockers(false),
               hint = 'Wait for these sessions or end them, then run '
-                     'install.sql again.  Nothing has been changed.';
+                     'install.sql again.  The schema is the one of before.';
 end
 $$;

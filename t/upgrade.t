@@ -176,14 +176,132 @@ ok(uploads_go_on(800), 'uploads before the upgrade');
 sql('INSERT INTO upgrade VALUES (true)');
 
 
+# What takes long is done first, while the functions of before go on serving.
+
+my $dir = "$FindBin::Bin/../sql";
+
+# runs install.sql up to the first line that is this
+
+sub run_up_to {
+    my ($line, @after) = @_;
+
+    my ($text) = slurp($install) =~ /\A(.*?)^\Q$line\E$/ms;
+    my $file = $t->dir . '/part.sql';
+
+    open my $handle, '>', $file or die "$file: $!\n";
+    print $handle $text =~ s!^\\ir !\\ir $dir/!mgr, map { "$_\n" } @after;
+    close $handle;
+
+    return $pg->_psql($file);
+}
+
+
+# commands that wait, of which one is a copy, and some ended by hand or waiting
+# anew
+
+sql(<<'SQL');
+INSERT INTO iclock.device (id, serial_number, status)
+VALUES (801, 'QUEUE1', 'active'), (802, 'QUEUE2', 'active');
+INSERT INTO iclock.command (id, device_id, body, status, attempts, sent_at,
+                            finished_at, subject)
+VALUES (811, 801, E'DATA UPDATE USERINFO PIN=8\tName=Old', 'sent', 1,
+        '2026-01-01', NULL, NULL),
+       (812, 801, E'DATA UPDATE USERINFO PIN=9\tName=Ben', 'queued', 0,
+        NULL, NULL, 'user 9'),
+       (813, 801, 'DATA DELETE USERINFO PIN=8', 'queued', 0, NULL, NULL, NULL),
+       (814, 801, 'CHECK', 'failed', 1, '2026-01-02', NULL, NULL),
+       (815, 801, 'INFO', 'queued', 0, NULL, '2026-01-03', NULL),
+       (816, 801, 'DATA UPDATE USERINFO PIN=8', 'cancelled', 0, NULL, NULL,
+        NULL);
+INSERT INTO iclock.command (id, device_id, body)
+SELECT 1000 + n, 802, 'SET OPTION O' || n || '=1'
+  FROM generate_series(1, 1200) AS n;
+SELECT setval('iclock.command_id_seq', 3000);
+SQL
+
+# commands that have not been told, or not right, what they are about
+
+sub untold {
+    my ($subject) = @_;
+
+    return sql('SELECT count(*) FROM iclock.command c'
+               . " WHERE (c.status IN ('queued', 'sent')"
+               . "        AND (c.$subject, c.deletes) IS DISTINCT FROM"
+               . '            (iclock.command_subject(c.body),'
+               . '             iclock.is_deletion(c.body)))'
+               . " OR (c.finished_at IS NULL) <> (c.status IN ('queued',"
+               . " 'sent'))");
+}
+
+sub indexes {
+    return sql("SELECT string_agg(relname, ' ' ORDER BY relname)"
+               . ' FROM pg_index JOIN pg_class c ON c.oid = indexrelid'
+               . " WHERE indrelid = 'iclock.command'::regclass AND indisvalid"
+               . " AND relname ~ 'open|deletion|about|subject'");
+}
+
+my ($status, $out, $err) = run_up_to('begin;');
+
+is("$status$err", '0', 'the upgrade is prepared');
+is(sql('SELECT max(version) FROM iclock.schema_version'), 2,
+   'the schema is the one of before');
+is(untold('about'), 0, 'commands know what they are about');
+is(sql('SELECT id FROM iclock.command WHERE copied'), 812, 'and copies');
+is(sql('SELECT finished_at::date FROM iclock.command WHERE id = 814'),
+   '2026-01-02', 'what was ended by hand has ended when it was sent');
+is(indexes(), 'command_about_idx command_deletion_idx command_open_idx'
+   . ' command_subject_idx', 'the indexes are there');
+
+# the functions of before
+
+my $polled = sql("SELECT string_agg(id::text, ' ') FROM"
+    . " iclock.dequeue_commands('{801}', '{2}', '{10000}', '{60}', '{3}')");
+is($polled, '811 812', 'commands are handed out meanwhile');
+sql("SELECT iclock.answer_commands('{801}', '{812}', '{0}', '{NULL}');"
+    . " SELECT iclock.queue_copy(801, 'user 10',"
+    . "   'DATA UPDATE USERINFO PIN=10');"
+    . " SELECT iclock.queue_copy(801, 'user 10',"
+    . "   E'DATA UPDATE USERINFO PIN=10\tName=Eva');"
+    . " INSERT INTO iclock.command (device_id, body)"
+    . "   VALUES (801, 'DATA DELETE USERINFO PIN=11');"
+    . " UPDATE iclock.command SET status = 'cancelled' WHERE id = 815");
+is(untold('about'), 0, 'the new ones know, too');
+is(sql("SELECT count(*) FROM iclock.command WHERE copied AND about LIKE"
+       . " E'user\t%'"), 2, 'of copies, it is known that they are');
+
+# one that was broken off
+
+sql('ALTER TABLE iclock.command DISABLE TRIGGER command_prepared;'
+    . " INSERT INTO iclock.command (device_id, body)"
+    . "   VALUES (801, 'DATA DELETE USERINFO PIN=12');"
+    . ' ALTER TABLE iclock.command ENABLE TRIGGER command_prepared;'
+    . ' UPDATE pg_index SET indisvalid = false'
+    . "  WHERE indexrelid = 'iclock.command_open_idx'::regclass");
+
+my $writer = $pg->hold('LOCK TABLE iclock.command IN ROW SHARE MODE');
+($status, $out, $err) = $pg->_psql($install);
+
+isnt($status, 0, 'commands are in use');
+like($err, qr/commands are in use\. In the way: pid \d+ \(postgres, holder/,
+     'it says by whom');
+is(untold('about'), 1, 'nothing is done then');
+$writer->release();
+
+($status, $out, $err) = run_up_to('begin;');
+is("$status$err", '0', 'the next one goes on');
+is(untold('about'), 0, 'with what is left');
+like(indexes(), qr/command_open_idx/, 'with the index, too');
+ok(uploads_go_on(), 'uploads go on');
+
+
 # A report that takes long is in the way: it is named, and nothing else waits.
 
 my $report = $pg->hold('SELECT count(*) FROM iclock.attendance');
-my ($status, $out, $err) = $pg->_psql($install);
+($status, $out, $err) = $pg->_psql($install);
 
 isnt($status, 0, 'an installation beside a long report fails');
 like($err, qr/tables of the schema are in use/, 'it says why');
-like($err, qr/In the way: pid \d+ \(postgres, holder 1\), since 2/,
+like($err, qr/In the way: pid \d+ \(postgres, holder \d\), since 2/,
      'and who is in the way');
 like($err, qr/run install\.sql\s+again/, 'and what to do');
 is(sql('SELECT max(version) FROM iclock.schema_version'), 2,
@@ -192,7 +310,34 @@ ok(uploads_go_on(), 'uploads go on');
 $report->release();
 
 
-# the upgrade; where all is slow it may have to be run again, as it says
+# The upgrade, at first up to its commit: the queue is in order by then.
+
+($status, $out, $err) = run_up_to('commit;', 'commit;');
+
+is("$status$err", '0', 'all that needs locks is done');
+is(untold('subject'), 0, 'all commands know what they are about');
+is(indexes(), 'command_deletion_idx command_open_idx command_subject_idx',
+   'their indexes are there');
+is(sql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM"
+       . " iclock.dequeue_commands('{801}', '{100}', '{10000}', '{0}', '{3}')"
+       . ' WHERE id < 1000'), '813', 'the queue goes on');
+is(sql('SELECT status, reason FROM iclock.command WHERE id = 811'),
+   'cancelled|superseded by command 813', 'the deletion supersedes');
+sql("SELECT iclock.answer_commands('{801}', '{811}', '{0}', '{NULL}')");
+is(sql('SELECT count(*) FROM iclock.device_user WHERE device_id = 801'
+       . " AND pin = '8'"), 1, 'a late answer counts');
+sql("SELECT iclock.answer_commands('{801}', '{813}', '{0}', '{NULL}')");
+is(sql('SELECT count(*) FROM iclock.device_user WHERE device_id = 801'
+       . " AND pin = '8'"), 0, 'that of the deletion, too');
+like(sql('SET enable_seqscan = off; SET enable_bitmapscan = off;'
+         . ' SET enable_sort = off; EXPLAIN SELECT id FROM iclock.command'
+         . " WHERE device_id = 802 AND subject = E'option\tO7'"
+         . ' AND finished_at IS NULL AND - id > -9 ORDER BY - id'
+         . ' LIMIT (SELECT 1)'), qr/command_open_idx/,
+     'and are looked into');
+
+
+# the rest; where all is slow it may have to be run again, as it says
 
 for (1 .. ($ENV{TEST_SANITIZE} ? 5 : 1)) {
     ($status, $out, $err) = $pg->_psql($install);
@@ -250,7 +395,8 @@ sql("DELETE FROM iclock.punch WHERE pin LIKE 'p%';"
     . " DELETE FROM iclock.device_user WHERE pin LIKE 'p%';"
     . " DELETE FROM iclock.punch WHERE device_id IN (SELECT id FROM"
     . "  iclock.device WHERE serial_number LIKE 'LOAD%');"
-    . " DELETE FROM iclock.device WHERE serial_number LIKE 'LOAD%'");
+    . " DELETE FROM iclock.device WHERE serial_number LIKE 'LOAD%'"
+    . " OR serial_number LIKE 'QUEUE_'");
 
 is(sql("SELECT string_agg(body, '') FROM iclock.command"
        . ' WHERE cleared_at IS NOT NULL'), 'DATA UPDATE USERINFO PIN=6',
@@ -268,6 +414,32 @@ is(sql('SELECT string_agg(oid::regclass::text, E\'\n\') FROM kept.files f'
    '', 'no table has been rewritten');
 is(sql("SELECT string_agg(indexrelid::regclass::text, ' ') FROM pg_index"
        . ' WHERE NOT indisvalid'), '', 'all indexes are valid');
+
+# as if it had been installed anew
+
+sub definitions {
+    my ($database) = @_;
+
+    return $pg->psql("SELECT indexdef FROM pg_indexes"
+        . " WHERE schemaname = 'iclock' AND tablename !~ '^punch_2'"
+        . ' UNION ALL'
+        . " SELECT concat(conrelid::regclass, ' ', conname, ' ',"
+        . '               pg_get_constraintdef(oid)) FROM pg_constraint'
+        . " WHERE connamespace = 'iclock'::regnamespace AND conrelid::regclass"
+        . "::text !~ 'punch_2'"
+        . ' UNION ALL SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t'
+        . ' JOIN pg_class c ON c.oid = tgrelid WHERE NOT tgisinternal'
+        . " AND relnamespace = 'iclock'::regnamespace"
+        . " AND relname !~ '^punch_2'"
+        . ' ORDER BY 1', database => $database);
+}
+
+$pg->psql('CREATE DATABASE fresh', database => 'postgres');
+$pg->psql_file($install, database => 'fresh');
+
+is(definitions('iclock'), definitions('fresh'),
+   'indexes, constraints and triggers are those of a fresh installation');
+
 is(sql('SELECT count(*) FROM pg_inherits h WHERE'
        . " h.inhparent = 'iclock.punch'::regclass AND NOT EXISTS (SELECT"
        . ' FROM pg_index i JOIN pg_inherits a ON a.inhrelid = i.indexrelid'
