@@ -35,6 +35,9 @@ insert into wanted_index values
      'where deletes and subject is not null'),
     ('', 'command_finished_idx',
      'command (finished_at) where finished_at is not null'),
+    ('', 'attendance_check_agreed_idx',
+     'attendance_check (device_id, ends) '
+     'where status in (''agreed'', ''surplus'', ''resent'')'),
     ('', 'photo_received_idx',
      'photo using brin (received_at) with (autosummarize = on)'),
     ('', 'operation_received_idx',
