@@ -54,6 +54,15 @@ as $$
         'nobody any more')
 $$;
 
+-- a vacuum gives way to who has waited for so long
+do $$
+begin
+    perform set_config('deadlock_timeout', '100ms', false);
+exception when insufficient_privilege then
+    null;
+end
+$$;
+
 select to_regclass('iclock.schema_version') is not null as prepare \gset
 \if :prepare
 select max(version) < 4 as prepare from iclock.schema_version \gset
@@ -238,3 +247,11 @@ reset lock_timeout;
 
 -- the partitions of the months around today
 do $$ begin perform iclock.maintain(); end $$;
+
+do $$
+begin
+    perform set_config('deadlock_timeout', null, false);
+exception when insufficient_privilege then
+    null;
+end
+$$;

@@ -20,7 +20,8 @@ use Test::IClock::Process qw/ slurp /;
 
 my $install = "$FindBin::Bin/../sql/install.sql";
 my $t = Test::IClock->new(settings => [ [ max_connections => 120 ],
-                                        [ autovacuum => 'on' ] ]);
+                                        [ autovacuum => 'on' ],
+                                        [ autovacuum_naptime => '1s' ] ]);
 my $pg = $t->pg;
 
 
@@ -217,6 +218,9 @@ INSERT INTO iclock.command (id, device_id, body)
 SELECT 1000 + n, 802, 'SET OPTION O' || n || '=1'
   FROM generate_series(1, 1200) AS n;
 SELECT setval('iclock.command_id_seq', 3000);
+INSERT INTO iclock.attendance_check (id, device_id, starts, ends, max_attempts)
+SELECT n, 801, '2026-01-01', '2026-01-02', 3
+  FROM generate_series(801, 803) AS n;
 SQL
 
 # commands that have not been told, or not right, what they are about
@@ -240,9 +244,26 @@ sub indexes {
                . " AND relname ~ 'open|deletion|about|subject'");
 }
 
+# a vacuum that takes long gives way
+
+sql('ALTER TABLE iclock.command SET (autovacuum_vacuum_threshold = 0,'
+    . ' autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_cost_limit = 1,'
+    . ' autovacuum_vacuum_cost_delay = 100)');
+sql('DELETE FROM iclock.command WHERE device_id = 802 AND id > 2190');
+
+ok(wait_until(30, sub {
+    sql("SELECT count(*) FROM pg_stat_activity WHERE query"
+        . " LIKE 'autovacuum: VACUUM%iclock.command'")
+}), 'commands are vacuumed');
+
 my ($status, $out, $err) = run_up_to('begin;');
 
 is("$status$err", '0', 'the upgrade is prepared');
+sql('ALTER TABLE iclock.command SET (autovacuum_vacuum_scale_factor = 0.02),'
+    . ' RESET (autovacuum_vacuum_threshold, autovacuum_vacuum_cost_limit,'
+    . ' autovacuum_vacuum_cost_delay)');
+sql("ALTER SYSTEM SET autovacuum_naptime = '1min'");
+sql('SELECT pg_reload_conf()');
 is(sql('SELECT max(version) FROM iclock.schema_version'), 2,
    'the schema is the one of before');
 is(untold('about'), 0, 'commands know what they are about');
@@ -318,6 +339,9 @@ is("$status$err", '0', 'all that needs locks is done');
 is(untold('subject'), 0, 'all commands know what they are about');
 is(indexes(), 'command_deletion_idx command_open_idx command_subject_idx',
    'their indexes are there');
+is(sql('SELECT string_agg(status, \' \' ORDER BY id)'
+       . ' FROM iclock.attendance_check WHERE device_id = 801'),
+   'failed failed asking', 'of the same checks the youngest goes on');
 is(sql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM"
        . " iclock.dequeue_commands('{801}', '{100}', '{10000}', '{0}', '{3}')"
        . ' WHERE id < 1000'), '813', 'the queue goes on');
