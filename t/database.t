@@ -572,23 +572,37 @@ is($t->psql("SELECT xmin FROM iclock.device"
 another('queue', { pool => 'connections=1 queue=2 timeout=60s' }, workers => 1);
 is(upload('WARM0000')->text, '200 OK: 1', 'queue: a known device');
 
-$count = punches();
-$lock = hold();
+# What nginx itself has to ask, a second after its start and every few seconds
+# from then on, takes a place like an upload: then it is tried again.
 
-my @waiting = upload_later('WARM0000');
-$pg->wait_blocked();
-push @waiting, upload_later('WARM0000') for 1 .. 2;
+my (@waiting, @text);
 
-# a poll after them tells that they were read
-is($t->device('WARM0000')->poll('INFO=')->status, 200, 'queue: poll');
+sub fill_the_queue {
+    $count = punches();
+    $lock = hold();
 
-@response = $t->concurrently([ map { upload_request('WARM0000') } 1 .. 61 ],
-                             connections => 61);
+    @waiting = upload_later('WARM0000');
+    $pg->wait_blocked();
+    push @waiting, upload_later('WARM0000') for 1 .. 2;
+
+    # a poll after them tells that they were read
+    is($t->device('WARM0000')->poll('INFO=')->status, 200, 'queue: poll');
+
+    @response = $t->concurrently([ map { upload_request('WARM0000') }
+                                   1 .. 61 ], connections => 61);
+    $lock->release();
+    @text = map { $_->read->text } @waiting;
+
+    return !grep { /^503/ } @text;
+}
+
+for (1 .. 5) {
+    last if fill_the_queue();
+}
 
 is(scalar(grep { $_ && $_->status == 503 && $_->header('Retry-After') eq '30' }
                @response), 61, 'queue: the surplus is refused');
-$lock->release();
-is($_->read->text, '200 OK: 1', 'queue: who waited is served') for @waiting;
+is($_, '200 OK: 1', 'queue: who waited is served') for @text;
 is(punches(), $count + 3, 'queue: stored');
 
 
