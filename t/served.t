@@ -119,7 +119,7 @@ for my $bytes (0, 1, 2, 3, 49151, 49152, 49153, 6_000_000) {
              . " file => '$name', checksum => '$md5', size => 1,"
              . " method => 'base64')");
 
-    my $c = $t->connect();
+    my $c = $t->connect(timeout => 60);
     my $before = 0;
     my $after = 0;
 
@@ -146,7 +146,7 @@ for my $bytes (0, 1, 2, 3, 49151, 49152, 49153, 6_000_000) {
 }
 
 {
-    my $c = $t->connect();
+    my $c = $t->connect(timeout => 60);
     $c->write("GET /iclock/file?SN=$sn&url=http://a/6000000 HTTP/1.1\r\n"
               . "Host: a\r\n\r\n");
     $c->fill(5);
