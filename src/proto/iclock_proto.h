@@ -22,10 +22,8 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "iclock_proto_kinds.h"
 
-
-/* the largest number of columns that a kind of record has */
-#define NGX_ICLOCK_MAX_COLUMNS  20
 
 /* a number that was not sent */
 #define NGX_ICLOCK_NOT_SENT     -1
@@ -33,22 +31,6 @@
 /* before and after all timestamps */
 #define NGX_ICLOCK_TIME_MIN     INT64_MIN
 #define NGX_ICLOCK_TIME_MAX     INT64_MAX
-
-
-typedef enum {
-    NGX_ICLOCK_PUNCH = 0,
-    NGX_ICLOCK_OPERATION,
-    NGX_ICLOCK_USER,
-    NGX_ICLOCK_TEMPLATE,
-    NGX_ICLOCK_PHOTO,
-    NGX_ICLOCK_IDENTITY_CARD,
-    NGX_ICLOCK_WORK_CODE,
-    NGX_ICLOCK_DEVICE_ERROR,
-    NGX_ICLOCK_OPTION,
-    NGX_ICLOCK_REPLY,
-    NGX_ICLOCK_REJECTED,
-    NGX_ICLOCK_KINDS
-} ngx_iclock_kind_e;
 
 
 typedef enum {

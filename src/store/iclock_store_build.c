@@ -334,21 +334,16 @@ static ngx_int_t
 ngx_iclock_store_build_rejected(ngx_iclock_store_build_t *build,
     ngx_iclock_store_job_t *job, ngx_str_t *line, ngx_str_t *reason)
 {
-    ngx_iclock_store_group_t  *group;
+    ngx_iclock_record_t  record;
 
-    group = ngx_iclock_store_build_group(build, NGX_ICLOCK_REJECTED);
+    ngx_memzero(&record, sizeof(ngx_iclock_record_t));
 
-    if (group == NULL
-        || ngx_iclock_pg_array_int8(&group->params[0], job->device_id)
-           != NGX_OK
-        || ngx_iclock_pg_array_bytes(&group->params[1], &job->table) != NGX_OK
-        || ngx_iclock_pg_array_bytes(&group->params[2], line) != NGX_OK
-        || ngx_iclock_pg_array_bytes(&group->params[3], reason) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
+    record.kind = NGX_ICLOCK_REJECTED;
+    record.values[NGX_ICLOCK_REJECTED_TABLE].text = job->table;
+    record.values[NGX_ICLOCK_REJECTED_LINE].text = *line;
+    record.values[NGX_ICLOCK_REJECTED_REASON].text = *reason;
 
-    return NGX_OK;
+    return ngx_iclock_store_build_record(build, job, &record);
 }
 
 

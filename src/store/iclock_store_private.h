@@ -11,7 +11,8 @@
 #include "iclock_store.h"
 
 
-#define NGX_ICLOCK_STORE_PARAMS  (NGX_ICLOCK_MAX_COLUMNS + 3)
+/* of a statement: a device, a time zone and the columns */
+#define NGX_ICLOCK_STORE_PARAMS  (NGX_ICLOCK_MAX_COLUMNS + 2)
 
 
 /*
@@ -37,10 +38,9 @@ enum {
 };
 
 
-/* a location's time zone is sent along with each record */
+/* how records are sent, see iclock_store_rows.h */
+#define NGX_ICLOCK_ST_ROWS    0x00
 #define NGX_ICLOCK_ST_ZONED   0x01
-
-/* a statement for each record, instead of arrays for all of them */
 #define NGX_ICLOCK_ST_SINGLE  0x02
 
 

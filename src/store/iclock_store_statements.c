@@ -4,13 +4,12 @@
  */
 
 
-#include "iclock_store_private.h"
+#include "iclock_store_rows.h"
 
 
 #define I4  NGX_ICLOCK_PG_INT4_ARRAY
 #define I8  NGX_ICLOCK_PG_INT8_ARRAY
 #define TX  NGX_ICLOCK_PG_TEXT_ARRAY
-#define TS  NGX_ICLOCK_PG_TIMESTAMP_ARRAY
 #define BY  NGX_ICLOCK_PG_BYTEA_ARRAY
 
 #define ngx_iclock_statement(name, types, text)                              \
@@ -34,9 +33,7 @@
     " THEN default_timezone END)"
 
 
-static const Oid  ngx_iclock_punch_types[] = {
-    I8, TX, TX, TS, I4, I4, TX, TX, I4, I4, TX, TX, TX, TX, I4
-};
+#define NGX_ICLOCK_PUNCH_FORM  ZONED
 
 /*
  * There is no foreign key, which would look up and lock the device for each
@@ -59,19 +56,14 @@ static const char  ngx_iclock_punch_text[] =
     " coalesce(u.work_code, ''), coalesce(u.id_number, ''), u.record_type,"
     " u.mask, u.temperature::numeric, string_to_array(u.job_codes, E'\\t'),"
     " string_to_array(u.tip_codes, E'\\t'), string_to_array(u.extra, E'\\t')"
-    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
-    " $15) AS u (device_id, zone, pin, local_time, status, verify, work_code,"
-    " id_number, record_type, mask, temperature, job_codes, tip_codes, extra,"
-    " utc_offset)"
+    " FROM " ngx_iclock_rows(NGX_ICLOCK_PUNCH, "u")
     " LEFT JOIN known d ON d.id = u.device_id"
     " ORDER BY u.device_id, u.local_time, u.pin COLLATE \"C\", u.status,"
     " u.verify"
     " ON CONFLICT DO NOTHING";
 
 
-static const Oid  ngx_iclock_operation_types[] = {
-    I8, TX, TS, I4, TX, TX, TX, TX, TX
-};
+#define NGX_ICLOCK_OPERATION_FORM  ZONED
 
 static const char  ngx_iclock_operation_text[] =
     "INSERT INTO iclock.operation (device_id, local_time, code, operator,"
@@ -80,9 +72,7 @@ static const char  ngx_iclock_operation_text[] =
     " coalesce(u.object1, ''), coalesce(u.object2, ''),"
     " coalesce(u.object3, ''), coalesce(u.object4, ''),"
     " u.local_time AT TIME ZONE coalesce(" ngx_iclock_clock_zone ", u.zone)"
-    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-    " AS u (device_id, zone, local_time, code, operator, object1, object2,"
-    " object3, object4)"
+    " FROM " ngx_iclock_rows(NGX_ICLOCK_OPERATION, "u")
     " LEFT JOIN iclock.device d ON d.id = u.device_id"
     " ORDER BY u.device_id, u.local_time, u.code, u.operator COLLATE \"C\","
     " u.object1 COLLATE \"C\", u.object2 COLLATE \"C\","
@@ -96,9 +86,7 @@ static const char  ngx_iclock_operation_text[] =
     "(array_agg(u." column " ORDER BY u.ord DESC)"                           \
     " FILTER (WHERE u." column " IS NOT NULL))[1] AS " column
 
-static const Oid  ngx_iclock_user_types[] = {
-    I8, TX, TX, I4, TX, TX, I4, TX, I4, TX, TS, TS
-};
+#define NGX_ICLOCK_USER_FORM  ROWS
 
 static const char  ngx_iclock_user_text[] =
     "INSERT INTO iclock.device_user AS t (device_id, pin, name, privilege,"
@@ -118,9 +106,7 @@ static const char  ngx_iclock_user_text[] =
     ngx_iclock_last("access_group") ", " ngx_iclock_last("time_zone") ", "
     ngx_iclock_last("verify") ", " ngx_iclock_last("vice_card") ", "
     ngx_iclock_last("starts_at") ", " ngx_iclock_last("ends_at")
-    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-    " WITH ORDINALITY AS u (device_id, pin, name, privilege, password, card,"
-    " access_group, time_zone, verify, vice_card, starts_at, ends_at, ord)"
+    " FROM " ngx_iclock_ordered_rows(NGX_ICLOCK_USER, "u")
     " GROUP BY u.device_id, u.pin) s"
     " LEFT JOIN iclock.device_user o"
     " ON o.device_id = s.device_id AND o.pin = s.pin"
@@ -149,9 +135,7 @@ static const char  ngx_iclock_user_text[] =
     " EXCLUDED.starts_at, EXCLUDED.ends_at)";
 
 
-static const Oid  ngx_iclock_template_types[] = {
-    I8, TX, I4, I4, I4, I4, I4, I4, I4, I4, TX, BY
-};
+#define NGX_ICLOCK_TEMPLATE_FORM  ROWS
 
 static const char  ngx_iclock_template_text[] =
     "INSERT INTO iclock.template AS t (device_id, pin, type, no, index,"
@@ -167,9 +151,7 @@ static const char  ngx_iclock_template_text[] =
     " coalesce(minor_version, -1) AS minor_version,"
     " coalesce(format, -1) AS format, coalesce(valid, -1) AS valid,"
     " coalesce(duress, -1) AS duress, coalesce(source, '') AS source, data,"
-    " ord FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-    " WITH ORDINALITY AS v (device_id, pin, type, no, index, major_version,"
-    " minor_version, format, valid, duress, source, data, ord)) u"
+    " ord FROM " ngx_iclock_ordered_rows(NGX_ICLOCK_TEMPLATE, "v") ") u"
     " ORDER BY u.device_id, u.pin, u.type, u.no, u.index, u.major_version,"
     " u.ord DESC) n"
     " WHERE NOT EXISTS (SELECT FROM iclock.template o"
@@ -192,11 +174,9 @@ static const char  ngx_iclock_template_text[] =
 
 /* pictures are large: each is a statement, whose value is not copied */
 
-static const Oid  ngx_iclock_photo_types[] = {
-    NGX_ICLOCK_PG_INT8, NGX_ICLOCK_PG_TEXT, NGX_ICLOCK_PG_TEXT,
-    NGX_ICLOCK_PG_TEXT, NGX_ICLOCK_PG_TIMESTAMP, NGX_ICLOCK_PG_INT4,
-    NGX_ICLOCK_PG_INT4, NGX_ICLOCK_PG_TEXT, NGX_ICLOCK_PG_BYTEA
-};
+#define NGX_ICLOCK_PHOTO_FORM  SINGLE
+
+_Static_assert(NGX_ICLOCK_PHOTO_NCOLUMNS == 8, "VALUES of iclock_photo");
 
 static const char  ngx_iclock_photo_text[] =
     "INSERT INTO iclock.photo AS t (device_id, kind, file_name, pin,"
@@ -211,9 +191,7 @@ static const char  ngx_iclock_photo_text[] =
     " WHERE t.content IS DISTINCT FROM EXCLUDED.content";
 
 
-static const Oid  ngx_iclock_identity_card_types[] = {
-    I8, TX, TX, TX, TX, TX, I4, I4, TX, TX, TX, TX, TX, BY, BY, BY, TX, TX
-};
+#define NGX_ICLOCK_IDENTITY_CARD_FORM  ROWS
 
 static const char  ngx_iclock_identity_card_text[] =
     "INSERT INTO iclock.identity_card (device_id, pin, sn_number, id_number,"
@@ -228,11 +206,7 @@ static const char  ngx_iclock_identity_card_text[] =
     " coalesce(u.address, ''), coalesce(u.additional_info, ''),"
     " coalesce(u.issuer, ''), u.photo, u.fp_template1, u.fp_template2,"
     " coalesce(u.reserve, ''), coalesce(u.notice, '')"
-    " FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,"
-    " $14, $15, $16, $17, $18) WITH ORDINALITY AS u (device_id, pin,"
-    " sn_number, id_number, dn_number, name, gender, nation, birthday,"
-    " valid_info, address, additional_info, issuer, photo, fp_template1,"
-    " fp_template2, reserve, notice, ord)"
+    " FROM " ngx_iclock_ordered_rows(NGX_ICLOCK_IDENTITY_CARD, "u")
     " ORDER BY u.device_id, coalesce(u.id_number, ''), u.ord DESC"
     " ON CONFLICT (device_id, id_number) DO UPDATE SET pin = EXCLUDED.pin,"
     " sn_number = EXCLUDED.sn_number, dn_number = EXCLUDED.dn_number,"
@@ -245,23 +219,20 @@ static const char  ngx_iclock_identity_card_text[] =
     " notice = EXCLUDED.notice, updated_at = now()";
 
 
-static const Oid  ngx_iclock_work_code_types[] = { I8, TX, TX, TX };
+#define NGX_ICLOCK_WORK_CODE_FORM  ROWS
 
 static const char  ngx_iclock_work_code_text[] =
     "INSERT INTO iclock.work_code AS t (device_id, code, name, pin)"
     " SELECT DISTINCT ON (u.device_id, u.code) u.device_id, u.code,"
     " coalesce(u.name, ''), coalesce(u.pin, '')"
-    " FROM unnest($1, $2, $3, $4) WITH ORDINALITY"
-    " AS u (device_id, code, name, pin, ord)"
+    " FROM " ngx_iclock_ordered_rows(NGX_ICLOCK_WORK_CODE, "u")
     " ORDER BY u.device_id, u.code, u.ord DESC"
     " ON CONFLICT (device_id, code) DO UPDATE SET name = EXCLUDED.name,"
     " pin = EXCLUDED.pin, updated_at = now()"
     " WHERE (t.name, t.pin) IS DISTINCT FROM (EXCLUDED.name, EXCLUDED.pin)";
 
 
-static const Oid  ngx_iclock_device_error_types[] = {
-    I8, TX, TX, TX, TX, TX
-};
+#define NGX_ICLOCK_DEVICE_ERROR_FORM  ROWS
 
 static const char  ngx_iclock_device_error_text[] =
     "INSERT INTO iclock.device_error (device_id, code, message, origin,"
@@ -269,8 +240,7 @@ static const char  ngx_iclock_device_error_text[] =
     " SELECT u.device_id, coalesce(u.code, ''), coalesce(u.message, ''),"
     " coalesce(u.origin, ''), coalesce(u.command_id, ''),"
     " coalesce(u.additional, '')"
-    " FROM unnest($1, $2, $3, $4, $5, $6)"
-    " AS u (device_id, code, message, origin, command_id, additional)"
+    " FROM " ngx_iclock_rows(NGX_ICLOCK_DEVICE_ERROR, "u")
     " ON CONFLICT DO NOTHING";
 
 
@@ -280,14 +250,14 @@ static const char  ngx_iclock_device_error_text[] =
  * is of fingerprints, the third and the tenth are of faces.
  */
 
-#define ngx_iclock_option_number(option)                                     \
+#define ngx_iclock_told_number(option)                                     \
     "max(CASE WHEN o.option = '" option "' AND o.value ~ '^[0-9]{1,9}$'"     \
     " THEN o.value::integer END)"
 
-#define ngx_iclock_option_text(option)                                       \
+#define ngx_iclock_told(option)                                       \
     "max(CASE WHEN o.option = '" option "' THEN nullif(o.value, '') END)"
 
-#define ngx_iclock_option_address                                            \
+#define ngx_iclock_told_address                                            \
     "max(CASE WHEN o.option = 'IPAddress' AND o.value"                       \
     " ~ '^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"                               \
     "([.](25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}$'"                          \
@@ -304,16 +274,15 @@ static const char  ngx_iclock_device_error_text[] =
 #define ngx_iclock_device_column(column, value)                              \
     " " column " = coalesce(" value ", d." column ")"
 
-static const Oid  ngx_iclock_device_option_types[] = { I8, TX, TX };
+#define NGX_ICLOCK_OPTION_FORM  ROWS
 
-static const char  ngx_iclock_device_option_text[] =
+static const char  ngx_iclock_option_text[] =
     "WITH o AS (INSERT INTO iclock.device_option AS t"
     " (device_id, name, value)"
     " SELECT n.* FROM (SELECT DISTINCT ON (u.device_id, u.name) u.device_id,"
     " u.name, coalesce(u.value, '') AS value FROM (SELECT v.device_id,"
-    " ltrim(v.name, '~') AS name, v.value, v.ord"
-    " FROM unnest($1, $2, $3) WITH ORDINALITY"
-    " AS v (device_id, name, value, ord)) AS u"
+    " ltrim(v.name, '~') AS name, v.value, v.ord FROM "
+    ngx_iclock_ordered_rows(NGX_ICLOCK_OPTION, "v") ") AS u"
     " ORDER BY u.device_id, u.name, u.ord DESC) n"
     " WHERE NOT EXISTS (SELECT FROM iclock.device_option o"
     " WHERE o.device_id = n.device_id AND o.name = n.name"
@@ -323,20 +292,20 @@ static const char  ngx_iclock_device_option_text[] =
     " updated_at = now() WHERE t.value IS DISTINCT FROM EXCLUDED.value"
     " RETURNING t.device_id, t.name AS option, t.value),"
     " s AS (SELECT o.device_id, "
-    ngx_iclock_option_text("FWVersion") " AS firmware, "
-    ngx_iclock_option_number("UserCount") " AS users, "
-    ngx_iclock_option_number("FPCount") " AS fingerprints, "
-    ngx_iclock_option_number("TransactionCount") " AS punches, "
-    ngx_iclock_option_number("FaceCount") " AS faces, "
-    "coalesce(" ngx_iclock_option_text("FPVersion") ", "
-    ngx_iclock_option_text("ZKFPVersion") ") AS fp_version, "
-    "coalesce(" ngx_iclock_option_text("FaceVersion") ", "
-    ngx_iclock_option_text("ZKFaceVersion") ") AS face_version, "
-    ngx_iclock_option_address " AS address, "
-    ngx_iclock_option_text("MultiBioVersion") " AS bio_version, "
-    "coalesce(" ngx_iclock_option_text("MultiBioDataCount") ", "
-    ngx_iclock_option_text("MultiBioCount") ") AS bio_data, "
-    ngx_iclock_option_text("MultiBioPhotoCount") " AS bio_photo"
+    ngx_iclock_told("FWVersion") " AS firmware, "
+    ngx_iclock_told_number("UserCount") " AS users, "
+    ngx_iclock_told_number("FPCount") " AS fingerprints, "
+    ngx_iclock_told_number("TransactionCount") " AS punches, "
+    ngx_iclock_told_number("FaceCount") " AS faces, "
+    "coalesce(" ngx_iclock_told("FPVersion") ", "
+    ngx_iclock_told("ZKFPVersion") ") AS fp_version, "
+    "coalesce(" ngx_iclock_told("FaceVersion") ", "
+    ngx_iclock_told("ZKFaceVersion") ") AS face_version, "
+    ngx_iclock_told_address " AS address, "
+    ngx_iclock_told("MultiBioVersion") " AS bio_version, "
+    "coalesce(" ngx_iclock_told("MultiBioDataCount") ", "
+    ngx_iclock_told("MultiBioCount") ") AS bio_data, "
+    ngx_iclock_told("MultiBioPhotoCount") " AS bio_photo"
     " FROM o GROUP BY o.device_id)"
     " UPDATE iclock.device d SET"
     ngx_iclock_device_column("firmware", "s.firmware") ","
@@ -362,28 +331,26 @@ static const char  ngx_iclock_device_option_text[] =
     " s.address::text, s.bio_version, s.bio_data, s.bio_photo) IS NOT NULL";
 
 
-static const Oid  ngx_iclock_reply_types[] = { I8, I8, I4, TX, BY };
+#define NGX_ICLOCK_REPLY_FORM  ROWS
 
 static const char  ngx_iclock_reply_text[] =
     "SELECT iclock.answer_commands(array_agg(u.device_id ORDER BY u.ord),"
     " array_agg(u.command_id ORDER BY u.ord),"
     " array_agg(u.return_code ORDER BY u.ord),"
     " array_agg(u.reply ORDER BY u.ord))"
-    " FROM unnest($1, $2, $3, $4, $5) WITH ORDINALITY"
-    " AS u (device_id, command_id, return_code, command, reply, ord)"
+    " FROM " ngx_iclock_ordered_rows(NGX_ICLOCK_REPLY, "u")
     " WHERE u.command_id IS NOT NULL";
 
 
 /* ids are in the order of the upload all the same */
 
-static const Oid  ngx_iclock_rejected_types[] = { I8, TX, BY, TX };
+#define NGX_ICLOCK_REJECTED_FORM  ROWS
 
 static const char  ngx_iclock_rejected_text[] =
     "INSERT INTO iclock.rejected_line (id, device_id, table_name, line,"
     " reason) SELECT u.* FROM (SELECT nextval('iclock.rejected_line_id_seq'),"
     " v.device_id, v.table_name, v.line, v.reason"
-    " FROM unnest($1, $2, $3, $4)"
-    " AS v (device_id, table_name, line, reason)) u"
+    " FROM " ngx_iclock_rows(NGX_ICLOCK_REJECTED, "v") ") u"
     " ORDER BY u.device_id, md5(u.line), u.table_name COLLATE \"C\","
     " u.reason COLLATE \"C\""
     " ON CONFLICT DO NOTHING";
@@ -590,53 +557,24 @@ static const char  ngx_iclock_upgrade_file_text[] =
     " AS f (path, encoding)";
 
 
+/* the parameters of the kinds of records */
+
+#define ngx_iclock_kind_types(kind, name)                                    \
+    static const Oid  ngx_iclock_##name##_types[] = {                        \
+        ngx_iclock_types(kind)                                               \
+    };
+
+NGX_ICLOCK_EACH_KIND(ngx_iclock_kind_types)
+
+
+#define ngx_iclock_kind_statement(kind, name)                                \
+    { ngx_iclock_statement("iclock_" #name, ngx_iclock_##name##_types,       \
+                           ngx_iclock_##name##_text),                        \
+      ngx_iclock_form(NGX_ICLOCK_ST_, kind), NULL, NULL },
+
 const ngx_iclock_store_statement_t  ngx_iclock_store_statements[] = {
 
-    { ngx_iclock_statement("iclock_punch", ngx_iclock_punch_types,
-                           ngx_iclock_punch_text),
-      NGX_ICLOCK_ST_ZONED, NULL, NULL },
-
-    { ngx_iclock_statement("iclock_operation", ngx_iclock_operation_types,
-                           ngx_iclock_operation_text),
-      NGX_ICLOCK_ST_ZONED, NULL, NULL },
-
-    { ngx_iclock_statement("iclock_user", ngx_iclock_user_types,
-                           ngx_iclock_user_text),
-      0, NULL, NULL },
-
-    { ngx_iclock_statement("iclock_template", ngx_iclock_template_types,
-                           ngx_iclock_template_text),
-      0, NULL, NULL },
-
-    { ngx_iclock_statement("iclock_photo", ngx_iclock_photo_types,
-                           ngx_iclock_photo_text),
-      NGX_ICLOCK_ST_SINGLE, NULL, NULL },
-
-    { ngx_iclock_statement("iclock_identity_card",
-                           ngx_iclock_identity_card_types,
-                           ngx_iclock_identity_card_text),
-      0, NULL, NULL },
-
-    { ngx_iclock_statement("iclock_work_code", ngx_iclock_work_code_types,
-                           ngx_iclock_work_code_text),
-      0, NULL, NULL },
-
-    { ngx_iclock_statement("iclock_device_error",
-                           ngx_iclock_device_error_types,
-                           ngx_iclock_device_error_text),
-      0, NULL, NULL },
-
-    { ngx_iclock_statement("iclock_option", ngx_iclock_device_option_types,
-                           ngx_iclock_device_option_text),
-      0, NULL, NULL },
-
-    { ngx_iclock_statement("iclock_reply", ngx_iclock_reply_types,
-                           ngx_iclock_reply_text),
-      0, NULL, NULL },
-
-    { ngx_iclock_statement("iclock_rejected", ngx_iclock_rejected_types,
-                           ngx_iclock_rejected_text),
-      0, NULL, NULL },
+    NGX_ICLOCK_EACH_KIND(ngx_iclock_kind_statement)
 
     { ngx_iclock_statement("iclock_register", ngx_iclock_register_types,
                            ngx_iclock_register_text),

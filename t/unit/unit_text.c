@@ -369,9 +369,6 @@ unit_test_names(void)
                          : table == NULL,
                 "table: \"%s\"", p->key);
     }
-
-    unit_ok(ngx_iclock_kinds[NGX_ICLOCK_REJECTED].ncolumns == 0,
-            "rejected lines have no columns");
 }
 
 
