@@ -17,6 +17,7 @@
 
 #include "iclock_proto.h"
 #include "iclock_pg.h"
+#include "iclock_store_tables.h"
 
 
 typedef struct ngx_iclock_store_s      ngx_iclock_store_t;
@@ -92,7 +93,6 @@ typedef struct {
     size_t                      bytes;
     time_t                      timeout;        /* seconds */
     ngx_uint_t                  attempts;
-    int64_t                     poll;           /* set by the store */
 } ngx_iclock_command_limits_t;
 
 
@@ -160,12 +160,13 @@ typedef struct {
 
 
 /* functions of the database that answer a device */
+
+#define ngx_iclock_call_constant(constant, name, type, flags, text)          \
+    constant,
+
 typedef enum {
-    NGX_ICLOCK_CALL_LAST_PUNCH = 0,     /* PIN */
-    NGX_ICLOCK_CALL_REMOTE_ATTENDANCE,  /* PIN */
-    NGX_ICLOCK_CALL_SELF_SERVICE,       /* PIN, number of the service */
-    NGX_ICLOCK_CALL_VERIFY_DECISION,    /* body, any bytes */
-    NGX_ICLOCK_CALL_UPGRADE_FILE        /* URL; path, TAB, encoding */
+    NGX_ICLOCK_EACH_CALL(ngx_iclock_call_constant)
+    NGX_ICLOCK_CALLS
 } ngx_iclock_call_e;
 
 

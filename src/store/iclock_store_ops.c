@@ -4,157 +4,54 @@
  */
 
 
+/* operations: what a job does besides storing its records */
+
+
 #include "iclock_store_private.h"
 
 
-/* columns of the look-up, in the order of its SELECT list */
-enum {
-    NGX_ICLOCK_COL_ORD = 0,
-    NGX_ICLOCK_COL_ID,
-    NGX_ICLOCK_COL_STATUS,
-    NGX_ICLOCK_COL_COMM_KEY,
-    NGX_ICLOCK_COL_ENCODING,
-    NGX_ICLOCK_COL_LANGUAGE,
-    NGX_ICLOCK_COL_PUSH_VERSION,
-    NGX_ICLOCK_COL_UTC_OFFSET,
-    NGX_ICLOCK_COL_TOLD_OFFSET,
-    NGX_ICLOCK_COL_DEFAULT_TIMEZONE,
-    NGX_ICLOCK_COL_DIALECT,
-    NGX_ICLOCK_COL_RECOGNIZED_DIALECT,
-    NGX_ICLOCK_COL_DIALECT_CHOSEN,
-    NGX_ICLOCK_COL_NETWORKS,
-    NGX_ICLOCK_COL_ALLOWED,
-    NGX_ICLOCK_COL_DELAY,
-    NGX_ICLOCK_COL_ERROR_DELAY,
-    NGX_ICLOCK_COL_TRANS_TIMES,
-    NGX_ICLOCK_COL_TRANS_INTERVAL,
-    NGX_ICLOCK_COL_TRANS_FLAG,
-    NGX_ICLOCK_COL_REALTIME,
-    NGX_ICLOCK_COL_SEND_TIMEZONE,
-    NGX_ICLOCK_COL_BARE_STAMPS,
-    NGX_ICLOCK_COL_PUSH_OPTIONS,
-    NGX_ICLOCK_COL_MULTI_BIO_DATA,
-    NGX_ICLOCK_COL_MULTI_BIO_PHOTO,
-    NGX_ICLOCK_COL_MAX_PUSH_VERSION,
-    NGX_ICLOCK_COL_STAMPS,
-    NGX_ICLOCK_COL_REUPLOAD
-};
-
-
-typedef struct {
-    ngx_uint_t  column;
-    size_t      offset;     /* in ngx_iclock_device_t */
-} ngx_iclock_store_field_t;
-
-
-typedef struct {
-    ngx_str_t   serial_number;
-    ngx_uint_t  status;
-    ngx_uint_t  pending_limit;
-} ngx_iclock_registration_t;
-
-
-typedef struct {
-    ngx_str_t   serial_number;
-    ngx_str_t   address;
-} ngx_iclock_lookup_t;
-
-
-typedef struct {
-    ngx_str_t   a;
-    ngx_str_t   b;
-} ngx_iclock_arguments_t;
-
-
 static ngx_int_t ngx_iclock_store_add_op(ngx_iclock_store_job_t *job,
-    ngx_uint_t statement, void *data);
-static ngx_int_t ngx_iclock_store_seconds(ngx_iclock_store_job_t *job,
-    ngx_uint_t statement, time_t seconds);
-static ngx_int_t ngx_iclock_store_add_text(ngx_iclock_pg_array_t *param,
-    ngx_str_t *s);
-static ngx_int_t ngx_iclock_store_copy(ngx_pool_t *pool, ngx_str_t *s,
-    PGresult *res, int row, int column);
-static ngx_int_t ngx_iclock_store_integer(PGresult *res, int row, int column);
-static ngx_uint_t ngx_iclock_store_boolean(PGresult *res, int row,
-    int column);
-static ngx_uint_t ngx_iclock_store_dialect(PGresult *res, int row,
-    int column);
-static ngx_int_t ngx_iclock_store_stamps(ngx_iclock_store_job_t *job,
-    PGresult *res, int row);
+    ngx_uint_t statement, void *data, size_t size);
 
 
-static const ngx_str_t  ngx_iclock_device_statuses[] = {
-    ngx_string("unknown"),
-    ngx_string("pending"),
-    ngx_string("active"),
-    ngx_string("blocked")
-};
-
-
-/* by NGX_ICLOCK_DIALECT_* */
-
-static const ngx_str_t  ngx_iclock_dialects[] = {
-    ngx_null_string,
-    ngx_string("2.4"),
-    ngx_string("3.2")
-};
-
-
-static const ngx_iclock_store_field_t  ngx_iclock_device_texts[] = {
-    { NGX_ICLOCK_COL_COMM_KEY, offsetof(ngx_iclock_device_t, comm_key) },
-    { NGX_ICLOCK_COL_ENCODING, offsetof(ngx_iclock_device_t, encoding) },
-    { NGX_ICLOCK_COL_LANGUAGE, offsetof(ngx_iclock_device_t, language) },
-    { NGX_ICLOCK_COL_PUSH_VERSION,
-      offsetof(ngx_iclock_device_t, push_version) },
-    { NGX_ICLOCK_COL_DEFAULT_TIMEZONE,
-      offsetof(ngx_iclock_device_t, default_timezone) },
-    { NGX_ICLOCK_COL_TRANS_TIMES,
-      offsetof(ngx_iclock_device_t, trans_times) },
-    { NGX_ICLOCK_COL_TRANS_FLAG, offsetof(ngx_iclock_device_t, trans_flag) },
-    { NGX_ICLOCK_COL_PUSH_OPTIONS,
-      offsetof(ngx_iclock_device_t, push_options) },
-    { NGX_ICLOCK_COL_MULTI_BIO_DATA,
-      offsetof(ngx_iclock_device_t, multi_bio_data) },
-    { NGX_ICLOCK_COL_MULTI_BIO_PHOTO,
-      offsetof(ngx_iclock_device_t, multi_bio_photo) },
-    { NGX_ICLOCK_COL_MAX_PUSH_VERSION,
-      offsetof(ngx_iclock_device_t, max_push_version) },
-    { 0, 0 }
-};
-
-
-static const ngx_iclock_store_field_t  ngx_iclock_device_integers[] = {
-    { NGX_ICLOCK_COL_UTC_OFFSET, offsetof(ngx_iclock_device_t, utc_offset) },
-    { NGX_ICLOCK_COL_TOLD_OFFSET,
-      offsetof(ngx_iclock_device_t, told_offset) },
-    { NGX_ICLOCK_COL_DELAY, offsetof(ngx_iclock_device_t, delay) },
-    { NGX_ICLOCK_COL_ERROR_DELAY,
-      offsetof(ngx_iclock_device_t, error_delay) },
-    { NGX_ICLOCK_COL_TRANS_INTERVAL,
-      offsetof(ngx_iclock_device_t, trans_interval) },
-    { NGX_ICLOCK_COL_REALTIME, offsetof(ngx_iclock_device_t, realtime) },
-    { NGX_ICLOCK_COL_SEND_TIMEZONE,
-      offsetof(ngx_iclock_device_t, send_timezone) },
-    { NGX_ICLOCK_COL_BARE_STAMPS,
-      offsetof(ngx_iclock_device_t, bare_stamps) },
-    { NGX_ICLOCK_COL_REUPLOAD, offsetof(ngx_iclock_device_t, reupload) },
-    { 0, 0 }
-};
-
+/* the caller's data need not live as long as the job */
 
 static ngx_int_t
 ngx_iclock_store_add_op(ngx_iclock_store_job_t *job, ngx_uint_t statement,
-    void *data)
+    void *data, size_t size)
 {
+    void                   *copy;
+    ngx_uint_t              flags;
     ngx_iclock_store_op_t  *op;
 
     if (job->nops == sizeof(job->ops) / sizeof(job->ops[0])) {
         return NGX_ERROR;
     }
 
+    copy = NULL;
+
+    if (size) {
+        copy = ngx_palloc(job->pool, size);
+        if (copy == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(copy, data, size);
+    }
+
     op = &job->ops[job->nops++];
     op->statement = statement;
-    op->data = data;
+    op->data = copy;
+
+    flags = ngx_iclock_store_statements[statement].flags;
+
+    if (flags & NGX_ICLOCK_ST_ALONE) {
+        job->job.alone = 1;
+    }
+
+    if (flags & NGX_ICLOCK_ST_ONCE) {
+        job->job.once = 1;
+    }
 
     return NGX_OK;
 }
@@ -164,16 +61,8 @@ ngx_int_t
 ngx_iclock_store_greet(ngx_iclock_store_job_t *job,
     ngx_iclock_greeting_t *greeting)
 {
-    ngx_iclock_greeting_t  *g;
-
-    g = ngx_palloc(job->pool, sizeof(ngx_iclock_greeting_t));
-    if (g == NULL) {
-        return NGX_ERROR;
-    }
-
-    *g = *greeting;
-
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_GREET, g);
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_GREET, greeting,
+                                   sizeof(ngx_iclock_greeting_t));
 }
 
 
@@ -181,18 +70,14 @@ ngx_int_t
 ngx_iclock_store_register(ngx_iclock_store_job_t *job,
     ngx_str_t *serial_number, ngx_uint_t status, ngx_uint_t pending_limit)
 {
-    ngx_iclock_registration_t  *r;
+    ngx_iclock_registration_t  r;
 
-    r = ngx_palloc(job->pool, sizeof(ngx_iclock_registration_t));
-    if (r == NULL) {
-        return NGX_ERROR;
-    }
+    r.serial_number = *serial_number;
+    r.status = status;
+    r.pending_limit = pending_limit;
 
-    r->serial_number = *serial_number;
-    r->status = status;
-    r->pending_limit = pending_limit;
-
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_REGISTER, r);
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_REGISTER, &r,
+                                   sizeof(ngx_iclock_registration_t));
 }
 
 
@@ -200,17 +85,13 @@ ngx_int_t
 ngx_iclock_store_lookup(ngx_iclock_store_job_t *job, ngx_str_t *serial_number,
     ngx_str_t *address)
 {
-    ngx_iclock_lookup_t  *l;
+    ngx_iclock_lookup_t  l;
 
-    l = ngx_palloc(job->pool, sizeof(ngx_iclock_lookup_t));
-    if (l == NULL) {
-        return NGX_ERROR;
-    }
+    l.serial_number = *serial_number;
+    l.address = *address;
 
-    l->serial_number = *serial_number;
-    l->address = *address;
-
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_LOOKUP, l);
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_LOOKUP, &l,
+                                   sizeof(ngx_iclock_lookup_t));
 }
 
 
@@ -218,17 +99,13 @@ ngx_int_t
 ngx_iclock_store_stamp(ngx_iclock_store_job_t *job, ngx_str_t *table,
     ngx_str_t *stamp)
 {
-    ngx_keyval_t  *kv;
+    ngx_keyval_t  kv;
 
-    kv = ngx_palloc(job->pool, sizeof(ngx_keyval_t));
-    if (kv == NULL) {
-        return NGX_ERROR;
-    }
+    kv.key = *table;
+    kv.value = *stamp;
 
-    kv->key = *table;
-    kv->value = *stamp;
-
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_STAMP, kv);
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_STAMP, &kv,
+                                   sizeof(ngx_keyval_t));
 }
 
 
@@ -236,87 +113,68 @@ ngx_int_t
 ngx_iclock_store_dequeue(ngx_iclock_store_job_t *job,
     ngx_iclock_command_limits_t *limits)
 {
-    ngx_iclock_command_limits_t  *l;
-
-    l = ngx_palloc(job->pool, sizeof(ngx_iclock_command_limits_t));
-    if (l == NULL) {
-        return NGX_ERROR;
-    }
-
-    *l = *limits;
-
     /* no other poll of the device has it: there are not many in a second */
 
-    l->poll = ((int64_t) (ngx_time() & 0x7fffffff) << 32)
-              | (uint32_t) ngx_random();
-    job->poll = l->poll;
+    job->poll = ((int64_t) (ngx_time() & 0x7fffffff) << 32)
+                | (uint32_t) ngx_random();
 
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_DEQUEUE, l);
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_DEQUEUE, limits,
+                                   sizeof(ngx_iclock_command_limits_t));
 }
 
 
 ngx_int_t
 ngx_iclock_store_return(ngx_iclock_store_job_t *job, int64_t poll)
 {
-    int64_t  *p;
-
-    p = ngx_palloc(job->pool, sizeof(int64_t));
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    *p = poll;
-
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_RETURN, p);
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_RETURN, &poll,
+                                   sizeof(int64_t));
 }
 
+
+/* it shares no locks with uploads, and holds none while they wait */
 
 ngx_int_t
 ngx_iclock_store_presence(ngx_iclock_store_job_t *job, ngx_array_t *presence)
 {
-    /* it shares no locks with uploads, and holds none while they wait */
-    job->job.alone = 1;
-
-    if (ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_PRESENCE, presence)
+    if (ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_PRESENCE, presence,
+                                sizeof(ngx_array_t))
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_LAST_SEEN, presence);
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_LAST_SEEN, presence,
+                                   sizeof(ngx_array_t));
 }
 
 
 ngx_int_t
 ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout)
 {
-    return ngx_iclock_store_seconds(job, NGX_ICLOCK_ST_DUE, timeout);
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_DUE, &timeout,
+                                   sizeof(time_t));
 }
 
 
 ngx_int_t
 ngx_iclock_store_verify(ngx_iclock_store_job_t *job, time_t interval)
 {
-    job->job.alone = 1;
-
-    return ngx_iclock_store_seconds(job, NGX_ICLOCK_ST_VERIFY, interval);
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_VERIFY, &interval,
+                                   sizeof(time_t));
 }
 
 
-static ngx_int_t
-ngx_iclock_store_seconds(ngx_iclock_store_job_t *job, ngx_uint_t statement,
-    time_t seconds)
+ngx_int_t
+ngx_iclock_store_maintain(ngx_iclock_store_job_t *job)
 {
-    time_t  *t;
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_MAINTAIN, NULL, 0);
+}
 
-    t = ngx_palloc(job->pool, sizeof(time_t));
-    if (t == NULL) {
-        return NGX_ERROR;
-    }
 
-    *t = seconds;
-
-    return ngx_iclock_store_add_op(job, statement, t);
+ngx_int_t
+ngx_iclock_store_refresh_timezones(ngx_iclock_store_job_t *job)
+{
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_TIMEZONES, NULL, 0);
 }
 
 
@@ -324,528 +182,15 @@ ngx_int_t
 ngx_iclock_store_call(ngx_iclock_store_job_t *job, ngx_uint_t call,
     ngx_str_t *a, ngx_str_t *b)
 {
-    ngx_iclock_arguments_t  *args;
+    ngx_iclock_arguments_t  args;
 
-    args = ngx_pcalloc(job->pool, sizeof(ngx_iclock_arguments_t));
-    if (args == NULL) {
-        return NGX_ERROR;
-    }
-
-    args->a = *a;
+    args.a = *a;
+    ngx_str_null(&args.b);
 
     if (b) {
-        args->b = *b;
+        args.b = *b;
     }
 
-    /* an error in a function of the site must not fail others */
-    job->job.alone = 1;
-
-    /* nobody knows what these do, so they are not repeated */
-    job->job.once = (call == NGX_ICLOCK_CALL_SELF_SERVICE
-                     || call == NGX_ICLOCK_CALL_VERIFY_DECISION);
-
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_CALL + call, args);
-}
-
-
-ngx_int_t
-ngx_iclock_store_maintain(ngx_iclock_store_job_t *job)
-{
-    job->job.alone = 1;
-
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_MAINTAIN, NULL);
-}
-
-
-ngx_int_t
-ngx_iclock_store_refresh_timezones(ngx_iclock_store_job_t *job)
-{
-    job->job.alone = 1;
-
-    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_TIMEZONES, NULL);
-}
-
-
-static ngx_int_t
-ngx_iclock_store_add_text(ngx_iclock_pg_array_t *param, ngx_str_t *s)
-{
-    if (s->len == 0) {
-        return ngx_iclock_pg_array_null(param);
-    }
-
-    return ngx_iclock_pg_array_bytes(param, s);
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_greeting(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    ngx_iclock_greeting_t *g = data;
-
-    ngx_str_t  dialect;
-
-    if (ngx_iclock_pg_array_bytes(&group->params[0], &g->serial_number)
-        != NGX_OK
-        || ngx_iclock_store_add_text(&group->params[1], &g->push_version)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    dialect = ngx_iclock_dialects[g->dialect];
-
-    if (ngx_iclock_store_add_text(&group->params[2], &g->language) != NGX_OK
-        || ngx_iclock_store_add_text(&group->params[3], &dialect) != NGX_OK
-        || ngx_iclock_pg_array_bytes(&group->params[4], &g->timezone)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_iclock_pg_array_int4(&group->params[5],
-                                    (int32_t) g->told_offset);
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_registration(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    ngx_iclock_registration_t *r = data;
-
-    ngx_str_t  status;
-
-    status = ngx_iclock_device_statuses[r->status];
-
-    if (ngx_iclock_pg_array_bytes(&group->params[0], &r->serial_number)
-        != NGX_OK
-        || ngx_iclock_pg_array_bytes(&group->params[1], &status) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_iclock_pg_array_int4(&group->params[2],
-                                    (int32_t) r->pending_limit);
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_lookup(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    ngx_iclock_lookup_t *l = data;
-
-    if (ngx_iclock_pg_array_bytes(&group->params[0], &l->serial_number)
-        != NGX_OK
-        || ngx_iclock_pg_array_bytes(&group->params[1], &job->timezone)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_iclock_store_add_text(&group->params[2], &l->address);
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_stamp(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    ngx_keyval_t *kv = data;
-
-    if (ngx_iclock_pg_array_int8(&group->params[0], job->device_id) != NGX_OK
-        || ngx_iclock_pg_array_bytes(&group->params[1], &kv->key) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_iclock_pg_array_bytes(&group->params[2], &kv->value);
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_poll(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    ngx_iclock_command_limits_t *l = data;
-
-    if (ngx_iclock_pg_array_int8(&group->params[0], job->device_id) != NGX_OK
-        || ngx_iclock_pg_array_int4(&group->params[1], (int32_t) l->count)
-           != NGX_OK
-        || ngx_iclock_pg_array_int4(&group->params[2], (int32_t) l->bytes)
-           != NGX_OK
-        || ngx_iclock_pg_array_int4(&group->params[3], (int32_t) l->timeout)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (ngx_iclock_pg_array_int4(&group->params[4], (int32_t) l->attempts)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_iclock_pg_array_int8(&group->params[5], l->poll);
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_return(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    int64_t  *poll = data;
-
-    if (ngx_iclock_pg_array_int8(&group->params[0], job->device_id) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    return ngx_iclock_pg_array_int8(&group->params[1], *poll);
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    ngx_array_t *presence = data;
-
-    ngx_uint_t              i;
-    ngx_iclock_presence_t  *p;
-
-    p = presence->elts;
-
-    for (i = 0; i < presence->nelts; i++) {
-
-        if (ngx_iclock_pg_array_int8(&group->params[0], p[i].id) != NGX_OK
-            || ngx_iclock_pg_array_int8(&group->params[1], p[i].seen)
-               != NGX_OK
-            || ngx_iclock_store_add_text(&group->params[2], &p[i].address)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_last_seen(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    ngx_array_t *presence = data;
-
-    ngx_uint_t              i;
-    ngx_iclock_presence_t  *p;
-
-    p = presence->elts;
-
-    for (i = 0; i < presence->nelts; i++) {
-
-        if (ngx_iclock_pg_array_int8(&group->params[0], p[i].id) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_due(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    time_t *timeout = data;
-
-    return ngx_iclock_pg_array_int4(&group->params[0], (int32_t) *timeout);
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_call(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    ngx_iclock_arguments_t *args = data;
-
-    if (ngx_iclock_pg_array_int8(&group->params[0], job->device_id) != NGX_OK
-        || ngx_iclock_pg_array_bytes(&group->params[1], &args->a) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_iclock_store_add_text(&group->params[2], &args->b);
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_once(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    return ngx_iclock_pg_array_int4(&group->params[0], 0);
-}
-
-
-ngx_int_t
-ngx_iclock_store_lookup_row(ngx_iclock_store_job_t *job, PGresult *res,
-    int row)
-{
-    u_char                          *base;
-    ngx_uint_t                       i;
-    const char                      *value;
-    ngx_iclock_device_t             *device;
-    const ngx_iclock_store_field_t  *f;
-
-    device = ngx_pcalloc(job->pool, sizeof(ngx_iclock_device_t));
-    if (device == NULL) {
-        return NGX_ERROR;
-    }
-
-    base = (u_char *) device;
-
-    value = PQgetvalue(res, row, NGX_ICLOCK_COL_ID);
-    device->id = ngx_atoof((u_char *) value, ngx_strlen(value));
-
-    value = PQgetvalue(res, row, NGX_ICLOCK_COL_STATUS);
-
-    for (i = NGX_ICLOCK_DEVICE_PENDING; i <= NGX_ICLOCK_DEVICE_BLOCKED; i++) {
-        if (ngx_strcmp(value, ngx_iclock_device_statuses[i].data) == 0) {
-            device->status = i;
-        }
-    }
-
-    for (f = ngx_iclock_device_texts; f->column; f++) {
-        if (ngx_iclock_store_copy(job->pool, (ngx_str_t *) (base + f->offset),
-                                  res, row, (int) f->column)
-            != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    for (f = ngx_iclock_device_integers; f->column; f++) {
-        *(ngx_int_t *) (base + f->offset) =
-                         ngx_iclock_store_integer(res, row, (int) f->column);
-    }
-
-    device->networks = ngx_iclock_store_boolean(res, row,
-                                                NGX_ICLOCK_COL_NETWORKS);
-    device->allowed = ngx_iclock_store_boolean(res, row,
-                                               NGX_ICLOCK_COL_ALLOWED);
-
-    device->dialect = ngx_iclock_store_dialect(res, row,
-                                               NGX_ICLOCK_COL_DIALECT);
-    device->recognized_dialect = ngx_iclock_store_dialect(res, row,
-                                           NGX_ICLOCK_COL_RECOGNIZED_DIALECT);
-    device->dialect_chosen = ngx_iclock_store_boolean(res, row,
-                                               NGX_ICLOCK_COL_DIALECT_CHOSEN);
-
-    if (ngx_array_init(&device->stamps, job->pool, 6, sizeof(ngx_keyval_t))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    job->device = device;
-
-    return ngx_iclock_store_stamps(job, res, row);
-}
-
-
-/* lines of a table's name, a TAB and its stamp */
-
-static ngx_int_t
-ngx_iclock_store_stamps(ngx_iclock_store_job_t *job, PGresult *res, int row)
-{
-    u_char        *p, *last, *tab, *end;
-    ngx_str_t      text;
-    ngx_keyval_t  *kv;
-
-    if (ngx_iclock_store_copy(job->pool, &text, res, row,
-                              NGX_ICLOCK_COL_STAMPS)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    last = text.data + text.len;
-
-    for (p = text.data; p < last; p = end + 1) {
-
-        end = ngx_strlchr(p, last, LF);
-        if (end == NULL) {
-            end = last;
-        }
-
-        tab = ngx_strlchr(p, end, '\t');
-        if (tab == NULL) {
-            continue;
-        }
-
-        kv = ngx_array_push(&job->device->stamps);
-        if (kv == NULL) {
-            return NGX_ERROR;
-        }
-
-        kv->key.data = p;
-        kv->key.len = tab - p;
-        kv->value.data = tab + 1;
-        kv->value.len = end - tab - 1;
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_iclock_store_command_row(ngx_iclock_store_job_t *job, PGresult *res,
-    int row)
-{
-    ngx_iclock_command_t  *command;
-
-    if (job->commands.elts == NULL
-        && ngx_array_init(&job->commands, job->pool, 4,
-                          sizeof(ngx_iclock_command_t))
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    command = ngx_array_push(&job->commands);
-    if (command == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_iclock_store_copy(job->pool, &command->id, res, row, 1)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_iclock_store_copy(job->pool, &command->text, res, row, 2);
-}
-
-
-ngx_int_t
-ngx_iclock_store_presence_row(ngx_iclock_store_job_t *job, PGresult *res,
-    int row)
-{
-    int64_t     *id;
-    const char  *value;
-
-    if (job->unsaved.elts == NULL
-        && ngx_array_init(&job->unsaved, job->pool, 16, sizeof(int64_t))
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    id = ngx_array_push(&job->unsaved);
-    if (id == NULL) {
-        return NGX_ERROR;
-    }
-
-    value = PQgetvalue(res, row, 1);
-    *id = ngx_atoof((u_char *) value, ngx_strlen(value));
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_iclock_store_due_row(ngx_iclock_store_job_t *job, PGresult *res, int row)
-{
-    ngx_str_t  *s;
-
-    if (job->serial_numbers.elts == NULL
-        && ngx_array_init(&job->serial_numbers, job->pool, 16,
-                          sizeof(ngx_str_t))
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    s = ngx_array_push(&job->serial_numbers);
-    if (s == NULL) {
-        return NGX_ERROR;
-    }
-
-    return ngx_iclock_store_copy(job->pool, s, res, row, 1);
-}
-
-
-ngx_int_t
-ngx_iclock_store_text_row(ngx_iclock_store_job_t *job, PGresult *res, int row)
-{
-    return ngx_iclock_store_copy(job->pool, &job->text, res, row, 1);
-}
-
-
-static ngx_int_t
-ngx_iclock_store_copy(ngx_pool_t *pool, ngx_str_t *s, PGresult *res, int row,
-    int column)
-{
-    ngx_str_null(s);
-
-    if (PQgetisnull(res, row, column)) {
-        return NGX_OK;
-    }
-
-    s->len = PQgetlength(res, row, column);
-    s->data = ngx_pnalloc(pool, s->len + 1);
-    if (s->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(s->data, PQgetvalue(res, row, column), s->len + 1);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_iclock_store_integer(PGresult *res, int row, int column)
-{
-    ngx_int_t    n;
-    const char  *value;
-
-    if (PQgetisnull(res, row, column)) {
-        return -1;
-    }
-
-    value = PQgetvalue(res, row, column);
-
-    if (value[0] == '-') {
-        n = ngx_atoi((u_char *) value + 1, ngx_strlen(value + 1));
-        return -n;
-    }
-
-    return ngx_atoi((u_char *) value, ngx_strlen(value));
-}
-
-
-static ngx_uint_t
-ngx_iclock_store_boolean(PGresult *res, int row, int column)
-{
-    return PQgetvalue(res, row, column)[0] == 't';
-}
-
-
-static ngx_uint_t
-ngx_iclock_store_dialect(PGresult *res, int row, int column)
-{
-    ngx_uint_t   i;
-    const char  *value;
-
-    value = PQgetvalue(res, row, column);
-
-    for (i = NGX_ICLOCK_DIALECT_3_2; i > NGX_ICLOCK_DIALECT_UNKNOWN; i--) {
-        if (ngx_strcmp(value, ngx_iclock_dialects[i].data) == 0) {
-            break;
-        }
-    }
-
-    return i;
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_CALL + call, &args,
+                                   sizeof(ngx_iclock_arguments_t));
 }

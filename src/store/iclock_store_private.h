@@ -16,32 +16,33 @@
 
 
 /*
- * Statements in the order in which they are sent.  The first ones are of the
- * kinds of records.
+ * Statements in the order in which they are sent: those that store records,
+ * by ngx_iclock_kind_e, then the others.
  */
+
+#define ngx_iclock_operation_constant(constant, name, flags, add, row)       \
+    constant,
+
 enum {
-    NGX_ICLOCK_ST_REGISTER = NGX_ICLOCK_KINDS,
-    NGX_ICLOCK_ST_GREET,
-    NGX_ICLOCK_ST_LOOKUP,
-    NGX_ICLOCK_ST_STAMP,
-    NGX_ICLOCK_ST_RETURN,
-    NGX_ICLOCK_ST_DEQUEUE,
-    NGX_ICLOCK_ST_PRESENCE,
-    NGX_ICLOCK_ST_LAST_SEEN,
-    NGX_ICLOCK_ST_DUE,
-    NGX_ICLOCK_ST_MAINTAIN,
-    NGX_ICLOCK_ST_TIMEZONES,
-    NGX_ICLOCK_ST_VERIFY,
-    NGX_ICLOCK_ST_CALL,             /* and the others of NGX_ICLOCK_CALL_* */
-    NGX_ICLOCK_STATEMENTS = NGX_ICLOCK_ST_CALL
-                            + NGX_ICLOCK_CALL_UPGRADE_FILE + 1
+    NGX_ICLOCK_ST_RECORDS = NGX_ICLOCK_KINDS - 1,
+    NGX_ICLOCK_EACH_OPERATION(ngx_iclock_operation_constant)
+    NGX_ICLOCK_ST_CALL,
+    NGX_ICLOCK_STATEMENTS = NGX_ICLOCK_ST_CALL + NGX_ICLOCK_CALLS
 };
+
+_Static_assert(NGX_ICLOCK_STATEMENTS <= 63, "ngx_iclock_pg_batch_add()");
 
 
 /* how records are sent, see iclock_store_rows.h */
 #define NGX_ICLOCK_ST_ROWS    0x00
 #define NGX_ICLOCK_ST_ZONED   0x01
 #define NGX_ICLOCK_ST_SINGLE  0x02
+
+/* in a transaction of its own: what it waits for or fails at is its own */
+#define NGX_ICLOCK_ST_ALONE   0x04
+
+/* not idempotent: never sent again */
+#define NGX_ICLOCK_ST_ONCE    0x08
 
 
 /* the rows that one statement of a batch is about */
@@ -57,6 +58,27 @@ typedef struct {
     ngx_uint_t                  item;
     ngx_str_t                   reason;
 } ngx_iclock_store_refused_t;
+
+
+/* what operations are about, besides what iclock_store.h has */
+
+typedef struct {
+    ngx_str_t                   serial_number;
+    ngx_uint_t                  status;
+    ngx_uint_t                  pending_limit;
+} ngx_iclock_registration_t;
+
+
+typedef struct {
+    ngx_str_t                   serial_number;
+    ngx_str_t                   address;
+} ngx_iclock_lookup_t;
+
+
+typedef struct {
+    ngx_str_t                   a;
+    ngx_str_t                   b;
+} ngx_iclock_arguments_t;
 
 
 typedef struct {
@@ -85,11 +107,14 @@ struct ngx_iclock_store_s {
 
 /* iclock_store_statements.c */
 
-/* by number, ended by none */
+/* by number */
 extern const ngx_iclock_store_statement_t  ngx_iclock_store_statements[];
 
 
-/* iclock_store_ops.c */
+/* iclock_store_params.c */
+
+extern const ngx_str_t  ngx_iclock_device_statuses[];
+extern const ngx_str_t  ngx_iclock_dialects[];
 
 ngx_int_t ngx_iclock_store_add_greeting(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
@@ -99,7 +124,7 @@ ngx_int_t ngx_iclock_store_add_lookup(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_stamp(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
-ngx_int_t ngx_iclock_store_add_poll(ngx_iclock_store_group_t *group,
+ngx_int_t ngx_iclock_store_add_dequeue(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_return(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
@@ -107,12 +132,15 @@ ngx_int_t ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_last_seen(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
-ngx_int_t ngx_iclock_store_add_due(ngx_iclock_store_group_t *group,
+ngx_int_t ngx_iclock_store_add_seconds(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_call(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
-ngx_int_t ngx_iclock_store_add_once(ngx_iclock_store_group_t *group,
+ngx_int_t ngx_iclock_store_add_nothing(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
+
+
+/* iclock_store_results.c */
 
 ngx_int_t ngx_iclock_store_lookup_row(ngx_iclock_store_job_t *job,
     PGresult *res, int row);

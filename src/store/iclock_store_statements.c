@@ -12,8 +12,10 @@
 #define TX  NGX_ICLOCK_PG_TEXT_ARRAY
 #define BY  NGX_ICLOCK_PG_BYTEA_ARRAY
 
-#define ngx_iclock_statement(name, types, text)                              \
-    { name, text, sizeof(types) / sizeof(types[0]), types }
+#define ngx_iclock_statement(name, text)                                     \
+    { "iclock_" #name, text,                                                 \
+      sizeof(ngx_iclock_##name##_types) / sizeof(Oid),                       \
+      ngx_iclock_##name##_types }
 
 
 /*
@@ -528,33 +530,25 @@ static const char  ngx_iclock_verify_text[] =
     " FROM unnest($1) WITH ORDINALITY AS u (seconds, ord)";
 
 
-/* functions that the site may have replaced are run on their own */
-
-static const Oid  ngx_iclock_call_types[] = { I8, TX, TX };
-static const Oid  ngx_iclock_decision_types[] = { I8, BY, TX };
+/* the texts of NGX_ICLOCK_EACH_CALL() */
 
 #define ngx_iclock_call(function)                                            \
     "SELECT u.ord, iclock." function " FROM unnest($1, $2, $3)"              \
     " WITH ORDINALITY AS u (device_id, a, b, ord)"                           \
     " JOIN iclock.device d ON d.id = u.device_id"
 
-static const char  ngx_iclock_last_punch_text[] =
-    ngx_iclock_call("last_punch(u.device_id, u.a)");
+#define ngx_iclock_file_call(function)                                       \
+    "SELECT u.ord, f.path || E'\\t' || f.encoding FROM unnest($1, $2, $3)"   \
+    " WITH ORDINALITY AS u (device_id, a, b, ord)"                           \
+    " CROSS JOIN LATERAL iclock." function " AS f (path, encoding)"
 
-static const char  ngx_iclock_remote_attendance_text[] =
-    ngx_iclock_call("remote_attendance(u.device_id, u.a)");
 
-static const char  ngx_iclock_self_service_text[] =
-    ngx_iclock_call("self_service(d.serial_number, u.a, u.b)");
+#define ngx_iclock_call_types(constant, name, type, flags, text)             \
+    static const Oid  ngx_iclock_##name##_types[] = {                        \
+        I8, NGX_ICLOCK_ARRAY_##type, TX                                      \
+    };
 
-static const char  ngx_iclock_decision_text[] =
-    ngx_iclock_call("verify_decision(d.serial_number, u.a)");
-
-static const char  ngx_iclock_upgrade_file_text[] =
-    "SELECT u.ord, f.path || E'\\t' || f.encoding FROM unnest($1, $2, $3)"
-    " WITH ORDINALITY AS u (device_id, a, b, ord)"
-    " CROSS JOIN LATERAL iclock.upgrade_file(u.device_id, u.a)"
-    " AS f (path, encoding)";
+NGX_ICLOCK_EACH_CALL(ngx_iclock_call_types)
 
 
 /* the parameters of the kinds of records */
@@ -568,79 +562,19 @@ NGX_ICLOCK_EACH_KIND(ngx_iclock_kind_types)
 
 
 #define ngx_iclock_kind_statement(kind, name)                                \
-    { ngx_iclock_statement("iclock_" #name, ngx_iclock_##name##_types,       \
-                           ngx_iclock_##name##_text),                        \
+    { ngx_iclock_statement(name, ngx_iclock_##name##_text),                  \
       ngx_iclock_form(NGX_ICLOCK_ST_, kind), NULL, NULL },
 
+#define ngx_iclock_operation_statement(constant, name, flags, add, row)      \
+    { ngx_iclock_statement(name, ngx_iclock_##name##_text),                  \
+      flags, add, row },
+
+#define ngx_iclock_call_statement(constant, name, type, flags, text)         \
+    { ngx_iclock_statement(name, text), NGX_ICLOCK_ST_ALONE|flags,           \
+      ngx_iclock_store_add_call, ngx_iclock_store_text_row },
+
 const ngx_iclock_store_statement_t  ngx_iclock_store_statements[] = {
-
     NGX_ICLOCK_EACH_KIND(ngx_iclock_kind_statement)
-
-    { ngx_iclock_statement("iclock_register", ngx_iclock_register_types,
-                           ngx_iclock_register_text),
-      0, ngx_iclock_store_add_registration, NULL },
-
-    { ngx_iclock_statement("iclock_greet", ngx_iclock_greet_types,
-                           ngx_iclock_greet_text),
-      0, ngx_iclock_store_add_greeting, NULL },
-
-    { ngx_iclock_statement("iclock_lookup", ngx_iclock_lookup_types,
-                           ngx_iclock_lookup_text),
-      0, ngx_iclock_store_add_lookup, ngx_iclock_store_lookup_row },
-
-    { ngx_iclock_statement("iclock_stamp", ngx_iclock_stamp_types,
-                           ngx_iclock_stamp_text),
-      0, ngx_iclock_store_add_stamp, NULL },
-
-    { ngx_iclock_statement("iclock_return", ngx_iclock_return_types,
-                           ngx_iclock_return_text),
-      0, ngx_iclock_store_add_return, NULL },
-
-    { ngx_iclock_statement("iclock_dequeue", ngx_iclock_dequeue_types,
-                           ngx_iclock_dequeue_text),
-      0, ngx_iclock_store_add_poll, ngx_iclock_store_command_row },
-
-    { ngx_iclock_statement("iclock_presence", ngx_iclock_presence_types,
-                           ngx_iclock_presence_text),
-      0, ngx_iclock_store_add_presence, ngx_iclock_store_presence_row },
-
-    { ngx_iclock_statement("iclock_last_seen", ngx_iclock_last_seen_types,
-                           ngx_iclock_last_seen_text),
-      0, ngx_iclock_store_add_last_seen, NULL },
-
-    { ngx_iclock_statement("iclock_due", ngx_iclock_due_types,
-                           ngx_iclock_due_text),
-      0, ngx_iclock_store_add_due, ngx_iclock_store_due_row },
-
-    { ngx_iclock_statement("iclock_maintain", ngx_iclock_maintain_types,
-                           ngx_iclock_maintain_text),
-      0, ngx_iclock_store_add_once, ngx_iclock_store_text_row },
-
-    { ngx_iclock_statement("iclock_timezones", ngx_iclock_timezones_types,
-                           ngx_iclock_timezones_text),
-      0, ngx_iclock_store_add_once, NULL },
-
-    { ngx_iclock_statement("iclock_verify", ngx_iclock_verify_types,
-                           ngx_iclock_verify_text),
-      0, ngx_iclock_store_add_due, NULL },
-
-    { ngx_iclock_statement("iclock_last_punch", ngx_iclock_call_types,
-                           ngx_iclock_last_punch_text),
-      0, ngx_iclock_store_add_call, ngx_iclock_store_text_row },
-
-    { ngx_iclock_statement("iclock_remote_attendance", ngx_iclock_call_types,
-                           ngx_iclock_remote_attendance_text),
-      0, ngx_iclock_store_add_call, ngx_iclock_store_text_row },
-
-    { ngx_iclock_statement("iclock_self_service", ngx_iclock_call_types,
-                           ngx_iclock_self_service_text),
-      0, ngx_iclock_store_add_call, ngx_iclock_store_text_row },
-
-    { ngx_iclock_statement("iclock_decision", ngx_iclock_decision_types,
-                           ngx_iclock_decision_text),
-      0, ngx_iclock_store_add_call, ngx_iclock_store_text_row },
-
-    { ngx_iclock_statement("iclock_upgrade_file", ngx_iclock_call_types,
-                           ngx_iclock_upgrade_file_text),
-      0, ngx_iclock_store_add_call, ngx_iclock_store_text_row }
+    NGX_ICLOCK_EACH_OPERATION(ngx_iclock_operation_statement)
+    NGX_ICLOCK_EACH_CALL(ngx_iclock_call_statement)
 };
