@@ -39,38 +39,20 @@ typedef enum {
 #define NGX_ICLOCK_NO_OFFSET    -32768
 
 
-/* a row of iclock.device; strings that are NULL there have no data */
-typedef struct {
-    int64_t                     id;
-    ngx_uint_t                  status;
-    ngx_str_t                   comm_key;
-    ngx_str_t                   encoding;
-    ngx_str_t                   language;
-    ngx_str_t                   push_version;
-    ngx_int_t                   utc_offset;     /* minutes, now */
-    ngx_int_t                   told_offset;    /* by the last handshake */
-    ngx_str_t                   default_timezone;
-    ngx_uint_t                  dialect;        /* NGX_ICLOCK_DIALECT_* */
-    ngx_uint_t                  recognized_dialect;
-    ngx_uint_t                  dialect_chosen; /* by an operator */
-    ngx_uint_t                  networks;       /* addresses are limited */
-    ngx_uint_t                  allowed;        /* this one is within */
+/* types of NGX_ICLOCK_EACH_DEVICE_COLUMN() */
+#define ngx_iclock_device_bigint    int64_t
+#define ngx_iclock_device_integer   ngx_int_t
+#define ngx_iclock_device_boolean   ngx_uint_t
+#define ngx_iclock_device_text      ngx_str_t
+#define ngx_iclock_device_status    ngx_uint_t     /* NGX_ICLOCK_DEVICE_* */
+#define ngx_iclock_device_dialect   ngx_uint_t     /* NGX_ICLOCK_DIALECT_* */
+#define ngx_iclock_device_stamps    ngx_array_t    /* of ngx_keyval_t */
 
-    /* overrides of the handshake; numbers are -1 where NULL */
-    ngx_int_t                   delay;
-    ngx_int_t                   error_delay;
-    ngx_str_t                   trans_times;
-    ngx_int_t                   trans_interval;
-    ngx_str_t                   trans_flag;
-    ngx_int_t                   realtime;
-    ngx_int_t                   send_timezone;
-    ngx_int_t                   bare_stamps;
-    ngx_str_t                   push_options;
-    ngx_str_t                   multi_bio_data;
-    ngx_str_t                   multi_bio_photo;
-    ngx_str_t                   max_push_version;
-    ngx_array_t                 stamps;         /* of ngx_keyval_t */
-    ngx_int_t                   reupload;       /* of some table: 1 */
+#define ngx_iclock_device_field(field, type, expression)                     \
+    ngx_iclock_device_##type  field;
+
+typedef struct {
+    NGX_ICLOCK_EACH_DEVICE_COLUMN(ngx_iclock_device_field)
 } ngx_iclock_device_t;
 
 

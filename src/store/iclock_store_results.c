@@ -10,177 +10,212 @@
 #include "iclock_store_private.h"
 
 
-/* columns of the look-up, in the order of its SELECT list */
-enum {
-    NGX_ICLOCK_COL_ORD = 0,
-    NGX_ICLOCK_COL_ID,
-    NGX_ICLOCK_COL_STATUS,
-    NGX_ICLOCK_COL_COMM_KEY,
-    NGX_ICLOCK_COL_ENCODING,
-    NGX_ICLOCK_COL_LANGUAGE,
-    NGX_ICLOCK_COL_PUSH_VERSION,
-    NGX_ICLOCK_COL_UTC_OFFSET,
-    NGX_ICLOCK_COL_TOLD_OFFSET,
-    NGX_ICLOCK_COL_DEFAULT_TIMEZONE,
-    NGX_ICLOCK_COL_DIALECT,
-    NGX_ICLOCK_COL_RECOGNIZED_DIALECT,
-    NGX_ICLOCK_COL_DIALECT_CHOSEN,
-    NGX_ICLOCK_COL_NETWORKS,
-    NGX_ICLOCK_COL_ALLOWED,
-    NGX_ICLOCK_COL_DELAY,
-    NGX_ICLOCK_COL_ERROR_DELAY,
-    NGX_ICLOCK_COL_TRANS_TIMES,
-    NGX_ICLOCK_COL_TRANS_INTERVAL,
-    NGX_ICLOCK_COL_TRANS_FLAG,
-    NGX_ICLOCK_COL_REALTIME,
-    NGX_ICLOCK_COL_SEND_TIMEZONE,
-    NGX_ICLOCK_COL_BARE_STAMPS,
-    NGX_ICLOCK_COL_PUSH_OPTIONS,
-    NGX_ICLOCK_COL_MULTI_BIO_DATA,
-    NGX_ICLOCK_COL_MULTI_BIO_PHOTO,
-    NGX_ICLOCK_COL_MAX_PUSH_VERSION,
-    NGX_ICLOCK_COL_STAMPS,
-    NGX_ICLOCK_COL_REUPLOAD
-};
-
+/* how a column of the look-up is read into its field */
 
 typedef struct {
-    ngx_uint_t  column;
-    size_t      offset;     /* in ngx_iclock_device_t */
-} ngx_iclock_store_field_t;
+    size_t       offset;
+    ngx_int_t  (*read)(ngx_pool_t *pool, void *field, PGresult *res, int row,
+                       int column);
+} ngx_iclock_store_column_t;
 
 
-static ngx_int_t ngx_iclock_store_copy(ngx_pool_t *pool, ngx_str_t *s,
+static ngx_int_t ngx_iclock_store_read_bigint(ngx_pool_t *pool, void *field,
     PGresult *res, int row, int column);
-static ngx_int_t ngx_iclock_store_integer(PGresult *res, int row, int column);
-static ngx_uint_t ngx_iclock_store_boolean(PGresult *res, int row,
-    int column);
-static ngx_uint_t ngx_iclock_store_dialect(PGresult *res, int row,
-    int column);
-static ngx_int_t ngx_iclock_store_stamps(ngx_iclock_store_job_t *job,
-    PGresult *res, int row);
+static ngx_int_t ngx_iclock_store_read_integer(ngx_pool_t *pool, void *field,
+    PGresult *res, int row, int column);
+static ngx_int_t ngx_iclock_store_read_boolean(ngx_pool_t *pool, void *field,
+    PGresult *res, int row, int column);
+static ngx_int_t ngx_iclock_store_read_text(ngx_pool_t *pool, void *field,
+    PGresult *res, int row, int column);
+static ngx_int_t ngx_iclock_store_read_status(ngx_pool_t *pool, void *field,
+    PGresult *res, int row, int column);
+static ngx_int_t ngx_iclock_store_read_dialect(ngx_pool_t *pool, void *field,
+    PGresult *res, int row, int column);
+static ngx_int_t ngx_iclock_store_read_stamps(ngx_pool_t *pool, void *field,
+    PGresult *res, int row, int column);
+static ngx_uint_t ngx_iclock_store_word(const ngx_str_t *words,
+    ngx_uint_t last, const char *value);
+static void *ngx_iclock_store_push(ngx_iclock_store_job_t *job,
+    ngx_array_t *array, size_t size);
 
 
-static const ngx_iclock_store_field_t  ngx_iclock_device_texts[] = {
-    { NGX_ICLOCK_COL_COMM_KEY, offsetof(ngx_iclock_device_t, comm_key) },
-    { NGX_ICLOCK_COL_ENCODING, offsetof(ngx_iclock_device_t, encoding) },
-    { NGX_ICLOCK_COL_LANGUAGE, offsetof(ngx_iclock_device_t, language) },
-    { NGX_ICLOCK_COL_PUSH_VERSION,
-      offsetof(ngx_iclock_device_t, push_version) },
-    { NGX_ICLOCK_COL_DEFAULT_TIMEZONE,
-      offsetof(ngx_iclock_device_t, default_timezone) },
-    { NGX_ICLOCK_COL_TRANS_TIMES,
-      offsetof(ngx_iclock_device_t, trans_times) },
-    { NGX_ICLOCK_COL_TRANS_FLAG, offsetof(ngx_iclock_device_t, trans_flag) },
-    { NGX_ICLOCK_COL_PUSH_OPTIONS,
-      offsetof(ngx_iclock_device_t, push_options) },
-    { NGX_ICLOCK_COL_MULTI_BIO_DATA,
-      offsetof(ngx_iclock_device_t, multi_bio_data) },
-    { NGX_ICLOCK_COL_MULTI_BIO_PHOTO,
-      offsetof(ngx_iclock_device_t, multi_bio_photo) },
-    { NGX_ICLOCK_COL_MAX_PUSH_VERSION,
-      offsetof(ngx_iclock_device_t, max_push_version) },
-    { 0, 0 }
+#define ngx_iclock_store_column(field, type, expression)                     \
+    { offsetof(ngx_iclock_device_t, field),                                  \
+      ngx_iclock_store_read_##type },
+
+static const ngx_iclock_store_column_t  ngx_iclock_store_columns[] = {
+    NGX_ICLOCK_EACH_DEVICE_COLUMN(ngx_iclock_store_column)
 };
 
 
-static const ngx_iclock_store_field_t  ngx_iclock_device_integers[] = {
-    { NGX_ICLOCK_COL_UTC_OFFSET, offsetof(ngx_iclock_device_t, utc_offset) },
-    { NGX_ICLOCK_COL_TOLD_OFFSET,
-      offsetof(ngx_iclock_device_t, told_offset) },
-    { NGX_ICLOCK_COL_DELAY, offsetof(ngx_iclock_device_t, delay) },
-    { NGX_ICLOCK_COL_ERROR_DELAY,
-      offsetof(ngx_iclock_device_t, error_delay) },
-    { NGX_ICLOCK_COL_TRANS_INTERVAL,
-      offsetof(ngx_iclock_device_t, trans_interval) },
-    { NGX_ICLOCK_COL_REALTIME, offsetof(ngx_iclock_device_t, realtime) },
-    { NGX_ICLOCK_COL_SEND_TIMEZONE,
-      offsetof(ngx_iclock_device_t, send_timezone) },
-    { NGX_ICLOCK_COL_BARE_STAMPS,
-      offsetof(ngx_iclock_device_t, bare_stamps) },
-    { NGX_ICLOCK_COL_REUPLOAD, offsetof(ngx_iclock_device_t, reupload) },
-    { 0, 0 }
-};
-
+/* column 0 of every result is for ngx_iclock_store_result() */
 
 ngx_int_t
 ngx_iclock_store_lookup_row(ngx_iclock_store_job_t *job, PGresult *res,
     int row)
 {
-    u_char                          *base;
-    ngx_uint_t                       i;
-    const char                      *value;
-    ngx_iclock_device_t             *device;
-    const ngx_iclock_store_field_t  *f;
+    u_char                           *device;
+    ngx_uint_t                        i, n;
+    const ngx_iclock_store_column_t  *column;
 
     device = ngx_pcalloc(job->pool, sizeof(ngx_iclock_device_t));
     if (device == NULL) {
         return NGX_ERROR;
     }
 
-    base = (u_char *) device;
+    column = ngx_iclock_store_columns;
+    n = sizeof(ngx_iclock_store_columns) / sizeof(ngx_iclock_store_column_t);
 
-    value = PQgetvalue(res, row, NGX_ICLOCK_COL_ID);
-    device->id = ngx_atoof((u_char *) value, ngx_strlen(value));
-
-    value = PQgetvalue(res, row, NGX_ICLOCK_COL_STATUS);
-
-    for (i = NGX_ICLOCK_DEVICE_PENDING; i <= NGX_ICLOCK_DEVICE_BLOCKED; i++) {
-        if (ngx_strcmp(value, ngx_iclock_device_statuses[i].data) == 0) {
-            device->status = i;
-        }
-    }
-
-    for (f = ngx_iclock_device_texts; f->column; f++) {
-        if (ngx_iclock_store_copy(job->pool, (ngx_str_t *) (base + f->offset),
-                                  res, row, (int) f->column)
+    for (i = 0; i < n; i++) {
+        if (column[i].read(job->pool, device + column[i].offset, res, row,
+                           (int) i + 1)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
     }
 
-    for (f = ngx_iclock_device_integers; f->column; f++) {
-        *(ngx_int_t *) (base + f->offset) =
-                         ngx_iclock_store_integer(res, row, (int) f->column);
+    job->device = (ngx_iclock_device_t *) device;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_store_read_bigint(ngx_pool_t *pool, void *field, PGresult *res,
+    int row, int column)
+{
+    int64_t *n = field;
+
+    const char  *value;
+
+    value = PQgetvalue(res, row, column);
+    *n = ngx_atoof((u_char *) value, ngx_strlen(value));
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_store_read_integer(ngx_pool_t *pool, void *field, PGresult *res,
+    int row, int column)
+{
+    ngx_int_t *n = field;
+
+    const char  *value;
+
+    if (PQgetisnull(res, row, column)) {
+        *n = -1;
+        return NGX_OK;
     }
 
-    device->networks = ngx_iclock_store_boolean(res, row,
-                                                NGX_ICLOCK_COL_NETWORKS);
-    device->allowed = ngx_iclock_store_boolean(res, row,
-                                               NGX_ICLOCK_COL_ALLOWED);
+    value = PQgetvalue(res, row, column);
 
-    device->dialect = ngx_iclock_store_dialect(res, row,
-                                               NGX_ICLOCK_COL_DIALECT);
-    device->recognized_dialect = ngx_iclock_store_dialect(res, row,
-                                           NGX_ICLOCK_COL_RECOGNIZED_DIALECT);
-    device->dialect_chosen = ngx_iclock_store_boolean(res, row,
-                                               NGX_ICLOCK_COL_DIALECT_CHOSEN);
+    *n = (value[0] == '-')
+         ? -ngx_atoi((u_char *) value + 1, ngx_strlen(value + 1))
+         : ngx_atoi((u_char *) value, ngx_strlen(value));
 
-    if (ngx_array_init(&device->stamps, job->pool, 6, sizeof(ngx_keyval_t))
-        != NGX_OK)
-    {
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_store_read_boolean(ngx_pool_t *pool, void *field, PGresult *res,
+    int row, int column)
+{
+    ngx_uint_t *yes = field;
+
+    *yes = (PQgetvalue(res, row, column)[0] == 't');
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_store_read_text(ngx_pool_t *pool, void *field, PGresult *res,
+    int row, int column)
+{
+    ngx_str_t *s = field;
+
+    ngx_str_null(s);
+
+    if (PQgetisnull(res, row, column)) {
+        return NGX_OK;
+    }
+
+    s->len = PQgetlength(res, row, column);
+    s->data = ngx_pnalloc(pool, s->len + 1);
+    if (s->data == NULL) {
         return NGX_ERROR;
     }
 
-    job->device = device;
+    ngx_memcpy(s->data, PQgetvalue(res, row, column), s->len + 1);
 
-    return ngx_iclock_store_stamps(job, res, row);
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_store_read_status(ngx_pool_t *pool, void *field, PGresult *res,
+    int row, int column)
+{
+    ngx_uint_t *status = field;
+
+    *status = ngx_iclock_store_word(ngx_iclock_device_statuses,
+                                    NGX_ICLOCK_DEVICE_BLOCKED,
+                                    PQgetvalue(res, row, column));
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_iclock_store_read_dialect(ngx_pool_t *pool, void *field, PGresult *res,
+    int row, int column)
+{
+    ngx_uint_t *dialect = field;
+
+    *dialect = ngx_iclock_store_word(ngx_iclock_dialects,
+                                     NGX_ICLOCK_DIALECT_3_2,
+                                     PQgetvalue(res, row, column));
+
+    return NGX_OK;
+}
+
+
+/* the number of one of these words, 0 for any other */
+
+static ngx_uint_t
+ngx_iclock_store_word(const ngx_str_t *words, ngx_uint_t last,
+    const char *value)
+{
+    ngx_uint_t  i;
+
+    for (i = last; i > 0; i--) {
+        if (ngx_strcmp(value, words[i].data) == 0) {
+            break;
+        }
+    }
+
+    return i;
 }
 
 
 /* lines of a table's name, a TAB and its stamp */
 
 static ngx_int_t
-ngx_iclock_store_stamps(ngx_iclock_store_job_t *job, PGresult *res, int row)
+ngx_iclock_store_read_stamps(ngx_pool_t *pool, void *field, PGresult *res,
+    int row, int column)
 {
+    ngx_array_t *stamps = field;
+
     u_char        *p, *last, *tab, *end;
     ngx_str_t      text;
     ngx_keyval_t  *kv;
 
-    if (ngx_iclock_store_copy(job->pool, &text, res, row,
-                              NGX_ICLOCK_COL_STAMPS)
-        != NGX_OK)
+    if (ngx_array_init(stamps, pool, 6, sizeof(ngx_keyval_t)) != NGX_OK
+        || ngx_iclock_store_read_text(pool, &text, res, row, column)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -199,7 +234,7 @@ ngx_iclock_store_stamps(ngx_iclock_store_job_t *job, PGresult *res, int row)
             continue;
         }
 
-        kv = ngx_array_push(&job->device->stamps);
+        kv = ngx_array_push(stamps);
         if (kv == NULL) {
             return NGX_ERROR;
         }
@@ -220,26 +255,17 @@ ngx_iclock_store_command_row(ngx_iclock_store_job_t *job, PGresult *res,
 {
     ngx_iclock_command_t  *command;
 
-    if (job->commands.elts == NULL
-        && ngx_array_init(&job->commands, job->pool, 4,
-                          sizeof(ngx_iclock_command_t))
+    command = ngx_iclock_store_push(job, &job->commands,
+                                    sizeof(ngx_iclock_command_t));
+
+    if (command == NULL
+        || ngx_iclock_store_read_text(job->pool, &command->id, res, row, 1)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    command = ngx_array_push(&job->commands);
-    if (command == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (ngx_iclock_store_copy(job->pool, &command->id, res, row, 1)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    return ngx_iclock_store_copy(job->pool, &command->text, res, row, 2);
+    return ngx_iclock_store_read_text(job->pool, &command->text, res, row, 2);
 }
 
 
@@ -247,25 +273,14 @@ ngx_int_t
 ngx_iclock_store_presence_row(ngx_iclock_store_job_t *job, PGresult *res,
     int row)
 {
-    int64_t     *id;
-    const char  *value;
+    int64_t  *id;
 
-    if (job->unsaved.elts == NULL
-        && ngx_array_init(&job->unsaved, job->pool, 16, sizeof(int64_t))
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    id = ngx_array_push(&job->unsaved);
+    id = ngx_iclock_store_push(job, &job->unsaved, sizeof(int64_t));
     if (id == NULL) {
         return NGX_ERROR;
     }
 
-    value = PQgetvalue(res, row, 1);
-    *id = ngx_atoof((u_char *) value, ngx_strlen(value));
-
-    return NGX_OK;
+    return ngx_iclock_store_read_bigint(job->pool, id, res, row, 1);
 }
 
 
@@ -274,93 +289,33 @@ ngx_iclock_store_due_row(ngx_iclock_store_job_t *job, PGresult *res, int row)
 {
     ngx_str_t  *s;
 
-    if (job->serial_numbers.elts == NULL
-        && ngx_array_init(&job->serial_numbers, job->pool, 16,
-                          sizeof(ngx_str_t))
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    s = ngx_array_push(&job->serial_numbers);
+    s = ngx_iclock_store_push(job, &job->serial_numbers, sizeof(ngx_str_t));
     if (s == NULL) {
         return NGX_ERROR;
     }
 
-    return ngx_iclock_store_copy(job->pool, s, res, row, 1);
+    return ngx_iclock_store_read_text(job->pool, s, res, row, 1);
 }
 
 
 ngx_int_t
 ngx_iclock_store_text_row(ngx_iclock_store_job_t *job, PGresult *res, int row)
 {
-    return ngx_iclock_store_copy(job->pool, &job->text, res, row, 1);
+    return ngx_iclock_store_read_text(job->pool, &job->text, res, row, 1);
 }
 
 
-static ngx_int_t
-ngx_iclock_store_copy(ngx_pool_t *pool, ngx_str_t *s, PGresult *res, int row,
-    int column)
+/* an element of an array that exists once there is something in it */
+
+static void *
+ngx_iclock_store_push(ngx_iclock_store_job_t *job, ngx_array_t *array,
+    size_t size)
 {
-    ngx_str_null(s);
-
-    if (PQgetisnull(res, row, column)) {
-        return NGX_OK;
+    if (array->elts == NULL
+        && ngx_array_init(array, job->pool, 8, size) != NGX_OK)
+    {
+        return NULL;
     }
 
-    s->len = PQgetlength(res, row, column);
-    s->data = ngx_pnalloc(pool, s->len + 1);
-    if (s->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(s->data, PQgetvalue(res, row, column), s->len + 1);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_iclock_store_integer(PGresult *res, int row, int column)
-{
-    ngx_int_t    n;
-    const char  *value;
-
-    if (PQgetisnull(res, row, column)) {
-        return -1;
-    }
-
-    value = PQgetvalue(res, row, column);
-
-    if (value[0] == '-') {
-        n = ngx_atoi((u_char *) value + 1, ngx_strlen(value + 1));
-        return -n;
-    }
-
-    return ngx_atoi((u_char *) value, ngx_strlen(value));
-}
-
-
-static ngx_uint_t
-ngx_iclock_store_boolean(PGresult *res, int row, int column)
-{
-    return PQgetvalue(res, row, column)[0] == 't';
-}
-
-
-static ngx_uint_t
-ngx_iclock_store_dialect(PGresult *res, int row, int column)
-{
-    ngx_uint_t   i;
-    const char  *value;
-
-    value = PQgetvalue(res, row, column);
-
-    for (i = NGX_ICLOCK_DIALECT_3_2; i > NGX_ICLOCK_DIALECT_UNKNOWN; i--) {
-        if (ngx_strcmp(value, ngx_iclock_dialects[i].data) == 0) {
-            break;
-        }
-    }
-
-    return i;
+    return ngx_array_push(array);
 }

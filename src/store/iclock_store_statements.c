@@ -273,7 +273,7 @@ static const char  ngx_iclock_device_error_text[] =
     "substring(split_part(s." list ", ':', " place ")"                       \
     " FROM '^ *([0-9]{1,8}) *$')::integer"
 
-#define ngx_iclock_device_column(column, value)                              \
+#define ngx_iclock_set_column(column, value)                              \
     " " column " = coalesce(" value ", d." column ")"
 
 #define NGX_ICLOCK_OPTION_FORM  ROWS
@@ -310,23 +310,23 @@ static const char  ngx_iclock_option_text[] =
     ngx_iclock_told("MultiBioPhotoCount") " AS bio_photo"
     " FROM o GROUP BY o.device_id)"
     " UPDATE iclock.device d SET"
-    ngx_iclock_device_column("firmware", "s.firmware") ","
-    ngx_iclock_device_column("user_count", "s.users") ","
-    ngx_iclock_device_column("fingerprint_count", "s.fingerprints, "
+    ngx_iclock_set_column("firmware", "s.firmware") ","
+    ngx_iclock_set_column("user_count", "s.users") ","
+    ngx_iclock_set_column("fingerprint_count", "s.fingerprints, "
                              ngx_iclock_bio_number("bio_data", "2")) ","
-    ngx_iclock_device_column("punch_count", "s.punches") ","
-    ngx_iclock_device_column("face_count", "s.faces, "
+    ngx_iclock_set_column("punch_count", "s.punches") ","
+    ngx_iclock_set_column("face_count", "s.faces, "
                              ngx_iclock_bio_number("bio_data", "3") " + "
                              ngx_iclock_bio_number("bio_data", "10")) ","
-    ngx_iclock_device_column("fingerprint_version", "s.fp_version, "
+    ngx_iclock_set_column("fingerprint_version", "s.fp_version, "
                              ngx_iclock_bio("bio_version", "2")) ","
-    ngx_iclock_device_column("face_version", "s.face_version, "
+    ngx_iclock_set_column("face_version", "s.face_version, "
                              ngx_iclock_bio("bio_version", "10") ", "
                              ngx_iclock_bio("bio_version", "3")) ","
-    ngx_iclock_device_column("ip_address", "s.address") ","
-    ngx_iclock_device_column("multi_bio_version", "s.bio_version") ","
-    ngx_iclock_device_column("multi_bio_data_count", "s.bio_data") ","
-    ngx_iclock_device_column("multi_bio_photo_count", "s.bio_photo")
+    ngx_iclock_set_column("ip_address", "s.address") ","
+    ngx_iclock_set_column("multi_bio_version", "s.bio_version") ","
+    ngx_iclock_set_column("multi_bio_data_count", "s.bio_data") ","
+    ngx_iclock_set_column("multi_bio_photo_count", "s.bio_photo")
     " FROM s WHERE d.id = s.device_id"
     " AND coalesce(s.firmware, s.users::text, s.fingerprints::text,"
     " s.punches::text, s.faces::text, s.fp_version, s.face_version,"
@@ -392,21 +392,10 @@ static const char  ngx_iclock_register_text[] =
 
 static const Oid  ngx_iclock_lookup_types[] = { TX, TX, TX };
 
+#define ngx_iclock_device_column(field, type, expression)  ", " expression
+
 static const char  ngx_iclock_lookup_text[] =
-    "SELECT u.ord, d.id, d.status, d.comm_key, d.encoding, d.language,"
-    " d.push_version,"
-    " (extract(epoch FROM (now() AT TIME ZONE coalesce(d.timezone, u.zone))"
-    " - (now() AT TIME ZONE 'UTC')) / 60)::integer,"
-    " coalesce(d.told_offset, -32768), d.default_timezone, d.dialect,"
-    " d.recognized_dialect, d.dialect_chosen,"
-    " d.allowed_networks IS NOT NULL,"
-    " d.allowed_networks IS NULL"
-    " OR coalesce(u.address::inet <<= ANY (d.allowed_networks), false),"
-    " d.delay, d.error_delay, d.trans_times, d.trans_interval, d.trans_flag,"
-    " d.realtime::integer, d.send_timezone::integer, d.bare_stamps::integer,"
-    " d.push_options, d.multi_bio_data, d.multi_bio_photo,"
-    " d.max_push_version,"
-    " s.stamps, s.requested::integer"
+    "SELECT u.ord" NGX_ICLOCK_EACH_DEVICE_COLUMN(ngx_iclock_device_column)
     " FROM unnest($1, $2, $3) WITH ORDINALITY"
     " AS u (serial_number, zone, address, ord)"
     " JOIN iclock.device d ON d.serial_number = u.serial_number"

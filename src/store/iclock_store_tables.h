@@ -5,9 +5,9 @@
 
 
 /*
- * What else the module asks of PostgreSQL, besides storing records: a row is
- * a statement.  Its constant, its number and its place among the statements
- * are made from these lists.
+ * What the module asks of PostgreSQL besides storing records: statements,
+ * whose constants, numbers and order are made from these lists, and what it
+ * wants to know of a device.
  */
 
 
@@ -86,6 +86,58 @@
     /* URL; path, TAB, encoding */                                           \
     X(NGX_ICLOCK_CALL_UPGRADE_FILE, upgrade_file, TEXT, 0,                   \
       ngx_iclock_file_call("upgrade_file(u.device_id, u.a)"))
+
+
+/*
+ * A device, as its look-up finds it: X(field, type, expression).  The fields
+ * of ngx_iclock_device_t, the SELECT list and the reading of its row are made
+ * from this list.  What is NULL is a text without data, or the integer -1.
+ */
+
+#define NGX_ICLOCK_EACH_DEVICE_COLUMN(X)                                     \
+    X(id, bigint, "d.id")                                                    \
+    X(status, status, "d.status")                                            \
+    X(comm_key, text, "d.comm_key")                                          \
+    X(encoding, text, "d.encoding")                                          \
+    X(language, text, "d.language")                                          \
+    X(push_version, text, "d.push_version")                                  \
+                                                                             \
+    /* of the clock from UTC, in minutes: now, and by the last handshake */  \
+    X(utc_offset, integer,                                                   \
+      "(extract(epoch FROM (now()"                                           \
+      " AT TIME ZONE coalesce(d.timezone, u.zone))"                          \
+      " - (now() AT TIME ZONE 'UTC')) / 60)::integer")                       \
+    X(told_offset, integer, "coalesce(d.told_offset, -32768)")               \
+    X(default_timezone, text, "d.default_timezone")                          \
+                                                                             \
+    X(dialect, dialect, "d.dialect")                                         \
+    X(recognized_dialect, dialect, "d.recognized_dialect")                   \
+    /* by an operator */                                                     \
+    X(dialect_chosen, boolean, "d.dialect_chosen")                           \
+                                                                             \
+    /* whether addresses are limited, and this one is within */              \
+    X(networks, boolean, "d.allowed_networks IS NOT NULL")                   \
+    X(allowed, boolean,                                                      \
+      "d.allowed_networks IS NULL"                                           \
+      " OR coalesce(u.address::inet <<= ANY (d.allowed_networks), false)")   \
+                                                                             \
+    /* overrides of directives */                                            \
+    X(delay, integer, "d.delay")                                             \
+    X(error_delay, integer, "d.error_delay")                                 \
+    X(trans_times, text, "d.trans_times")                                    \
+    X(trans_interval, integer, "d.trans_interval")                           \
+    X(trans_flag, text, "d.trans_flag")                                      \
+    X(realtime, integer, "d.realtime::integer")                              \
+    X(send_timezone, integer, "d.send_timezone::integer")                    \
+    X(bare_stamps, integer, "d.bare_stamps::integer")                        \
+    X(push_options, text, "d.push_options")                                  \
+    X(multi_bio_data, text, "d.multi_bio_data")                              \
+    X(multi_bio_photo, text, "d.multi_bio_photo")                            \
+    X(max_push_version, text, "d.max_push_version")                          \
+                                                                             \
+    X(stamps, stamps, "s.stamps")                                            \
+    /* whether that of some table is asked for again */                      \
+    X(reupload, integer, "s.requested::integer")
 
 
 #endif /* _ICLOCK_STORE_TABLES_H_INCLUDED_ */
