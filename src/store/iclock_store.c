@@ -172,8 +172,8 @@ ngx_iclock_store_notified(const char *channel, const char *payload,
 ngx_iclock_store_job_t *
 ngx_iclock_store_job_create(ngx_iclock_store_t *store, ngx_log_t *log)
 {
-    ngx_pool_t              *pool;
-    ngx_iclock_store_job_t  *job;
+    ngx_pool_t               *pool;
+    ngx_iclock_store_work_t  *work;
 
     pool = ngx_create_pool(NGX_ICLOCK_STORE_JOB_POOL, log);
     if (pool == NULL) {
@@ -183,16 +183,17 @@ ngx_iclock_store_job_create(ngx_iclock_store_t *store, ngx_log_t *log)
     /* it may outlast the connection whose log this is */
     pool->log = ngx_cycle->log;
 
-    job = ngx_pcalloc(pool, sizeof(ngx_iclock_store_job_t));
-    if (job == NULL) {
+    work = ngx_pcalloc(pool, sizeof(ngx_iclock_store_work_t));
+    if (work == NULL) {
         ngx_destroy_pool(pool);
         return NULL;
     }
 
-    job->pool = pool;
-    job->store = store;
+    work->store = store;
+    work->job.pool = pool;
+    work->job.work = work;
 
-    return job;
+    return &work->job;
 }
 
 
@@ -213,10 +214,13 @@ ngx_iclock_store_full(ngx_iclock_store_t *store, size_t bytes)
 ngx_int_t
 ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
 {
-    ngx_uint_t          i;
-    ngx_iclock_item_t  *item;
+    ngx_uint_t                i;
+    ngx_iclock_item_t        *item;
+    ngx_iclock_store_work_t  *work;
 
-    if (ngx_array_init(&job->refused, job->pool, 1,
+    work = job->work;
+
+    if (ngx_array_init(&work->refused, job->pool, 1,
                        sizeof(ngx_iclock_store_refused_t))
         != NGX_OK)
     {
@@ -226,20 +230,20 @@ ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
     item = job->upload.items.elts;
 
     for (i = 0; i < job->upload.items.nelts; i++) {
-        job->job.bytes += item[i].data.len;
-        job->job.side |= ngx_iclock_store_side(ngx_iclock_item_kind(&item[i]));
+        work->pg.bytes += item[i].data.len;
+        work->pg.side |= ngx_iclock_store_side(ngx_iclock_item_kind(&item[i]));
     }
 
-    job->job.database = job->database;
+    work->pg.database = job->database;
 
     /* the records are parts of the body, or of what was unpacked from it */
 
-    job->job.held = ngx_max(job->job.bytes, job->held)
+    work->pg.held = ngx_max(work->pg.bytes, job->held)
                     + job->upload.items.nelts * sizeof(ngx_iclock_item_t);
-    job->job.nitems = job->upload.items.nelts + job->nops;
-    job->started = ngx_current_msec;
+    work->pg.nitems = job->upload.items.nelts + job->nops;
+    work->started = ngx_current_msec;
 
-    return ngx_iclock_pg_submit(job->store->pool, &job->job);
+    return ngx_iclock_pg_submit(work->store->pool, &work->pg);
 }
 
 
@@ -274,7 +278,7 @@ ngx_iclock_store_cancel(ngx_iclock_store_job_t *job)
 {
     job->handler = NULL;
 
-    ngx_iclock_pg_cancel(job->store->pool, &job->job);
+    ngx_iclock_pg_cancel(job->work->store->pool, &job->work->pg);
 }
 
 
@@ -328,7 +332,7 @@ ngx_iclock_store_reject(ngx_iclock_pg_job_t *pgjob, ngx_uint_t item,
     ngx_str_t                text, reason;
     ngx_iclock_store_job_t  *job;
 
-    job = (ngx_iclock_store_job_t *) pgjob;
+    job = &((ngx_iclock_store_work_t *) pgjob)->job;
 
     if (item >= job->upload.items.nelts) {
         return NGX_DECLINED;
@@ -376,13 +380,13 @@ ngx_iclock_store_refuse(ngx_iclock_store_job_t *job, ngx_uint_t item,
     ngx_uint_t                   i;
     ngx_iclock_store_refused_t  *refused;
 
-    if (ngx_array_push(&job->refused) == NULL) {
+    if (ngx_array_push(&job->work->refused) == NULL) {
         return NGX_ERROR;
     }
 
-    refused = job->refused.elts;
+    refused = job->work->refused.elts;
 
-    for (i = job->refused.nelts - 1; i > 0; i--) {
+    for (i = job->work->refused.nelts - 1; i > 0; i--) {
 
         if (refused[i - 1].item < item) {
             break;
@@ -401,9 +405,11 @@ ngx_iclock_store_refuse(ngx_iclock_store_job_t *job, ngx_uint_t item,
 static void
 ngx_iclock_store_done(ngx_iclock_pg_job_t *pgjob, void *data)
 {
-    ngx_iclock_store_job_t  *job;
+    ngx_iclock_store_job_t   *job;
+    ngx_iclock_store_work_t  *work;
 
-    job = (ngx_iclock_store_job_t *) pgjob;
+    work = (ngx_iclock_store_work_t *) pgjob;
+    job = &work->job;
 
     if (job->handler == NULL) {
         ngx_iclock_store_job_destroy(job);
@@ -411,11 +417,11 @@ ngx_iclock_store_done(ngx_iclock_pg_job_t *pgjob, void *data)
     }
 
     if (job->rc == NGX_OK) {
-        job->rc = pgjob->rc;
+        job->rc = work->pg.rc;
     }
 
-    job->database = pgjob->ran;
-    job->elapsed = ngx_current_msec - job->started;
+    job->database = work->pg.ran;
+    job->elapsed = ngx_current_msec - work->started;
 
     job->handler(job);
 }

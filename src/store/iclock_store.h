@@ -22,6 +22,7 @@
 
 typedef struct ngx_iclock_store_s      ngx_iclock_store_t;
 typedef struct ngx_iclock_store_job_s  ngx_iclock_store_job_t;
+typedef struct ngx_iclock_store_work_s ngx_iclock_store_work_t;
 
 
 typedef void (*ngx_iclock_store_handler_pt)(ngx_iclock_store_job_t *job);
@@ -85,16 +86,9 @@ typedef struct {
 } ngx_iclock_presence_t;
 
 
-typedef struct {
-    ngx_uint_t                  statement;
-    void                       *data;
-} ngx_iclock_store_op_t;
-
-
 struct ngx_iclock_store_job_s {
-    ngx_iclock_pg_job_t         job;
     ngx_pool_t                 *pool;
-    ngx_iclock_store_t         *store;
+    ngx_iclock_store_work_t    *work;           /* of the store alone */
 
     /* set by the caller before the job is submitted */
     int64_t                     device_id;      /* of the records */
@@ -108,12 +102,13 @@ struct ngx_iclock_store_job_s {
     ngx_str_t                   table;          /* of rejected lines */
     ngx_iclock_context_t        context;
     ngx_iclock_upload_t         upload;         /* the records */
+    ngx_uint_t                  nops;           /* operations added */
     ngx_iclock_store_handler_pt handler;
     void                       *data;
 
     /*
      * results for the handler: NGX_OK (committed), NGX_ERROR, NGX_BUSY (too
-     * slow), NGX_DECLINED (database is away)
+     * slow), NGX_DECLINED (the database cannot be reached)
      */
     ngx_int_t                   rc;
     ngx_iclock_device_t        *device;         /* NULL: unknown */
@@ -124,13 +119,6 @@ struct ngx_iclock_store_job_s {
     ngx_str_t                   text;           /* of a call; NULL: no data */
     ngx_uint_t                  rejected;       /* lines */
     ngx_msec_t                  elapsed;
-
-    /* private */
-    ngx_iclock_store_op_t       ops[4];
-    ngx_uint_t                  nops;
-    ngx_array_t                 refused;        /* by the database */
-    ngx_uint_t                  counted;
-    ngx_msec_t                  started;
 };
 
 

@@ -77,11 +77,13 @@ static ngx_int_t
 ngx_iclock_store_build_slice(ngx_iclock_store_build_t *build,
     ngx_iclock_pg_slice_t *slice)
 {
-    ngx_int_t                rc;
-    ngx_uint_t               i, n;
-    ngx_iclock_store_job_t  *job;
+    ngx_int_t                 rc;
+    ngx_uint_t                i, n;
+    ngx_iclock_store_job_t   *job;
+    ngx_iclock_store_work_t  *work;
 
-    job = (ngx_iclock_store_job_t *) slice->job;
+    work = (ngx_iclock_store_work_t *) slice->job;
+    job = &work->job;
     n = job->upload.items.nelts;
 
     for (i = slice->first; i < slice->first + slice->n; i++) {
@@ -90,7 +92,7 @@ ngx_iclock_store_build_slice(ngx_iclock_store_build_t *build,
             rc = ngx_iclock_store_build_item(build, job, i);
 
         } else {
-            rc = ngx_iclock_store_build_op(build, job, &job->ops[i - n]);
+            rc = ngx_iclock_store_build_op(build, job, &work->ops[i - n]);
         }
 
         if (rc != NGX_OK) {
@@ -98,7 +100,7 @@ ngx_iclock_store_build_slice(ngx_iclock_store_build_t *build,
         }
     }
 
-    job->counted = ngx_max(job->counted, slice->first + slice->n);
+    work->counted = ngx_max(work->counted, slice->first + slice->n);
 
     return NGX_OK;
 }
@@ -166,7 +168,7 @@ ngx_iclock_store_build_item(ngx_iclock_store_build_t *build,
 
     /* a run that is repeated does not count again */
 
-    if (n >= job->counted) {
+    if (n >= job->work->counted) {
         job->rejected++;
     }
 
@@ -419,9 +421,9 @@ ngx_iclock_store_refused(ngx_iclock_store_job_t *job, ngx_uint_t item)
     ngx_uint_t                   left, right, middle;
     ngx_iclock_store_refused_t  *refused;
 
-    refused = job->refused.elts;
+    refused = job->work->refused.elts;
     left = 0;
-    right = job->refused.nelts;
+    right = job->work->refused.nelts;
 
     while (left < right) {
         middle = (left + right) / 2;

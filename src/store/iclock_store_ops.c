@@ -20,11 +20,14 @@ static ngx_int_t
 ngx_iclock_store_add_op(ngx_iclock_store_job_t *job, ngx_uint_t statement,
     void *data, size_t size)
 {
-    void                   *copy;
-    ngx_uint_t              flags;
-    ngx_iclock_store_op_t  *op;
+    void                     *copy;
+    ngx_uint_t                flags;
+    ngx_iclock_store_op_t    *op;
+    ngx_iclock_store_work_t  *work;
 
-    if (job->nops == sizeof(job->ops) / sizeof(job->ops[0])) {
+    work = job->work;
+
+    if (job->nops == sizeof(work->ops) / sizeof(work->ops[0])) {
         return NGX_ERROR;
     }
 
@@ -39,18 +42,18 @@ ngx_iclock_store_add_op(ngx_iclock_store_job_t *job, ngx_uint_t statement,
         ngx_memcpy(copy, data, size);
     }
 
-    op = &job->ops[job->nops++];
+    op = &work->ops[job->nops++];
     op->statement = statement;
     op->data = copy;
 
     flags = ngx_iclock_store_statements[statement].flags;
 
     if (flags & NGX_ICLOCK_ST_ALONE) {
-        job->job.alone = 1;
+        work->pg.alone = 1;
     }
 
     if (flags & NGX_ICLOCK_ST_ONCE) {
-        job->job.once = 1;
+        work->pg.once = 1;
     }
 
     return NGX_OK;

@@ -60,6 +60,24 @@ typedef struct {
 } ngx_iclock_store_refused_t;
 
 
+typedef struct {
+    ngx_uint_t                  statement;
+    void                       *data;
+} ngx_iclock_store_op_t;
+
+
+/* a job and what its caller need not see */
+struct ngx_iclock_store_work_s {
+    ngx_iclock_pg_job_t         pg;         /* the first: src/pg hands it on */
+    ngx_iclock_store_job_t      job;
+    ngx_iclock_store_t         *store;
+    ngx_iclock_store_op_t       ops[4];
+    ngx_array_t                 refused;    /* ngx_iclock_store_refused_t */
+    ngx_uint_t                  counted;    /* items, for job->rejected */
+    ngx_msec_t                  started;
+};
+
+
 /* what operations are about, besides what iclock_store.h has */
 
 typedef struct {
