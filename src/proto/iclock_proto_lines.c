@@ -17,6 +17,10 @@ static ngx_uint_t ngx_iclock_date_and_time(u_char *date, u_char *end,
     u_char *time, u_char *last);
 
 
+static const ngx_iclock_tag_t  ngx_iclock_nul_tag =
+    ngx_iclock_rejected_tag("NUL byte in the line");
+
+
 /* an upload of at most n items grows nowhere; more of them may follow */
 
 ngx_int_t
@@ -170,38 +174,6 @@ ngx_iclock_split_lines(ngx_iclock_upload_t *upload, ngx_str_t *body,
                                   line.data + line.len);
         if (rc != NGX_OK) {
             return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* each line has its own tag, or else that of the table */
-
-ngx_int_t
-ngx_iclock_split_tagged(ngx_iclock_upload_t *upload, ngx_str_t *body,
-    const ngx_iclock_tag_t *tag)
-{
-    ngx_uint_t               i;
-    ngx_iclock_item_t       *items;
-    const ngx_iclock_tag_t  *t;
-
-    if (ngx_iclock_split_lines(upload, body, tag) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    items = upload->items.elts;
-
-    for (i = 0; i < upload->items.nelts; i++) {
-
-        if (items[i].tag != tag) {
-            continue;
-        }
-
-        t = ngx_iclock_find_tag(&items[i].data);
-        if (t != NULL) {
-            items[i].tag = t;
         }
     }
 

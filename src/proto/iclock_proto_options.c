@@ -58,6 +58,15 @@ static const ngx_iclock_tag_t  ngx_iclock_info_tags[] = {
 };
 
 
+const ngx_iclock_tag_t  ngx_iclock_option_tag = {
+    ngx_null_string, NGX_ICLOCK_OPTION, ngx_iclock_parse_option,
+    NULL, ngx_null_string, 0, 0
+};
+
+static const ngx_iclock_tag_t  ngx_iclock_not_option_tag =
+    ngx_iclock_rejected_tag("not an option");
+
+
 static const ngx_iclock_key_t  ngx_iclock_option_name_key = {
     ngx_null_string, NGX_ICLOCK_OPTION_NAME, ngx_iclock_read_word,
     NGX_ICLOCK_STRICT

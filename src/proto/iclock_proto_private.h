@@ -96,20 +96,10 @@ struct ngx_iclock_tag_s {
 /* tables */
 
 extern const ngx_iclock_tag_t  ngx_iclock_option_tag;
-extern const ngx_iclock_tag_t  ngx_iclock_not_option_tag;
-extern const ngx_iclock_tag_t  ngx_iclock_not_reply_tag;
-extern const ngx_iclock_tag_t  ngx_iclock_nul_tag;
 
 extern const ngx_iclock_key_t  ngx_iclock_punch_keys[];
-extern const ngx_iclock_key_t  ngx_iclock_user_keys[];
-extern const ngx_iclock_key_t  ngx_iclock_identity_keys[];
-extern const ngx_iclock_key_t  ngx_iclock_work_code_keys[];
-extern const ngx_iclock_key_t  ngx_iclock_error_keys[];
 extern const ngx_iclock_key_t  ngx_iclock_template_keys[];
 extern const ngx_iclock_key_t  ngx_iclock_photo_keys[];
-
-/* the tag at the head of a line of mixed records, NULL if there is none */
-const ngx_iclock_tag_t *ngx_iclock_find_tag(ngx_str_t *line);
 
 
 /* upload: adding an item; NGX_OK or NGX_ERROR */
@@ -123,8 +113,6 @@ ngx_int_t ngx_iclock_init_upload(ngx_iclock_upload_t *upload, ngx_uint_t n,
 /* lines: splitters of upload tables, and columns within a line */
 
 ngx_int_t ngx_iclock_split_lines(ngx_iclock_upload_t *upload,
-    ngx_str_t *body, const ngx_iclock_tag_t *tag);
-ngx_int_t ngx_iclock_split_tagged(ngx_iclock_upload_t *upload,
     ngx_str_t *body, const ngx_iclock_tag_t *tag);
 ngx_int_t ngx_iclock_split_whole(ngx_iclock_upload_t *upload,
     ngx_str_t *body, const ngx_iclock_tag_t *tag);

@@ -99,6 +99,10 @@ static const ngx_iclock_tag_t  ngx_iclock_file_reply_tag = {
 };
 
 
+static const ngx_iclock_tag_t  ngx_iclock_not_reply_tag =
+    ngx_iclock_rejected_tag("not a command reply");
+
+
 ngx_int_t
 ngx_iclock_split_replies(ngx_iclock_upload_t *upload, ngx_str_t *body,
     ngx_pool_t *pool)

@@ -23,8 +23,164 @@
       ngx_iclock_photo_keys, ngx_string(kind), 0, 0 }
 
 
+static ngx_int_t ngx_iclock_split_tagged(ngx_iclock_upload_t *upload,
+    ngx_str_t *body, const ngx_iclock_tag_t *tag);
+static const ngx_iclock_tag_t *ngx_iclock_find_tag(ngx_str_t *line);
 static ngx_uint_t ngx_iclock_tag_ends(const ngx_iclock_tag_t *tag,
     u_char *p, u_char *last);
+
+
+/* the keys of records that are read by nothing else; section 11.5 */
+
+static const ngx_iclock_key_t  ngx_iclock_user_keys[] = {
+
+    { ngx_string("PIN"),
+      NGX_ICLOCK_USER_PIN, ngx_iclock_read_word, NGX_ICLOCK_NEEDED },
+
+    { ngx_string("Name"),
+      NGX_ICLOCK_USER_NAME, ngx_iclock_read_text, 0 },
+
+    { ngx_string("Pri"),
+      NGX_ICLOCK_USER_PRIVILEGE, ngx_iclock_read_number, 0 },
+
+    { ngx_string("Privilege"),
+      NGX_ICLOCK_USER_PRIVILEGE, ngx_iclock_read_number, 0 },
+
+    { ngx_string("Passwd"),
+      NGX_ICLOCK_USER_PASSWORD, ngx_iclock_read_text, 0 },
+
+    { ngx_string("Password"),
+      NGX_ICLOCK_USER_PASSWORD, ngx_iclock_read_text, 0 },
+
+    { ngx_string("Card"),
+      NGX_ICLOCK_USER_CARD, ngx_iclock_read_card, 0 },
+
+    { ngx_string("Grp"),
+      NGX_ICLOCK_USER_ACCESS_GROUP, ngx_iclock_read_number, 0 },
+
+    { ngx_string("Group"),
+      NGX_ICLOCK_USER_ACCESS_GROUP, ngx_iclock_read_number, 0 },
+
+    { ngx_string("TZ"),
+      NGX_ICLOCK_USER_TIME_ZONE, ngx_iclock_read_text, 0 },
+
+    { ngx_string("Verify"),
+      NGX_ICLOCK_USER_VERIFY, ngx_iclock_read_number, 0 },
+
+    { ngx_string("VerifyMode"),
+      NGX_ICLOCK_USER_VERIFY, ngx_iclock_read_number, 0 },
+
+    { ngx_string("ViceCard"),
+      NGX_ICLOCK_USER_VICE_CARD, ngx_iclock_read_card, 0 },
+
+    { ngx_string("StartDatetime"),
+      NGX_ICLOCK_USER_STARTS_AT, ngx_iclock_read_user_time, 0 },
+
+    { ngx_string("EndDatetime"),
+      NGX_ICLOCK_USER_ENDS_AT, ngx_iclock_read_user_time, 0 },
+
+    { ngx_null_string, 0, NULL, 0 }
+};
+
+
+/* section 11.6 */
+
+static const ngx_iclock_key_t  ngx_iclock_identity_keys[] = {
+
+    { ngx_string("PIN"),
+      NGX_ICLOCK_IDENTITY_PIN, ngx_iclock_read_word, 0 },
+
+    { ngx_string("SNNum"),
+      NGX_ICLOCK_IDENTITY_SN_NUMBER, ngx_iclock_read_utf8, 0 },
+
+    { ngx_string("IDNum"),
+      NGX_ICLOCK_IDENTITY_ID_NUMBER, ngx_iclock_read_word,
+      NGX_ICLOCK_NEEDED },
+
+    { ngx_string("DNNum"),
+      NGX_ICLOCK_IDENTITY_DN_NUMBER, ngx_iclock_read_utf8, 0 },
+
+    { ngx_string("Name"),
+      NGX_ICLOCK_IDENTITY_NAME, ngx_iclock_read_utf8, 0 },
+
+    { ngx_string("Gender"),
+      NGX_ICLOCK_IDENTITY_GENDER, ngx_iclock_read_number, 0 },
+
+    { ngx_string("Nation"),
+      NGX_ICLOCK_IDENTITY_NATION, ngx_iclock_read_number, 0 },
+
+    { ngx_string("Birthday"),
+      NGX_ICLOCK_IDENTITY_BIRTHDAY, ngx_iclock_read_utf8, 0 },
+
+    { ngx_string("ValidInfo"),
+      NGX_ICLOCK_IDENTITY_VALID_INFO, ngx_iclock_read_utf8, 0 },
+
+    { ngx_string("Address"),
+      NGX_ICLOCK_IDENTITY_ADDRESS, ngx_iclock_read_utf8, 0 },
+
+    { ngx_string("AdditionalInfo"),
+      NGX_ICLOCK_IDENTITY_ADDITIONAL_INFO, ngx_iclock_read_utf8, 0 },
+
+    { ngx_string("Issuer"),
+      NGX_ICLOCK_IDENTITY_ISSUER, ngx_iclock_read_utf8, 0 },
+
+    { ngx_string("Photo"),
+      NGX_ICLOCK_IDENTITY_PHOTO, ngx_iclock_read_base64, 0 },
+
+    { ngx_string("FPTemplate1"),
+      NGX_ICLOCK_IDENTITY_FP_TEMPLATE1, ngx_iclock_read_base64, 0 },
+
+    { ngx_string("FPTemplate2"),
+      NGX_ICLOCK_IDENTITY_FP_TEMPLATE2, ngx_iclock_read_base64, 0 },
+
+    { ngx_string("Reserve"),
+      NGX_ICLOCK_IDENTITY_RESERVE, ngx_iclock_read_utf8, 0 },
+
+    { ngx_string("Notice"),
+      NGX_ICLOCK_IDENTITY_NOTICE, ngx_iclock_read_utf8, 0 },
+
+    { ngx_null_string, 0, NULL, 0 }
+};
+
+
+/* section 12.1.1.12 */
+
+static const ngx_iclock_key_t  ngx_iclock_work_code_keys[] = {
+
+    { ngx_string("Code"),
+      NGX_ICLOCK_WORK_CODE_CODE, ngx_iclock_read_word, NGX_ICLOCK_NEEDED },
+
+    { ngx_string("Name"),
+      NGX_ICLOCK_WORK_CODE_NAME, ngx_iclock_read_text, 0 },
+
+    { ngx_string("PIN"),
+      NGX_ICLOCK_WORK_CODE_PIN, ngx_iclock_read_word, 0 },
+
+    { ngx_null_string, 0, NULL, 0 }
+};
+
+
+/* section 11.16 */
+
+static const ngx_iclock_key_t  ngx_iclock_error_keys[] = {
+
+    { ngx_string("ErrCode"),
+      NGX_ICLOCK_ERROR_CODE, ngx_iclock_read_text, 0 },
+
+    { ngx_string("ErrMsg"),
+      NGX_ICLOCK_ERROR_MESSAGE, ngx_iclock_read_text, 0 },
+
+    { ngx_string("DataOrigin"),
+      NGX_ICLOCK_ERROR_ORIGIN, ngx_iclock_read_text, 0 },
+
+    { ngx_string("CmdId"),
+      NGX_ICLOCK_ERROR_COMMAND_ID, ngx_iclock_read_text, 0 },
+
+    { ngx_string("Additional"),
+      NGX_ICLOCK_ERROR_ADDITIONAL, ngx_iclock_read_text, 0 },
+
+    { ngx_null_string, 0, NULL, 0 }
+};
 
 
 /*
@@ -116,21 +272,6 @@ static const ngx_iclock_tag_t  ngx_iclock_no_table_tag =
 
 static const ngx_iclock_tag_t  ngx_iclock_raw_tag =
     ngx_iclock_rejected_tag("not documented");
-
-
-const ngx_iclock_tag_t  ngx_iclock_option_tag = {
-    ngx_null_string, NGX_ICLOCK_OPTION, ngx_iclock_parse_option,
-    NULL, ngx_null_string, 0, 0
-};
-
-const ngx_iclock_tag_t  ngx_iclock_nul_tag =
-    ngx_iclock_rejected_tag("NUL byte in the line");
-
-const ngx_iclock_tag_t  ngx_iclock_not_option_tag =
-    ngx_iclock_rejected_tag("not an option");
-
-const ngx_iclock_tag_t  ngx_iclock_not_reply_tag =
-    ngx_iclock_rejected_tag("not a command reply");
 
 
 static const ngx_iclock_table_t  ngx_iclock_tables[] = {
@@ -259,9 +400,41 @@ ngx_iclock_upload_reply(ngx_iclock_upload_t *upload,
 }
 
 
+/* each line has its own tag, or else that of the table */
+
+static ngx_int_t
+ngx_iclock_split_tagged(ngx_iclock_upload_t *upload, ngx_str_t *body,
+    const ngx_iclock_tag_t *tag)
+{
+    ngx_uint_t               i;
+    ngx_iclock_item_t       *items;
+    const ngx_iclock_tag_t  *t;
+
+    if (ngx_iclock_split_lines(upload, body, tag) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    items = upload->items.elts;
+
+    for (i = 0; i < upload->items.nelts; i++) {
+
+        if (items[i].tag != tag) {
+            continue;
+        }
+
+        t = ngx_iclock_find_tag(&items[i].data);
+        if (t != NULL) {
+            items[i].tag = t;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 /* of "FACE" and "FACETMP" the longer one is meant */
 
-const ngx_iclock_tag_t *
+static const ngx_iclock_tag_t *
 ngx_iclock_find_tag(ngx_str_t *line)
 {
     u_char                  *p, *last;
