@@ -35,6 +35,12 @@ static ngx_int_t ngx_iclock_read_punch_fields(ngx_iclock_reading_t *r,
     ngx_str_t *fields, ngx_uint_t n);
 static ngx_int_t ngx_iclock_read_punch_rest(ngx_iclock_reading_t *r,
     ngx_str_t *fields, ngx_uint_t n, u_char *last);
+static ngx_int_t ngx_iclock_read_punch_card(ngx_iclock_reading_t *r,
+    ngx_str_t *rest);
+static ngx_int_t ngx_iclock_read_punch_mask(ngx_iclock_reading_t *r,
+    ngx_str_t *rest, ngx_uint_t offset);
+static ngx_int_t ngx_iclock_read_punch_codes(ngx_iclock_reading_t *r,
+    ngx_str_t *rest);
 static ngx_int_t ngx_iclock_read_slice(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, u_char *start, u_char *end);
 static ngx_int_t ngx_iclock_read_optional_number(ngx_iclock_reading_t *r,
@@ -114,33 +120,26 @@ const ngx_iclock_key_t  ngx_iclock_punch_keys[] = {
 };
 
 
-static const ngx_iclock_key_t  ngx_iclock_punch_id_number = {
-    ngx_null_string, NGX_ICLOCK_PUNCH_ID_NUMBER, ngx_iclock_read_text, 0
-};
+static const ngx_iclock_key_t  ngx_iclock_punch_id_number =
+    ngx_iclock_column_key(NGX_ICLOCK_PUNCH_ID_NUMBER, ngx_iclock_read_text, 0);
 
-static const ngx_iclock_key_t  ngx_iclock_punch_record_type = {
-    ngx_null_string, NGX_ICLOCK_PUNCH_RECORD_TYPE, NULL, 0
-};
+static const ngx_iclock_key_t  ngx_iclock_punch_record_type =
+    ngx_iclock_column_key(NGX_ICLOCK_PUNCH_RECORD_TYPE, NULL, 0);
 
-static const ngx_iclock_key_t  ngx_iclock_punch_mask = {
-    ngx_null_string, NGX_ICLOCK_PUNCH_MASK, NULL, 0
-};
+static const ngx_iclock_key_t  ngx_iclock_punch_mask =
+    ngx_iclock_column_key(NGX_ICLOCK_PUNCH_MASK, NULL, 0);
 
-static const ngx_iclock_key_t  ngx_iclock_punch_temperature = {
-    ngx_null_string, NGX_ICLOCK_PUNCH_TEMPERATURE, NULL, 0
-};
+static const ngx_iclock_key_t  ngx_iclock_punch_temperature =
+    ngx_iclock_column_key(NGX_ICLOCK_PUNCH_TEMPERATURE, NULL, 0);
 
-static const ngx_iclock_key_t  ngx_iclock_punch_job_codes = {
-    ngx_null_string, NGX_ICLOCK_PUNCH_JOB_CODES, ngx_iclock_read_text, 0
-};
+static const ngx_iclock_key_t  ngx_iclock_punch_job_codes =
+    ngx_iclock_column_key(NGX_ICLOCK_PUNCH_JOB_CODES, ngx_iclock_read_text, 0);
 
-static const ngx_iclock_key_t  ngx_iclock_punch_tip_codes = {
-    ngx_null_string, NGX_ICLOCK_PUNCH_TIP_CODES, ngx_iclock_read_text, 0
-};
+static const ngx_iclock_key_t  ngx_iclock_punch_tip_codes =
+    ngx_iclock_column_key(NGX_ICLOCK_PUNCH_TIP_CODES, ngx_iclock_read_text, 0);
 
-static const ngx_iclock_key_t  ngx_iclock_punch_extra = {
-    ngx_null_string, NGX_ICLOCK_PUNCH_EXTRA, ngx_iclock_read_text, 0
-};
+static const ngx_iclock_key_t  ngx_iclock_punch_extra =
+    ngx_iclock_column_key(NGX_ICLOCK_PUNCH_EXTRA, ngx_iclock_read_text, 0);
 
 
 ngx_int_t
@@ -234,57 +233,79 @@ ngx_iclock_read_punch_rest(ngx_iclock_reading_t *r, ngx_str_t *fields,
     switch (n) {
 
     case 9:
-        /* identity card terminals: number and type of record */
-
-        if (!ngx_iclock_is_id_number(&rest[0])) {
-            return NGX_OK;
-        }
-
-        rc = ngx_iclock_read_optional_number(r,
-                                             &ngx_iclock_punch_record_type,
-                                             &rest[1]);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        return ngx_iclock_read_text(r, &ngx_iclock_punch_id_number,
-                                    &rest[0]);
+        return ngx_iclock_read_punch_card(r, rest);
 
     case 10:
     case 11:
     case 12:
-        /* mask and temperature, then time offset and extended data */
-
-        if (n > 10) {
-            ngx_iclock_read_utc_offset(r, &rest[3]);
-        }
-
-        rc = ngx_iclock_read_optional_number(r, &ngx_iclock_punch_mask,
-                                             &rest[0]);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        return ngx_iclock_read_decimal(r, &ngx_iclock_punch_temperature,
-                                       &rest[1]);
+        return ngx_iclock_read_punch_mask(r, rest, n > 10);
 
     case 16:
     case 17:
-        /* six job codes, three tip codes */
-
-        rc = ngx_iclock_read_slice(r, &ngx_iclock_punch_job_codes,
-                                   rest[0].data, rest[5].data + rest[5].len);
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        return ngx_iclock_read_slice(r, &ngx_iclock_punch_tip_codes,
-                                     rest[6].data,
-                                     rest[8].data + rest[8].len);
+        return ngx_iclock_read_punch_codes(r, rest);
 
     default:
         return NGX_OK;
     }
+}
+
+
+/* identity card terminals: number and type of record */
+
+static ngx_int_t
+ngx_iclock_read_punch_card(ngx_iclock_reading_t *r, ngx_str_t *rest)
+{
+    if (!ngx_iclock_is_id_number(&rest[0])) {
+        return NGX_OK;
+    }
+
+    if (ngx_iclock_read_optional_number(r, &ngx_iclock_punch_record_type,
+                                        &rest[1])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_read_text(r, &ngx_iclock_punch_id_number, &rest[0]);
+}
+
+
+/* mask and temperature, then time offset and extended data */
+
+static ngx_int_t
+ngx_iclock_read_punch_mask(ngx_iclock_reading_t *r, ngx_str_t *rest,
+    ngx_uint_t offset)
+{
+    if (offset) {
+        ngx_iclock_read_utc_offset(r, &rest[3]);
+    }
+
+    if (ngx_iclock_read_optional_number(r, &ngx_iclock_punch_mask, &rest[0])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_read_decimal(r, &ngx_iclock_punch_temperature,
+                                   &rest[1]);
+}
+
+
+/* six job codes, three tip codes */
+
+static ngx_int_t
+ngx_iclock_read_punch_codes(ngx_iclock_reading_t *r, ngx_str_t *rest)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_iclock_read_slice(r, &ngx_iclock_punch_job_codes, rest[0].data,
+                               rest[5].data + rest[5].len);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    return ngx_iclock_read_slice(r, &ngx_iclock_punch_tip_codes,
+                                 rest[6].data, rest[8].data + rest[8].len);
 }
 
 

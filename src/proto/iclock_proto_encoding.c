@@ -48,6 +48,17 @@ typedef struct {
 } ngx_iclock_converter_t;
 
 
+/* of one text */
+typedef struct {
+    iconv_t       cd;
+    char         *in;
+    char         *out;
+    size_t        inleft;
+    size_t        outleft;
+    u_char       *start;    /* of what is written */
+} ngx_iclock_conversion_t;
+
+
 /* what can be said of a text that may be GB2312 or UTF-8 */
 typedef enum {
     NGX_ICLOCK_SCRIPT_ANY = 0,   /* both, or ASCII only */
@@ -60,6 +71,9 @@ static ngx_uint_t ngx_iclock_find_encoding(
     const ngx_iclock_encoding_name_t *names, ngx_str_t *name);
 static ngx_int_t ngx_iclock_convert(ngx_str_t *text, ngx_uint_t encoding,
     ngx_pool_t *pool);
+static ngx_int_t ngx_iclock_begin_conversion(ngx_iclock_conversion_t *c,
+    ngx_iclock_converter_t *converter, ngx_uint_t encoding, ngx_str_t *text,
+    size_t size, ngx_pool_t *pool);
 static iconv_t ngx_iclock_open_encoding(ngx_iclock_converter_t *converter,
     ngx_uint_t encoding);
 static ngx_uint_t ngx_iclock_wide(ngx_str_t *text);
@@ -67,7 +81,6 @@ static ngx_uint_t ngx_iclock_script(ngx_str_t *text);
 static ngx_uint_t ngx_iclock_chinese_utf8(ngx_str_t *text);
 static ngx_uint_t ngx_iclock_is_gb18030(ngx_str_t *text);
 static ngx_uint_t ngx_iclock_is_gb2312(ngx_str_t *text);
-static ngx_uint_t ngx_iclock_is_utf8_command(ngx_str_t *text);
 
 
 /* names of iconv, in the order of ngx_iclock_encoding_e */
@@ -394,40 +407,31 @@ ngx_iclock_is_gb2312(ngx_str_t *text)
 static ngx_int_t
 ngx_iclock_convert(ngx_str_t *text, ngx_uint_t encoding, ngx_pool_t *pool)
 {
-    char       *in, *out;
-    size_t      inleft, outleft, size, rc;
-    iconv_t     cd;
-    ngx_str_t   decoded;
-
-    cd = ngx_iclock_open_encoding(&ngx_iclock_decoder, encoding);
-    if (cd == (iconv_t) -1) {
-        return NGX_DECLINED;
-    }
+    size_t                   n;
+    ngx_int_t                rc;
+    ngx_str_t                decoded;
+    ngx_iclock_conversion_t  c;
 
     /* no character of an encoding in use grows to more */
-    size = text->len * 3;
 
-    decoded.data = ngx_pnalloc(pool, size);
-    if (decoded.data == NULL) {
-        return NGX_ERROR;
+    rc = ngx_iclock_begin_conversion(&c, &ngx_iclock_decoder, encoding, text,
+                                     text->len * 3, pool);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    in = (char *) text->data;
-    inleft = text->len;
-    out = (char *) decoded.data;
-    outleft = size;
+    n = iconv(c.cd, &c.in, &c.inleft, &c.out, &c.outleft);
 
-    rc = iconv(cd, &in, &inleft, &out, &outleft);
-
-    if (rc != (size_t) -1) {
-        rc = iconv(cd, NULL, NULL, &out, &outleft);
+    if (n != (size_t) -1) {
+        n = iconv(c.cd, NULL, NULL, &c.out, &c.outleft);
     }
 
-    if (rc == (size_t) -1) {
+    if (n == (size_t) -1) {
         return NGX_DECLINED;
     }
 
-    decoded.len = size - outleft;
+    decoded.data = c.start;
+    decoded.len = (u_char *) c.out - c.start;
 
     if (!ngx_iclock_valid_text(&decoded)) {
         return NGX_DECLINED;
@@ -444,10 +448,8 @@ ngx_iclock_convert(ngx_str_t *text, ngx_uint_t encoding, ngx_pool_t *pool)
 ngx_int_t
 ngx_iclock_encode_text(ngx_str_t *text, ngx_uint_t encoding, ngx_pool_t *pool)
 {
-    char       *in, *out;
-    size_t      inleft, outleft, size;
-    iconv_t     cd;
-    ngx_str_t   encoded;
+    ngx_int_t                rc;
+    ngx_iclock_conversion_t  c;
 
     /* nothing that is only guessed is sent */
 
@@ -461,41 +463,59 @@ ngx_iclock_encode_text(ngx_str_t *text, ngx_uint_t encoding, ngx_pool_t *pool)
         return NGX_OK;
     }
 
-    cd = ngx_iclock_open_encoding(&ngx_iclock_encoder, encoding);
-    if (cd == (iconv_t) -1) {
-        return NGX_DECLINED;
-    }
-
     /* four bytes in GB18030 for two in UTF-8 */
-    size = text->len * 2;
 
-    encoded.data = ngx_pnalloc(pool, size);
-    if (encoded.data == NULL) {
-        return NGX_ERROR;
+    rc = ngx_iclock_begin_conversion(&c, &ngx_iclock_encoder, encoding, text,
+                                     text->len * 2, pool);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
-    in = (char *) text->data;
-    inleft = text->len;
-    out = (char *) encoded.data;
-    outleft = size;
-
-    while (inleft && iconv(cd, &in, &inleft, &out, &outleft) == (size_t) -1) {
-
-        if ((ngx_errno != EILSEQ && ngx_errno != EINVAL) || outleft == 0) {
+    while (c.inleft
+           && iconv(c.cd, &c.in, &c.inleft, &c.out, &c.outleft)
+              == (size_t) -1)
+    {
+        if ((ngx_errno != EILSEQ && ngx_errno != EINVAL) || c.outleft == 0) {
             return NGX_DECLINED;
         }
 
-        *out++ = '?';
-        outleft--;
+        *c.out++ = '?';
+        c.outleft--;
 
         do {
-            in++;
-            inleft--;
-        } while (inleft && (*in & 0xc0) == 0x80);
+            c.in++;
+            c.inleft--;
+        } while (c.inleft && (*c.in & 0xc0) == 0x80);
     }
 
-    encoded.len = size - outleft;
-    *text = encoded;
+    text->data = c.start;
+    text->len = (u_char *) c.out - c.start;
+
+    return NGX_OK;
+}
+
+
+/* NGX_OK, NGX_DECLINED if the system lacks the encoding, NGX_ERROR */
+
+static ngx_int_t
+ngx_iclock_begin_conversion(ngx_iclock_conversion_t *c,
+    ngx_iclock_converter_t *converter, ngx_uint_t encoding, ngx_str_t *text,
+    size_t size, ngx_pool_t *pool)
+{
+    c->cd = ngx_iclock_open_encoding(converter, encoding);
+    if (c->cd == (iconv_t) -1) {
+        return NGX_DECLINED;
+    }
+
+    c->start = ngx_pnalloc(pool, size);
+    if (c->start == NULL) {
+        return NGX_ERROR;
+    }
+
+    c->in = (char *) text->data;
+    c->inleft = text->len;
+    c->out = (char *) c->start;
+    c->outleft = size;
 
     return NGX_OK;
 }
@@ -530,62 +550,4 @@ ngx_iclock_open_encoding(ngx_iclock_converter_t *converter,
     }
 
     return converter->cd;
-}
-
-
-/* one command that cannot be encoded is sent as it is, and no other */
-
-ngx_int_t
-ngx_iclock_write_commands(ngx_str_t *reply, ngx_array_t *commands,
-    ngx_uint_t encoding, ngx_pool_t *pool)
-{
-    size_t                 len;
-    u_char                *p;
-    ngx_uint_t             i;
-    ngx_iclock_command_t  *command;
-
-    len = 0;
-    command = commands->elts;
-
-    for (i = 0; i < commands->nelts; i++) {
-
-        if (!ngx_iclock_is_utf8_command(&command[i].text)
-            && ngx_iclock_encode_text(&command[i].text, encoding, pool)
-               == NGX_ERROR)
-        {
-            return NGX_ERROR;
-        }
-
-        len += sizeof("C::\n") - 1 + command[i].id.len + command[i].text.len;
-    }
-
-    p = ngx_pnalloc(pool, len + 1);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    reply->data = p;
-    reply->len = len;
-
-    for (i = 0; i < commands->nelts; i++) {
-        p = ngx_cpymem(p, "C:", 2);
-        p = ngx_cpymem(p, command[i].id.data, command[i].id.len);
-        *p++ = ':';
-        p = ngx_cpymem(p, command[i].text.data, command[i].text.len);
-        *p++ = LF;
-    }
-
-    return NGX_OK;
-}
-
-
-/* attendance PUSH 2.4.1, section 12.1.1.2 */
-
-static ngx_uint_t
-ngx_iclock_is_utf8_command(ngx_str_t *text)
-{
-    static ngx_str_t  card = ngx_string("DATA UPDATE IDCARD ");
-
-    return text->len > card.len
-           && ngx_strncasecmp(text->data, card.data, card.len) == 0;
 }

@@ -50,7 +50,7 @@ typedef struct {
 
 static size_t ngx_iclock_handshake_size(ngx_iclock_handshake_t *handshake);
 static u_char *ngx_iclock_write_stamps(u_char *p,
-    const ngx_iclock_stamp_line_t *lines, ngx_array_t *stamps);
+    ngx_iclock_handshake_t *handshake, const ngx_iclock_stamp_line_t *lines);
 static u_char *ngx_iclock_write_line(u_char *p, const char *name,
     const ngx_str_t *value);
 static u_char *ngx_iclock_write_number(u_char *p, const char *name,
@@ -195,13 +195,11 @@ ngx_iclock_handshake_reply(ngx_str_t *reply,
                               &handshake->serial_number);
 
     if (handshake->bare_stamps) {
-        p = ngx_iclock_write_stamps(p, ngx_iclock_bare_stamps,
-                                    handshake->stamps);
+        p = ngx_iclock_write_stamps(p, handshake, ngx_iclock_bare_stamps);
     }
 
-    p = ngx_iclock_write_stamps(p, sdk ? ngx_iclock_sdk_stamps
-                                       : ngx_iclock_table_stamps,
-                                handshake->stamps);
+    p = ngx_iclock_write_stamps(p, handshake, sdk ? ngx_iclock_sdk_stamps
+                                                  : ngx_iclock_table_stamps);
 
     p = ngx_iclock_write_number(p, "ErrorDelay=", handshake->error_delay);
     p = ngx_iclock_write_number(p, "Delay=", handshake->delay);
@@ -296,16 +294,16 @@ ngx_iclock_handshake_size(ngx_iclock_handshake_t *handshake)
 
 
 static u_char *
-ngx_iclock_write_stamps(u_char *p, const ngx_iclock_stamp_line_t *lines,
-    ngx_array_t *stamps)
+ngx_iclock_write_stamps(u_char *p, ngx_iclock_handshake_t *handshake,
+    const ngx_iclock_stamp_line_t *lines)
 {
     ngx_str_t                       value;
     ngx_uint_t                      i, n;
     ngx_keyval_t                   *stamp;
     const ngx_iclock_stamp_line_t  *line;
 
-    stamp = stamps ? stamps->elts : NULL;
-    n = stamps ? stamps->nelts : 0;
+    stamp = handshake->stamps ? handshake->stamps->elts : NULL;
+    n = handshake->stamps ? handshake->stamps->nelts : 0;
 
     for (line = lines; line->name.len; line++) {
         value = line->missing;

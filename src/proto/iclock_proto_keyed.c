@@ -17,6 +17,8 @@
 #include "iclock_proto_private.h"
 
 
+static ngx_int_t ngx_iclock_read_value(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_str_t *value, ngx_uint_t *seen);
 static ngx_int_t ngx_iclock_add_unknown(ngx_iclock_reading_t *r,
     ngx_str_t *unknown, ngx_str_t *field, ngx_str_t *line);
 static u_char *ngx_iclock_value_end(const ngx_iclock_key_t *keys, u_char *p,
@@ -48,7 +50,7 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
     u_char                  *p, *last;
     ngx_int_t                rc;
     ngx_str_t                value, unknown;
-    ngx_uint_t               tabs, found, seen, bit;
+    ngx_uint_t               tabs, found, seen;
     const ngx_iclock_key_t  *key;
 
     p = line->data;
@@ -87,23 +89,7 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
 
         found = 1;
 
-        if (key->read == NULL
-            || (value.len == 4 && ngx_strncmp(value.data, "null", 4) == 0))
-        {
-            continue;
-        }
-
-        /* of a key that is repeated the first counts: reading has a price */
-
-        bit = (ngx_uint_t) 1 << key->column;
-
-        if (seen & bit) {
-            continue;
-        }
-
-        seen |= bit;
-
-        rc = key->read(r, key, &value);
+        rc = ngx_iclock_read_value(r, key, &value, &seen);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -118,6 +104,29 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
     }
 
     return (key->read && unknown.len) ? key->read(r, key, &unknown) : NGX_OK;
+}
+
+
+/* of a key that is repeated the first counts: reading has a price */
+
+static ngx_int_t
+ngx_iclock_read_value(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
+    ngx_str_t *value, ngx_uint_t *seen)
+{
+    ngx_uint_t  bit;
+
+    bit = (ngx_uint_t) 1 << key->column;
+
+    if (key->read == NULL
+        || (*seen & bit)
+        || (value->len == 4 && ngx_strncmp(value->data, "null", 4) == 0))
+    {
+        return NGX_OK;
+    }
+
+    *seen |= bit;
+
+    return key->read(r, key, value);
 }
 
 

@@ -67,17 +67,15 @@ static const ngx_iclock_tag_t  ngx_iclock_not_option_tag =
     ngx_iclock_rejected_tag("not an option");
 
 
-static const ngx_iclock_key_t  ngx_iclock_option_name_key = {
-    ngx_null_string, NGX_ICLOCK_OPTION_NAME, ngx_iclock_read_word,
-    NGX_ICLOCK_STRICT
-};
+static const ngx_iclock_key_t  ngx_iclock_option_name_key =
+    ngx_iclock_column_key(NGX_ICLOCK_OPTION_NAME, ngx_iclock_read_word,
+                          NGX_ICLOCK_STRICT);
 
 /* an option without its value tells nothing */
 
-static const ngx_iclock_key_t  ngx_iclock_option_value_key = {
-    ngx_null_string, NGX_ICLOCK_OPTION_VALUE, ngx_iclock_read_text,
-    NGX_ICLOCK_STRICT
-};
+static const ngx_iclock_key_t  ngx_iclock_option_value_key =
+    ngx_iclock_column_key(NGX_ICLOCK_OPTION_VALUE, ngx_iclock_read_text,
+                          NGX_ICLOCK_STRICT);
 
 
 ngx_int_t

@@ -94,10 +94,9 @@ static const ngx_iclock_key_t  ngx_iclock_photo_header_keys[] = {
 };
 
 
-static const ngx_iclock_key_t  ngx_iclock_photo_content_key = {
-    ngx_null_string, NGX_ICLOCK_PHOTO_CONTENT, ngx_iclock_read_base64,
-    NGX_ICLOCK_STRICT
-};
+static const ngx_iclock_key_t  ngx_iclock_photo_content_key =
+    ngx_iclock_column_key(NGX_ICLOCK_PHOTO_CONTENT, ngx_iclock_read_base64,
+                          NGX_ICLOCK_STRICT);
 
 
 static const ngx_str_t  ngx_iclock_photo_commands[] = {

@@ -246,6 +246,10 @@ ngx_int_t ngx_iclock_decode_base64(ngx_str_t *dst, ngx_str_t *src,
     ngx_pool_t *pool);
 
 
+/* a value that is found by its place, not by a key */
+#define ngx_iclock_column_key(column, read, flags)                           \
+    { ngx_null_string, column, read, flags }
+
 /* a tag whose items are kept as rejected lines */
 #define ngx_iclock_rejected_tag(reason)                                      \
     { ngx_null_string, NGX_ICLOCK_REJECTED, ngx_iclock_parse_rejected, NULL, \

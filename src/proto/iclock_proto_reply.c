@@ -52,6 +52,8 @@ typedef struct {
 
 static ngx_int_t ngx_iclock_cut_line(ngx_iclock_cutter_t *c,
     ngx_str_t *line);
+static ngx_int_t ngx_iclock_cut_fields(ngx_iclock_cutter_t *c,
+    ngx_str_t *line);
 static ngx_int_t ngx_iclock_cut_field(ngx_iclock_cutter_t *c,
     ngx_str_t *field);
 static void ngx_iclock_cut_command(ngx_iclock_cutter_t *c,
@@ -64,6 +66,7 @@ static ngx_int_t ngx_iclock_parse_reply(ngx_iclock_reading_t *r,
     const ngx_iclock_item_t *item);
 static ngx_int_t ngx_iclock_read_reply_field(ngx_iclock_reading_t *r,
     ngx_uint_t field, ngx_str_t *value);
+static void ngx_iclock_add_reply(ngx_str_t *reply, ngx_str_t *field);
 
 
 static const ngx_iclock_field_t  ngx_iclock_fields[] = {
@@ -77,13 +80,12 @@ static const ngx_iclock_field_t  ngx_iclock_fields[] = {
 };
 
 
-static const ngx_iclock_key_t  ngx_iclock_reply_return_key = {
-    ngx_null_string, NGX_ICLOCK_REPLY_RETURN_CODE, ngx_iclock_read_number, 0
-};
+static const ngx_iclock_key_t  ngx_iclock_reply_return_key =
+    ngx_iclock_column_key(NGX_ICLOCK_REPLY_RETURN_CODE,
+                          ngx_iclock_read_number, 0);
 
-static const ngx_iclock_key_t  ngx_iclock_reply_command_key = {
-    ngx_null_string, NGX_ICLOCK_REPLY_COMMAND, ngx_iclock_read_text, 0
-};
+static const ngx_iclock_key_t  ngx_iclock_reply_command_key =
+    ngx_iclock_column_key(NGX_ICLOCK_REPLY_COMMAND, ngx_iclock_read_text, 0);
 
 
 static const ngx_iclock_tag_t  ngx_iclock_reply_tag = {
@@ -151,9 +153,7 @@ ngx_iclock_split_replies(ngx_iclock_upload_t *upload, ngx_str_t *body,
 static ngx_int_t
 ngx_iclock_cut_line(ngx_iclock_cutter_t *c, ngx_str_t *line)
 {
-    u_char     *p, *last;
-    ngx_int_t   rc;
-    ngx_str_t   field, value;
+    ngx_str_t  value;
 
     while (line->len && (*line->data == ' ' || *line->data == '\0')) {
         line->data++;
@@ -184,6 +184,17 @@ ngx_iclock_cut_line(ngx_iclock_cutter_t *c, ngx_str_t *line)
     {
         return ngx_iclock_push_options(c->upload, line, 0);
     }
+
+    return ngx_iclock_cut_fields(c, line);
+}
+
+
+static ngx_int_t
+ngx_iclock_cut_fields(ngx_iclock_cutter_t *c, ngx_str_t *line)
+{
+    u_char     *p, *last;
+    ngx_int_t   rc;
+    ngx_str_t   field, value;
 
     p = line->data;
     last = p + line->len;
@@ -341,7 +352,7 @@ static ngx_int_t
 ngx_iclock_parse_reply(ngx_iclock_reading_t *r,
     const ngx_iclock_item_t *item)
 {
-    u_char      *p, *last, *dst;
+    u_char      *p, *last;
     ngx_int_t    rc;
     ngx_str_t    field, value, reply;
     ngx_uint_t   id;
@@ -349,12 +360,11 @@ ngx_iclock_parse_reply(ngx_iclock_reading_t *r,
     p = item->data.data;
     last = p + item->data.len;
 
-    dst = ngx_pnalloc(r->pool, item->data.len + 1);
-    if (dst == NULL) {
+    reply.len = 0;
+    reply.data = ngx_pnalloc(r->pool, item->data.len + 1);
+    if (reply.data == NULL) {
         return NGX_ERROR;
     }
-
-    reply.data = dst;
 
     while (p < last) {
 
@@ -373,7 +383,7 @@ ngx_iclock_parse_reply(ngx_iclock_reading_t *r,
 
             if (item->tag == &ngx_iclock_file_reply_tag) {
                 /* the payload is the whole reply */
-                dst = reply.data;
+                reply.len = 0;
                 field.len = last - field.data;
                 p = last;
             }
@@ -382,14 +392,7 @@ ngx_iclock_parse_reply(ngx_iclock_reading_t *r,
         }
 
         if (id == NGX_ICLOCK_FIELD_OTHER) {
-
-            if (field.len) {
-                if (dst != reply.data) {
-                    *dst++ = field.data[-1];
-                }
-
-                dst = ngx_cpymem(dst, field.data, field.len);
-            }
+            ngx_iclock_add_reply(&reply, &field);
 
         } else {
             rc = ngx_iclock_read_reply_field(r, id, &value);
@@ -401,13 +404,33 @@ ngx_iclock_parse_reply(ngx_iclock_reading_t *r,
         p++;
     }
 
-    reply.len = dst - reply.data;
-
     if (reply.len) {
         ngx_iclock_set_text(r, NGX_ICLOCK_REPLY_REPLY, &reply);
     }
 
     return NGX_OK;
+}
+
+
+/* with what separates it from the one before; all of them fit into the item */
+
+static void
+ngx_iclock_add_reply(ngx_str_t *reply, ngx_str_t *field)
+{
+    u_char  *p;
+
+    if (field->len == 0) {
+        return;
+    }
+
+    p = reply->data + reply->len;
+
+    if (reply->len) {
+        *p++ = field->data[-1];
+    }
+
+    p = ngx_cpymem(p, field->data, field->len);
+    reply->len = p - reply->data;
 }
 
 

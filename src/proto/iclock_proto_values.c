@@ -16,6 +16,8 @@
 
 static ngx_int_t ngx_iclock_unreadable(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, char *why);
+static ngx_int_t ngx_iclock_set_decoded(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *key, ngx_int_t rc, ngx_str_t *text, char *why);
 static ngx_uint_t ngx_iclock_has_controls(ngx_str_t *text);
 static void ngx_iclock_unpack_time(u_char *digits, off_t seconds);
 static ngx_uint_t ngx_iclock_card_hex(ngx_str_t *text, uint64_t *card);
@@ -97,6 +99,24 @@ ngx_iclock_has_controls(ngx_str_t *text)
 }
 
 
+/* what a decoder has returned, and has made of the text */
+
+static ngx_int_t
+ngx_iclock_set_decoded(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
+    ngx_int_t rc, ngx_str_t *text, char *why)
+{
+    if (rc == NGX_DECLINED) {
+        return ngx_iclock_unreadable(r, key, why);
+    }
+
+    if (rc == NGX_OK) {
+        ngx_iclock_set_text(r, key->column, text);
+    }
+
+    return rc;
+}
+
+
 ngx_int_t
 ngx_iclock_read_text(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
     ngx_str_t *text)
@@ -105,18 +125,9 @@ ngx_iclock_read_text(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
     ngx_str_t  s;
 
     s = *text;
-
     rc = ngx_iclock_decode_text(&s, r->context->encoding, r->pool);
 
-    if (rc == NGX_DECLINED) {
-        return ngx_iclock_unreadable(r, key, " is not valid text");
-    }
-
-    if (rc == NGX_OK) {
-        ngx_iclock_set_text(r, key->column, &s);
-    }
-
-    return rc;
+    return ngx_iclock_set_decoded(r, key, rc, &s, " is not valid text");
 }
 
 
@@ -130,18 +141,9 @@ ngx_iclock_read_utf8(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
     ngx_str_t  s;
 
     s = *text;
-
     rc = ngx_iclock_decode_utf8(&s, r->context->encoding, r->pool);
 
-    if (rc == NGX_DECLINED) {
-        return ngx_iclock_unreadable(r, key, " is not valid text");
-    }
-
-    if (rc == NGX_OK) {
-        ngx_iclock_set_text(r, key->column, &s);
-    }
-
-    return rc;
+    return ngx_iclock_set_decoded(r, key, rc, &s, " is not valid text");
 }
 
 
@@ -152,29 +154,18 @@ ngx_iclock_read_short_text(ngx_iclock_reading_t *r,
     ngx_int_t  rc;
     ngx_str_t  s;
 
-    s = *text;
-
-    if (s.len > NGX_ICLOCK_MAX_KEY) {
+    if (text->len > NGX_ICLOCK_MAX_KEY) {
         return ngx_iclock_unreadable(r, key, " is too long");
     }
 
+    s = *text;
     rc = ngx_iclock_decode_text(&s, r->context->encoding, r->pool);
 
-    if (rc == NGX_DECLINED) {
-        return ngx_iclock_unreadable(r, key, " is not valid text");
-    }
-
-    if (rc == NGX_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (s.len > NGX_ICLOCK_MAX_KEY) {
+    if (rc == NGX_OK && s.len > NGX_ICLOCK_MAX_KEY) {
         return ngx_iclock_unreadable(r, key, " is too long");
     }
 
-    ngx_iclock_set_text(r, key->column, &s);
-
-    return NGX_OK;
+    return ngx_iclock_set_decoded(r, key, rc, &s, " is not valid text");
 }
 
 
@@ -419,13 +410,5 @@ ngx_iclock_read_base64(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
 
     rc = ngx_iclock_decode_base64(&data, &s, r->pool);
 
-    if (rc == NGX_DECLINED) {
-        return ngx_iclock_unreadable(r, key, " is not base64");
-    }
-
-    if (rc == NGX_OK) {
-        ngx_iclock_set_text(r, key->column, &data);
-    }
-
-    return rc;
+    return ngx_iclock_set_decoded(r, key, rc, &data, " is not base64");
 }
