@@ -308,9 +308,17 @@ ngx_int_t ngx_iclock_encode_text(ngx_str_t *text, ngx_uint_t encoding,
     ngx_pool_t *pool);
 
 
+/*
+ * The number of a command on the wire has nine digits at most: the remainder
+ * of its id in the database.
+ */
+#define NGX_ICLOCK_WIRE_DIGITS  9
+#define NGX_ICLOCK_WIRE_IDS     1000000000
+
+
 /* one command for a device (section 12) */
 typedef struct {
-    ngx_str_t                   id;
+    ngx_str_t                   id;         /* on the wire */
     ngx_str_t                   text;
 } ngx_iclock_command_t;
 

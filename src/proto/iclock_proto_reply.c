@@ -19,10 +19,6 @@
 #include "iclock_proto_private.h"
 
 
-/* command ids are decimal, of at most so many digits */
-#define NGX_ICLOCK_MAX_ID_DIGITS  9
-
-
 typedef enum {
     NGX_ICLOCK_FIELD_OTHER = 0,
     NGX_ICLOCK_FIELD_ID,
@@ -451,7 +447,7 @@ ngx_iclock_read_reply_field(ngx_iclock_reading_t *r, ngx_uint_t field,
         ngx_iclock_trim(value);
 
         if (values[NGX_ICLOCK_REPLY_COMMAND_ID].null
-            && value->len <= NGX_ICLOCK_MAX_ID_DIGITS
+            && value->len <= NGX_ICLOCK_WIRE_DIGITS
             && ngx_iclock_digits(value->data, value->data + value->len)
                == value->len
             && ngx_iclock_parse_number(value, &number) == NGX_OK)

@@ -12,6 +12,10 @@
 #define TX  NGX_ICLOCK_PG_TEXT_ARRAY
 #define BY  NGX_ICLOCK_PG_BYTEA_ARRAY
 
+/* a constant within the text of a statement */
+#define ngx_iclock_text(constant)   ngx_iclock_text_(constant)
+#define ngx_iclock_text_(constant)  #constant
+
 #define ngx_iclock_statement(name, text)                                     \
     { "iclock_" #name, text,                                                 \
       sizeof(ngx_iclock_##name##_types) / sizeof(Oid),                       \
@@ -440,7 +444,7 @@ static const char  ngx_iclock_return_text[] =
 static const Oid  ngx_iclock_dequeue_types[] = { I8, I4, I4, I4, I4, I8 };
 
 static const char  ngx_iclock_dequeue_text[] =
-    "SELECT c.ord, c.id % 1000000000, c.body"
+    "SELECT c.ord, c.id % " ngx_iclock_text(NGX_ICLOCK_WIRE_IDS) ", c.body"
     " FROM iclock.dequeue_commands($1, $2, $3, $4, $5, $6) c";
 
 
