@@ -170,6 +170,8 @@ ngx_iclock_store_add_return(ngx_iclock_store_group_t *group,
 }
 
 
+/* that of the last time seen reads what was just stored: ids will do */
+
 ngx_int_t
 ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data)
@@ -183,34 +185,18 @@ ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
 
     for (i = 0; i < presence->nelts; i++) {
 
-        if (ngx_iclock_pg_array_int8(&group->params[0], p[i].id) != NGX_OK
-            || ngx_iclock_pg_array_int8(&group->params[1], p[i].seen)
-               != NGX_OK
+        if (ngx_iclock_pg_array_int8(&group->params[0], p[i].id) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        if (group->statement == NGX_ICLOCK_ST_LAST_SEEN) {
+            continue;
+        }
+
+        if (ngx_iclock_pg_array_int8(&group->params[1], p[i].seen) != NGX_OK
             || ngx_iclock_store_add_text(&group->params[2], &p[i].address)
                != NGX_OK)
         {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-ngx_int_t
-ngx_iclock_store_add_last_seen(ngx_iclock_store_group_t *group,
-    ngx_iclock_store_job_t *job, void *data)
-{
-    ngx_array_t *presence = data;
-
-    ngx_uint_t              i;
-    ngx_iclock_presence_t  *p;
-
-    p = presence->elts;
-
-    for (i = 0; i < presence->nelts; i++) {
-
-        if (ngx_iclock_pg_array_int8(&group->params[0], p[i].id) != NGX_OK) {
             return NGX_ERROR;
         }
     }

@@ -44,7 +44,7 @@
       ngx_iclock_store_add_presence, ngx_iclock_store_presence_row)          \
                                                                              \
     X(NGX_ICLOCK_ST_LAST_SEEN, last_seen, NGX_ICLOCK_ST_ALONE,               \
-      ngx_iclock_store_add_last_seen, NULL)                                  \
+      ngx_iclock_store_add_presence, NULL)                                   \
                                                                              \
     X(NGX_ICLOCK_ST_DUE, due, 0,                                             \
       ngx_iclock_store_add_seconds, ngx_iclock_store_due_row)                \
