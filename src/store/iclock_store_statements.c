@@ -10,7 +10,6 @@
 #define I4  NGX_ICLOCK_PG_INT4_ARRAY
 #define I8  NGX_ICLOCK_PG_INT8_ARRAY
 #define TX  NGX_ICLOCK_PG_TEXT_ARRAY
-#define BY  NGX_ICLOCK_PG_BYTEA_ARRAY
 
 /* a constant within the text of a statement */
 #define ngx_iclock_text(constant)   ngx_iclock_text_(constant)
@@ -367,7 +366,8 @@ static const Oid  ngx_iclock_greet_types[] = { TX, TX, TX, TX, TX, I4 };
 static const char  ngx_iclock_greet_text[] =
     "WITH u AS MATERIALIZED (SELECT DISTINCT ON (serial_number) serial_number,"
     " push_version, language, dialect, zone,"
-    " nullif(told_offset, -32768) AS told_offset"
+    " nullif(told_offset, " ngx_iclock_text(NGX_ICLOCK_NO_OFFSET) ")"
+    " AS told_offset"
     " FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY"
     " AS v (serial_number, push_version, language, dialect, zone,"
     " told_offset, ord)"

@@ -107,7 +107,8 @@
       "(extract(epoch FROM (now()"                                           \
       " AT TIME ZONE coalesce(d.timezone, u.zone))"                          \
       " - (now() AT TIME ZONE 'UTC')) / 60)::integer")                       \
-    X(told_offset, integer, "coalesce(d.told_offset, -32768)")               \
+    X(told_offset, integer,                                                  \
+      "coalesce(d.told_offset, " ngx_iclock_text(NGX_ICLOCK_NO_OFFSET) ")")  \
     X(default_timezone, text, "d.default_timezone")                          \
                                                                              \
     X(dialect, dialect, "d.dialect")                                         \
