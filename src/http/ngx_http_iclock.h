@@ -198,7 +198,7 @@ typedef struct {
     ngx_shm_zone_t             *shm_zone;
     ngx_http_iclock_zone_t     *zone;
     ngx_msec_t                  presence_interval;
-    time_t                      verify_interval;    /* 0: off */
+    ngx_uint_t                  verify_interval;    /* seconds; 0: off */
     ngx_uint_t                  locations;      /* with "iclock" */
     ngx_array_t                 ports;          /* of their servers */
 
@@ -214,7 +214,7 @@ typedef struct {
     ngx_uint_t                  polling;
     ngx_uint_t                  deaf_rounds;
     time_t                      timezones;          /* last looked at */
-    time_t                      command_timeout;    /* the shortest */
+    ngx_uint_t                  command_timeout;    /* the shortest */
     ngx_http_iclock_quiet_t     quiet[NGX_HTTP_ICLOCK_VERDICTS];
 } ngx_http_iclock_main_conf_t;
 
@@ -234,11 +234,11 @@ typedef struct {
     ngx_uint_t                  comm_key_required;
     ngx_str_t                   timezone;
     ngx_flag_t                  send_timezone;
-    time_t                      delay;
-    time_t                      error_delay;
+    ngx_uint_t                  delay;          /* times are seconds */
+    ngx_uint_t                  error_delay;
     ngx_flag_t                  realtime;
     ngx_str_t                   trans_times;
-    time_t                      trans_interval;
+    ngx_uint_t                  trans_interval;
     ngx_uint_t                  trans_style;
     ngx_uint_t                  trans_words;
     ngx_str_t                   push_version;
@@ -247,7 +247,7 @@ typedef struct {
     ngx_str_t                   multi_bio_photo;
     ngx_uint_t                  command_count;
     size_t                      command_bytes;
-    time_t                      command_timeout;
+    ngx_uint_t                  command_timeout;
     ngx_uint_t                  command_attempts;
     ngx_str_t                   files;          /* empty: off */
 } ngx_http_iclock_loc_conf_t;

@@ -127,13 +127,13 @@ ngx_http_iclock_retry_later(ngx_http_request_t *r)
     h->hash = 1;
     ngx_str_set(&h->key, "Retry-After");
 
-    h->value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    h->value.data = ngx_pnalloc(r->pool, NGX_INT_T_LEN);
     if (h->value.data == NULL) {
         h->hash = 0;
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    h->value.len = ngx_sprintf(h->value.data, "%T", ilcf->error_delay)
+    h->value.len = ngx_sprintf(h->value.data, "%ui", ilcf->error_delay)
                    - h->value.data;
 
 #if (nginx_version >= 1023000)
