@@ -267,17 +267,19 @@ typedef ngx_int_t (*ngx_http_iclock_handler_pt)(ngx_http_request_t *r,
 #define NGX_HTTP_ICLOCK_ABSENT     0x02
 /* without a serial number, too */
 #define NGX_HTTP_ICLOCK_ANONYMOUS  0x04
+/* a path may follow the name */
+#define NGX_HTTP_ICLOCK_PATH       0x08
 
 /* what the door does differently, besides: */
 
 /* a handshake: it shows the key */
-#define NGX_HTTP_ICLOCK_GREETS     0x08
+#define NGX_HTTP_ICLOCK_GREETS     0x10
 /* a poll: it takes the mark along */
-#define NGX_HTTP_ICLOCK_POLLS      0x10
+#define NGX_HTTP_ICLOCK_POLLS      0x20
 /* the body is read before the handler is called */
-#define NGX_HTTP_ICLOCK_READS      0x20
+#define NGX_HTTP_ICLOCK_READS      0x40
 /* the device's row is read */
-#define NGX_HTTP_ICLOCK_ASKS       0x40
+#define NGX_HTTP_ICLOCK_ASKS       0x80
 
 
 struct ngx_http_iclock_endpoint_s {
@@ -364,7 +366,7 @@ char *ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent,
 
 /* ngx_http_iclock_endpoint.c */
 
-/* path is what follows "file"; NULL: nothing is served there */
+/* path is what follows the name; NULL: nothing is served there */
 const ngx_http_iclock_endpoint_t *ngx_http_iclock_find_endpoint(
     ngx_http_request_t *r, ngx_str_t *path);
 

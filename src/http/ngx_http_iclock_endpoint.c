@@ -14,9 +14,18 @@ static void ngx_http_iclock_strip_doubles(ngx_str_t *name);
 static void ngx_http_iclock_strip_end(ngx_str_t *name);
 static ngx_uint_t ngx_http_iclock_strip_prefix(ngx_http_request_t *r,
     ngx_str_t *name);
+static ngx_uint_t ngx_http_iclock_split_path(const ngx_str_t *name,
+    ngx_str_t *uri, ngx_str_t *path);
+static ngx_uint_t ngx_http_iclock_is_name(const ngx_str_t *name,
+    ngx_str_t *uri, ngx_uint_t tail);
 
 
 static const ngx_http_iclock_endpoint_t  ngx_http_iclock_endpoints[] = {
+
+    /* downloads, by URL or by path, which may end like any other name */
+    { ngx_string("file"), ngx_string("file"),
+      NGX_HTTP_GET, NGX_HTTP_ICLOCK_ANONYMOUS|NGX_HTTP_ICLOCK_PATH,
+      ngx_http_iclock_file },
 
     { ngx_string("cdata"), ngx_string("cdata"),
       NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_cdata },
@@ -51,10 +60,6 @@ static const ngx_http_iclock_endpoint_t  ngx_http_iclock_endpoints[] = {
     { ngx_string("exchange"), ngx_string("exchange"),
       NGX_HTTP_ICLOCK_BOTH, NGX_HTTP_ICLOCK_ABSENT, ngx_http_iclock_exchange },
 
-    /* downloads, by URL or by path */
-    { ngx_string("file"), ngx_string("file"),
-      NGX_HTTP_GET, NGX_HTTP_ICLOCK_ANONYMOUS, ngx_http_iclock_file },
-
     { ngx_null_string, ngx_null_string, 0, 0, NULL }
 };
 
@@ -62,42 +67,65 @@ static const ngx_http_iclock_endpoint_t  ngx_http_iclock_endpoints[] = {
 const ngx_http_iclock_endpoint_t *
 ngx_http_iclock_find_endpoint(ngx_http_request_t *r, ngx_str_t *path)
 {
-    u_char                            *p;
-    ngx_str_t                          name;
+    ngx_str_t                          uri, name;
     ngx_uint_t                         tail;
     const ngx_http_iclock_endpoint_t  *e;
 
-    tail = ngx_http_iclock_strip_prefix(r, &name);
-    ngx_http_iclock_strip_doubles(&name);
+    tail = ngx_http_iclock_strip_prefix(r, &uri);
+    ngx_http_iclock_strip_doubles(&uri);
+
+    name = uri;
+    ngx_http_iclock_strip_end(&name);
 
     ngx_str_null(path);
 
-    if (name.len > 5
-        && ngx_strncasecmp(name.data, (u_char *) "file/", 5) == 0)
-    {
-        path->data = name.data + 4;
-        path->len = name.len - 4;
-        name.len = 4;
-    }
-
-    ngx_http_iclock_strip_end(&name);
-
     for (e = ngx_http_iclock_endpoints; e->name.len; e++) {
 
-        if (e->name.len > name.len) {
-            continue;
-        }
-
-        p = name.data + name.len - e->name.len;
-
-        if (ngx_strncasecmp(e->name.data, p, e->name.len) == 0
-            && (p == name.data || (tail && p[-1] == '/')))
+        if (((e->flags & NGX_HTTP_ICLOCK_PATH)
+             && ngx_http_iclock_split_path(&e->name, &uri, path))
+            || ngx_http_iclock_is_name(&e->name, &name, tail))
         {
             return e;
         }
     }
 
     return NULL;
+}
+
+
+/* a path begins with "/" and is taken as it is */
+
+static ngx_uint_t
+ngx_http_iclock_split_path(const ngx_str_t *name, ngx_str_t *uri,
+    ngx_str_t *path)
+{
+    if (uri->len <= name->len + 1 || uri->data[name->len] != '/'
+        || ngx_strncasecmp(name->data, uri->data, name->len) != 0)
+    {
+        return 0;
+    }
+
+    path->data = uri->data + name->len;
+    path->len = uri->len - name->len;
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_is_name(const ngx_str_t *name, ngx_str_t *uri,
+    ngx_uint_t tail)
+{
+    u_char  *p;
+
+    if (name->len > uri->len) {
+        return 0;
+    }
+
+    p = uri->data + uri->len - name->len;
+
+    return ngx_strncasecmp(name->data, p, name->len) == 0
+           && (p == uri->data || (tail && p[-1] == '/'));
 }
 
 
