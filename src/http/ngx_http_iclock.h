@@ -487,10 +487,10 @@ ngx_int_t ngx_http_iclock_fdata(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 
 
-/* ngx_http_iclock_served.c */
+/* ngx_http_iclock_question.c */
 
-/* requests that the database answers; NGX_DECLINED: it is none of them */
-ngx_int_t ngx_http_iclock_served(ngx_http_request_t *r,
+/* what the database answers; NGX_DECLINED: it is none of its questions */
+ngx_int_t ngx_http_iclock_question(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 ngx_int_t ngx_http_iclock_decision(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);

@@ -47,7 +47,7 @@ ngx_http_iclock_cdata(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
                : ngx_http_iclock_upload(r, ctx);
     }
 
-    rc = ngx_http_iclock_served(r, ctx);
+    rc = ngx_http_iclock_question(r, ctx);
 
     if (rc != NGX_DECLINED) {
         return rc;

@@ -7,17 +7,17 @@
 #include "ngx_http_iclock.h"
 
 
-/* a request that a function of the database answers */
+/* what a device asks for, and a function of the database answers */
 typedef struct {
     ngx_str_t   name;       /* of "type" or "table" */
     size_t      selector;   /* which of them */
     ngx_uint_t  call;
-} ngx_http_iclock_served_t;
+} ngx_http_iclock_question_t;
 
 
-static ngx_int_t ngx_http_iclock_served_call(ngx_http_request_t *r,
+static ngx_int_t ngx_http_iclock_ask(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
-static ngx_int_t ngx_http_iclock_served_done(ngx_http_request_t *r,
+static ngx_int_t ngx_http_iclock_answered(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_decision_body(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
@@ -27,7 +27,7 @@ static ngx_int_t ngx_http_iclock_decision_done(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 
 
-static const ngx_http_iclock_served_t  ngx_http_iclock_served_requests[] = {
+static const ngx_http_iclock_question_t  ngx_http_iclock_questions[] = {
 
     /* SDK 3.2.0, section 14 */
     { ngx_string("LastPunch"), offsetof(ngx_http_iclock_args_t, type),
@@ -46,21 +46,20 @@ static const ngx_http_iclock_served_t  ngx_http_iclock_served_requests[] = {
 
 
 ngx_int_t
-ngx_http_iclock_served(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+ngx_http_iclock_question(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_str_t                       *value;
-    const ngx_http_iclock_served_t  *s;
+    ngx_str_t                         *value;
+    const ngx_http_iclock_question_t  *q;
 
-    for (s = ngx_http_iclock_served_requests; s->name.len; s++) {
+    for (q = ngx_http_iclock_questions; q->name.len; q++) {
 
-        value = (ngx_str_t *) ((u_char *) &ctx->args + s->selector);
+        value = (ngx_str_t *) ((u_char *) &ctx->args + q->selector);
 
-        if (value->len == s->name.len
-            && ngx_strncasecmp(value->data, s->name.data, s->name.len) == 0)
+        if (value->len == q->name.len
+            && ngx_strncasecmp(value->data, q->name.data, q->name.len) == 0)
         {
-            ctx->call = s->call;
-            return ngx_http_iclock_admit(r, ctx, 0,
-                                         ngx_http_iclock_served_call);
+            ctx->call = q->call;
+            return ngx_http_iclock_admit(r, ctx, 0, ngx_http_iclock_ask);
         }
     }
 
@@ -69,7 +68,7 @@ ngx_http_iclock_served(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
 
 static ngx_int_t
-ngx_http_iclock_served_call(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+ngx_http_iclock_ask(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
     ngx_iclock_store_job_t  *job;
 
@@ -83,12 +82,12 @@ ngx_http_iclock_served_call(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_served_done);
+    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_answered);
 }
 
 
 static ngx_int_t
-ngx_http_iclock_served_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+ngx_http_iclock_answered(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
     ngx_str_t  text;
 
@@ -197,5 +196,5 @@ ngx_http_iclock_decision_done(ngx_http_request_t *r,
         return ngx_http_iclock_reply_ok(r);
     }
 
-    return ngx_http_iclock_served_done(r, ctx);
+    return ngx_http_iclock_answered(r, ctx);
 }
