@@ -8,10 +8,15 @@
 
 
 static void ngx_http_iclock_body_handler(ngx_http_request_t *r);
+static size_t ngx_http_iclock_body_size(ngx_http_request_t *r);
 static ngx_int_t ngx_http_iclock_join_body(ngx_http_request_t *r,
     ngx_str_t *body);
 static ngx_int_t ngx_http_iclock_joined_body(ngx_http_request_t *r,
     ngx_str_t *body);
+static ngx_int_t ngx_http_iclock_copy_body(ngx_http_request_t *r,
+    ngx_str_t *body);
+static ngx_int_t ngx_http_iclock_read_buf(ngx_http_request_t *r,
+    ngx_buf_t *b, u_char *p);
 
 
 ngx_int_t
@@ -33,13 +38,28 @@ ngx_http_iclock_read_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 static void
 ngx_http_iclock_body_handler(ngx_http_request_t *r)
 {
-    size_t                        size;
-    ngx_chain_t                  *cl;
     ngx_http_iclock_ctx_t        *ctx;
     ngx_http_iclock_main_conf_t  *imcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_module);
     imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+    /* a body in a file is read into memory only if it may wait there */
+
+    if (ngx_iclock_store_full(imcf->store, ngx_http_iclock_body_size(r))) {
+        ngx_http_finalize_request(r, ngx_http_iclock_unavailable(r));
+        return;
+    }
+
+    ngx_http_finalize_request(r, ctx->next(r, ctx));
+}
+
+
+static size_t
+ngx_http_iclock_body_size(ngx_http_request_t *r)
+{
+    size_t        size;
+    ngx_chain_t  *cl;
 
     size = 0;
 
@@ -50,14 +70,24 @@ ngx_http_iclock_body_handler(ngx_http_request_t *r)
         size += ngx_buf_size(cl->buf);
     }
 
-    /* a body in a file is read into memory only if it may wait there */
+    return size;
+}
 
-    if (ngx_iclock_store_full(imcf->store, size)) {
-        ngx_http_finalize_request(r, ngx_http_iclock_unavailable(r));
-        return;
+
+ngx_int_t
+ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body)
+{
+    ngx_int_t  rc;
+
+    ngx_str_null(body);
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return NGX_OK;
     }
 
-    ngx_http_finalize_request(r, ctx->next(r, ctx));
+    rc = ngx_http_iclock_join_body(r, body);
+
+    return (rc == NGX_DECLINED) ? ngx_http_iclock_copy_body(r, body) : rc;
 }
 
 
@@ -160,35 +190,16 @@ ngx_http_iclock_joined_body(ngx_http_request_t *r, ngx_str_t *body)
 }
 
 
-ngx_int_t
-ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body)
+static ngx_int_t
+ngx_http_iclock_copy_body(ngx_http_request_t *r, ngx_str_t *body)
 {
     u_char       *p;
-    size_t        len, size;
-    ssize_t       n;
-    ngx_buf_t    *b;
-    ngx_int_t     rc;
+    size_t        size;
     ngx_chain_t  *cl;
 
-    ngx_str_null(body);
+    size = ngx_http_iclock_body_size(r);
 
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
-        return NGX_OK;
-    }
-
-    rc = ngx_http_iclock_join_body(r, body);
-
-    if (rc != NGX_DECLINED) {
-        return rc;
-    }
-
-    len = 0;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        len += ngx_buf_size(cl->buf);
-    }
-
-    body->data = ngx_pnalloc(r->pool, len ? len : 1);
+    body->data = ngx_pnalloc(r->pool, size ? size : 1);
     if (body->data == NULL) {
         return NGX_ERROR;
     }
@@ -197,32 +208,45 @@ ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body)
 
     for (cl = r->request_body->bufs; cl; cl = cl->next) {
 
-        b = cl->buf;
-        size = ngx_buf_size(b);
-
-        if (size == 0) {
-            /* "Content-Length: 0" yields a buffer without memory and file */
-            continue;
-        }
-
-        if (ngx_buf_in_memory(b)) {
-            p = ngx_cpymem(p, b->pos, size);
-            continue;
-        }
-
-        n = ngx_read_file(b->file, p, size, b->file_pos);
-
-        if (n < 0 || (size_t) n != size) {
-            ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
-                          "iclock: request body in \"%V\" could not be read",
-                          &b->file->name);
+        if (ngx_http_iclock_read_buf(r, cl->buf, p) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        p += n;
+        p += ngx_buf_size(cl->buf);
     }
 
     body->len = p - body->data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_read_buf(ngx_http_request_t *r, ngx_buf_t *b, u_char *p)
+{
+    size_t   size;
+    ssize_t  n;
+
+    size = ngx_buf_size(b);
+
+    if (size == 0) {
+        /* "Content-Length: 0" yields a buffer without memory and file */
+        return NGX_OK;
+    }
+
+    if (ngx_buf_in_memory(b)) {
+        ngx_memcpy(p, b->pos, size);
+        return NGX_OK;
+    }
+
+    n = ngx_read_file(b->file, p, size, b->file_pos);
+
+    if (n < 0 || (size_t) n != size) {
+        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
+                      "iclock: request body in \"%V\" could not be read",
+                      &b->file->name);
+        return NGX_ERROR;
+    }
 
     return NGX_OK;
 }
