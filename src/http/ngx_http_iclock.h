@@ -13,6 +13,7 @@
 #include <ngx_http.h>
 
 #include "iclock_store.h"
+#include "ngx_http_iclock_counters.h"
 
 
 #if !(NGX_PCRE)
@@ -130,25 +131,6 @@ typedef struct {
 } ngx_http_iclock_seen_t;
 
 
-/* counters of all workers */
-typedef struct {
-    ngx_atomic_t                requests;
-    ngx_atomic_t                polls;
-    ngx_atomic_t                polls_from_zone;
-    ngx_atomic_t                handshakes;
-    ngx_atomic_t                uploads;
-    ngx_atomic_t                records;
-    ngx_atomic_t                rejected_lines;
-    ngx_atomic_t                commands;
-    ngx_atomic_t                replies;
-    ngx_atomic_t                refused;
-    ngx_atomic_t                unknown;
-    ngx_atomic_t                pending;
-    ngx_atomic_t                unavailable;
-    ngx_atomic_t                evicted;
-} ngx_http_iclock_counters_t;
-
-
 typedef struct {
     ngx_rbtree_t                rbtree;
     ngx_rbtree_node_t           sentinel;
@@ -166,7 +148,7 @@ typedef struct {
     uint64_t                    lost;       /* last one without a node */
 
     ngx_iclock_pg_stat_t        pg;
-    ngx_http_iclock_counters_t  counters;
+    ngx_http_iclock_counters_t  counters;   /* of all workers */
 } ngx_http_iclock_shctx_t;
 
 
@@ -610,13 +592,6 @@ void ngx_http_iclock_exit_process(ngx_cycle_t *cycle);
 /* ngx_http_iclock_variables.c */
 
 ngx_int_t ngx_http_iclock_add_variables(ngx_conf_t *cf);
-
-
-#define ngx_http_iclock_count(imcf, counter)                                 \
-    (void) ngx_atomic_fetch_add(&(imcf)->zone->sh->counters.counter, 1)
-
-#define ngx_http_iclock_count_n(imcf, counter, n)                            \
-    (void) ngx_atomic_fetch_add(&(imcf)->zone->sh->counters.counter, n)
 
 
 #endif /* _NGX_HTTP_ICLOCK_H_INCLUDED_ */
