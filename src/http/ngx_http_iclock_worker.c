@@ -69,11 +69,6 @@ static ngx_msec_t ngx_http_iclock_maintain_pause(
 static ngx_uint_t ngx_http_iclock_stopping(void);
 
 
-static ngx_iclock_store_handlers_t  ngx_http_iclock_store_handlers = {
-    ngx_http_iclock_notify
-};
-
-
 ngx_int_t
 ngx_http_iclock_init_process(ngx_cycle_t *cycle)
 {
@@ -108,8 +103,8 @@ ngx_http_iclock_init_process(ngx_cycle_t *cycle)
     /* one worker does what must not be done twice */
 
     if (ngx_iclock_store_listen(imcf->store, cycle, &imcf->listen,
-                                &imcf->zone->sh->pg,
-                                &ngx_http_iclock_store_handlers, imcf)
+                                &imcf->zone->sh->pg, ngx_http_iclock_notify,
+                                imcf)
         != NGX_OK)
     {
         return NGX_ERROR;

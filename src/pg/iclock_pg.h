@@ -321,11 +321,9 @@ void ngx_iclock_pg_pool_close(ngx_iclock_pg_pool_t *pool);
  * The listener
  */
 
-typedef struct {
-    /* a notification, or the gap before it has ended: channel is NULL */
-    void                      (*notify)(const char *channel,
-                                        const char *payload, void *data);
-} ngx_iclock_pg_listen_handlers_t;
+/* a notification, or the gap before it has ended: channel is NULL */
+typedef void (*ngx_iclock_pg_notify_pt)(const char *channel,
+    const char *payload, void *data);
 
 
 /*
@@ -334,8 +332,7 @@ typedef struct {
  */
 ngx_iclock_pg_listen_t *ngx_iclock_pg_listen_create(ngx_cycle_t *cycle,
     ngx_iclock_pg_pool_conf_t *conf, const char **channels,
-    ngx_iclock_pg_listen_handlers_t *handlers, ngx_iclock_pg_stat_t *stat,
-    void *data);
+    ngx_iclock_pg_notify_pt notify, ngx_iclock_pg_stat_t *stat, void *data);
 
 /* whether notifications arrive now */
 ngx_uint_t ngx_iclock_pg_listening(ngx_iclock_pg_listen_t *listen);

@@ -23,8 +23,7 @@
 
 struct ngx_iclock_pg_listen_s {
     ngx_iclock_pg_conn_t        conn;
-    ngx_iclock_pg_listen_handlers_t
-                               *handlers;
+    ngx_iclock_pg_notify_pt     notify;
     ngx_iclock_pg_stat_t       *stat;
     void                       *data;
     ngx_log_t                  *log;
@@ -66,8 +65,7 @@ static ngx_iclock_pg_conn_handlers_t  ngx_iclock_pg_listen_conn_handlers = {
 ngx_iclock_pg_listen_t *
 ngx_iclock_pg_listen_create(ngx_cycle_t *cycle,
     ngx_iclock_pg_pool_conf_t *conf, const char **channels,
-    ngx_iclock_pg_listen_handlers_t *handlers, ngx_iclock_pg_stat_t *stat,
-    void *data)
+    ngx_iclock_pg_notify_pt notify, ngx_iclock_pg_stat_t *stat, void *data)
 {
     u_char                  *p, *last;
     ngx_uint_t               i;
@@ -80,7 +78,7 @@ ngx_iclock_pg_listen_create(ngx_cycle_t *cycle,
         return NULL;
     }
 
-    listen->handlers = handlers;
+    listen->notify = notify;
     listen->stat = stat;
     listen->data = data;
     listen->log = cycle->log;
@@ -204,7 +202,7 @@ ngx_iclock_pg_listen_input(ngx_iclock_pg_conn_t *conn)
         return;
     }
 
-    /* the handlers may not close the connection */
+    /* the handler may not close the connection */
 
     while ((notify = PQnotifies(conn->pg)) != NULL) {
         ngx_iclock_pg_listen_notify(listen, notify);
@@ -217,8 +215,7 @@ static void
 ngx_iclock_pg_listen_notify(ngx_iclock_pg_listen_t *listen, PGnotify *notify)
 {
     if (ngx_strncmp(notify->extra, "probe ", 6) != 0) {
-        listen->handlers->notify(notify->relname, notify->extra,
-                                 listen->data);
+        listen->notify(notify->relname, notify->extra, listen->data);
         return;
     }
 
@@ -245,7 +242,7 @@ ngx_iclock_pg_listen_notify(ngx_iclock_pg_listen_t *listen, PGnotify *notify)
 
     /* what was notified before is lost: everything may have changed */
 
-    listen->handlers->notify(NULL, NULL, listen->data);
+    listen->notify(NULL, NULL, listen->data);
 }
 
 

@@ -63,11 +63,6 @@ static ngx_iclock_pg_handlers_t  ngx_iclock_store_pg_handlers = {
 };
 
 
-static ngx_iclock_pg_listen_handlers_t  ngx_iclock_store_listen_handlers = {
-    ngx_iclock_store_notified
-};
-
-
 /* in the order of NGX_ICLOCK_CHANNEL_* */
 
 static const char  *ngx_iclock_store_channels[] = {
@@ -103,15 +98,15 @@ ngx_iclock_store_create(ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
 ngx_int_t
 ngx_iclock_store_listen(ngx_iclock_store_t *store, ngx_cycle_t *cycle,
     ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_stat_t *stat,
-    ngx_iclock_store_handlers_t *handlers, void *data)
+    ngx_iclock_store_notify_pt notify, void *data)
 {
-    store->handlers = handlers;
+    store->notify = notify;
     store->data = data;
 
     store->listen = ngx_iclock_pg_listen_create(cycle, conf,
-                                          ngx_iclock_store_channels,
-                                          &ngx_iclock_store_listen_handlers,
-                                          stat, store);
+                                                ngx_iclock_store_channels,
+                                                ngx_iclock_store_notified,
+                                                stat, store);
 
     return store->listen ? NGX_OK : NGX_ERROR;
 }
@@ -152,7 +147,7 @@ ngx_iclock_store_notified(const char *channel, const char *payload,
     ngx_uint_t  i;
 
     if (channel == NULL) {
-        store->handlers->notify(NGX_ICLOCK_CHANNEL_ALL, NULL, store->data);
+        store->notify(NGX_ICLOCK_CHANNEL_ALL, NULL, store->data);
         return;
     }
 
@@ -162,7 +157,7 @@ ngx_iclock_store_notified(const char *channel, const char *payload,
     for (i = 0; ngx_iclock_store_channels[i]; i++) {
 
         if (ngx_strcmp(channel, ngx_iclock_store_channels[i]) == 0) {
-            store->handlers->notify(i, &serial_number, store->data);
+            store->notify(i, &serial_number, store->data);
             return;
         }
     }

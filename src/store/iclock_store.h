@@ -122,13 +122,6 @@ struct ngx_iclock_store_job_s {
 };
 
 
-typedef struct {
-    /* channel is one of those below, or NULL: all may have changed */
-    void                      (*notify)(ngx_uint_t channel,
-                                        ngx_str_t *serial_number, void *data);
-} ngx_iclock_store_handlers_t;
-
-
 /* functions of the database that answer a device */
 
 #define ngx_iclock_call_constant(constant, name, type, flags, text)          \
@@ -148,6 +141,11 @@ enum {
 };
 
 
+/* the serial number is NULL if all may have changed */
+typedef void (*ngx_iclock_store_notify_pt)(ngx_uint_t channel,
+    ngx_str_t *serial_number, void *data);
+
+
 /* of this worker, in cycle->pool; NULL: out of memory */
 ngx_iclock_store_t *ngx_iclock_store_create(ngx_cycle_t *cycle,
     ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_stat_t *stat);
@@ -155,7 +153,7 @@ ngx_iclock_store_t *ngx_iclock_store_create(ngx_cycle_t *cycle,
 /* at most one worker should listen */
 ngx_int_t ngx_iclock_store_listen(ngx_iclock_store_t *store,
     ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
-    ngx_iclock_pg_stat_t *stat, ngx_iclock_store_handlers_t *handlers,
+    ngx_iclock_pg_stat_t *stat, ngx_iclock_store_notify_pt notify,
     void *data);
 
 ngx_uint_t ngx_iclock_store_listening(ngx_iclock_store_t *store);

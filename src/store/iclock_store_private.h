@@ -117,8 +117,7 @@ typedef struct {
 struct ngx_iclock_store_s {
     ngx_iclock_pg_pool_t       *pool;
     ngx_iclock_pg_listen_t     *listen;
-    ngx_iclock_store_handlers_t
-                               *handlers;
+    ngx_iclock_store_notify_pt  notify;
     void                       *data;
 };
 
