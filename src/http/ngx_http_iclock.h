@@ -566,11 +566,17 @@ ngx_uint_t ngx_http_iclock_addr_same(ngx_http_iclock_addr_t *a,
     ngx_http_iclock_addr_t *b);
 
 
-/* ngx_http_iclock_spaces.c */
+/* ngx_http_iclock_port.c */
 
 /* finds the ports whose listeners init_module() puts its hook into */
 ngx_int_t ngx_http_iclock_find_ports(ngx_conf_t *cf);
 ngx_int_t ngx_http_iclock_init_module(ngx_cycle_t *cycle);
+
+
+/* ngx_http_iclock_spaces.c */
+
+/* the request lines of this connection */
+void ngx_http_iclock_mend_lines(ngx_connection_t *c);
 
 /* the request ends, another one may be in the buffer */
 void ngx_http_iclock_mend_pipelined(ngx_http_request_t *r);

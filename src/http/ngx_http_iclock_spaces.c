@@ -11,12 +11,6 @@
 #define NGX_HTTP_ICLOCK_HELD  2048
 
 
-typedef struct {
-    ngx_int_t  family;
-    in_port_t  port;
-} ngx_http_iclock_port_t;
-
-
 /* the end of a request line that is not complete */
 typedef struct {
     size_t  len;
@@ -24,13 +18,6 @@ typedef struct {
 } ngx_http_iclock_held_t;
 
 
-static ngx_int_t ngx_http_iclock_find_port(ngx_http_iclock_main_conf_t *imcf,
-    ngx_array_t *addrs);
-static ngx_uint_t ngx_http_iclock_port_servers(ngx_array_t *addrs,
-    ngx_uint_t found);
-static ngx_uint_t ngx_http_iclock_is_port(ngx_http_iclock_main_conf_t *imcf,
-    struct sockaddr *sockaddr);
-static void ngx_http_iclock_init_connection(ngx_connection_t *c);
 static ssize_t ngx_http_iclock_recv(ngx_connection_t *c, u_char *buf,
     size_t size);
 static u_char *ngx_http_iclock_line_start(ngx_connection_t *c, u_char *buf);
@@ -50,179 +37,12 @@ static void ngx_http_iclock_held_cleanup(void *data);
  * refused otherwise and names a serial number.
  */
 
-ngx_int_t
-ngx_http_iclock_init_module(ngx_cycle_t *cycle)
-{
-    ngx_uint_t                    i;
-    ngx_listening_t              *ls;
-    ngx_http_iclock_main_conf_t  *imcf;
-
-    imcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_iclock_module);
-
-    if (imcf == NULL || imcf->locations == 0) {
-        return NGX_OK;
-    }
-
-    ls = cycle->listening.elts;
-
-    for (i = 0; i < cycle->listening.nelts; i++) {
-
-        if (ls[i].handler == ngx_http_init_connection
-            && ngx_http_iclock_is_port(imcf, ls[i].sockaddr))
-        {
-            ls[i].handler = ngx_http_iclock_init_connection;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* ports are shared by servers, and listeners by addresses of a port */
-
-ngx_int_t
-ngx_http_iclock_find_ports(ngx_conf_t *cf)
-{
-    ngx_uint_t                    i;
-    ngx_http_conf_port_t         *port;
-    ngx_http_core_main_conf_t    *cmcf;
-    ngx_http_iclock_main_conf_t  *imcf;
-
-    imcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_iclock_module);
-    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
-
-    if (ngx_array_init(&imcf->ports, cf->pool, 2,
-                       sizeof(ngx_http_iclock_port_t))
-        != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (cmcf->ports == NULL) {
-        return NGX_OK;
-    }
-
-    port = cmcf->ports->elts;
-
-    for (i = 0; i < cmcf->ports->nelts; i++) {
-        if (ngx_http_iclock_find_port(imcf, &port[i].addrs) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_iclock_find_port(ngx_http_iclock_main_conf_t *imcf,
-    ngx_array_t *addrs)
-{
-    struct sockaddr         *sockaddr;
-    ngx_http_conf_addr_t    *addr;
-    ngx_http_iclock_port_t  *port;
-
-    if (!ngx_http_iclock_port_servers(addrs, 0)) {
-        return NGX_OK;
-    }
-
-    /* a device that names no server, or another one, comes to one of these */
-
-    (void) ngx_http_iclock_port_servers(addrs, 1);
-
-    addr = addrs->elts;
-    sockaddr = addr[0].opt.sockaddr;
-
-    port = ngx_array_push(&imcf->ports);
-    if (port == NULL) {
-        return NGX_ERROR;
-    }
-
-    port->family = sockaddr->sa_family;
-    port->port = ngx_inet_get_port(sockaddr);
-
-    return NGX_OK;
-}
-
-
-/* whether devices come to any of them, or else lets all know of it */
-
-static ngx_uint_t
-ngx_http_iclock_port_servers(ngx_array_t *addrs, ngx_uint_t found)
-{
-    ngx_uint_t                    i, n;
-    ngx_http_conf_addr_t         *addr;
-    ngx_http_core_srv_conf_t    **cscf;
-    ngx_http_iclock_srv_conf_t   *iscf;
-
-    addr = addrs->elts;
-
-    for (i = 0; i < addrs->nelts; i++) {
-
-        cscf = addr[i].servers.elts;
-
-        for (n = 0; n < addr[i].servers.nelts; n++) {
-
-            iscf = cscf[n]->ctx->srv_conf[ngx_http_iclock_module.ctx_index];
-
-            if (found) {
-                iscf->masks = 1;
-
-            } else if (iscf->devices) {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
-}
-
-
-static ngx_uint_t
-ngx_http_iclock_is_port(ngx_http_iclock_main_conf_t *imcf,
-    struct sockaddr *sockaddr)
-{
-    ngx_uint_t               i;
-    ngx_http_iclock_port_t  *port;
-
-    port = imcf->ports.elts;
-
-    for (i = 0; i < imcf->ports.nelts; i++) {
-
-        if (port[i].family == sockaddr->sa_family
-            && port[i].port == ngx_inet_get_port(sockaddr))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static void
-ngx_http_iclock_init_connection(ngx_connection_t *c)
+void
+ngx_http_iclock_mend_lines(ngx_connection_t *c)
 {
     if (c->recv == ngx_recv) {
         c->recv = ngx_http_iclock_recv;
     }
-
-    /*
-     * With "deferred" the first bytes are there already, and nginx would
-     * handle the request before the log is wrapped, with the key in it.  So
-     * the event loop is to tell of them, as it does for other listeners.
-     */
-
-    c->read->ready = 0;
-
-    ngx_http_init_connection(c);
-
-    if (c->fd == (ngx_socket_t) -1) {
-        /* it could not be watched, and is closed */
-        return;
-    }
-
-    ngx_http_iclock_wrap_log(c);
 }
 
 
