@@ -502,16 +502,20 @@ ngx_int_t ngx_http_iclock_ping(ngx_http_request_t *r,
 char *ngx_http_iclock_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* makes sure that there is a zone */
+char *ngx_http_iclock_zone_default(ngx_conf_t *cf,
+    ngx_http_iclock_main_conf_t *imcf);
+
+
+/* ngx_http_iclock_zone_visit.c: what requests ask */
+
 /*
  * Looks the visitor up.  If what the zone knows is enough (known->fresh) it
- * judges, notes that the device was seen, and takes the mark of a poll.
+ * judges, notes that the device was seen, and takes the mark of a poll.  If
+ * not, PostgreSQL is to be asked at once.
  */
 void ngx_http_iclock_zone_visit(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_visit_t *visit, ngx_http_iclock_known_t *known);
-
-/* PostgreSQL is about to be asked for the visitor */
-void ngx_http_iclock_zone_ask(ngx_http_iclock_zone_t *zone,
-    ngx_http_iclock_visit_t *visit);
 
 /*
  * Judges the visitor by what PostgreSQL knows of it, and stores that; NULL:
@@ -522,17 +526,21 @@ void ngx_http_iclock_zone_store(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_visit_t *visit, ngx_iclock_device_t *device,
     ngx_http_iclock_known_t *known);
 
+
+/* ngx_http_iclock_zone_mark.c: what is noted besides */
+
+/* commands may wait */
 void ngx_http_iclock_zone_mark(ngx_http_iclock_zone_t *zone, ngx_str_t *sn);
+
+/* a poll was stored: its INFO (news), and whether more commands may wait */
+void ngx_http_iclock_zone_polled(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_visit_t *visit, ngx_uint_t news, ngx_uint_t more);
 
 /* the device's row has changed */
 void ngx_http_iclock_zone_expire(ngx_http_iclock_zone_t *zone, ngx_str_t *sn);
 
 /* everything may have changed */
 void ngx_http_iclock_zone_expire_all(ngx_http_iclock_zone_t *zone);
-
-/* the INFO with this hash is stored */
-void ngx_http_iclock_zone_info_stored(ngx_http_iclock_zone_t *zone,
-    ngx_str_t *sn, uint32_t hash);
 
 /*
  * The device has asked for the encryption that is published nowhere.  Returns
@@ -545,12 +553,12 @@ ngx_int_t ngx_http_iclock_zone_set_plain(ngx_http_iclock_zone_t *zone,
  * Looks at n devices whose presence is unsaved, and takes those of this
  * database; returns their number, and whether more are left to be looked at.
  */
-ngx_uint_t ngx_http_iclock_zone_unsaved(ngx_http_iclock_zone_t *zone,
+ngx_uint_t ngx_http_iclock_zone_take_seen(ngx_http_iclock_zone_t *zone,
     uint32_t database, ngx_http_iclock_seen_t *seen, ngx_uint_t n,
     ngx_uint_t *more);
 
 /* the presence of this device could not be saved */
-void ngx_http_iclock_zone_unsave(ngx_http_iclock_zone_t *zone,
+void ngx_http_iclock_zone_return_seen(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_seen_t *seen);
 
 

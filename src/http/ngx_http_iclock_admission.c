@@ -185,10 +185,7 @@ ngx_http_iclock_policy(ngx_http_iclock_loc_conf_t *ilcf)
 static ngx_int_t
 ngx_http_iclock_lookup(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_str_t                     address;
-    ngx_http_iclock_main_conf_t  *imcf;
-
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+    ngx_str_t  address;
 
     if (ngx_http_iclock_addr_text(&ctx->visit.addr, ctx->job->pool, &address)
         != NGX_OK
@@ -200,8 +197,6 @@ ngx_http_iclock_lookup(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     /* a serial number is the same everywhere */
     ctx->job->database = 0;
-
-    ngx_http_iclock_zone_ask(imcf->zone, &ctx->visit);
 
     return ngx_http_iclock_job_wait(r, ctx, ngx_http_iclock_lookup_done,
                                     ngx_http_iclock_looked_up);

@@ -19,8 +19,6 @@ static void ngx_http_iclock_merge_others(ngx_http_iclock_loc_conf_t *prev,
     ngx_http_iclock_loc_conf_t *conf);
 static char *ngx_http_iclock_init_location(ngx_conf_t *cf,
     ngx_http_iclock_loc_conf_t *ilcf);
-static char *ngx_http_iclock_default_zone(ngx_conf_t *cf,
-    ngx_http_iclock_main_conf_t *imcf);
 static char *ngx_http_iclock(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 static char *ngx_http_iclock_serial_pattern(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
@@ -391,44 +389,7 @@ ngx_http_iclock_init_location(ngx_conf_t *cf,
         imcf->command_timeout = ilcf->command_timeout;
     }
 
-    return ngx_http_iclock_default_zone(cf, imcf);
-}
-
-
-static char *
-ngx_http_iclock_default_zone(ngx_conf_t *cf,
-    ngx_http_iclock_main_conf_t *imcf)
-{
-    char         *rv;
-    ngx_str_t    *value;
-    ngx_conf_t    save;
-    ngx_array_t  *args;
-
-    if (imcf->shm_zone) {
-        return NGX_CONF_OK;
-    }
-
-    args = ngx_array_create(cf->pool, 2, sizeof(ngx_str_t));
-    if (args == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    value = ngx_array_push_n(args, 2);
-    if (value == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_str_set(&value[0], "iclock_zone");
-    ngx_str_set(&value[1], "iclock:16m");
-
-    save = *cf;
-    cf->args = args;
-
-    rv = ngx_http_iclock_zone_directive(cf, NULL, imcf);
-
-    *cf = save;
-
-    return rv;
+    return ngx_http_iclock_zone_default(cf, imcf);
 }
 
 

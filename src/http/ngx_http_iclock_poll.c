@@ -130,11 +130,9 @@ static ngx_int_t
 ngx_http_iclock_poll_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
     ngx_int_t                     rc;
-    ngx_http_iclock_loc_conf_t   *ilcf;
     ngx_http_iclock_main_conf_t  *imcf;
 
     imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
-    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
 
     if (ctx->job->rc != NGX_OK) {
 
@@ -155,23 +153,20 @@ ngx_http_iclock_poll_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         return ngx_http_iclock_reply_ok(r);
     }
 
-    if (ctx->known.news) {
-        ngx_http_iclock_zone_info_stored(imcf->zone, &ctx->args.sn,
-                                         ctx->visit.info);
-    }
-
     ctx->commands = ctx->job->commands.nelts;
+
+    /* there may be more commands than go into this reply */
+
+    if (ctx->known.news || ctx->commands) {
+        ngx_http_iclock_zone_polled(imcf->zone, &ctx->visit, ctx->known.news,
+                                    ctx->commands);
+    }
 
     if (ctx->commands == 0) {
         return ngx_http_iclock_reply_ok(r);
     }
 
     ngx_http_iclock_count_n(imcf, commands, ctx->commands);
-
-    if (ilcf->command_count) {
-        /* there may be more than went into this reply */
-        ngx_http_iclock_zone_mark(imcf->zone, &ctx->args.sn);
-    }
 
     if (ngx_http_iclock_poll_gone(r)) {
         ngx_http_iclock_poll_return(r, ctx);

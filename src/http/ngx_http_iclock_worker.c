@@ -271,9 +271,10 @@ ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf)
     job->database = database;
 
     flush->imcf = imcf;
-    flush->n = ngx_http_iclock_zone_unsaved(imcf->zone, database, flush->seen,
-                                            NGX_HTTP_ICLOCK_PRESENCE,
-                                            &flush->more);
+    flush->n = ngx_http_iclock_zone_take_seen(imcf->zone, database,
+                                              flush->seen,
+                                              NGX_HTTP_ICLOCK_PRESENCE,
+                                              &flush->more);
 
     if (flush->n == 0) {
 
@@ -371,7 +372,7 @@ ngx_http_iclock_presence_left(ngx_http_iclock_flush_t *flush,
             }
         }
 
-        ngx_http_iclock_zone_unsave(flush->imcf->zone, &flush->seen[i]);
+        ngx_http_iclock_zone_return_seen(flush->imcf->zone, &flush->seen[i]);
         left++;
     }
 

@@ -1,0 +1,83 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+/* devices as the shared zone has them: for its own files only */
+
+
+#ifndef _NGX_HTTP_ICLOCK_ZONE_H_INCLUDED_
+#define _NGX_HTTP_ICLOCK_ZONE_H_INCLUDED_
+
+
+#include "ngx_http_iclock.h"
+
+
+/* at most 256 bytes with a serial number of NGX_HTTP_ICLOCK_MAX_SN */
+typedef struct {
+    ngx_rbtree_node_t           node;
+    ngx_queue_t                 queue;
+    ngx_queue_t                 unsaved;
+    int64_t                     id;
+    uint64_t                    changed;    /* number of the last change */
+    uint32_t                    generation;
+    uint32_t                    checked;    /* seconds */
+    uint32_t                    seen;       /* seconds */
+    uint32_t                    info;       /* hash of the last INFO */
+    uint32_t                    banned;     /* seconds: outsider was seen */
+    uint32_t                    origin;     /* configured database */
+    uint32_t                    database;   /* that the id is of */
+    uint16_t                    policy;     /* towards an unknown device */
+    int16_t                     utc_offset; /* minutes */
+    ngx_http_iclock_addr_t      addr;
+    ngx_http_iclock_addr_t      refused;    /* it gave a wrong key */
+    ngx_http_iclock_addr_t      outsider;   /* not in allowed_networks */
+    ngx_http_iclock_digest_t    key;
+    u_char                      status;
+    u_char                      encoding;
+    u_char                      len;
+    unsigned                    networks:1;
+    unsigned                    inside:1;   /* addr is in those networks */
+    unsigned                    marked:1;
+    unsigned                    expired:1;
+    unsigned                    dirty:1;    /* in the unsaved queue */
+    unsigned                    plain:1;    /* wanted to encrypt, in vain */
+    unsigned                    own_key:1;
+    u_char                      sn[1];
+} ngx_http_iclock_node_t;
+
+
+/* fails to compile if a device takes more */
+typedef u_char  ngx_http_iclock_node_fits_t[
+    (offsetof(ngx_http_iclock_node_t, sn) + NGX_HTTP_ICLOCK_MAX_SN <= 256)
+    ? 1 : -1];
+
+
+/* only an administrator makes a device registered */
+#define ngx_http_iclock_registered(node)                                     \
+    ((node)->status == NGX_ICLOCK_DEVICE_ACTIVE                              \
+     || (node)->status == NGX_ICLOCK_DEVICE_BLOCKED)
+
+
+/* locks the zone, and looks the device up; NULL: it is not there */
+ngx_http_iclock_node_t *ngx_http_iclock_zone_open(
+    ngx_http_iclock_zone_t *zone, ngx_str_t *sn);
+void ngx_http_iclock_zone_close(ngx_http_iclock_zone_t *zone);
+
+/* those below: while the zone is open */
+
+/* a node in no queue; NULL: there is no room for such a device */
+ngx_http_iclock_node_t *ngx_http_iclock_zone_create(
+    ngx_http_iclock_zone_t *zone, ngx_str_t *sn, ngx_uint_t registered);
+
+/* the last one to be given up; it must be in no queue */
+void ngx_http_iclock_zone_enqueue(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node);
+
+/* its presence is to be saved */
+void ngx_http_iclock_zone_note_seen(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node);
+
+
+#endif /* _NGX_HTTP_ICLOCK_ZONE_H_INCLUDED_ */

@@ -1,0 +1,363 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "ngx_http_iclock_zone.h"
+
+
+/* seconds for which it is believed that a device may not speak */
+#define NGX_HTTP_ICLOCK_RECHECK  30
+
+
+static void ngx_http_iclock_zone_recognize(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
+    ngx_http_iclock_known_t *known);
+static void ngx_http_iclock_zone_tell(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_known_t *known);
+static ngx_uint_t ngx_http_iclock_zone_inside(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_visit_t *visit);
+static ngx_uint_t ngx_http_iclock_zone_fresh(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit);
+static ngx_uint_t ngx_http_iclock_zone_judge(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_visit_t *visit, ngx_uint_t outsider, ngx_uint_t key);
+static void ngx_http_iclock_zone_enter(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
+    ngx_http_iclock_known_t *known, ngx_uint_t key);
+static void ngx_http_iclock_zone_touch(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_addr_t *addr);
+static void ngx_http_iclock_zone_describe(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
+    ngx_iclock_device_t *device);
+static void ngx_http_iclock_zone_update(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_node_t *described,
+    ngx_http_iclock_visit_t *visit, ngx_uint_t outsider);
+
+
+static ngx_http_iclock_addr_t  ngx_http_iclock_no_addr;
+
+
+void
+ngx_http_iclock_zone_visit(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_visit_t *visit, ngx_http_iclock_known_t *known)
+{
+    ngx_http_iclock_node_t  *node;
+
+    ngx_memzero(known, sizeof(ngx_http_iclock_known_t));
+
+    node = ngx_http_iclock_zone_open(zone, visit->sn);
+
+    /* if PostgreSQL has to be asked it is asked now */
+
+    visit->generation = zone->sh->generation;
+    visit->changes = zone->sh->changes;
+
+    /* during a reload there may be workers with another database */
+
+    if (node && node->origin == zone->origin) {
+        ngx_http_iclock_zone_recognize(zone, node, visit, known);
+    }
+
+    ngx_http_iclock_zone_close(zone);
+}
+
+
+static void
+ngx_http_iclock_zone_recognize(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
+    ngx_http_iclock_known_t *known)
+{
+    ngx_uint_t  key, outsider;
+
+    ngx_http_iclock_zone_tell(node, known);
+
+    outsider = !ngx_http_iclock_zone_inside(node, visit);
+    key = ngx_http_iclock_key_compare(visit, node->own_key, &node->key);
+
+    known->fresh = ngx_http_iclock_zone_fresh(zone, node, visit);
+    known->verdict = ngx_http_iclock_zone_judge(node, visit, outsider, key);
+
+    if (known->fresh) {
+        ngx_http_iclock_zone_enter(zone, node, visit, known, key);
+    }
+}
+
+
+static void
+ngx_http_iclock_zone_tell(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_known_t *known)
+{
+    known->id = node->id;
+    known->database = node->database;
+    known->status = node->status;
+    known->utc_offset = node->utc_offset;
+    known->encoding = node->encoding;
+    known->plain = node->plain;
+}
+
+
+/* networks are compared in PostgreSQL, so the address counts with them */
+
+static ngx_uint_t
+ngx_http_iclock_zone_inside(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_visit_t *visit)
+{
+    return !node->networks
+           || (node->inside
+               && ngx_http_iclock_addr_same(&node->addr, &visit->addr));
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_zone_fresh(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit)
+{
+    if (visit->asks || node->expired
+        || node->generation != zone->sh->generation
+        || (visit->database && visit->database != node->database))
+    {
+        return 0;
+    }
+
+    if (node->status != NGX_ICLOCK_DEVICE_ACTIVE
+        && (uint32_t) ngx_time() - node->checked > NGX_HTTP_ICLOCK_RECHECK)
+    {
+        return 0;
+    }
+
+    /* another location may do something else with unknown devices */
+
+    if (node->status == NGX_ICLOCK_DEVICE_UNKNOWN) {
+        return node->policy == visit->policy;
+    }
+
+    if (ngx_http_iclock_zone_inside(node, visit)) {
+        return 1;
+    }
+
+    return ngx_http_iclock_addr_same(&node->outsider, &visit->addr)
+           && (uint32_t) ngx_time() - node->banned <= NGX_HTTP_ICLOCK_RECHECK;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_zone_judge(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_visit_t *visit, ngx_uint_t outsider, ngx_uint_t key)
+{
+    if (outsider) {
+        return NGX_HTTP_ICLOCK_BAD_NETWORK;
+    }
+
+    if (key == NGX_HTTP_ICLOCK_KEY_WRONG) {
+        return NGX_HTTP_ICLOCK_BAD_KEY;
+    }
+
+    if (key == NGX_HTTP_ICLOCK_KEY_ABSENT
+        && (visit->key_needed
+            || ngx_http_iclock_addr_same(&node->refused, &visit->addr)))
+    {
+        return NGX_HTTP_ICLOCK_BAD_KEY;
+    }
+
+    switch (node->status) {
+
+    case NGX_ICLOCK_DEVICE_ACTIVE:
+        return NGX_HTTP_ICLOCK_ADMITTED;
+
+    case NGX_ICLOCK_DEVICE_BLOCKED:
+        return NGX_HTTP_ICLOCK_BLOCKED;
+
+    case NGX_ICLOCK_DEVICE_UNKNOWN:
+        return (visit->unknown_devices == NGX_HTTP_ICLOCK_REJECT)
+               ? NGX_HTTP_ICLOCK_STRANGER : NGX_HTTP_ICLOCK_UNRECORDED;
+
+    default: /* NGX_ICLOCK_DEVICE_PENDING */
+        return NGX_HTTP_ICLOCK_PENDING;
+    }
+}
+
+
+/* what the visit leaves behind */
+
+static void
+ngx_http_iclock_zone_enter(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
+    ngx_http_iclock_known_t *known, ngx_uint_t key)
+{
+    switch (known->verdict) {
+
+    case NGX_HTTP_ICLOCK_BAD_NETWORK:
+        return;
+
+    case NGX_HTTP_ICLOCK_BAD_KEY:
+        node->refused = visit->addr;
+        return;
+
+    default:
+
+        if (key == NGX_HTTP_ICLOCK_KEY_RIGHT
+            && ngx_http_iclock_addr_same(&node->refused, &visit->addr))
+        {
+            node->refused = ngx_http_iclock_no_addr;
+        }
+    }
+
+    ngx_http_iclock_zone_touch(zone, node, &visit->addr);
+
+    if (known->verdict != NGX_HTTP_ICLOCK_ADMITTED || !visit->polls) {
+        return;
+    }
+
+    known->marked = node->marked;
+    known->news = (visit->info && visit->info != node->info);
+    node->marked = 0;
+}
+
+
+static void
+ngx_http_iclock_zone_touch(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_addr_t *addr)
+{
+    node->seen = (uint32_t) ngx_time();
+    node->addr = *addr;
+    node->inside = 1;
+
+    ngx_queue_remove(&node->queue);
+    ngx_http_iclock_zone_enqueue(zone, node);
+
+    if (node->status != NGX_ICLOCK_DEVICE_UNKNOWN) {
+        ngx_http_iclock_zone_note_seen(zone, node);
+    }
+}
+
+
+void
+ngx_http_iclock_zone_store(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_visit_t *visit, ngx_iclock_device_t *device,
+    ngx_http_iclock_known_t *known)
+{
+    ngx_uint_t               key, outsider;
+    ngx_http_iclock_node_t  *node, described;
+
+    ngx_memzero(&described, sizeof(ngx_http_iclock_node_t));
+    ngx_http_iclock_zone_describe(zone, &described, visit, device);
+
+    outsider = (device && !device->allowed);
+    key = ngx_http_iclock_key_compare(visit, described.own_key,
+                                      &described.key);
+
+    node = ngx_http_iclock_zone_open(zone, visit->sn);
+
+    if (node) {
+        ngx_queue_remove(&node->queue);
+
+    } else {
+        node = ngx_http_iclock_zone_create(zone, visit->sn,
+                                      ngx_http_iclock_registered(&described));
+    }
+
+    if (node) {
+        ngx_http_iclock_zone_update(zone, node, &described, visit, outsider);
+        ngx_http_iclock_zone_tell(node, known);
+
+        known->verdict = ngx_http_iclock_zone_judge(node, visit, outsider,
+                                                    key);
+
+        ngx_http_iclock_zone_enter(zone, node, visit, known, key);
+
+    } else {
+        /* the zone is full: nothing is remembered */
+
+        ngx_http_iclock_zone_tell(&described, known);
+
+        known->verdict = ngx_http_iclock_zone_judge(&described, visit,
+                                                    outsider, key);
+        known->marked = 1;
+        known->news = (visit->info != 0);
+    }
+
+    ngx_http_iclock_zone_close(zone);
+}
+
+
+/* what PostgreSQL says, as the zone keeps it */
+
+static void
+ngx_http_iclock_zone_describe(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
+    ngx_iclock_device_t *device)
+{
+    node->database = visit->database;
+    node->policy = visit->policy;
+
+    if (device == NULL) {
+        node->status = NGX_ICLOCK_DEVICE_UNKNOWN;
+        return;
+    }
+
+    node->id = device->id;
+    node->status = (u_char) device->status;
+    node->utc_offset = (int16_t) device->utc_offset;
+    node->networks = device->networks ? 1 : 0;
+    node->encoding = (u_char) ngx_iclock_encoding(&device->encoding,
+                                                  &device->language);
+
+    if (device->comm_key.len) {
+        node->own_key = NGX_HTTP_ICLOCK_KEY_OWN;
+        ngx_http_iclock_key_digest(zone, &device->comm_key, &node->key);
+    }
+}
+
+
+/* takes the description over, but for what the zone knows better */
+
+static void
+ngx_http_iclock_zone_update(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_http_iclock_node_t *described,
+    ngx_http_iclock_visit_t *visit, ngx_uint_t outsider)
+{
+    if (node->id != described->id || node->database != described->database) {
+        node->info = 0;
+        node->inside = 0;
+    }
+
+    /* the networks may be others than those that this address was in */
+
+    if (!node->networks || node->expired
+        || node->generation != zone->sh->generation)
+    {
+        node->inside = 0;
+    }
+
+    node->origin = zone->origin;
+    node->database = described->database;
+    node->id = described->id;
+    node->status = described->status;
+    node->utc_offset = described->utc_offset;
+    node->networks = described->networks;
+    node->encoding = described->encoding;
+    node->policy = described->policy;
+    node->own_key = described->own_key;
+    node->key = described->key;
+
+    /* it was read before what has been notified since */
+
+    node->generation = visit->generation;
+    node->expired = (node->changed > visit->changes);
+    node->checked = (uint32_t) ngx_time();
+
+    /* whether commands wait is found out by the next poll */
+    node->marked = 1;
+
+    if (outsider) {
+        node->outsider = visit->addr;
+        node->banned = node->checked;
+
+        if (ngx_http_iclock_addr_same(&node->addr, &visit->addr)) {
+            node->inside = 0;
+        }
+    }
+
+    ngx_http_iclock_zone_enqueue(zone, node);
+}
