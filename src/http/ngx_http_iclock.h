@@ -303,7 +303,9 @@ struct ngx_http_iclock_ctx_s {
     ngx_http_iclock_visit_t            visit;
     ngx_http_iclock_known_t            known;
 
-    /* goes on when what is waited for is there */
+    ngx_http_iclock_handler_pt         admitted;    /* behind the door */
+
+    /* goes on when the body or the job that is waited for is there */
     ngx_http_iclock_handler_pt         next;
     ngx_iclock_store_job_t            *job;
     const ngx_iclock_table_t          *table;
@@ -418,16 +420,6 @@ ngx_iclock_store_job_t *ngx_http_iclock_job(ngx_http_request_t *r,
  */
 ngx_int_t ngx_http_iclock_submit(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx, ngx_http_iclock_handler_pt handler);
-
-/*
- * The same for the door, which leaves ctx->next to the handler behind it:
- * done has to call ngx_http_iclock_job_resume() with the handler.
- */
-ngx_int_t ngx_http_iclock_job_wait(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx, ngx_iclock_store_handler_pt done,
-    ngx_http_iclock_handler_pt handler);
-void ngx_http_iclock_job_resume(ngx_iclock_store_job_t *job,
-    ngx_http_iclock_handler_pt handler);
 
 
 /* ngx_http_iclock_body.c */

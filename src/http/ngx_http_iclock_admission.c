@@ -23,7 +23,6 @@ static void ngx_http_iclock_knock(ngx_http_request_t *r,
 static uint16_t ngx_http_iclock_policy(ngx_http_iclock_loc_conf_t *ilcf);
 static ngx_int_t ngx_http_iclock_lookup(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
-static void ngx_http_iclock_lookup_done(ngx_iclock_store_job_t *job);
 static ngx_int_t ngx_http_iclock_looked_up(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_newcomer(ngx_http_request_t *r,
@@ -88,7 +87,7 @@ ngx_http_iclock_admit(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
     imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
 
     ctx->flags |= flags;
-    ctx->next = handler;
+    ctx->admitted = handler;
 
     ngx_http_iclock_knock(r, ctx);
 
@@ -198,15 +197,7 @@ ngx_http_iclock_lookup(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     /* a serial number is the same everywhere */
     ctx->job->database = 0;
 
-    return ngx_http_iclock_job_wait(r, ctx, ngx_http_iclock_lookup_done,
-                                    ngx_http_iclock_looked_up);
-}
-
-
-static void
-ngx_http_iclock_lookup_done(ngx_iclock_store_job_t *job)
-{
-    ngx_http_iclock_job_resume(job, ngx_http_iclock_looked_up);
+    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_looked_up);
 }
 
 
@@ -312,10 +303,10 @@ ngx_http_iclock_decide(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     }
 
     if (ctx->flags & NGX_HTTP_ICLOCK_READS) {
-        return ngx_http_iclock_read_body(r, ctx, ctx->next);
+        return ngx_http_iclock_read_body(r, ctx, ctx->admitted);
     }
 
-    return ctx->next(r, ctx);
+    return ctx->admitted(r, ctx);
 }
 
 

@@ -58,34 +58,11 @@ ngx_int_t
 ngx_http_iclock_submit(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
     ngx_http_iclock_handler_pt handler)
 {
-    ctx->next = handler;
-
-    return ngx_http_iclock_job_wait(r, ctx, ngx_http_iclock_job_done,
-                                    handler);
-}
-
-
-static void
-ngx_http_iclock_job_done(ngx_iclock_store_job_t *job)
-{
-    ngx_http_request_t     *r;
-    ngx_http_iclock_ctx_t  *ctx;
-
-    r = job->data;
-    ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_module);
-
-    ngx_http_iclock_job_resume(job, ctx->next);
-}
-
-
-ngx_int_t
-ngx_http_iclock_job_wait(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
-    ngx_iclock_store_handler_pt done, ngx_http_iclock_handler_pt handler)
-{
     ngx_int_t  rc;
 
     ctx->db_used = 1;
-    ctx->job->handler = done;
+    ctx->next = handler;
+    ctx->job->handler = ngx_http_iclock_job_done;
 
     rc = ngx_iclock_store_submit(ctx->job);
 
@@ -113,9 +90,8 @@ ngx_http_iclock_job_wait(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 }
 
 
-void
-ngx_http_iclock_job_resume(ngx_iclock_store_job_t *job,
-    ngx_http_iclock_handler_pt handler)
+static void
+ngx_http_iclock_job_done(ngx_iclock_store_job_t *job)
 {
     ngx_int_t               rc;
     ngx_connection_t       *c;
@@ -137,7 +113,7 @@ ngx_http_iclock_job_resume(ngx_iclock_store_job_t *job,
                    "iclock job done: %i, %ui lines rejected, %M ms",
                    job->rc, job->rejected, job->elapsed);
 
-    rc = handler(r, ctx);
+    rc = ctx->next(r, ctx);
 
     ngx_iclock_store_job_destroy(job);
 
