@@ -33,8 +33,11 @@ static ngx_int_t ngx_http_iclock_file_named(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_open_file(ngx_http_request_t *r,
     ngx_str_t *name, ngx_open_file_info_t *of, ngx_str_t *path);
+static ngx_uint_t ngx_http_iclock_climbs(ngx_str_t *name);
 static ngx_int_t ngx_http_iclock_send_file(ngx_http_request_t *r,
     ngx_str_t *name);
+static ngx_buf_t *ngx_http_iclock_file_buf(ngx_http_request_t *r,
+    ngx_open_file_info_t *of, ngx_str_t *path);
 static ngx_int_t ngx_http_iclock_send_base64(ngx_http_request_t *r,
     ngx_str_t *name);
 static ngx_http_iclock_base64_t *ngx_http_iclock_open_base64(
@@ -143,25 +146,16 @@ static ngx_int_t
 ngx_http_iclock_open_file(ngx_http_request_t *r, ngx_str_t *name,
     ngx_open_file_info_t *of, ngx_str_t *path)
 {
-    u_char                      *p, *last;
     ngx_http_core_loc_conf_t    *clcf;
     ngx_http_iclock_loc_conf_t  *ilcf;
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
     ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
 
-    last = name->data + name->len;
-
     /* nginx has resolved dots in a URI; names of the database are checked */
 
-    for (p = name->data; p < last; p++) {
-        if (*p == '\0'
-            || (*p == '.' && last - p > 1 && p[1] == '.'
-                && (p == name->data || p[-1] == '/')
-                && (last - p == 2 || p[2] == '/')))
-        {
-            return NGX_HTTP_NOT_FOUND;
-        }
+    if (ngx_http_iclock_climbs(name)) {
+        return NGX_HTTP_NOT_FOUND;
     }
 
     path->len = ilcf->files.len + 1 + name->len;
@@ -203,11 +197,33 @@ ngx_http_iclock_open_file(ngx_http_request_t *r, ngx_str_t *name,
 }
 
 
+/* whether the name leads out of its directory, or ends before its end */
+
+static ngx_uint_t
+ngx_http_iclock_climbs(ngx_str_t *name)
+{
+    u_char  *p, *last;
+
+    last = name->data + name->len;
+
+    for (p = name->data; p < last; p++) {
+        if (*p == '\0'
+            || (*p == '.' && last - p > 1 && p[1] == '.'
+                && (p == name->data || p[-1] == '/')
+                && (last - p == 2 || p[2] == '/')))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 static ngx_int_t
 ngx_http_iclock_send_file(ngx_http_request_t *r, ngx_str_t *name)
 {
     ngx_int_t              rc;
-    ngx_buf_t             *b;
     ngx_str_t              path;
     ngx_chain_t            out;
     ngx_open_file_info_t   of;
@@ -224,13 +240,10 @@ ngx_http_iclock_send_file(ngx_http_request_t *r, ngx_str_t *name)
         return rc;
     }
 
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    out.next = NULL;
+    out.buf = ngx_http_iclock_file_buf(r, &of, &path);
 
-    b->file = ngx_pcalloc(r->pool, sizeof(ngx_file_t));
-    if (b->file == NULL) {
+    if (out.buf == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -249,20 +262,37 @@ ngx_http_iclock_send_file(ngx_http_request_t *r, ngx_str_t *name)
         return rc;
     }
 
+    return ngx_http_output_filter(r, &out);
+}
+
+
+static ngx_buf_t *
+ngx_http_iclock_file_buf(ngx_http_request_t *r, ngx_open_file_info_t *of,
+    ngx_str_t *path)
+{
+    ngx_buf_t  *b;
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NULL;
+    }
+
+    b->file = ngx_pcalloc(r->pool, sizeof(ngx_file_t));
+    if (b->file == NULL) {
+        return NULL;
+    }
+
     b->file_pos = 0;
-    b->file_last = of.size;
+    b->file_last = of->size;
     b->in_file = b->file_last ? 1 : 0;
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
 
-    b->file->fd = of.fd;
-    b->file->name = path;
+    b->file->fd = of->fd;
+    b->file->name = *path;
     b->file->log = r->connection->log;
 
-    out.buf = b;
-    out.next = NULL;
-
-    return ngx_http_output_filter(r, &out);
+    return b;
 }
 
 
