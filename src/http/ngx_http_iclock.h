@@ -421,6 +421,18 @@ ngx_iclock_store_job_t *ngx_http_iclock_job(ngx_http_request_t *r,
 ngx_int_t ngx_http_iclock_submit(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx, ngx_http_iclock_handler_pt handler);
 
+/*
+ * A job of this worker, and of no request; its handler has to destroy it.
+ * NULL: out of memory.
+ */
+ngx_iclock_store_job_t *ngx_http_iclock_own_job(
+    ngx_http_iclock_main_conf_t *imcf, ngx_iclock_store_handler_pt handler,
+    void *data);
+
+/* what could not be made (rc), or is not accepted, is destroyed: NGX_ERROR */
+ngx_int_t ngx_http_iclock_submit_own(ngx_iclock_store_job_t *job,
+    ngx_int_t rc);
+
 
 /* ngx_http_iclock_body.c */
 

@@ -128,6 +128,36 @@ ngx_http_iclock_job_done(ngx_iclock_store_job_t *job)
 }
 
 
+ngx_iclock_store_job_t *
+ngx_http_iclock_own_job(ngx_http_iclock_main_conf_t *imcf,
+    ngx_iclock_store_handler_pt handler, void *data)
+{
+    ngx_iclock_store_job_t  *job;
+
+    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
+
+    if (job) {
+        job->handler = handler;
+        job->data = data;
+    }
+
+    return job;
+}
+
+
+ngx_int_t
+ngx_http_iclock_submit_own(ngx_iclock_store_job_t *job, ngx_int_t rc)
+{
+    if (rc == NGX_OK && ngx_iclock_store_submit(job) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    ngx_iclock_store_job_destroy(job);
+
+    return NGX_ERROR;
+}
+
+
 /* the request ends, perhaps by force */
 
 static void

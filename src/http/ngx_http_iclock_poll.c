@@ -262,12 +262,9 @@ ngx_http_iclock_poll_return(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     job->database = ctx->known.database;
     job->handler = ngx_iclock_store_job_destroy;
 
-    if (ngx_iclock_store_return(job, poll) != NGX_OK
-        || ngx_iclock_store_submit(job) != NGX_OK)
-    {
-        /* they are sent again when no answer has come */
-        ngx_iclock_store_job_destroy(job);
-    }
+    /* if that fails they are sent again when no answer has come */
+
+    (void) ngx_http_iclock_submit_own(job, ngx_iclock_store_return(job, poll));
 }
 
 

@@ -50,14 +50,16 @@ static void ngx_http_iclock_start_timer(ngx_event_t *ev,
     ngx_cycle_t *cycle, ngx_msec_t delay);
 static void ngx_http_iclock_timer(ngx_event_t *ev, ngx_msec_t delay);
 static void ngx_http_iclock_presence_handler(ngx_event_t *ev);
-static ngx_int_t ngx_http_iclock_presence_flush(
-    ngx_http_iclock_main_conf_t *imcf);
+static void ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf);
+static ngx_http_iclock_flush_t *ngx_http_iclock_presence_take(
+    ngx_http_iclock_main_conf_t *imcf, ngx_iclock_store_job_t *job);
 static ngx_array_t *ngx_http_iclock_presence_rows(
     ngx_http_iclock_flush_t *flush, ngx_pool_t *pool);
 static ngx_uint_t ngx_http_iclock_presence_left(
     ngx_http_iclock_flush_t *flush, ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_due_handler(ngx_event_t *ev);
+static void ngx_http_iclock_due(ngx_http_iclock_main_conf_t *imcf);
 static void ngx_http_iclock_verify(ngx_http_iclock_main_conf_t *imcf);
 static void ngx_http_iclock_timezones(ngx_http_iclock_main_conf_t *imcf);
 static void ngx_http_iclock_due_done(ngx_iclock_store_job_t *job);
@@ -237,58 +239,34 @@ ngx_http_iclock_presence_handler(ngx_event_t *ev)
         return;
     }
 
-    (void) ngx_http_iclock_presence_flush(imcf);
+    ngx_http_iclock_presence_flush(imcf);
 
     ngx_http_iclock_timer(&imcf->presence, imcf->presence_interval);
 }
 
 
-static ngx_int_t
+static void
 ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf)
 {
-    uint32_t                  database;
     ngx_array_t              *presence;
     ngx_iclock_store_job_t   *job;
     ngx_http_iclock_flush_t  *flush;
 
-    database = ngx_iclock_store_database(imcf->store);
-
-    if (imcf->flushing || database == 0) {
-        return NGX_OK;
+    if (imcf->flushing || ngx_iclock_store_database(imcf->store) == 0) {
+        return;
     }
 
-    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
+    job = ngx_http_iclock_own_job(imcf, ngx_http_iclock_presence_done, NULL);
     if (job == NULL) {
-        return NGX_ERROR;
+        return;
     }
 
-    flush = ngx_palloc(job->pool, sizeof(ngx_http_iclock_flush_t));
+    flush = ngx_http_iclock_presence_take(imcf, job);
+
     if (flush == NULL) {
         ngx_iclock_store_job_destroy(job);
-        return NGX_ERROR;
+        return;
     }
-
-    job->database = database;
-
-    flush->imcf = imcf;
-    flush->n = ngx_http_iclock_zone_take_seen(imcf->zone, database,
-                                              flush->seen,
-                                              NGX_HTTP_ICLOCK_PRESENCE,
-                                              &flush->more);
-
-    if (flush->n == 0) {
-
-        if (flush->more) {
-            /* none of these was of this database */
-            ngx_http_iclock_timer(&imcf->presence, 1);
-        }
-
-        ngx_iclock_store_job_destroy(job);
-        return NGX_OK;
-    }
-
-    job->handler = ngx_http_iclock_presence_done;
-    job->data = flush;
 
     presence = ngx_http_iclock_presence_rows(flush, job->pool);
 
@@ -298,12 +276,43 @@ ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf)
     {
         (void) ngx_http_iclock_presence_left(flush, NULL);
         ngx_iclock_store_job_destroy(job);
-        return NGX_ERROR;
+        return;
     }
 
     imcf->flushing = 1;
+}
 
-    return NGX_OK;
+
+static ngx_http_iclock_flush_t *
+ngx_http_iclock_presence_take(ngx_http_iclock_main_conf_t *imcf,
+    ngx_iclock_store_job_t *job)
+{
+    ngx_http_iclock_flush_t  *flush;
+
+    flush = ngx_palloc(job->pool, sizeof(ngx_http_iclock_flush_t));
+    if (flush == NULL) {
+        return NULL;
+    }
+
+    job->data = flush;
+    job->database = ngx_iclock_store_database(imcf->store);
+
+    flush->imcf = imcf;
+    flush->n = ngx_http_iclock_zone_take_seen(imcf->zone, job->database,
+                                              flush->seen,
+                                              NGX_HTTP_ICLOCK_PRESENCE,
+                                              &flush->more);
+
+    if (flush->n) {
+        return flush;
+    }
+
+    if (flush->more) {
+        /* none of these was of this database */
+        ngx_http_iclock_timer(&imcf->presence, 1);
+    }
+
+    return NULL;
 }
 
 
@@ -399,7 +408,7 @@ ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job)
     ngx_iclock_store_job_destroy(job);
 
     if (more && !ngx_http_iclock_stopping()) {
-        (void) ngx_http_iclock_presence_flush(imcf);
+        ngx_http_iclock_presence_flush(imcf);
     }
 }
 
@@ -414,7 +423,6 @@ static void
 ngx_http_iclock_due_handler(ngx_event_t *ev)
 {
     ngx_uint_t                    deaf;
-    ngx_iclock_store_job_t       *job;
     ngx_http_iclock_main_conf_t  *imcf;
 
     imcf = ev->data;
@@ -444,26 +452,26 @@ ngx_http_iclock_due_handler(ngx_event_t *ev)
         ngx_http_iclock_timezones(imcf);
     }
 
-    if (imcf->polling) {
-        return;
+    if (!imcf->polling) {
+        ngx_http_iclock_due(imcf);
     }
+}
 
-    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
-    if (job == NULL) {
-        return;
-    }
 
-    job->handler = ngx_http_iclock_due_done;
-    job->data = imcf;
+static void
+ngx_http_iclock_due(ngx_http_iclock_main_conf_t *imcf)
+{
+    ngx_iclock_store_job_t  *job;
 
-    if (ngx_iclock_store_due(job, imcf->command_timeout) != NGX_OK
-        || ngx_iclock_store_submit(job) != NGX_OK)
+    job = ngx_http_iclock_own_job(imcf, ngx_http_iclock_due_done, imcf);
+
+    if (job
+        && ngx_http_iclock_submit_own(job,
+                            ngx_iclock_store_due(job, imcf->command_timeout))
+           == NGX_OK)
     {
-        ngx_iclock_store_job_destroy(job);
-        return;
+        imcf->polling = 1;
     }
-
-    imcf->polling = 1;
 }
 
 
@@ -474,17 +482,11 @@ ngx_http_iclock_verify(ngx_http_iclock_main_conf_t *imcf)
 {
     ngx_iclock_store_job_t  *job;
 
-    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
-    if (job == NULL) {
-        return;
-    }
+    job = ngx_http_iclock_own_job(imcf, ngx_iclock_store_job_destroy, NULL);
 
-    job->handler = ngx_iclock_store_job_destroy;
-
-    if (ngx_iclock_store_verify(job, imcf->verify_interval) != NGX_OK
-        || ngx_iclock_store_submit(job) != NGX_OK)
-    {
-        ngx_iclock_store_job_destroy(job);
+    if (job) {
+        (void) ngx_http_iclock_submit_own(job,
+                          ngx_iclock_store_verify(job, imcf->verify_interval));
     }
 }
 
@@ -496,17 +498,11 @@ ngx_http_iclock_timezones(ngx_http_iclock_main_conf_t *imcf)
 {
     ngx_iclock_store_job_t  *job;
 
-    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
-    if (job == NULL) {
-        return;
-    }
+    job = ngx_http_iclock_own_job(imcf, ngx_iclock_store_job_destroy, NULL);
 
-    job->handler = ngx_iclock_store_job_destroy;
-
-    if (ngx_iclock_store_refresh_timezones(job) != NGX_OK
-        || ngx_iclock_store_submit(job) != NGX_OK)
-    {
-        ngx_iclock_store_job_destroy(job);
+    if (job) {
+        (void) ngx_http_iclock_submit_own(job,
+                                     ngx_iclock_store_refresh_timezones(job));
     }
 }
 
@@ -557,24 +553,13 @@ ngx_http_iclock_maintain_handler(ngx_event_t *ev)
         return;
     }
 
-    if (imcf->maintaining) {
-        ngx_http_iclock_timer(ev, NGX_HTTP_ICLOCK_RETRY);
-        return;
-    }
+    job = imcf->maintaining ? NULL
+          : ngx_http_iclock_own_job(imcf, ngx_http_iclock_maintain_done, imcf);
 
-    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
-    if (job == NULL) {
-        ngx_http_iclock_timer(ev, NGX_HTTP_ICLOCK_RETRY);
-        return;
-    }
-
-    job->handler = ngx_http_iclock_maintain_done;
-    job->data = imcf;
-
-    if (ngx_iclock_store_maintain(job) != NGX_OK
-        || ngx_iclock_store_submit(job) != NGX_OK)
+    if (job == NULL
+        || ngx_http_iclock_submit_own(job, ngx_iclock_store_maintain(job))
+           != NGX_OK)
     {
-        ngx_iclock_store_job_destroy(job);
         ngx_http_iclock_timer(ev, NGX_HTTP_ICLOCK_RETRY);
         return;
     }
