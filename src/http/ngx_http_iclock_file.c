@@ -140,7 +140,10 @@ ngx_http_iclock_file_named(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 }
 
 
-/* the path is allocated with a terminating NUL */
+/*
+ * The path is allocated with a terminating NUL.  The reply will be the file,
+ * so that the body of the request is not needed any more.
+ */
 
 static ngx_int_t
 ngx_http_iclock_open_file(ngx_http_request_t *r, ngx_str_t *name,
@@ -183,7 +186,7 @@ ngx_http_iclock_open_file(ngx_http_request_t *r, ngx_str_t *name,
         == NGX_OK
         && of->is_file)
     {
-        return NGX_OK;
+        return ngx_http_discard_request_body(r);
     }
 
     if (of->err && of->err != NGX_ENOENT && of->err != NGX_ENOTDIR
@@ -229,12 +232,6 @@ ngx_http_iclock_send_file(ngx_http_request_t *r, ngx_str_t *name)
     ngx_open_file_info_t   of;
 
     rc = ngx_http_iclock_open_file(r, name, &of, &path);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rc = ngx_http_discard_request_body(r);
 
     if (rc != NGX_OK) {
         return rc;
@@ -308,12 +305,6 @@ ngx_http_iclock_send_base64(ngx_http_request_t *r, ngx_str_t *name)
     ngx_http_iclock_base64_t  *b64;
 
     rc = ngx_http_iclock_open_file(r, name, &of, &path);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    rc = ngx_http_discard_request_body(r);
 
     if (rc != NGX_OK) {
         return rc;
