@@ -15,7 +15,7 @@ typedef struct {
 
 static ngx_int_t ngx_http_iclock_parse_arg(ngx_http_request_t *r,
     ngx_http_iclock_args_t *args, u_char *name, u_char *end);
-static u_char ngx_http_iclock_mark(u_char **p, u_char *last);
+static u_char ngx_http_iclock_next_char(u_char **p, u_char *last);
 static ngx_uint_t ngx_http_iclock_key_ends(u_char *p, u_char *last);
 static ngx_uint_t ngx_http_iclock_quoted(u_char *p, u_char *last);
 static const ngx_http_iclock_arg_t *ngx_http_iclock_find_arg(u_char *name,
@@ -94,7 +94,7 @@ ngx_http_iclock_mask_keys(u_char *start, u_char *last, ngx_uint_t bare,
 
         mark = p;
 
-        switch (ngx_http_iclock_mark(&p, last)) {
+        switch (ngx_http_iclock_next_char(&p, last)) {
 
         case '?':
         case '&':
@@ -139,7 +139,7 @@ ngx_http_iclock_mask_keys(u_char *start, u_char *last, ngx_uint_t bare,
 /* a character that may be escaped, of which *p becomes the last one */
 
 static u_char
-ngx_http_iclock_mark(u_char **p, u_char *last)
+ngx_http_iclock_next_char(u_char **p, u_char *last)
 {
     ngx_int_t  c;
 
