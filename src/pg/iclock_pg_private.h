@@ -134,6 +134,17 @@ ngx_int_t ngx_iclock_pg_server_user(ngx_iclock_pg_server_t *server,
     ngx_pool_t *pool);
 
 
+/* iclock_pg_hosts.c */
+
+/*
+ * Takes the lists of a connection string apart, and looks names up.  Returns
+ * NGX_OK or NGX_ERROR, with *err set unless memory has run out.
+ */
+ngx_int_t ngx_iclock_pg_hosts_create(ngx_conf_t *cf,
+    ngx_iclock_pg_server_t *server, ngx_str_t *hosts, ngx_str_t *addrs,
+    ngx_str_t *ports, char **err);
+
+
 /* iclock_pg_conn.c */
 
 void ngx_iclock_pg_conn_init(ngx_iclock_pg_conn_t *conn,
