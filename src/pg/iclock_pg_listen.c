@@ -104,7 +104,7 @@ ngx_iclock_pg_listen_create(ngx_cycle_t *cycle,
     listen->conn.application = "iclock/listen";
     listen->conn.setup = (char *) listen->setup;
 
-    ngx_iclock_pg_conn_open(&listen->conn);
+    ngx_iclock_pg_connect(&listen->conn);
 
     return listen;
 }
@@ -322,7 +322,7 @@ ngx_iclock_pg_listen_timer_handler(ngx_event_t *ev)
     }
 
     if (listen->conn.state == NGX_ICLOCK_PG_CLOSED) {
-        ngx_iclock_pg_conn_open(&listen->conn);
+        ngx_iclock_pg_connect(&listen->conn);
         return;
     }
 

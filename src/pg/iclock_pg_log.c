@@ -42,3 +42,31 @@ ngx_iclock_pg_log_failure(ngx_iclock_pg_stat_t *stat, ngx_log_t *log,
 
     ngx_log_error(NGX_LOG_ERR, log, 0, "iclock: %s: %*s", what, len, message);
 }
+
+
+size_t
+ngx_iclock_pg_message(u_char *dst, size_t size, const char *message)
+{
+    u_char  *p, *last;
+
+    p = dst;
+    last = dst + size;
+
+    while (*message && p < last) {
+
+        if ((u_char) *message >= ' ' && *message != 0x7f) {
+            *p++ = *message;
+
+        } else if (p > dst && p[-1] != ' ') {
+            *p++ = ' ';
+        }
+
+        message++;
+    }
+
+    while (p > dst && p[-1] == ' ') {
+        p--;
+    }
+
+    return p - dst;
+}

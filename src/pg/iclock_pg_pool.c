@@ -362,7 +362,7 @@ ngx_iclock_pg_pool_open(ngx_iclock_pg_pool_t *pool)
     for (i = 0; i < pool->conf->connections; i++) {
 
         if (pool->members[i].conn.state == NGX_ICLOCK_PG_CLOSED) {
-            ngx_iclock_pg_conn_open(&pool->members[i].conn);
+            ngx_iclock_pg_connect(&pool->members[i].conn);
             return;
         }
     }

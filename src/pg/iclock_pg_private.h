@@ -145,23 +145,26 @@ ngx_int_t ngx_iclock_pg_hosts_create(ngx_conf_t *cf,
     ngx_str_t *ports, char **err);
 
 
-/* iclock_pg_conn.c */
+/* iclock_pg_connect.c: until a connection is set up */
+
+/* starts an attempt through all hosts and addresses */
+void ngx_iclock_pg_connect(ngx_iclock_pg_conn_t *conn);
+
+
+/* iclock_pg_conn.c: from then on */
 
 void ngx_iclock_pg_conn_init(ngx_iclock_pg_conn_t *conn,
     ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_conn_handlers_t *handlers,
     void *data);
 
-/* starts an attempt through all hosts and addresses */
-void ngx_iclock_pg_conn_open(ngx_iclock_pg_conn_t *conn);
+/* the state is idle for the first time; calls connected() */
+void ngx_iclock_pg_conn_established(ngx_iclock_pg_conn_t *conn);
 
-/* closes without calling closed() */
-void ngx_iclock_pg_conn_close(ngx_iclock_pg_conn_t *conn);
+/* reads what has come; NGX_OK or NGX_ERROR (lost) */
+ngx_int_t ngx_iclock_pg_conn_consume(ngx_iclock_pg_conn_t *conn);
 
 /* what was queued in libpq is to be sent; NGX_OK or NGX_ERROR (lost) */
 ngx_int_t ngx_iclock_pg_conn_flush(ngx_iclock_pg_conn_t *conn);
-
-/* closes and calls closed(); the message may be NULL: libpq's own */
-void ngx_iclock_pg_conn_lost(ngx_iclock_pg_conn_t *conn, const char *message);
 
 /* the state is idle: shutdown may close it, nothing waits for a timer */
 void ngx_iclock_pg_conn_idle(ngx_iclock_pg_conn_t *conn);
@@ -169,8 +172,29 @@ void ngx_iclock_pg_conn_idle(ngx_iclock_pg_conn_t *conn);
 /* the state is busy, for at most the given time */
 void ngx_iclock_pg_conn_busy(ngx_iclock_pg_conn_t *conn, ngx_msec_t timeout);
 
-/* one line of printable text from a message of libpq */
-size_t ngx_iclock_pg_message(u_char *dst, size_t size, const char *message);
+/* closes and calls closed(); the message may be NULL: libpq's own */
+void ngx_iclock_pg_conn_lost(ngx_iclock_pg_conn_t *conn, const char *message);
+
+/* closes without calling closed() */
+void ngx_iclock_pg_conn_close(ngx_iclock_pg_conn_t *conn);
+
+/* gives the socket back; the attempt may go on with another one */
+void ngx_iclock_pg_conn_release(ngx_iclock_pg_conn_t *conn);
+
+
+/* iclock_pg_socket.c: the socket of libpq as a connection of nginx */
+
+/* libpq stays its owner; returns NGX_OK or NGX_ERROR */
+ngx_int_t ngx_iclock_pg_socket_attach(ngx_iclock_pg_conn_t *conn,
+    ngx_event_handler_pt handler);
+void ngx_iclock_pg_socket_detach(ngx_iclock_pg_conn_t *conn);
+
+/* whether it is the one that was attached: NGX_OK or NGX_DECLINED */
+ngx_int_t ngx_iclock_pg_socket_same(ngx_iclock_pg_conn_t *conn);
+
+/* which events are to come; returns NGX_OK or NGX_ERROR */
+ngx_int_t ngx_iclock_pg_socket_want(ngx_iclock_pg_conn_t *conn,
+    ngx_uint_t rd, ngx_uint_t wr);
 
 
 /* iclock_pg_resolve.c */
@@ -198,6 +222,9 @@ ngx_uint_t ngx_iclock_pg_resolved(ngx_iclock_pg_conn_t *conn,
  */
 void ngx_iclock_pg_log_failure(ngx_iclock_pg_stat_t *stat, ngx_log_t *log,
     const char *what, u_char *message, size_t len);
+
+/* one line of printable text from a message of libpq */
+size_t ngx_iclock_pg_message(u_char *dst, size_t size, const char *message);
 
 
 /* iclock_pg_batch.c */
