@@ -7,6 +7,8 @@
 #include "iclock_pg_private.h"
 
 
+static ngx_int_t ngx_iclock_pg_passfile_read(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *text);
 static ngx_int_t ngx_iclock_pg_passfile_host(ngx_conf_t *cf,
     ngx_iclock_pg_server_t *server, ngx_iclock_pg_host_t *host,
     ngx_str_t *text);
@@ -18,51 +20,20 @@ char *
 ngx_iclock_pg_server_passfile(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
     ngx_str_t *file)
 {
-    size_t                 size;
-    ssize_t                n;
-    ngx_fd_t               fd;
+    char                  *rv;
     ngx_str_t              name, text;
     ngx_uint_t             i;
-    ngx_file_info_t        fi;
     ngx_iclock_pg_host_t  *host;
 
     name = *file;
 
-    if (ngx_conf_full_name(cf->cycle, &name, 1) != NGX_OK) {
+    if (ngx_conf_full_name(cf->cycle, &name, 1) != NGX_OK
+        || ngx_iclock_pg_passfile_read(cf, &name, &text) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
-    fd = ngx_open_file(name.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-
-    if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", &name);
-        return NGX_CONF_ERROR;
-    }
-
-    text.data = NULL;
-    n = -1;
-    size = 0;
-
-    if (ngx_fd_info(fd, &fi) != NGX_FILE_ERROR) {
-        size = (size_t) ngx_file_size(&fi);
-        text.data = ngx_pnalloc(cf->temp_pool, size + 1);
-    }
-
-    if (text.data) {
-        n = ngx_read_fd(fd, text.data, size);
-    }
-
-    (void) ngx_close_file(fd);
-
-    if (n < 0 || (size_t) n != size) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_read_file_n " \"%V\" failed", &name);
-        return NGX_CONF_ERROR;
-    }
-
-    text.len = n;
-
+    rv = NGX_CONF_OK;
     host = server->hosts.elts;
 
     for (i = 0; i < server->hosts.nelts; i++) {
@@ -70,16 +41,59 @@ ngx_iclock_pg_server_passfile(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
         if (ngx_iclock_pg_passfile_host(cf, server, &host[i], &text)
             != NGX_OK)
         {
-            ngx_explicit_memzero(text.data, text.len);
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "no line of \"%V\" fits the database", &name);
-            return NGX_CONF_ERROR;
+            rv = NGX_CONF_ERROR;
+            break;
         }
     }
 
     ngx_explicit_memzero(text.data, text.len);
 
-    return NGX_CONF_OK;
+    return rv;
+}
+
+
+static ngx_int_t
+ngx_iclock_pg_passfile_read(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *text)
+{
+    size_t           size;
+    ssize_t          n;
+    ngx_fd_t         fd;
+    ngx_file_info_t  fi;
+
+    fd = ngx_open_file(name->data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", name);
+        return NGX_ERROR;
+    }
+
+    text->data = NULL;
+    n = -1;
+    size = 0;
+
+    if (ngx_fd_info(fd, &fi) != NGX_FILE_ERROR) {
+        size = (size_t) ngx_file_size(&fi);
+        text->data = ngx_pnalloc(cf->temp_pool, size + 1);
+    }
+
+    if (text->data) {
+        n = ngx_read_fd(fd, text->data, size);
+    }
+
+    (void) ngx_close_file(fd);
+
+    if (n < 0 || (size_t) n != size) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_read_file_n " \"%V\" failed", name);
+        return NGX_ERROR;
+    }
+
+    text->len = n;
+
+    return NGX_OK;
 }
 
 

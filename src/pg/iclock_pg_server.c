@@ -33,6 +33,8 @@ static const ngx_keyval_t  ngx_iclock_pg_defaults[] = {
 
 static ngx_int_t ngx_iclock_pg_server_options(ngx_conf_t *cf,
     ngx_iclock_pg_server_t *server, PQconninfoOption *options, char **err);
+static ngx_int_t ngx_iclock_pg_server_defaults(ngx_pool_t *pool,
+    ngx_iclock_pg_server_t *server, PQconninfoOption *options);
 static void ngx_iclock_pg_server_set_hash(ngx_iclock_pg_server_t *server,
     ngx_str_t *hosts, ngx_str_t *ports);
 static const char *ngx_iclock_pg_option(PQconninfoOption *options,
@@ -89,9 +91,8 @@ static ngx_int_t
 ngx_iclock_pg_server_options(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
     PQconninfoOption *options, char **err)
 {
-    ngx_str_t            hosts, addrs, ports, *target;
-    PQconninfoOption    *o;
-    const ngx_keyval_t  *def;
+    ngx_str_t          hosts, addrs, ports, *target;
+    PQconninfoOption  *o;
 
     *err = ngx_iclock_pg_server_refused(options);
 
@@ -106,21 +107,10 @@ ngx_iclock_pg_server_options(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
     ngx_str_null(&ports);
 
     if (ngx_array_init(&server->options, cf->pool, 16, sizeof(ngx_keyval_t))
-        != NGX_OK)
+        != NGX_OK
+        || ngx_iclock_pg_server_defaults(cf->pool, server, options) != NGX_OK)
     {
         return NGX_ERROR;
-    }
-
-    for (def = ngx_iclock_pg_defaults; def->key.len; def++) {
-
-        if (ngx_iclock_pg_option(options, (char *) def->key.data) == NULL
-            && ngx_iclock_pg_server_add(cf->pool, server,
-                                        (char *) def->key.data,
-                                        (char *) def->value.data)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
     }
 
     for (o = options; o->keyword; o++) {
@@ -150,6 +140,28 @@ ngx_iclock_pg_server_options(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
     ngx_iclock_pg_server_set_hash(server, hosts.len ? &hosts : &addrs, &ports);
 
     return ngx_iclock_pg_hosts_create(cf, server, &hosts, &addrs, &ports, err);
+}
+
+
+static ngx_int_t
+ngx_iclock_pg_server_defaults(ngx_pool_t *pool,
+    ngx_iclock_pg_server_t *server, PQconninfoOption *options)
+{
+    const ngx_keyval_t  *def;
+
+    for (def = ngx_iclock_pg_defaults; def->key.len; def++) {
+
+        if (ngx_iclock_pg_option(options, (char *) def->key.data) == NULL
+            && ngx_iclock_pg_server_add(pool, server,
+                                        (char *) def->key.data,
+                                        (char *) def->value.data)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
