@@ -195,9 +195,9 @@ struct ngx_iclock_pg_batch_s {
     ngx_pool_t                 *own;
     ngx_queue_t                 rest;       /* to be run after this one */
     ngx_uint_t                  tries;
-    unsigned                    apart:1;    /* failed with other jobs */
-    unsigned                    alone:1;    /* failed with a single item */
-    unsigned                    rejected:1;
+    unsigned                    apart:1;    /* run by itself, job by job */
+    unsigned                    failed_alone:1; /* with a single item */
+    unsigned                    rejected:1; /* that item, by reject() */
 };
 
 

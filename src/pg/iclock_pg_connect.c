@@ -443,6 +443,17 @@ ngx_iclock_pg_connect_timer_handler(ngx_event_t *ev)
 }
 
 
+void
+ngx_iclock_pg_connect_later(ngx_event_t *timer, ngx_msec_t *delay,
+    ngx_msec_t min, ngx_msec_t max)
+{
+    *delay = ngx_max(min, ngx_min(*delay * 2, max));
+
+    ngx_add_timer(timer, *delay / 2
+                         + (ngx_msec_t) ngx_random() % (*delay / 2 + 1));
+}
+
+
 /* libpq would write notices to stderr */
 
 static void

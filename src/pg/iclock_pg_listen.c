@@ -296,17 +296,10 @@ ngx_iclock_pg_listen_retry(ngx_iclock_pg_listen_t *listen)
         return;
     }
 
-    listen->delay = listen->delay ? ngx_min(listen->delay * 2,
-                                            NGX_ICLOCK_PG_LISTEN_MAX)
-                                  : NGX_ICLOCK_PG_LISTEN_MIN;
-
-    if (listen->warned) {
-        listen->delay = NGX_ICLOCK_PG_LISTEN_MAX;
-    }
-
-    ngx_add_timer(&listen->timer,
-                  listen->delay / 2 + (ngx_msec_t) ngx_random()
-                                      % (listen->delay / 2 + 1));
+    ngx_iclock_pg_connect_later(&listen->timer, &listen->delay,
+                                listen->warned ? NGX_ICLOCK_PG_LISTEN_MAX
+                                               : NGX_ICLOCK_PG_LISTEN_MIN,
+                                NGX_ICLOCK_PG_LISTEN_MAX);
 }
 
 

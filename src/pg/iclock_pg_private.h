@@ -20,6 +20,9 @@
 /* the number of the guard, after those of other statements */
 #define NGX_ICLOCK_PG_GUARD      63
 
+/* how often a batch is sent again after a failure that may pass */
+#define NGX_ICLOCK_PG_RETRIES    1
+
 /*
  * Settings of every connection.  What the server tells its client at the
  * levels below, parameters of statements among it, must not get into the log.
@@ -29,12 +32,6 @@
     "SET client_min_messages = notice;"                                      \
     "SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings"        \
     " WHERE name IN ('idle_session_timeout', 'transaction_timeout');"
-
-/*
- * The buffers of libpq grow with what is sent and received, and are never
- * given back: a connection with more than that is replaced when it is idle.
- */
-#define NGX_ICLOCK_PG_BUFFERS    (1024 * 1024)
 
 
 typedef struct {
@@ -149,6 +146,13 @@ ngx_int_t ngx_iclock_pg_hosts_create(ngx_conf_t *cf,
 
 /* starts an attempt through all hosts and addresses */
 void ngx_iclock_pg_connect(ngx_iclock_pg_conn_t *conn);
+
+/*
+ * Sets the timer of the next attempt after a delay that is doubled from time
+ * to time; with jitter, since all workers lose a server at the same time.
+ */
+void ngx_iclock_pg_connect_later(ngx_event_t *timer, ngx_msec_t *delay,
+    ngx_msec_t min, ngx_msec_t max);
 
 
 /* iclock_pg_conn.c: from then on */
@@ -266,7 +270,7 @@ ngx_uint_t ngx_iclock_pg_error_action(const char *sqlstate);
 const char *ngx_iclock_pg_error_advice(const char *sqlstate);
 
 
-/* iclock_pg_pool.c: jobs, and connections that take them */
+/* the pool, its members and what they work on */
 
 /* a connection of the pool and what it works on */
 typedef struct {
@@ -290,10 +294,6 @@ typedef struct {
     size_t                      message_len;
     u_char                      message[NGX_ICLOCK_PG_ERROR_LEN + 1];
 } ngx_iclock_pg_member_t;
-
-
-/* a step whose result is of no interest */
-#define NGX_ICLOCK_PG_NO_EXEC  ((ngx_uint_t) -1)
 
 
 /* one command of a pipeline */
@@ -334,31 +334,44 @@ struct ngx_iclock_pg_pool_s {
 };
 
 
-/* something may be waiting for an idle connection */
-void ngx_iclock_pg_pool_post(ngx_iclock_pg_pool_t *pool);
+/*
+ * Something may be waiting for an idle connection.  Requests that arrive in
+ * one turn of the event loop go out together, and nothing is started from
+ * within someone else's handler.
+ */
+#define ngx_iclock_pg_pool_post(pool)                                        \
+    ngx_post_event(&(pool)->dispatch, &ngx_posted_events)
 
-ngx_uint_t ngx_iclock_pg_pool_has_work(ngx_iclock_pg_pool_t *pool);
 
-/* an idle connection holds more memory than it should */
-void ngx_iclock_pg_pool_shrink(ngx_iclock_pg_pool_t *pool);
+/* iclock_pg_queue.c: jobs that wait, and jobs that are done */
 
-/* the next attempt to connect is made later */
-void ngx_iclock_pg_pool_backoff(ngx_iclock_pg_pool_t *pool);
+void ngx_iclock_pg_queue_init(ngx_iclock_pg_pool_t *pool);
 
-/* makes a batch of what waits; NULL: nothing does */
-ngx_iclock_pg_batch_t *ngx_iclock_pg_pool_collect(
+void ngx_iclock_pg_queue_add(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_job_t *job);
+
+ngx_uint_t ngx_iclock_pg_queue_has_work(ngx_iclock_pg_pool_t *pool);
+
+/* a batch of what waits, within the bounds of a transaction; NULL: none */
+ngx_iclock_pg_batch_t *ngx_iclock_pg_queue_collect(
     ngx_iclock_pg_pool_t *pool);
 
-/* the batch has come to its end, and is destroyed */
-void ngx_iclock_pg_pool_settle(ngx_iclock_pg_pool_t *pool,
+/* sets the timer of the job that has waited for longest */
+void ngx_iclock_pg_queue_expire(ngx_iclock_pg_pool_t *pool);
+
+/* the database is away: no one waits for it */
+void ngx_iclock_pg_queue_fail(ngx_iclock_pg_pool_t *pool);
+
+/* all slices of the batch have come to an end; the batch is destroyed */
+void ngx_iclock_pg_queue_settle(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_batch_t *batch, ngx_int_t rc);
 
-/* takes out what failed or was cancelled meanwhile */
-void ngx_iclock_pg_pool_prune(ngx_iclock_pg_pool_t *pool,
+/* drops the slices of jobs that failed or were cancelled meanwhile */
+void ngx_iclock_pg_queue_prune(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_batch_t *batch);
 
 
-/* iclock_pg_member.c: what one connection works on */
+/* iclock_pg_member.c: a connection of the pool */
 
 /* returns NGX_OK or NGX_ERROR (out of memory) */
 ngx_int_t ngx_iclock_pg_member_init(ngx_iclock_pg_member_t *member,
@@ -368,12 +381,32 @@ ngx_int_t ngx_iclock_pg_member_init(ngx_iclock_pg_member_t *member,
 ngx_iclock_pg_batch_t *ngx_iclock_pg_member_next(
     ngx_iclock_pg_member_t *member);
 
-/* builds and sends a batch */
-void ngx_iclock_pg_member_run(ngx_iclock_pg_member_t *member,
-    ngx_iclock_pg_batch_t *batch);
-
 /* what it had to do is left to the others */
 void ngx_iclock_pg_member_close(ngx_iclock_pg_member_t *member);
+
+
+/* iclock_pg_pipeline.c: a batch on its way to PostgreSQL and back */
+
+/* builds and sends it */
+void ngx_iclock_pg_pipeline_run(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch);
+
+/* takes the results */
+void ngx_iclock_pg_pipeline_input(ngx_iclock_pg_conn_t *conn);
+
+
+/* iclock_pg_recover.c: batches that were not committed */
+
+/* does what member->sqlstate leads to */
+void ngx_iclock_pg_recover(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch);
+
+/* sends the batch again, or gives up and settles it with rc */
+void ngx_iclock_pg_recover_retry(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch, ngx_int_t rc);
+
+/* what was to be run on a connection that is closed, another has to run */
+void ngx_iclock_pg_recover_pass_on(ngx_iclock_pg_member_t *member);
 
 
 #endif /* _ICLOCK_PG_PRIVATE_H_INCLUDED_ */

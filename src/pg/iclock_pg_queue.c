@@ -1,0 +1,385 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "iclock_pg_private.h"
+
+
+/* items of one job in one batch, so that large uploads hold up no one */
+#define NGX_ICLOCK_PG_SLICE  512
+
+
+static void ngx_iclock_pg_queue_put(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_job_t *job);
+static ngx_int_t ngx_iclock_pg_queue_take(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_batch_t *batch, ngx_iclock_pg_job_t *job, ngx_uint_t n);
+static void ngx_iclock_pg_queue_expire_handler(ngx_event_t *ev);
+static void ngx_iclock_pg_queue_settle_slice(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_slice_t *slice, ngx_int_t rc, ngx_queue_t *done);
+static void ngx_iclock_pg_queue_done(ngx_iclock_pg_pool_t *pool,
+    ngx_queue_t *done);
+
+
+void
+ngx_iclock_pg_queue_init(ngx_iclock_pg_pool_t *pool)
+{
+    ngx_queue_init(&pool->jobs);
+    ngx_queue_init(&pool->redo);
+    ngx_queue_init(&pool->later);
+
+    pool->expire.handler = ngx_iclock_pg_queue_expire_handler;
+    pool->expire.data = pool;
+    pool->expire.log = pool->log;
+}
+
+
+/*
+ * One job alone may be larger than all are allowed to be; those that hold
+ * nothing go on beside it.
+ */
+
+ngx_uint_t
+ngx_iclock_pg_full(ngx_iclock_pg_pool_t *pool, size_t held)
+{
+    return pool->njobs >= pool->conf->queue
+           || (held && pool->held
+               && pool->held + held > pool->conf->queue_bytes);
+}
+
+
+void
+ngx_iclock_pg_queue_add(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
+{
+    job->next = 0;
+    job->running = 0;
+    job->rc = NGX_OK;
+    job->cancelled = 0;
+    job->settled = 0;
+
+    pool->held += job->held;
+
+    ngx_iclock_pg_queue_put(pool, job);
+}
+
+
+static void
+ngx_iclock_pg_queue_put(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_job_t *job)
+{
+    job->deadline = ngx_current_msec + pool->conf->timeout;
+    job->queued = 1;
+
+    ngx_queue_insert_tail(&pool->jobs, &job->queue);
+    pool->njobs++;
+
+    ngx_iclock_pg_pool_post(pool);
+}
+
+
+void
+ngx_iclock_pg_cancel(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
+{
+    job->cancelled = 1;
+
+    if (job->settled) {
+        /* done() is about to be called */
+        return;
+    }
+
+    if (job->queued) {
+        ngx_queue_remove(&job->queue);
+        job->queued = 0;
+        pool->njobs--;
+    }
+
+    if (job->running == 0) {
+        pool->held -= job->held;
+        pool->handlers->done(job, pool->data);
+    }
+}
+
+
+ngx_uint_t
+ngx_iclock_pg_queue_has_work(ngx_iclock_pg_pool_t *pool)
+{
+    return !ngx_queue_empty(&pool->jobs) || !ngx_queue_empty(&pool->redo);
+}
+
+
+ngx_iclock_pg_batch_t *
+ngx_iclock_pg_queue_collect(ngx_iclock_pg_pool_t *pool)
+{
+    size_t                  bytes, size;
+    ngx_uint_t              n, side;
+    ngx_iclock_pg_job_t    *job;
+    ngx_iclock_pg_batch_t  *batch;
+
+    if (ngx_queue_empty(&pool->jobs)) {
+        return NULL;
+    }
+
+    batch = ngx_iclock_pg_batch_create(pool->log);
+    if (batch == NULL) {
+        return NULL;
+    }
+
+    bytes = 0;
+    side = 0;
+
+    while (!ngx_queue_empty(&pool->jobs)
+           && batch->slices.nelts < pool->conf->batch_requests
+           && batch->nitems < pool->conf->batch_records)
+    {
+        job = ngx_queue_data(ngx_queue_head(&pool->jobs),
+                             ngx_iclock_pg_job_t, queue);
+
+        n = ngx_min(job->nitems - job->next, NGX_ICLOCK_PG_SLICE);
+        n = ngx_min(n, pool->conf->batch_records - batch->nitems);
+
+        size = job->nitems ? job->bytes / job->nitems * n : 0;
+
+        if (batch->slices.nelts
+            && (job->alone || (job->side | side) == NGX_ICLOCK_PG_SIDES
+                || bytes + size > pool->conf->batch_bytes))
+        {
+            break;
+        }
+
+        if (ngx_iclock_pg_queue_take(pool, batch, job, n) != NGX_OK) {
+            break;
+        }
+
+        bytes += size;
+        side |= job->side;
+
+        if (job->alone) {
+            break;
+        }
+    }
+
+    if (batch->slices.nelts == 0) {
+        ngx_iclock_pg_batch_destroy(batch);
+        return NULL;
+    }
+
+    return batch;
+}
+
+
+static ngx_int_t
+ngx_iclock_pg_queue_take(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_batch_t *batch, ngx_iclock_pg_job_t *job, ngx_uint_t n)
+{
+    if (ngx_iclock_pg_batch_slice(batch, job, job->next, n) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    job->next += n;
+    job->running += n;
+    job->queued = 0;
+
+    ngx_queue_remove(&job->queue);
+    pool->njobs--;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_iclock_pg_queue_expire(ngx_iclock_pg_pool_t *pool)
+{
+    ngx_msec_int_t        left;
+    ngx_iclock_pg_job_t  *job;
+
+    if (pool->expire.timer_set) {
+        ngx_del_timer(&pool->expire);
+    }
+
+    if (ngx_queue_empty(&pool->jobs)) {
+        return;
+    }
+
+    job = ngx_queue_data(ngx_queue_head(&pool->jobs), ngx_iclock_pg_job_t,
+                         queue);
+
+    left = (ngx_msec_int_t) (job->deadline - ngx_current_msec);
+
+    ngx_add_timer(&pool->expire, (ngx_msec_t) ngx_max(left, 1));
+}
+
+
+static void
+ngx_iclock_pg_queue_expire_handler(ngx_event_t *ev)
+{
+    ngx_queue_t            done;
+    ngx_iclock_pg_job_t   *job;
+    ngx_iclock_pg_pool_t  *pool;
+
+    pool = ev->data;
+
+    ngx_queue_init(&done);
+
+    while (!ngx_queue_empty(&pool->jobs)) {
+
+        job = ngx_queue_data(ngx_queue_head(&pool->jobs),
+                             ngx_iclock_pg_job_t, queue);
+
+        if ((ngx_msec_int_t) (job->deadline - ngx_current_msec) > 0) {
+            break;
+        }
+
+        ngx_queue_remove(&job->queue);
+        ngx_queue_insert_tail(&done, &job->queue);
+
+        job->queued = 0;
+        job->settled = 1;
+        job->rc = NGX_BUSY;
+        pool->njobs--;
+
+        (void) ngx_atomic_fetch_add(&pool->stat->timeouts, 1);
+    }
+
+    ngx_iclock_pg_queue_expire(pool);
+    ngx_iclock_pg_queue_done(pool, &done);
+}
+
+
+void
+ngx_iclock_pg_queue_fail(ngx_iclock_pg_pool_t *pool)
+{
+    ngx_queue_t            *q, done;
+    ngx_iclock_pg_job_t    *job;
+    ngx_iclock_pg_batch_t  *batch;
+
+    while (!ngx_queue_empty(&pool->redo)) {
+        q = ngx_queue_head(&pool->redo);
+        ngx_queue_remove(q);
+
+        batch = ngx_queue_data(q, ngx_iclock_pg_batch_t, queue);
+
+        if (!ngx_queue_empty(&batch->rest)) {
+            ngx_queue_add(&pool->redo, &batch->rest);
+            ngx_queue_init(&batch->rest);
+        }
+
+        ngx_iclock_pg_queue_settle(pool, batch, NGX_DECLINED);
+    }
+
+    ngx_queue_init(&done);
+
+    while (!ngx_queue_empty(&pool->jobs)) {
+        q = ngx_queue_head(&pool->jobs);
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&done, q);
+
+        job = ngx_queue_data(q, ngx_iclock_pg_job_t, queue);
+        job->queued = 0;
+        job->settled = 1;
+        job->rc = NGX_DECLINED;
+        pool->njobs--;
+
+        (void) ngx_atomic_fetch_add(&pool->stat->refused, 1);
+    }
+
+    ngx_iclock_pg_queue_expire(pool);
+    ngx_iclock_pg_queue_done(pool, &done);
+}
+
+
+void
+ngx_iclock_pg_queue_settle(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_batch_t *batch, ngx_int_t rc)
+{
+    ngx_uint_t              i;
+    ngx_queue_t             done;
+    ngx_iclock_pg_slice_t  *slice;
+
+    ngx_queue_init(&done);
+
+    slice = batch->slices.elts;
+
+    for (i = 0; i < batch->slices.nelts; i++) {
+        ngx_iclock_pg_queue_settle_slice(pool, &slice[i], rc, &done);
+    }
+
+    ngx_iclock_pg_batch_destroy(batch);
+    ngx_iclock_pg_queue_done(pool, &done);
+}
+
+
+void
+ngx_iclock_pg_queue_prune(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_batch_t *batch)
+{
+    ngx_uint_t              i, n;
+    ngx_queue_t             done;
+    ngx_iclock_pg_slice_t  *slice;
+
+    ngx_queue_init(&done);
+
+    slice = batch->slices.elts;
+    n = 0;
+
+    for (i = 0; i < batch->slices.nelts; i++) {
+
+        if (slice[i].job->cancelled || slice[i].job->rc != NGX_OK) {
+            batch->nitems -= slice[i].n;
+            ngx_iclock_pg_queue_settle_slice(pool, &slice[i], NGX_ERROR, &done);
+            continue;
+        }
+
+        slice[n++] = slice[i];
+    }
+
+    batch->slices.nelts = n;
+
+    ngx_iclock_pg_queue_done(pool, &done);
+}
+
+
+static void
+ngx_iclock_pg_queue_settle_slice(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_slice_t *slice, ngx_int_t rc, ngx_queue_t *done)
+{
+    ngx_iclock_pg_job_t  *job;
+
+    job = slice->job;
+
+    if (rc != NGX_OK && job->rc == NGX_OK) {
+        job->rc = rc;
+    }
+
+    job->running -= slice->n;
+
+    if (job->running) {
+        return;
+    }
+
+    if (job->rc == NGX_OK && !job->cancelled && job->next < job->nitems) {
+        ngx_iclock_pg_queue_put(pool, job);
+        return;
+    }
+
+    job->settled = 1;
+    ngx_queue_insert_tail(done, &job->queue);
+}
+
+
+static void
+ngx_iclock_pg_queue_done(ngx_iclock_pg_pool_t *pool, ngx_queue_t *done)
+{
+    ngx_queue_t          *q;
+    ngx_iclock_pg_job_t  *job;
+
+    while (!ngx_queue_empty(done)) {
+        q = ngx_queue_head(done);
+        ngx_queue_remove(q);
+
+        job = ngx_queue_data(q, ngx_iclock_pg_job_t, queue);
+
+        pool->held -= job->held;
+        pool->handlers->done(job, pool->data);
+    }
+}
