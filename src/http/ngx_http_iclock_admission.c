@@ -254,6 +254,9 @@ ngx_http_iclock_newcomer(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ctx->registered = 1;
 
+    ngx_log_debug0(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "iclock admission: unknown device, to be recorded");
+
     job = ngx_http_iclock_job(r, ctx);
     if (job == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -321,6 +324,11 @@ ngx_http_iclock_refuse(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
     imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
 
     refusal = &ngx_http_iclock_refusals[verdict];
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "iclock admission: refused, %s",
+                   refusal->reason ? refusal->reason
+                                   : "PostgreSQL does not answer");
 
     counter = (ngx_atomic_t *) ((u_char *) &imcf->zone->sh->counters
                                 + refusal->counter);

@@ -38,15 +38,21 @@ ngx_http_iclock_read_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 static void
 ngx_http_iclock_body_handler(ngx_http_request_t *r)
 {
+    size_t                        size;
     ngx_http_iclock_ctx_t        *ctx;
     ngx_http_iclock_main_conf_t  *imcf;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_module);
     imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
 
+    size = ngx_http_iclock_body_size(r);
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "iclock body: %uz bytes", size);
+
     /* a body in a file is read into memory only if it may wait there */
 
-    if (ngx_iclock_store_full(imcf->store, ngx_http_iclock_body_size(r))) {
+    if (ngx_iclock_store_full(imcf->store, size)) {
         ngx_http_finalize_request(r, ngx_http_iclock_unavailable(r));
         return;
     }

@@ -244,6 +244,9 @@ ngx_http_iclock_send_file(ngx_http_request_t *r, ngx_str_t *name)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "iclock reply: 200, file of %O bytes", of.size);
+
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = of.size;
     r->headers_out.last_modified_time = of.mtime;
@@ -319,6 +322,9 @@ ngx_http_iclock_send_base64(ngx_http_request_t *r, ngx_str_t *name)
     r->gzip_tested = 1;
     r->gzip_ok = 0;
 #endif
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "iclock reply: 200, base64 of %O bytes", of.size);
 
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = ngx_base64_encoded_length(of.size);

@@ -155,6 +155,9 @@ ngx_http_iclock_poll_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ctx->commands = ctx->job->commands.nelts;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "iclock poll: %ui commands", ctx->commands);
+
     /* there may be more commands than go into this reply */
 
     if (ctx->known.news || ctx->commands) {
@@ -253,7 +256,7 @@ ngx_http_iclock_poll_return(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
                   "over, they wait again",
                   &ctx->args.sn);
 
-    job = ngx_iclock_store_job_create(imcf->store, ngx_cycle->log);
+    job = ngx_iclock_store_job_create(imcf->store, r->connection->log);
     if (job == NULL) {
         return;
     }

@@ -32,6 +32,8 @@ ngx_http_iclock_handler(ngx_http_request_t *r)
     endpoint = ngx_http_iclock_find_endpoint(r, &path);
 
     if (endpoint == NULL) {
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "iclock endpoint: none at \"%V\"", &r->uri);
         return NGX_HTTP_NOT_FOUND;
     }
 
@@ -136,6 +138,9 @@ ngx_http_iclock_retry_later(ngx_http_request_t *r)
     h->value.len = ngx_sprintf(h->value.data, "%ui", ilcf->error_delay)
                    - h->value.data;
 
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "iclock reply: 503, again in %ui s", ilcf->error_delay);
+
 #if (nginx_version >= 1023000)
     h->next = NULL;
 #endif
@@ -166,6 +171,9 @@ ngx_http_iclock_reply(ngx_http_request_t *r, ngx_str_t *text)
 
     ngx_memzero(&cv, sizeof(ngx_http_complex_value_t));
     cv.value = *text;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "iclock reply: 200, %uz bytes", text->len);
 
     return ngx_http_send_response(r, NGX_HTTP_OK, &type, &cv);
 }

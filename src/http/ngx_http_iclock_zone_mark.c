@@ -19,6 +19,9 @@ ngx_http_iclock_zone_mark(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
     }
 
     ngx_http_iclock_zone_close(zone);
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
+                   "iclock mark: device \"%V\", known:%d", sn, node != NULL);
 }
 
 

@@ -151,6 +151,13 @@ struct ngx_iclock_pg_job_s {
     uint32_t                    ran;        /* on a connection to that one */
     ngx_uint_t                  once;       /* alone, and not idempotent */
 
+    /*
+     * Number of its request's connection, 0: it has none, and whether
+     * "debug_connection" names that one.  The job may outlast its log.
+     */
+    ngx_atomic_uint_t           connection;
+    ngx_uint_t                  debug;
+
     /* private to the pool */
     ngx_uint_t                  next;       /* first item not handed out */
     ngx_uint_t                  running;    /* items handed out */
@@ -192,6 +199,7 @@ struct ngx_iclock_pg_batch_s {
     ngx_array_t                 execs;      /* ngx_iclock_pg_exec_t */
 
     /* private to the pool */
+    ngx_uint_t                  number;     /* of one run, for the log */
     ngx_pool_t                 *own;
     ngx_queue_t                 rest;       /* to be run after this one */
     ngx_uint_t                  tries;

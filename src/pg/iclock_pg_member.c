@@ -121,6 +121,8 @@ ngx_iclock_pg_member_fail_overdue(ngx_iclock_pg_member_t *member,
 
         job->rc = NGX_BUSY;
 
+        ngx_iclock_pg_trace_job(job, "has waited for too long");
+
         (void) ngx_atomic_fetch_add(&member->pool->stat->timeouts, 1);
     }
 }
@@ -153,6 +155,7 @@ ngx_iclock_pg_member_fail_foreign(ngx_iclock_pg_member_t *member,
 
         if (job->rc == NGX_OK) {
             job->rc = NGX_DECLINED;
+            ngx_iclock_pg_trace_job(job, "its ids are of another database");
         }
 
         n++;
@@ -238,6 +241,9 @@ ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn)
                       conn->error_len, conn->error);
         return;
     }
+
+    ngx_iclock_pg_trace(batch, conn->timedout ? "no answer in time"
+                                              : "connection is lost", NULL);
 
     slice = batch->slices.elts;
 

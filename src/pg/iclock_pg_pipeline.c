@@ -81,12 +81,14 @@ ngx_iclock_pg_pipeline_run(ngx_iclock_pg_member_t *member,
 
     ngx_iclock_pg_conn_busy(&member->conn, pool->conf->timeout);
 
-    (void) ngx_atomic_fetch_add(&pool->stat->batches, 1);
+    batch->number = ngx_atomic_fetch_add(&pool->stat->batches, 1) + 1;
 
     if (ngx_iclock_pg_pipeline_send(member) != NGX_OK) {
         ngx_iclock_pg_conn_lost(&member->conn, NULL);
         return;
     }
+
+    ngx_iclock_pg_trace(batch, batch->tries ? "sent again" : "sent", NULL);
 
     /* libpq has copied the parameters */
 
@@ -427,6 +429,8 @@ ngx_iclock_pg_pipeline_finished(ngx_iclock_pg_member_t *member)
     ngx_iclock_pg_pool_post(pool);
 
     if (!member->failed) {
+        ngx_iclock_pg_trace(batch, "committed", NULL);
+
         exec = batch->execs.elts;
 
         for (i = 0; i < batch->execs.nelts; i++) {

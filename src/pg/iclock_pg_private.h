@@ -231,6 +231,29 @@ void ngx_iclock_pg_log_failure(ngx_iclock_pg_stat_t *stat, ngx_log_t *log,
 size_t ngx_iclock_pg_message(u_char *dst, size_t size, const char *message);
 
 
+/* iclock_pg_trace.c */
+
+/*
+ * Lines of the debug log: what happens to a job, or to each job of a batch.
+ * They bear the number of the connection whose request it is.
+ */
+
+#if (NGX_DEBUG)
+
+void ngx_iclock_pg_trace_job(ngx_iclock_pg_job_t *job, const char *what);
+
+/* the SQLSTATE may be NULL */
+void ngx_iclock_pg_trace(ngx_iclock_pg_batch_t *batch, const char *what,
+    u_char *sqlstate);
+
+#else
+
+#define ngx_iclock_pg_trace_job(job, what)
+#define ngx_iclock_pg_trace(batch, what, sqlstate)
+
+#endif
+
+
 /* iclock_pg_batch.c */
 
 ngx_iclock_pg_batch_t *ngx_iclock_pg_batch_create(ngx_log_t *log);

@@ -81,6 +81,8 @@ ngx_iclock_pg_queue_put(ngx_iclock_pg_pool_t *pool,
 void
 ngx_iclock_pg_cancel(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
 {
+    ngx_iclock_pg_trace_job(job, "its request is gone");
+
     job->cancelled = 1;
 
     if (job->settled) {
@@ -238,6 +240,8 @@ ngx_iclock_pg_queue_expire_handler(ngx_event_t *ev)
         job->rc = NGX_BUSY;
         pool->njobs--;
 
+        ngx_iclock_pg_trace_job(job, "has waited for too long");
+
         (void) ngx_atomic_fetch_add(&pool->stat->timeouts, 1);
     }
 
@@ -279,6 +283,8 @@ ngx_iclock_pg_queue_fail(ngx_iclock_pg_pool_t *pool)
         job->settled = 1;
         job->rc = NGX_DECLINED;
         pool->njobs--;
+
+        ngx_iclock_pg_trace_job(job, "nothing is connected");
 
         (void) ngx_atomic_fetch_add(&pool->stat->refused, 1);
     }

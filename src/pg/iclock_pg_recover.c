@@ -30,6 +30,8 @@ ngx_iclock_pg_recover(ngx_iclock_pg_member_t *member,
 {
     ngx_uint_t  action;
 
+    ngx_iclock_pg_trace(batch, "failed, SQLSTATE ", member->sqlstate);
+
     action = ngx_iclock_pg_error_action((char *) member->sqlstate);
 
     if (action == NGX_ICLOCK_PG_RECONNECT && batch->tries
@@ -124,6 +126,8 @@ ngx_iclock_pg_recover_split(ngx_iclock_pg_member_t *member,
 
     if (batch->nitems > 1) {
 
+        ngx_iclock_pg_trace(batch, "split", NULL);
+
         rest = ngx_iclock_pg_batch_split(batch, pool->log);
 
         if (rest == NULL) {
@@ -139,6 +143,8 @@ ngx_iclock_pg_recover_split(ngx_iclock_pg_member_t *member,
     if (!batch->failed_alone) {
 
         /* what fails in company, or once, may pass alone and later */
+
+        ngx_iclock_pg_trace(batch, "retried alone", NULL);
 
         batch->failed_alone = 1;
         ngx_queue_insert_head(&member->todo, &batch->queue);
@@ -183,6 +189,8 @@ ngx_iclock_pg_recover_reject(ngx_iclock_pg_member_t *member,
         return;
     }
 
+    ngx_iclock_pg_trace(batch, "record refused", NULL);
+
     batch->rejected = 1;
     ngx_queue_insert_head(&member->todo, &batch->queue);
 }
@@ -209,6 +217,8 @@ ngx_iclock_pg_recover_apart(ngx_iclock_pg_member_t *member,
     }
 
     (void) ngx_atomic_fetch_add(&pool->stat->splits, 1);
+
+    ngx_iclock_pg_trace(batch, "taken apart, job by job", NULL);
 
     while (batch->slices.nelts > 1) {
 
@@ -273,6 +283,8 @@ ngx_iclock_pg_recover_retry(ngx_iclock_pg_member_t *member,
     }
 
     (void) ngx_atomic_fetch_add(&pool->stat->retries, 1);
+
+    ngx_iclock_pg_trace(batch, "retried", NULL);
 
     /* halves are run in their order, since what comes last wins */
 

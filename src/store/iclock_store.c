@@ -187,6 +187,8 @@ ngx_iclock_store_job_create(ngx_iclock_store_t *store, ngx_log_t *log)
     work->store = store;
     work->job.pool = pool;
     work->job.work = work;
+    work->pg.connection = log->connection;
+    work->pg.debug = log->log_level & NGX_LOG_DEBUG_CONNECTION;
 
     return &work->job;
 }
