@@ -211,14 +211,14 @@ struct ngx_iclock_pg_batch_s {
 
 typedef struct {
     /*
-     * A query of one text, which differs where ids mean something else; NULL:
-     * there is none.
+     * A query that returns one text, which differs where ids mean something
+     * else; NULL: there is none.
      */
     const char                 *identity;
 
     /*
-     * It begins each transaction, and raises NGX_ICLOCK_PG_OTHER_DATABASE if
-     * the identity is no longer the parameter, a text.
+     * The statement that begins each transaction.  It raises
+     * NGX_ICLOCK_PG_OTHER_DATABASE if the identity is not its parameter.
      */
     const ngx_iclock_pg_statement_t  *guard;
 
@@ -235,9 +235,9 @@ typedef struct {
                                         void *data);
 
     /*
-     * The item alone was refused by the database.  It has to be built in
-     * another way from now on.  Returns NGX_OK or NGX_DECLINED if there is
-     * no other way; the job fails then.
+     * PostgreSQL refuses the item even by itself: build() has to make
+     * something else of it from now on.  Returns NGX_OK, or NGX_DECLINED if
+     * it cannot; the job fails then.
      */
     ngx_int_t                 (*reject)(ngx_iclock_pg_job_t *job,
                                         ngx_uint_t item, ngx_str_t *sqlstate,
@@ -267,20 +267,34 @@ typedef struct {
 } ngx_iclock_pg_pool_conf_t;
 
 
-/* counters of all workers, in shared memory */
+/*
+ * What the pools of all workers count together, a line each: the name, whether
+ * it only grows ("counter") or may fall ("gauge"), and what it says.
+ */
+#define NGX_ICLOCK_PG_COUNTERS(C)                                            \
+                                                                             \
+    C(connects, counter, "connections made to PostgreSQL")                   \
+    C(failures, counter, "connections and transactions that failed")         \
+    C(batches, counter, "transactions sent")                                 \
+    C(splits, counter, "transactions taken apart, to find who is at fault")  \
+    C(retries, counter, "transactions sent once more")                       \
+    C(timeouts, counter, "jobs and transactions that took too long")         \
+    C(refused, counter, "jobs refused: a full queue, or no connection")
+
+#define ngx_iclock_pg_counter_field(name, type, help)                        \
+    ngx_atomic_t                name;
+
+
+/* in shared memory */
 typedef struct {
-    ngx_atomic_t                connects;
-    ngx_atomic_t                failures;
-    ngx_atomic_t                batches;
-    ngx_atomic_t                splits;
-    ngx_atomic_t                retries;
-    ngx_atomic_t                timeouts;
-    ngx_atomic_t                refused;
+    NGX_ICLOCK_PG_COUNTERS(ngx_iclock_pg_counter_field)
 
     /* seconds since the epoch of the last logged failure, all workers */
     ngx_atomic_t                logged;
     ngx_atomic_t                unlogged;
 } ngx_iclock_pg_stat_t;
+
+#undef ngx_iclock_pg_counter_field
 
 
 /*
@@ -297,8 +311,8 @@ ngx_uint_t ngx_iclock_pg_full(ngx_iclock_pg_pool_t *pool, size_t held);
 
 /*
  * Queues a job, whose nitems, bytes and held are set and which stays with the
- * caller.  Returns NGX_OK, NGX_BUSY (the queue is full) or NGX_DECLINED (the
- * database is away); done() is called only after NGX_OK.
+ * caller.  Returns NGX_OK, NGX_BUSY (the queue is full) or NGX_DECLINED
+ * (nothing is connected); done() is called only after NGX_OK.
  */
 ngx_int_t ngx_iclock_pg_submit(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job);
@@ -311,8 +325,8 @@ void ngx_iclock_pg_cancel(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job);
 
 /*
- * Adds a statement, whose values and lengths are to be filled in.  The number
- * is 0 to 62 and the same for the same statement.  NULL: out of memory.
+ * Adds a statement; the caller fills in its values and lengths.  The number is
+ * 0 to 62 and the same for the same statement.  NULL: out of memory.
  */
 ngx_iclock_pg_exec_t *ngx_iclock_pg_batch_add(ngx_iclock_pg_batch_t *batch,
     const ngx_iclock_pg_statement_t *statement, ngx_uint_t number,

@@ -130,7 +130,7 @@ ngx_iclock_pg_array_value(ngx_iclock_pg_array_t *array, const char **value,
 }
 
 
-/* room for an element: its length is written, the bytes are to follow */
+/* room for an element: writes its length, and leaves its bytes to the caller */
 
 static u_char *
 ngx_iclock_pg_array_push(ngx_iclock_pg_array_t *array, size_t size,

@@ -11,9 +11,8 @@
 #define NGX_ICLOCK_PG_PROBE_INTERVAL  30000
 
 /*
- * How long it may take once it was sent: some poolers accept LISTEN and deliver
- * nothing.  Its commit may take as long as any: it waits for those of others
- * who notify.
+ * How long it may take after its commit: some poolers accept LISTEN and deliver
+ * nothing.  The commit itself waits for those of others who notify.
  */
 #define NGX_ICLOCK_PG_PROBE_TIMEOUT   2000
 
@@ -117,7 +116,7 @@ ngx_iclock_pg_listening(ngx_iclock_pg_listen_t *listen)
 }
 
 
-/* LISTEN is in force; whether anything arrives is to be seen */
+/* PostgreSQL has accepted LISTEN; a probe shows whether anything arrives */
 
 static void
 ngx_iclock_pg_listen_connected(ngx_iclock_pg_conn_t *conn)

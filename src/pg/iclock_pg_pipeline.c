@@ -8,8 +8,8 @@
 
 
 /*
- * What has failed once because of a lock or its slowness may not hold up
- * others as long again, in tenths of the time that a transaction may take.
+ * A batch that has failed because of a lock, or was too slow, must not hold up
+ * others as long again; in tenths of the time that a transaction may take.
  */
 #define NGX_ICLOCK_PG_APART_LOCK       1
 #define NGX_ICLOCK_PG_APART_STATEMENT  3

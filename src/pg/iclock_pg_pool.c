@@ -111,7 +111,7 @@ ngx_iclock_pg_pool_setup(ngx_iclock_pg_pool_t *pool)
 {
     ngx_msec_t  timeout;
 
-    /* the server is to give up before we do */
+    /* the server gives up before we do */
 
     timeout = pool->conf->timeout - pool->conf->timeout / 10;
 

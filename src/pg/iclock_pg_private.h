@@ -24,9 +24,9 @@
 #define NGX_ICLOCK_PG_RETRIES    1
 
 /*
- * Settings of every connection.  What the server tells its client at the
- * levels below, parameters of statements among it, must not get into the log.
- * The names in the list are not known to each version.
+ * Settings of every connection.  On levels below "notice" PostgreSQL says what
+ * must not get into the log, parameters of statements among it.  Not every
+ * version knows all names in the list.
  */
 #define NGX_ICLOCK_PG_SETTINGS                                               \
     "SET client_min_messages = notice;"                                      \
@@ -167,7 +167,7 @@ void ngx_iclock_pg_conn_established(ngx_iclock_pg_conn_t *conn);
 /* reads what has come; NGX_OK or NGX_ERROR (lost) */
 ngx_int_t ngx_iclock_pg_conn_consume(ngx_iclock_pg_conn_t *conn);
 
-/* what was queued in libpq is to be sent; NGX_OK or NGX_ERROR (lost) */
+/* sends what libpq holds, also later; NGX_OK or NGX_ERROR (lost) */
 ngx_int_t ngx_iclock_pg_conn_flush(ngx_iclock_pg_conn_t *conn);
 
 /* the state is idle: shutdown may close it, nothing waits for a timer */
@@ -196,7 +196,7 @@ void ngx_iclock_pg_socket_detach(ngx_iclock_pg_conn_t *conn);
 /* whether it is the one that was attached: NGX_OK or NGX_DECLINED */
 ngx_int_t ngx_iclock_pg_socket_same(ngx_iclock_pg_conn_t *conn);
 
-/* which events are to come; returns NGX_OK or NGX_ERROR */
+/* watches for reading, for writing, or both; returns NGX_OK or NGX_ERROR */
 ngx_int_t ngx_iclock_pg_socket_want(ngx_iclock_pg_conn_t *conn,
     ngx_uint_t rd, ngx_uint_t wr);
 
@@ -204,9 +204,8 @@ ngx_int_t ngx_iclock_pg_socket_want(ngx_iclock_pg_conn_t *conn,
 /* iclock_pg_resolve.c */
 
 /*
- * Looks a host name up if there is a resolver.  Returns NGX_OK
- * (conn->resolved is set), NGX_AGAIN (handler will be called),
- * NGX_DECLINED (no resolver) or NGX_ERROR.
+ * Looks a host name up if there is a resolver.  Returns NGX_AGAIN (handler
+ * will be called), NGX_DECLINED (no resolver) or NGX_ERROR.
  */
 ngx_int_t ngx_iclock_pg_resolve(ngx_iclock_pg_conn_t *conn,
     ngx_iclock_pg_host_t *host, ngx_resolver_handler_pt handler);
@@ -382,7 +381,7 @@ ngx_iclock_pg_batch_t *ngx_iclock_pg_queue_collect(
 /* sets the timer of the job that has waited for longest */
 void ngx_iclock_pg_queue_expire(ngx_iclock_pg_pool_t *pool);
 
-/* the database is away: no one waits for it */
+/* nothing is connected, nor will be soon: all that waits fails */
 void ngx_iclock_pg_queue_fail(ngx_iclock_pg_pool_t *pool);
 
 /* all slices of the batch have come to an end; the batch is destroyed */
@@ -400,7 +399,7 @@ void ngx_iclock_pg_queue_prune(ngx_iclock_pg_pool_t *pool,
 ngx_int_t ngx_iclock_pg_member_init(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_pool_t *pool, ngx_pool_t *memory);
 
-/* what an idle connection is to run next; NULL: nothing */
+/* what an idle connection runs next; NULL: nothing */
 ngx_iclock_pg_batch_t *ngx_iclock_pg_member_next(
     ngx_iclock_pg_member_t *member);
 
@@ -428,7 +427,7 @@ void ngx_iclock_pg_recover(ngx_iclock_pg_member_t *member,
 void ngx_iclock_pg_recover_retry(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch, ngx_int_t rc);
 
-/* what was to be run on a connection that is closed, another has to run */
+/* the connection is closed: another one runs what it had to do */
 void ngx_iclock_pg_recover_pass_on(ngx_iclock_pg_member_t *member);
 
 

@@ -258,9 +258,9 @@ ngx_iclock_pg_recover_deadline(ngx_iclock_pg_member_t *member,
 
 
 /*
- * All statements are idempotent, so a batch may be sent again even if it is
- * unknown whether it was committed; only what counts for the eyes of operators
- * may count it twice.
+ * All statements are idempotent, so a batch may be sent again even if nobody
+ * knows whether it was committed; only numbers that operators look at may count
+ * it twice.
  */
 
 void

@@ -8,9 +8,9 @@
 
 
 /*
- * Defaults of ours where libpq's own block or never notice a dead peer: it
- * would ask the name service for the home directory of the worker's user, to
- * look for files there.
+ * Our defaults, where libpq's own would block or never notice a dead peer.  To
+ * look for files it would ask the name service for the home directory of the
+ * worker's user.
  */
 
 #define NGX_ICLOCK_PG_NO_FILE  "/nonexistent"
