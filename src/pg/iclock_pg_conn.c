@@ -7,7 +7,8 @@
 #include "iclock_pg_private.h"
 
 
-static void ngx_iclock_pg_conn_handler(ngx_event_t *ev);
+static void ngx_iclock_pg_conn_ready(ngx_iclock_pg_conn_t *conn,
+    ngx_uint_t write);
 static void ngx_iclock_pg_conn_timer_handler(ngx_event_t *ev);
 
 
@@ -30,34 +31,21 @@ ngx_iclock_pg_conn_init(ngx_iclock_pg_conn_t *conn,
 void
 ngx_iclock_pg_conn_established(ngx_iclock_pg_conn_t *conn)
 {
+    ngx_iclock_pg_conn_idle(conn);
+
     conn->established = 1;
     conn->since = ngx_current_msec;
-
-    conn->connection->read->handler = ngx_iclock_pg_conn_handler;
-    conn->connection->write->handler = ngx_iclock_pg_conn_handler;
+    conn->ready = ngx_iclock_pg_conn_ready;
     conn->timer.handler = ngx_iclock_pg_conn_timer_handler;
-
-    ngx_iclock_pg_conn_idle(conn);
 
     conn->handlers->connected(conn);
 }
 
 
 static void
-ngx_iclock_pg_conn_handler(ngx_event_t *ev)
+ngx_iclock_pg_conn_ready(ngx_iclock_pg_conn_t *conn, ngx_uint_t write)
 {
-    ngx_connection_t      *c;
-    ngx_iclock_pg_conn_t  *conn;
-
-    c = ev->data;
-    conn = c->data;
-
-    if (c->close) {
-        conn->handlers->shutdown(conn);
-        return;
-    }
-
-    if (!ev->write && ngx_iclock_pg_conn_consume(conn) != NGX_OK) {
+    if (!write && ngx_iclock_pg_conn_consume(conn) != NGX_OK) {
 
         /*
          * results that were received before the connection was lost tell
@@ -76,14 +64,14 @@ ngx_iclock_pg_conn_handler(ngx_event_t *ev)
         return;
     }
 
-    if ((ev->write || c->write->active)
+    if ((write || conn->connection->write->active)
         && ngx_iclock_pg_conn_flush(conn) != NGX_OK)
     {
         ngx_iclock_pg_conn_lost(conn, NULL);
         return;
     }
 
-    if (!ev->write) {
+    if (!write) {
         conn->handlers->input(conn);
     }
 }

@@ -21,7 +21,8 @@ static void ngx_iclock_pg_connect_start(ngx_iclock_pg_conn_t *conn,
     ngx_iclock_pg_host_t *host, ngx_str_t *addr);
 static void ngx_iclock_pg_connect_start_pg(ngx_iclock_pg_conn_t *conn,
     ngx_iclock_pg_host_t *host, ngx_str_t *addr);
-static void ngx_iclock_pg_connect_handler(ngx_event_t *ev);
+static void ngx_iclock_pg_connect_ready(ngx_iclock_pg_conn_t *conn,
+    ngx_uint_t write);
 static void ngx_iclock_pg_connect_poll(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_connect_setup(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_connect_input(ngx_iclock_pg_conn_t *conn);
@@ -175,9 +176,7 @@ ngx_iclock_pg_connect_start(ngx_iclock_pg_conn_t *conn,
         return;
     }
 
-    if (ngx_iclock_pg_socket_attach(conn, ngx_iclock_pg_connect_handler)
-        != NGX_OK)
-    {
+    if (ngx_iclock_pg_socket_attach(conn) != NGX_OK) {
         ngx_iclock_pg_connect_failed(conn,
                                           "worker_connections are not enough");
         return;
@@ -188,6 +187,7 @@ ngx_iclock_pg_connect_start(ngx_iclock_pg_conn_t *conn,
     /* details quote rows, which must not get into the log */
     (void) PQsetErrorVerbosity(conn->pg, PQERRORS_TERSE);
 
+    conn->ready = ngx_iclock_pg_connect_ready;
     conn->timer.handler = ngx_iclock_pg_connect_timer_handler;
     conn->timer.cancelable = 0;
     ngx_add_timer(&conn->timer, conn->conf->connect_timeout);
@@ -260,33 +260,22 @@ ngx_iclock_pg_connect_start_pg(ngx_iclock_pg_conn_t *conn,
 
 
 static void
-ngx_iclock_pg_connect_handler(ngx_event_t *ev)
+ngx_iclock_pg_connect_ready(ngx_iclock_pg_conn_t *conn, ngx_uint_t write)
 {
-    ngx_connection_t      *c;
-    ngx_iclock_pg_conn_t  *conn;
-
-    c = ev->data;
-    conn = c->data;
-
-    if (c->close) {
-        conn->handlers->shutdown(conn);
-        return;
-    }
-
     if (conn->state == NGX_ICLOCK_PG_CONNECTING) {
         ngx_iclock_pg_connect_poll(conn);
         return;
     }
 
-    if ((!ev->write && ngx_iclock_pg_conn_consume(conn) != NGX_OK)
-        || ((ev->write || c->write->active)
+    if ((!write && ngx_iclock_pg_conn_consume(conn) != NGX_OK)
+        || ((write || conn->connection->write->active)
             && ngx_iclock_pg_conn_flush(conn) != NGX_OK))
     {
         ngx_iclock_pg_connect_failed(conn, NULL);
         return;
     }
 
-    if (!ev->write) {
+    if (!write) {
         ngx_iclock_pg_connect_input(conn);
     }
 }
@@ -308,9 +297,7 @@ ngx_iclock_pg_connect_poll(ngx_iclock_pg_conn_t *conn)
     if (ngx_iclock_pg_socket_same(conn) != NGX_OK) {
         ngx_iclock_pg_socket_detach(conn);
 
-        if (ngx_iclock_pg_socket_attach(conn, ngx_iclock_pg_connect_handler)
-            != NGX_OK)
-        {
+        if (ngx_iclock_pg_socket_attach(conn) != NGX_OK) {
             ngx_iclock_pg_connect_failed(conn, "no connection slot");
             return;
         }

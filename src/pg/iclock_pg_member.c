@@ -21,6 +21,8 @@ static ngx_uint_t ngx_iclock_pg_member_fail_foreign(
     ngx_iclock_pg_member_t *member, ngx_iclock_pg_batch_t *batch);
 static void ngx_iclock_pg_member_connected(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn);
+static void ngx_iclock_pg_member_lost(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch);
 static void ngx_iclock_pg_member_backoff(ngx_iclock_pg_pool_t *pool);
 static void ngx_iclock_pg_member_shutdown(ngx_iclock_pg_conn_t *conn);
 
@@ -211,7 +213,6 @@ ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn)
 {
     ngx_iclock_pg_pool_t    *pool;
     ngx_iclock_pg_batch_t   *batch;
-    ngx_iclock_pg_slice_t   *slice;
     ngx_iclock_pg_member_t  *member;
 
     member = conn->data;
@@ -242,10 +243,25 @@ ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn)
         return;
     }
 
+    ngx_iclock_pg_member_lost(member, batch);
+}
+
+
+/* nobody knows whether the batch was committed */
+
+static void
+ngx_iclock_pg_member_lost(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch)
+{
+    ngx_iclock_pg_conn_t   *conn;
+    ngx_iclock_pg_pool_t   *pool;
+    ngx_iclock_pg_slice_t  *slice;
+
+    conn = &member->conn;
+    pool = member->pool;
+
     ngx_iclock_pg_trace(batch, conn->timedout ? "no answer in time"
                                               : "connection is lost", NULL);
-
-    slice = batch->slices.elts;
 
     if (conn->timedout) {
         ngx_iclock_pg_recover_pass_on(member);
@@ -261,8 +277,9 @@ ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn)
                               "connection to PostgreSQL is lost",
                               conn->error, conn->error_len);
 
+    slice = batch->slices.elts;
+
     if (slice->job->once) {
-        /* nobody knows whether it was committed */
         ngx_iclock_pg_queue_settle(pool, batch, NGX_DECLINED);
         return;
     }

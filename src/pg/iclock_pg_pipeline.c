@@ -26,6 +26,8 @@ static ngx_int_t ngx_iclock_pg_pipeline_send_apart(
     ngx_iclock_pg_member_t *member);
 static ngx_int_t ngx_iclock_pg_pipeline_send_exec(
     ngx_iclock_pg_member_t *member, ngx_uint_t n);
+static ngx_int_t ngx_iclock_pg_pipeline_prepare(
+    ngx_iclock_pg_member_t *member, ngx_iclock_pg_exec_t *exec, ngx_uint_t n);
 static ngx_int_t ngx_iclock_pg_pipeline_step(ngx_iclock_pg_member_t *member,
     ngx_uint_t exec, ngx_uint_t prepare);
 static void ngx_iclock_pg_pipeline_result(ngx_iclock_pg_member_t *member,
@@ -187,9 +189,8 @@ ngx_iclock_pg_pipeline_send_apart(ngx_iclock_pg_member_t *member)
 static ngx_int_t
 ngx_iclock_pg_pipeline_send_exec(ngx_iclock_pg_member_t *member, ngx_uint_t n)
 {
-    int                               i, nparams, *formats;
+    int                               i, nparams, sent, *formats;
     PGconn                           *pg;
-    uint64_t                          bit;
     ngx_iclock_pg_exec_t             *exec;
     const ngx_iclock_pg_statement_t  *st;
 
@@ -209,40 +210,49 @@ ngx_iclock_pg_pipeline_send_exec(ngx_iclock_pg_member_t *member, ngx_uint_t n)
     }
 
     if (member->pool->unprepared) {
+        sent = PQsendQueryParams(pg, st->text, nparams, st->types,
+                                 exec->values, exec->lengths, formats, 0);
 
-        if (PQsendQueryParams(pg, st->text, nparams, st->types, exec->values,
-                              exec->lengths, formats, 0)
-            == 0)
-        {
+    } else {
+        if (ngx_iclock_pg_pipeline_prepare(member, exec, n) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        return ngx_iclock_pg_pipeline_step(member, n, 0);
+        sent = PQsendQueryPrepared(pg, st->name, nparams, exec->values,
+                                   exec->lengths, formats, 0);
     }
 
-    /* a statement may be in a pipeline more than once */
+    return sent ? ngx_iclock_pg_pipeline_step(member, n, 0) : NGX_ERROR;
+}
+
+
+/* a statement may be in a pipeline more than once */
+
+static ngx_int_t
+ngx_iclock_pg_pipeline_prepare(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_exec_t *exec, ngx_uint_t n)
+{
+    uint64_t                          bit;
+    const ngx_iclock_pg_statement_t  *st;
 
     bit = (uint64_t) 1 << exec->number;
 
-    if (!((member->prepared | member->preparing) & bit)) {
-
-        member->preparing |= bit;
-
-        if (PQsendPrepare(pg, st->name, st->text, nparams, st->types) == 0
-            || ngx_iclock_pg_pipeline_step(member, n, 1) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if ((member->prepared | member->preparing) & bit) {
+        return NGX_OK;
     }
 
-    if (PQsendQueryPrepared(pg, st->name, nparams, exec->values,
-                            exec->lengths, formats, 0)
+    member->preparing |= bit;
+
+    st = exec->statement;
+
+    if (PQsendPrepare(member->conn.pg, st->name, st->text, (int) st->nparams,
+                      st->types)
         == 0)
     {
         return NGX_ERROR;
     }
 
-    return ngx_iclock_pg_pipeline_step(member, n, 0);
+    return ngx_iclock_pg_pipeline_step(member, n, 1);
 }
 
 

@@ -28,8 +28,8 @@ static void ngx_iclock_pg_pool_setup(ngx_iclock_pg_pool_t *pool);
 static void ngx_iclock_pg_pool_dispatch(ngx_event_t *ev);
 static void ngx_iclock_pg_pool_feed(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_member_t *member);
-static ngx_uint_t ngx_iclock_pg_pool_count(ngx_iclock_pg_pool_t *pool,
-    ngx_uint_t state, ngx_uint_t last);
+static ngx_uint_t ngx_iclock_pg_pool_has(ngx_iclock_pg_pool_t *pool,
+    ngx_uint_t last);
 static void ngx_iclock_pg_pool_open(ngx_iclock_pg_pool_t *pool);
 static void ngx_iclock_pg_pool_backoff_handler(ngx_event_t *ev);
 static void ngx_iclock_pg_pool_yield_handler(ngx_event_t *ev);
@@ -158,9 +158,7 @@ ngx_iclock_pg_submit(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
     }
 
     if (pool->backoff.timer_set
-        && ngx_iclock_pg_pool_count(pool, NGX_ICLOCK_PG_RESOLVING,
-                                    NGX_ICLOCK_PG_BUSY)
-           == 0)
+        && !ngx_iclock_pg_pool_has(pool, NGX_ICLOCK_PG_BUSY))
     {
         (void) ngx_atomic_fetch_add(&pool->stat->refused, 1);
         return NGX_DECLINED;
@@ -189,26 +187,19 @@ ngx_iclock_pg_pool_dispatch(ngx_event_t *ev)
     /* one connection is always kept open */
 
     if (!ngx_iclock_pg_queue_has_work(pool)
-        && (ngx_exiting
-            || ngx_iclock_pg_pool_count(pool, NGX_ICLOCK_PG_RESOLVING,
-                                        NGX_ICLOCK_PG_BUSY)))
+        && (ngx_exiting || ngx_iclock_pg_pool_has(pool, NGX_ICLOCK_PG_BUSY)))
     {
         return;
     }
 
     if (!pool->backoff.timer_set
-        && ngx_iclock_pg_pool_count(pool, NGX_ICLOCK_PG_RESOLVING,
-                                    NGX_ICLOCK_PG_SETUP)
-           == 0)
+        && !ngx_iclock_pg_pool_has(pool, NGX_ICLOCK_PG_SETUP))
     {
         ngx_iclock_pg_pool_open(pool);
         return;
     }
 
-    if (ngx_iclock_pg_pool_count(pool, NGX_ICLOCK_PG_RESOLVING,
-                                 NGX_ICLOCK_PG_BUSY)
-        == 0)
-    {
+    if (!ngx_iclock_pg_pool_has(pool, NGX_ICLOCK_PG_BUSY)) {
         ngx_iclock_pg_queue_fail(pool);
     }
 }
@@ -251,25 +242,22 @@ ngx_iclock_pg_pool_feed(ngx_iclock_pg_pool_t *pool,
 }
 
 
-/* the number of connections whose state lies between two, inclusively */
+/* whether a connection is in that state, or on its way to it */
 
 static ngx_uint_t
-ngx_iclock_pg_pool_count(ngx_iclock_pg_pool_t *pool, ngx_uint_t state,
-    ngx_uint_t last)
+ngx_iclock_pg_pool_has(ngx_iclock_pg_pool_t *pool, ngx_uint_t last)
 {
-    ngx_uint_t  i, n, s;
-
-    n = 0;
+    ngx_uint_t  i, state;
 
     for (i = 0; i < pool->conf->connections; i++) {
-        s = pool->members[i].conn.state;
+        state = pool->members[i].conn.state;
 
-        if (s >= state && s <= last) {
-            n++;
+        if (state >= NGX_ICLOCK_PG_RESOLVING && state <= last) {
+            return 1;
         }
     }
 
-    return n;
+    return 0;
 }
 
 
@@ -301,10 +289,7 @@ ngx_iclock_pg_pool_backoff_handler(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_iclock_pg_pool_count(pool, NGX_ICLOCK_PG_RESOLVING,
-                                 NGX_ICLOCK_PG_BUSY)
-        == 0)
-    {
+    if (!ngx_iclock_pg_pool_has(pool, NGX_ICLOCK_PG_BUSY)) {
         ngx_iclock_pg_pool_open(pool);
         return;
     }

@@ -92,6 +92,10 @@ struct ngx_iclock_pg_conn_s {
     ino_t                       inode;      /* the socket's identity */
     ngx_event_t                 timer;
 
+    /* the socket can be read or written */
+    void                      (*ready)(ngx_iclock_pg_conn_t *conn,
+                                       ngx_uint_t write);
+
     ngx_iclock_pg_pool_conf_t  *conf;
     const char                 *application;
     const char                 *setup;      /* sent once connected */
@@ -189,8 +193,7 @@ void ngx_iclock_pg_conn_release(ngx_iclock_pg_conn_t *conn);
 /* iclock_pg_socket.c: the socket of libpq as a connection of nginx */
 
 /* libpq stays its owner; returns NGX_OK or NGX_ERROR */
-ngx_int_t ngx_iclock_pg_socket_attach(ngx_iclock_pg_conn_t *conn,
-    ngx_event_handler_pt handler);
+ngx_int_t ngx_iclock_pg_socket_attach(ngx_iclock_pg_conn_t *conn);
 void ngx_iclock_pg_socket_detach(ngx_iclock_pg_conn_t *conn);
 
 /* whether it is the one that was attached: NGX_OK or NGX_DECLINED */

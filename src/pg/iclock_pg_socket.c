@@ -7,12 +7,12 @@
 #include "iclock_pg_private.h"
 
 
+static void ngx_iclock_pg_socket_handler(ngx_event_t *ev);
 static void ngx_iclock_pg_socket_forget(ngx_connection_t *c);
 
 
 ngx_int_t
-ngx_iclock_pg_socket_attach(ngx_iclock_pg_conn_t *conn,
-    ngx_event_handler_pt handler)
+ngx_iclock_pg_socket_attach(ngx_iclock_pg_conn_t *conn)
 {
     int                fd;
     struct stat        sb;
@@ -40,14 +40,32 @@ ngx_iclock_pg_socket_attach(ngx_iclock_pg_conn_t *conn,
     c->data = conn;
     c->read->log = conn->log;
     c->write->log = conn->log;
-    c->read->handler = handler;
-    c->write->handler = handler;
+    c->read->handler = ngx_iclock_pg_socket_handler;
+    c->write->handler = ngx_iclock_pg_socket_handler;
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
 
     conn->inode = sb.st_ino;
     conn->connection = c;
 
     return NGX_OK;
+}
+
+
+static void
+ngx_iclock_pg_socket_handler(ngx_event_t *ev)
+{
+    ngx_connection_t      *c;
+    ngx_iclock_pg_conn_t  *conn;
+
+    c = ev->data;
+    conn = c->data;
+
+    if (c->close) {
+        conn->handlers->shutdown(conn);
+        return;
+    }
+
+    conn->ready(conn, ev->write);
 }
 
 
