@@ -265,6 +265,18 @@ my $apart = batches('sent', 'failed, SQLSTATE \w+',
 
 like(story($_), qr/^$apart/m, "$_ is run alone") for qw/ DEBUG001 DEBUG002 /;
 
+$lock = $pg->hold('LOCK TABLE iclock.punch IN SHARE MODE');
+like(finish(begin('DEBUG003', 'cdata?table=ATTLOG', "3\t2026-09-22 09:00:00")),
+     qr/^503/, 'an upload that waits for nobody else');
+$lock->release();
+
+my $failed = batches('sent', 'failed, SQLSTATE \w+', 'given up');
+
+like(story('DEBUG003'), qr/^job: $one, submit: 0
+${failed}job done: -1, 0 lines rejected, \d+ ms
+reply: 503, again in \d+ s
+\z/m, 'its story');
+
 $t->quit();
 
 

@@ -302,6 +302,10 @@ ngx_iclock_pg_queue_settle(ngx_iclock_pg_pool_t *pool,
     ngx_queue_t             done;
     ngx_iclock_pg_slice_t  *slice;
 
+    if (rc != NGX_OK) {
+        ngx_iclock_pg_trace(batch, "given up", NULL);
+    }
+
     ngx_queue_init(&done);
 
     slice = batch->slices.elts;
