@@ -14,6 +14,7 @@
 # make lint       style, cppcheck, gcc's analyzer
 # make docs       docs/commands.md, from the functions of the database
 # make bench      measures; see t/bench/run
+# make bench-compare REV=...    an older commit beside this tree
 # make nginx-src  the source of nginx, which make unit and make fuzz need
 # make deps       installs what all of this needs
 # make clean      removes build
@@ -66,7 +67,7 @@ SHARE =		/usr/share/$(NAME)
 
 
 .PHONY:		all help build module alloc run test matrix soak unit bench \
-		fuzz sanitize lint docs install clean deps nginx-src FORCE
+		bench-compare fuzz sanitize lint docs install clean deps nginx-src FORCE
 
 all:		build
 
@@ -173,6 +174,11 @@ bench:
 	@tools/deps build bench
 	@$(MAKE) --no-print-directory build
 	@exec t/bench/run
+
+bench-compare:
+	@tools/deps build bench
+	@$(MAKE) --no-print-directory build
+	@exec t/bench/compare '$(REV)'
 
 docs:
 	@tools/deps test

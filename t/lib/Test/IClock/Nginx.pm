@@ -31,12 +31,14 @@ sub binary {
 }
 
 
-# The built module; TEST_SANITIZE chooses the one with the sanitizers in it.
+# The built module; TEST_SANITIZE chooses the one with the sanitizers in it,
+# TEST_TREE that of another checkout.
 
 sub module {
     return $ENV{TEST_MODULE} if $ENV{TEST_MODULE};
 
-    return "$root/build/" . ($ENV{TEST_SANITIZE} ? 'sanitize/' : '')
+    return ($ENV{TEST_TREE} || $root) . '/build/'
+           . ($ENV{TEST_SANITIZE} ? 'sanitize/' : '')
            . 'ngx_http_iclock_module.so';
 }
 

@@ -151,16 +151,17 @@ sub pg_dump {
 
 
 # A copy of the template cluster for the present sql/, which is made when
-# there is none yet.
+# there is none yet.  TEST_TREE is another checkout, whose schema it is then.
 
 sub copy_template {
     my ($self) = @_;
 
-    my $cache = "$root/build/t";
+    my $tree = $ENV{TEST_TREE} || $root;
+    my $cache = "$tree/build/t";
     make_path($cache);
 
     my $version = `$self->{bin}/postgres --version`;
-    my @files = glob "$root/sql/*.sql $root/sql/*/*.sql";
+    my @files = glob "$tree/sql/*.sql $tree/sql/*/*.sql";
 
     my $sum = Digest::MD5->new;
     $sum->add(join "\n", $version, $>, @settings);
@@ -179,7 +180,7 @@ sub copy_template {
 
         if (!-d $template) {
             remove_tree(glob "$cache/pgtemplate-*");
-            $self->make_template($template);
+            $self->make_template($template, "$tree/sql/install.sql");
         }
     }
 
@@ -191,7 +192,7 @@ sub copy_template {
 
 
 sub make_template {
-    my ($self, $template) = @_;
+    my ($self, $template, $install) = @_;
 
     # built in a directory that the server's user can reach
 
@@ -225,12 +226,10 @@ sub make_template {
     my $ok = eval {
         $maker->psql('CREATE DATABASE ' . DATABASE, database => 'postgres');
 
-        $maker->psql_file("$root/sql/install.sql")
-            if -e "$root/sql/install.sql";
+        $maker->psql_file($install) if -e $install;
 
         $maker->psql('CREATE ROLE ' . LOGIN . ' LOGIN');
-        $maker->psql('GRANT iclock_module TO ' . LOGIN)
-            if -e "$root/sql/install.sql";
+        $maker->psql('GRANT iclock_module TO ' . LOGIN) if -e $install;
         $maker->psql('CREATE EXTENSION IF NOT EXISTS pgtap');
         1;
     };
