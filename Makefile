@@ -4,8 +4,8 @@
 # make run        try it: database, nginx and a terminal session in build/run
 # make build      build/ngx_http_iclock_module.so for the installed nginx
 # make install    the module, its SQL and conf.example; DESTDIR=dir
-# make test       every test; installs what it needs; TESTS=t/notify.t: one
-# make unit       the tests of src/proto alone
+# make test       every test; TESTS="t/notify.t t/sql.t": only these
+# make unit       the tests of src/proto alone; UNITS="attlog text"
 # make matrix     the tests of the database on PostgreSQL 13 to 18, with
 #                 servers from npm; MATRIX="13 18" picks some, TESTS=...
 # make soak       make test again and again, TIMES=20
@@ -15,7 +15,7 @@
 # make docs       docs/commands.md, from the functions of the database
 # make bench      measures; see t/bench/run
 # make bench-compare REV=...    an older commit beside this tree
-# make nginx-src  the source of nginx, which make unit and make fuzz need
+# make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
 # make deps       installs what all of this needs
 # make clean      removes build
 #
@@ -49,6 +49,9 @@ SANITIZE =	-fsanitize=address,undefined \
 		-fno-sanitize=nonnull-attribute \
 		-fno-omit-frame-pointer -O1 -U_FORTIFY_SOURCE
 
+# the source of nginx, for what is compiled without the installed one
+NGINX_TREE =	$(BUILD)/nginx-src/nginx/.complete
+
 SOURCES =	$(sort $(wildcard $(ROOT)/src/*/*.c))
 HEADERS =	$(sort $(wildcard $(ROOT)/src/*/*.h))
 
@@ -58,6 +61,9 @@ PROVE =		prove -j$$(($(JOBS) + 1)) -I$(ROOT)/t/lib --timer
 # those that take longest begin first, so that none of them ends alone
 SLOW =		t/year.t t/build.t t/alloc.t t/database.t
 TESTS =		$(SLOW) $(filter-out $(SLOW),$(sort $(wildcard t/*.t)))
+
+# the tests that TESTS=... names
+CHOSEN =	$(if $(filter command,$(origin TESTS)),$(TESTS))
 
 DESTDIR =
 MODULES =	$(or $(shell nginx -V 2>&1 \
@@ -128,7 +134,10 @@ clean:
 deps:
 	@tools/deps build run test fuzz bench
 
-nginx-src:
+nginx-src:	$(NGINX_TREE)
+	@:
+
+$(NGINX_TREE):
 	@NGINX_SRC='$(NGINX_SRC)' tools/nginx-src build/nginx-src
 
 
@@ -148,8 +157,8 @@ run:
 test:
 	@tools/deps test
 	@$(MAKE) --no-print-directory build nginx-src
-	@$(MAKE) --no-print-directory alloc unit-build
-	@$(PROVE) $(UNIT:$(ROOT)/%=%)/run $(TESTS)
+	@$(MAKE) --no-print-directory alloc $(if $(CHOSEN),,unit-build)
+	@$(PROVE) $(if $(CHOSEN),,$(UNIT:$(ROOT)/%=%)/run) $(TESTS)
 
 # the module with the sanitizers in it, loaded into the stock nginx; they
 # keep what was freed, so its use of memory tells nothing, and tools/run
@@ -164,8 +173,7 @@ sanitize:
 matrix:
 	@tools/deps matrix
 	@$(MAKE) --no-print-directory build
-	@JOBS=$(JOBS) MATRIX='$(MATRIX)' tools/matrix \
-	    $(if $(filter command line environment,$(origin TESTS)),$(TESTS))
+	@JOBS=$(JOBS) MATRIX='$(MATRIX)' tools/matrix $(CHOSEN)
 
 soak:
 	@exec tools/soak $(TIMES)

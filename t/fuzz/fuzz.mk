@@ -37,7 +37,9 @@ FUZZ_BINS =	$(FUZZ_TARGETS:%=$(FUZZ)/fuzz-%)
 
 fuzz-build:	$(FUZZ_BINS)
 
-fuzz:		fuzz-build
+fuzz:
+	@NGINX_SRC='$(NGINX_SRC)' $(ROOT)/tools/deps fuzz
+	@$(MAKE) --no-print-directory fuzz-build
 	@set -e; for target in $(FUZZ_TARGETS); do \
 	    echo "fuzz $$target"; \
 	    mkdir -p $(FUZZ)/corpus/$$target; \
@@ -54,10 +56,11 @@ fuzz:		fuzz-build
 
 $(FUZZ)/fuzz-%:	$(ROOT)/t/fuzz/fuzz_%.c $(FUZZ_SRCS) $(FUZZ_HDRS) \
 		$(FUZZ)/libnginx.a
-	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer $(FUZZ_INC) -o $@ \
+	@$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer $(FUZZ_INC) -o $@ \
 	    $< $(FUZZ_SRCS) $(FUZZ)/libnginx.a -larchive -ldl -lpthread \
 	    -lcrypt
 
-$(FUZZ)/libnginx.a: $(ROOT)/t/fuzz/fuzz.mk $(ROOT)/t/unit/libnginx
+$(FUZZ)/libnginx.a: $(ROOT)/t/fuzz/fuzz.mk $(ROOT)/t/unit/libnginx \
+		$(NGINX_TREE)
 	@$(ROOT)/t/unit/libnginx $(FUZZ_NGINX) $(FUZZ) '$(FUZZ_CC)' \
 	    '$(FUZZ_SAN)'

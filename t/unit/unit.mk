@@ -1,6 +1,7 @@
 # Copyright (C) the ngx_http_iclock_module authors
 #
 # make unit       the tests of src/proto, under ASan and UBSan, without nginx
+# UNITS=          only these: UNITS="attlog text" for unit_attlog.c, unit_text.c
 #
 # The Makefile of nginx's own objects comes from its configure; every pool
 # allocation is a malloc, so that overruns inside of a pool are seen.
@@ -28,17 +29,20 @@ UNIT_HDRS =	$(wildcard $(ROOT)/src/proto/*.h) \
 
 .PHONY:		unit unit-build
 
-unit:		unit-build
-	@prove --exec '' $(UNIT)/run
+unit:
+	@NGINX_SRC='$(NGINX_SRC)' $(ROOT)/tools/deps build
+	@$(MAKE) --no-print-directory unit-build
+	@prove --exec '' $(UNIT)/run :: $(UNITS)
 
 unit-build:	$(UNIT)/run
 	@:
 
 $(UNIT)/run:	$(UNIT)/libnginx.a $(UNIT_SRCS) $(UNIT_HDRS)
-	$(UNIT_CC) $(UNIT_SAN) $(UNIT_WARN) $(UNIT_INC) -o $@ \
+	@$(UNIT_CC) $(UNIT_SAN) $(UNIT_WARN) $(UNIT_INC) -o $@ \
 	    $(UNIT_SRCS) $(UNIT)/libnginx.a -larchive -ldl -lpthread \
 	    -lcrypt
 
-$(UNIT)/libnginx.a: $(ROOT)/t/unit/unit.mk
+$(UNIT)/libnginx.a: $(ROOT)/t/unit/unit.mk $(ROOT)/t/unit/libnginx \
+		$(NGINX_TREE)
 	@$(ROOT)/t/unit/libnginx $(UNIT_NGINX) $(UNIT) '$(UNIT_CC)' \
 	    '$(UNIT_SAN)'

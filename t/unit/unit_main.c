@@ -7,6 +7,16 @@
 #include "unit.h"
 
 
+/* the tests of one file, by its name: a table of bodies, or a function */
+typedef struct {
+    const char         *name;
+    const unit_case_t  *cases;
+    void              (*test)(void);
+} unit_file_t;
+
+
+static ngx_uint_t unit_known(const char *name);
+static ngx_uint_t unit_wanted(const char *name, char **names);
 static void unit_run_cases(const unit_case_t *cases);
 static void unit_run_cut(const unit_case_t *cases);
 static void unit_cut_case(const unit_case_t *c);
@@ -17,40 +27,90 @@ static ngx_uint_t  unit_number;
 static ngx_uint_t  unit_failed;
 
 
-static const unit_case_t  *unit_tables[] = {
-    unit_attlog_cases,
-    unit_operlog_cases,
-    unit_record_cases,
-    unit_photo_cases,
-    unit_option_cases,
-    unit_reply_cases,
-    NULL
+static const unit_file_t  unit_files[] = {
+    { "attlog", unit_attlog_cases, NULL },
+    { "operlog", unit_operlog_cases, NULL },
+    { "records", unit_record_cases, NULL },
+    { "photo", unit_photo_cases, NULL },
+    { "options", unit_option_cases, NULL },
+    { "reply", unit_reply_cases, NULL },
+    { "text", NULL, unit_test_text },
+    { "handshake", NULL, unit_test_handshake },
+    { "hostile", NULL, unit_test_hostile },
+    { NULL, NULL, NULL }
 };
 
 
+/* usage: run [file ...]: "run attlog text" runs those of two files */
+
 int
-main(void)
+main(int argc, char **argv)
 {
-    ngx_uint_t  i;
+    char               **name;
+    const unit_file_t   *f;
+
+    for (name = argv + 1; *name; name++) {
+        if (!unit_known(*name)) {
+            fprintf(stderr, "no unit tests \"%s\"\n", *name);
+            return 2;
+        }
+    }
 
     /* what was tested last is known after a crash */
     (void) setvbuf(stdout, NULL, _IOLBF, 0);
 
-    for (i = 0; unit_tables[i]; i++) {
-        unit_run_cases(unit_tables[i]);
-    }
+    for (f = unit_files; f->name; f++) {
 
-    for (i = 0; unit_tables[i]; i++) {
-        unit_run_cut(unit_tables[i]);
-    }
+        if (!unit_wanted(f->name, argv + 1)) {
+            continue;
+        }
 
-    unit_test_text();
-    unit_test_handshake();
-    unit_test_hostile();
+        if (f->cases) {
+            unit_run_cases(f->cases);
+            unit_run_cut(f->cases);
+
+        } else {
+            f->test();
+        }
+    }
 
     printf("1..%u\n", (unsigned) unit_number);
 
     return unit_failed != 0;
+}
+
+
+static ngx_uint_t
+unit_known(const char *name)
+{
+    const unit_file_t  *f;
+
+    for (f = unit_files; f->name; f++) {
+        if (ngx_strcmp(f->name, name) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* without names all are */
+
+static ngx_uint_t
+unit_wanted(const char *name, char **names)
+{
+    if (*names == NULL) {
+        return 1;
+    }
+
+    for ( /* void */ ; *names; names++) {
+        if (ngx_strcmp(name, *names) == 0) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
