@@ -27,10 +27,12 @@ FUZZ_SAN =	-O1 -g -fno-omit-frame-pointer \
 		-fno-sanitize-recover=undefined -DNGX_DEBUG_PALLOC=1
 FUZZ_INC =	-I$(FUZZ_NGINX)/src/core -I$(FUZZ_NGINX)/src/event \
 		-I$(FUZZ_NGINX)/src/os/unix -I$(FUZZ)/nginx \
-		-I$(ROOT)/src/proto -I$(ROOT)/t/unit
+		-I$(ROOT)/src/proto -I$(ROOT)/t/unit -I$(ROOT)/t/fuzz
 
-FUZZ_SRCS =	$(wildcard $(ROOT)/src/proto/*.c) $(ROOT)/t/unit/unit_support.c
-FUZZ_HDRS =	$(wildcard $(ROOT)/src/proto/*.h) $(ROOT)/t/unit/unit.h
+FUZZ_SRCS =	$(wildcard $(ROOT)/src/proto/*.c) \
+		$(ROOT)/t/unit/unit_support.c $(ROOT)/t/fuzz/fuzz_body.c
+FUZZ_HDRS =	$(wildcard $(ROOT)/src/proto/*.h) $(ROOT)/t/unit/unit.h \
+		$(ROOT)/t/fuzz/fuzz.h
 FUZZ_BINS =	$(FUZZ_TARGETS:%=$(FUZZ)/fuzz-%)
 
 .PHONY:		fuzz fuzz-build

@@ -7,14 +7,11 @@
 /* the reply to a handshake, of values as they come */
 
 
-#include "unit.h"
+#include "fuzz.h"
 
 
 /* SDK 3.2.0 with both styles of stamps */
 #define FUZZ_MAX_LINES  29
-
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 
 static void fuzz_value(ngx_str_t *value, const uint8_t **data, size_t *size);

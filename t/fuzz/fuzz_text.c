@@ -7,10 +7,7 @@
 /* texts, times, versions, names */
 
 
-#include "unit.h"
-
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 
 static ngx_uint_t fuzz_valid(const uint8_t *p, size_t size);

@@ -7,10 +7,7 @@
 /* an upload; its first byte selects the table and the context */
 
 
-#include "unit.h"
-
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 
 #define FUZZ_TABLES  (sizeof(fuzz_tables) / sizeof(fuzz_tables[0]))
@@ -26,16 +23,8 @@ static const char  *fuzz_tables[] = {
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    ngx_str_t              body;
-    ngx_pool_t            *pool;
-    ngx_iclock_upload_t    upload;
+    const char            *table;
     ngx_iclock_context_t   context;
-
-    static FILE  *sink;
-
-    if (sink == NULL) {
-        sink = fopen("/dev/null", "w");
-    }
 
     if (size == 0) {
         return 0;
@@ -52,21 +41,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ngx_str_set(&context.time, "2026-05-05 17:40:20");
     }
 
-    body.data = (u_char *) data + 1;
-    body.len = size - 1;
+    table = fuzz_tables[(data[0] & 0x7f) % FUZZ_TABLES];
 
-    pool = unit_pool();
-
-    if (unit_split(&upload, fuzz_tables[(data[0] & 0x7f) % FUZZ_TABLES],
-                   &body, pool)
-        != NGX_OK)
-    {
-        abort();
-    }
-
-    unit_dump(sink, &upload, &context, pool);
-
-    ngx_destroy_pool(pool);
-
-    return 0;
+    return fuzz_body(table, &context, data + 1, size - 1);
 }

@@ -22,7 +22,7 @@
 /* a body and what is to be read from it, as unit_dump() writes it */
 typedef struct {
     const char            *name;
-    const char            *table;     /* or ":info", ":replies" */
+    const char            *table;     /* or ":info" and the like */
     ngx_str_t              body;
     ngx_uint_t             lines;
     const char            *expected;
@@ -46,15 +46,25 @@ void unit_is(const char *got, size_t len, const char *expected,
     const char *name);
 
 /*
+ * Reads a body as the table says and writes it as unit_dump() does.  Returns
+ * the number of lines, aborts if the body cannot be split.
+ */
+ngx_uint_t unit_read(FILE *out, const char *table, const ngx_str_t *body,
+    const ngx_iclock_context_t *context);
+
+/*
  * Splits a body by the name of its table.  The body is copied to a block of
  * its own, so that reading past its end is seen; it is freed with the pool.
  */
-ngx_int_t unit_split(ngx_iclock_upload_t *upload, const char *table,
+void unit_split(ngx_iclock_upload_t *upload, const char *table,
     const ngx_str_t *body, ngx_pool_t *pool);
 
 /* one line a record; aborts on a record that breaks the contract */
 void unit_dump(FILE *out, ngx_iclock_upload_t *upload,
     const ngx_iclock_context_t *context, ngx_pool_t *pool);
+
+/* where a dump goes that nobody reads */
+FILE *unit_sink(void);
 
 ngx_pool_t *unit_pool(void);
 

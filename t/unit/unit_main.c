@@ -19,7 +19,6 @@ static ngx_uint_t unit_known(const char *name);
 static ngx_uint_t unit_wanted(const char *name, char **names);
 static void unit_run_cases(const unit_case_t *cases);
 static void unit_run_cut(const unit_case_t *cases);
-static void unit_cut_case(const unit_case_t *c);
 static void unit_comment(const char *p, size_t len);
 
 
@@ -117,30 +116,24 @@ unit_wanted(const char *name, char **names)
 static void
 unit_run_cases(const unit_case_t *cases)
 {
-    char                 *got;
-    FILE                 *out;
-    size_t                len;
-    ngx_pool_t           *pool;
-    const unit_case_t    *c;
-    ngx_iclock_upload_t   upload;
+    char               *got;
+    FILE               *out;
+    size_t              len;
+    ngx_uint_t          lines;
+    const unit_case_t  *c;
 
     for (c = cases; c->name; c++) {
 
-        pool = unit_pool();
         out = open_memstream(&got, &len);
-
-        if (unit_split(&upload, c->table, &c->body, pool) == NGX_OK) {
-            unit_dump(out, &upload, &c->context, pool);
-        }
+        lines = unit_read(out, c->table, &c->body, &c->context);
 
         fclose(out);
 
         unit_is(got, len, c->expected, c->name);
-        unit_ok(upload.lines == c->lines, "%s: %u lines, read %u", c->name,
-                (unsigned) c->lines, (unsigned) upload.lines);
+        unit_ok(lines == c->lines, "%s: %u lines, read %u", c->name,
+                (unsigned) c->lines, (unsigned) lines);
 
         free(got);
-        ngx_destroy_pool(pool);
     }
 }
 
@@ -150,37 +143,16 @@ unit_run_cases(const unit_case_t *cases)
 static void
 unit_run_cut(const unit_case_t *cases)
 {
+    ngx_str_t           body;
     const unit_case_t  *c;
 
     for (c = cases; c->name; c++) {
-        unit_cut_case(c);
-        unit_ok(1, "%s: cut anywhere", c->name);
-    }
-}
 
-
-static void
-unit_cut_case(const unit_case_t *c)
-{
-    char                 *got;
-    FILE                 *out;
-    size_t                len;
-    ngx_str_t             body;
-    ngx_pool_t           *pool;
-    ngx_iclock_upload_t   upload;
-
-    for (body = c->body; body.len; body.len--) {
-
-        pool = unit_pool();
-        out = open_memstream(&got, &len);
-
-        if (unit_split(&upload, c->table, &body, pool) == NGX_OK) {
-            unit_dump(out, &upload, &c->context, pool);
+        for (body = c->body; body.len; body.len--) {
+            (void) unit_read(unit_sink(), c->table, &body, &c->context);
         }
 
-        fclose(out);
-        free(got);
-        ngx_destroy_pool(pool);
+        unit_ok(1, "%s: cut anywhere", c->name);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "unit.h"
 
 
+static const ngx_iclock_table_t *unit_table(const char *name);
 static void unit_dump_value(FILE *out, ngx_uint_t type,
     const ngx_iclock_value_t *value);
 static void unit_dump_bytes(FILE *out, const ngx_str_t *s);
@@ -44,13 +45,47 @@ unit_free(void *data)
 }
 
 
-ngx_int_t
+FILE *
+unit_sink(void)
+{
+    static FILE  *sink;
+
+    if (sink == NULL) {
+        sink = fopen("/dev/null", "w");
+    }
+
+    return sink;
+}
+
+
+ngx_uint_t
+unit_read(FILE *out, const char *table, const ngx_str_t *body,
+    const ngx_iclock_context_t *context)
+{
+    ngx_uint_t            lines;
+    ngx_pool_t           *pool;
+    ngx_iclock_upload_t   upload;
+
+    pool = unit_pool();
+
+    unit_split(&upload, table, body, pool);
+    unit_dump(out, &upload, context, pool);
+
+    lines = upload.lines;
+
+    ngx_destroy_pool(pool);
+
+    return lines;
+}
+
+
+void
 unit_split(ngx_iclock_upload_t *upload, const char *table,
     const ngx_str_t *body, ngx_pool_t *pool)
 {
-    ngx_str_t                  name, copy;
-    ngx_pool_cleanup_t        *cln;
-    const ngx_iclock_table_t  *t;
+    ngx_int_t            rc;
+    ngx_str_t            copy;
+    ngx_pool_cleanup_t  *cln;
 
     copy.len = body->len;
     copy.data = malloc(body->len + !body->len);
@@ -67,22 +102,40 @@ unit_split(ngx_iclock_upload_t *upload, const char *table,
     ngx_memcpy(copy.data, body->data, body->len);
 
     if (ngx_strcmp(table, ":info") == 0) {
-        return ngx_iclock_split_info(upload, &copy, pool);
+        rc = ngx_iclock_split_info(upload, &copy, pool);
+
+    } else if (ngx_strcmp(table, ":replies") == 0) {
+        rc = ngx_iclock_split_replies(upload, &copy, pool);
+
+    } else if (ngx_strcmp(table, ":packet") == 0) {
+        rc = ngx_iclock_split_packet(upload, unit_table("OPERLOG"), &copy,
+                                     pool);
+
+    } else {
+        rc = ngx_iclock_split_upload(upload, unit_table(table), &copy, pool);
     }
 
-    if (ngx_strcmp(table, ":replies") == 0) {
-        return ngx_iclock_split_replies(upload, &copy, pool);
+    if (rc != NGX_OK) {
+        unit_abort("not split");
     }
+}
 
-    name.data = (u_char *) table;
-    name.len = ngx_strlen(table);
 
-    t = ngx_iclock_find_table(&name);
-    if (t == NULL) {
+static const ngx_iclock_table_t *
+unit_table(const char *name)
+{
+    ngx_str_t                  s;
+    const ngx_iclock_table_t  *table;
+
+    s.data = (u_char *) name;
+    s.len = ngx_strlen(name);
+
+    table = ngx_iclock_find_table(&s);
+    if (table == NULL) {
         unit_abort("no table");
     }
 
-    return ngx_iclock_split_upload(upload, t, &copy, pool);
+    return table;
 }
 
 
