@@ -45,6 +45,14 @@ static void unit_test_injection(ngx_iclock_handshake_t *handshake);
 static void unit_test_long_lists(ngx_iclock_handshake_t *handshake);
 
 
+static const ngx_keyval_t  unit_stamps[] = {
+    { ngx_string("ATTLOG"), ngx_string("9999") },
+    { ngx_string("operlog"), ngx_string("2026-01-01T00:00:00") },
+    { ngx_string("ERRORLOG"), ngx_string("None") },
+    { ngx_string("FOO"), ngx_string("1") }
+};
+
+
 static const unit_dialect_t  unit_dialects[] = {
     { "2.0", NGX_ICLOCK_DIALECT_3_2 },
     { "2.0.1", NGX_ICLOCK_DIALECT_3_2 },
@@ -172,27 +180,15 @@ unit_test_handshake(void)
 static void
 unit_handshake(ngx_iclock_handshake_t *handshake, ngx_pool_t *pool)
 {
-    ngx_keyval_t  *stamp;
+    ngx_uint_t  i;
 
     ngx_memzero(handshake, sizeof(ngx_iclock_handshake_t));
 
     handshake->stamps = ngx_array_create(pool, 4, sizeof(ngx_keyval_t));
 
-    stamp = ngx_array_push(handshake->stamps);
-    ngx_str_set(&stamp->key, "ATTLOG");
-    ngx_str_set(&stamp->value, "9999");
-
-    stamp = ngx_array_push(handshake->stamps);
-    ngx_str_set(&stamp->key, "operlog");
-    ngx_str_set(&stamp->value, "2026-01-01T00:00:00");
-
-    stamp = ngx_array_push(handshake->stamps);
-    ngx_str_set(&stamp->key, "ERRORLOG");
-    ngx_str_set(&stamp->value, "None");
-
-    stamp = ngx_array_push(handshake->stamps);
-    ngx_str_set(&stamp->key, "FOO");
-    ngx_str_set(&stamp->value, "1");
+    for (i = 0; i < sizeof(unit_stamps) / sizeof(unit_stamps[0]); i++) {
+        *(ngx_keyval_t *) ngx_array_push(handshake->stamps) = unit_stamps[i];
+    }
 
     ngx_str_set(&handshake->serial_number, "AJE0000000133");
     handshake->bare_stamps = 1;

@@ -53,6 +53,7 @@ typedef struct {
 
 
 static void unit_set(ngx_str_t *s, const char *text);
+static ngx_uint_t unit_same(const ngx_str_t *s, const char *text);
 static void unit_test_times(void);
 static void unit_test_utf8(void);
 static void unit_test_versions(void);
@@ -268,6 +269,17 @@ static const unit_pair_t  unit_table_names[] = {
 };
 
 
+/* ids and texts */
+
+static const unit_pair_t  unit_commands[] = {
+    { "7", "DATA UPDATE USERINFO PIN=1\tName=\xe5\xbc\xa0" },
+    { "999999999", "DATA UPDATE IDCARD PIN=1\tName=\xe5\xbc\xa0" },
+    { "0", "DATA UPDATE SMS MSG=\xff\xe4\xbc\x9f" },
+    { "8", "LOG" },
+    { NULL, NULL }
+};
+
+
 void
 unit_test_text(void)
 {
@@ -287,6 +299,14 @@ unit_set(ngx_str_t *s, const char *text)
 {
     s->data = (u_char *) text;
     s->len = ngx_strlen(text);
+}
+
+
+static ngx_uint_t
+unit_same(const ngx_str_t *s, const char *text)
+{
+    return s->len == ngx_strlen(text)
+           && ngx_memcmp(s->data, text, s->len) == 0;
 }
 
 
@@ -345,9 +365,8 @@ unit_test_versions(void)
 
         lower = ngx_iclock_lower_version(&device, &server);
 
-        unit_ok(lower.len == ngx_strlen(v->lower)
-                && ngx_memcmp(lower.data, v->lower, lower.len) == 0,
-                "version: \"%s\" and \"%s\"", v->device, v->server);
+        unit_ok(unit_same(&lower, v->lower), "version: \"%s\" and \"%s\"",
+                v->device, v->server);
     }
 }
 
@@ -392,8 +411,7 @@ unit_test_encode(void)
                                     ngx_iclock_encoding(&name, &language),
                                     pool);
 
-        unit_ok(rc == NGX_OK && text.len == ngx_strlen(e->sent)
-                && ngx_memcmp(text.data, e->sent, text.len) == 0,
+        unit_ok(rc == NGX_OK && unit_same(&text, e->sent),
                 "encode: \"%s\" in \"%s%s\"", e->sent, e->encoding,
                 e->language);
     }
@@ -462,7 +480,7 @@ unit_read_names(u_char *got, const unit_decoded_t *d, ngx_pool_t *pool)
 
     body.len = p - body.data;
 
-    (void) unit_split(&upload, "OPERLOG", &body, pool);
+    unit_split(&upload, "OPERLOG", &body, pool);
 
     ngx_iclock_settle_encoding(&context, &upload);
 
@@ -473,9 +491,7 @@ unit_read_names(u_char *got, const unit_decoded_t *d, ngx_pool_t *pool)
         (void) ngx_iclock_parse_item(&record, &items[i], &context, pool);
 
         if (record.kind == NGX_ICLOCK_IDENTITY_CARD) {
-            unit_ok(record.values[4].text.len == 3
-                    && ngx_memcmp(record.values[4].text.data, "\xe5\xbc\xa0",
-                                  3) == 0,
+            unit_ok(unit_same(&record.values[4].text, "\xe5\xbc\xa0"),
                     "decode: identity card in \"%s%s\"", d->encoding,
                     d->language);
             continue;
@@ -501,26 +517,17 @@ unit_test_commands(void)
     ngx_str_t              reply, name, language;
     ngx_pool_t            *pool;
     ngx_array_t           *commands;
+    const unit_pair_t     *p;
     ngx_iclock_command_t  *c;
 
     pool = unit_pool();
     commands = ngx_array_create(pool, 4, sizeof(ngx_iclock_command_t));
 
-    c = ngx_array_push(commands);
-    unit_set(&c->id, "7");
-    unit_set(&c->text, "DATA UPDATE USERINFO PIN=1\tName=\xe5\xbc\xa0");
-
-    c = ngx_array_push(commands);
-    unit_set(&c->id, "999999999");
-    unit_set(&c->text, "DATA UPDATE IDCARD PIN=1\tName=\xe5\xbc\xa0");
-
-    c = ngx_array_push(commands);
-    unit_set(&c->id, "0");
-    unit_set(&c->text, "DATA UPDATE SMS MSG=\xff\xe4\xbc\x9f");
-
-    c = ngx_array_push(commands);
-    unit_set(&c->id, "8");
-    unit_set(&c->text, "LOG");
+    for (p = unit_commands; p->key; p++) {
+        c = ngx_array_push(commands);
+        unit_set(&c->id, p->key);
+        unit_set(&c->text, p->value);
+    }
 
     unit_set(&name, "");
     unit_set(&language, "83");
