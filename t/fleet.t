@@ -3,7 +3,9 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # Many terminals: who is enrolled on one is present on all of the site, and
-# punches that did not arrive are asked for.
+# punches that did not arrive are asked for.  t/sql/fleet.sql shows which
+# commands SQL queues for that; here terminals execute them, so that an echo
+# that goes in circles, or a template that a terminal refuses, would be seen.
 
 use strict;
 use warnings;

@@ -2,7 +2,9 @@
 
 # Copyright (C) the ngx_http_iclock_module authors
 
-# Punches of months that have no partition yet.
+# Punches of months that have no partition yet.  t/sql/partitions.sql shows
+# which partitions one session makes; here terminals upload, reports read and
+# dumps hold locks while partitions are made.
 
 use strict;
 use warnings;

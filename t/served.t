@@ -3,7 +3,9 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # Requests that are answered with data: files, last punches, users for remote
-# attendance, self service, decisions of the site.
+# attendance, self service, decisions of the site.  t/sql/served.sql shows what
+# the functions return; here are requests as terminals write them, files in
+# slices and ranges, and connections that are lost meanwhile.
 
 use strict;
 use warnings;

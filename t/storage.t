@@ -3,7 +3,8 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # Punches beside transactions of others: read by a cursor, deleted with their
-# device, dropped by month.
+# device, dropped by month.  t/sql/storage.sql shows the same within one
+# session, which has no transactions of others beside it.
 
 use strict;
 use warnings;

@@ -3,8 +3,9 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # Every function of a command the whole way: call, poll, the bytes that the
-# terminal gets, answer, status.  What is called, and the bytes, are those of
-# t/sql/wire.sql.
+# terminal gets, answer, status.  The calls and the bytes are taken from
+# t/sql/wire.sql, which shows what each call puts into the queue; only here does
+# a terminal read them, execute them and answer.
 
 use strict;
 use warnings;

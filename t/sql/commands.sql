@@ -1,4 +1,5 @@
--- The way of a command: queued, given to the device, answered.
+-- The way of a command: queued, given to the device, answered.  Here are the
+-- rows; t/commands.t shows what a terminal sees of them, and when.
 
 begin;
 create extension if not exists pgtap;

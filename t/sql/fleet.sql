@@ -1,4 +1,5 @@
 -- People on many terminals: copies, sites, enrol once and present everywhere.
+-- Here are the rows and the commands; in t/fleet.t terminals execute them.
 
 begin;
 create extension if not exists pgtap;

@@ -1,4 +1,5 @@
 -- Partitions of punch: made in time, or when punches ask for them.
+-- Here is what one session does; t/partitions.t has others that hold locks.
 
 begin;
 create extension if not exists pgtap;

@@ -1,5 +1,6 @@
 -- Requests answered by the database: remote attendance, last punch, files of
 -- upgrades, and the functions that belong to the site.
+-- Here is what the functions return; t/served.t asks as terminals do.
 
 begin;
 create extension if not exists pgtap;

@@ -1,4 +1,5 @@
 -- What is kept and for how long; punches in the order of their transactions.
+-- Here is what one session does; t/storage.t has transactions beside it.
 
 begin;
 create extension if not exists pgtap;

@@ -1,5 +1,6 @@
 -- The exact bytes of every command, as the documents have them: attendance PUSH
 -- 2.4.1 (device P) and push SDK 3.2.0 (device S).  A TAB is written as ⇥.
+-- t/wire.t takes the calls from here and sends each to a terminal.
 
 begin;
 create extension if not exists pgtap;
