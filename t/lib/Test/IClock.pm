@@ -192,7 +192,7 @@ sub wait_log {
 }
 
 
-# lines of the error log that done() is to bear
+# lines of the error log that done() tolerates
 
 sub allow {
     my ($self, @pattern) = @_;

@@ -41,7 +41,7 @@ sub new {
 }
 
 
-# what the processes need that are to go by it
+# the environment of processes that go by it
 
 sub environment {
     my ($self) = @_;
@@ -53,7 +53,7 @@ sub environment {
 sub now { int(Time::HiRes::time()) + $_[0]{offset} }
 
 
-# Moves the clock.  Back as well: what runs would not understand it.
+# Moves the clock, also back, which no running process would understand.
 
 sub to {
     my ($self, $moment) = @_;

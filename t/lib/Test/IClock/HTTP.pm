@@ -238,7 +238,7 @@ sub abort {
 
 # Sends many requests over as many connections at once (at most "connections"
 # at a time) and returns their responses in order; undef for those that got
-# none.  One process, a select loop: what arrives together is asked together.
+# none.  One process with a select loop, so that they arrive together.
 
 sub concurrently {
     my ($class, $requests, %option) = @_;

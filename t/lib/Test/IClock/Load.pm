@@ -204,7 +204,7 @@ sub _read {
         push @{$report->{bad}}, $response->text;
     }
 
-    # an answer may come before the end of what it answers
+    # nginx may answer before it has read all of a request
     _hang_up($client, 0) if !$n || !$client->{keepalive}
         || $client->{out} ne ''
         || ($response->header('Connection') || '') eq 'close';

@@ -43,12 +43,12 @@ sub module {
 }
 
 
-# Stock nginx knows nothing of the sanitizers: their library comes first.
+# Stock nginx is not linked with the sanitizers: their library is preloaded.
 
 sub environment {
     my ($self) = @_;
 
-    # a test may want to preload something, too: after it
+    # what a test preloads comes after it
     my $env = $self->{env} || {};
 
     return $env if !$ENV{TEST_SANITIZE};
@@ -206,7 +206,7 @@ sub test {
 
     unlink $out;
 
-    # its own log, so that errors asked for are not found at the end
+    # a log of its own: done() must not find the errors that a test provokes
     my $status = command({ out => $out, env => $self->environment() },
                          binary(), '-t', '-p', "$self->{dir}/", '-c', $file,
                          '-e', "$self->{dir}/test.log");
@@ -341,8 +341,8 @@ sub reload {
 }
 
 
-# USR2, and QUIT of the old master: from now on this is about the new one.
-# nginx has to be started with daemon => 1.
+# USR2, and QUIT of the old master: from now on this object is the new nginx.
+# Start nginx with daemon => 1 before.
 
 sub upgrade {
     my ($self) = @_;
@@ -444,7 +444,7 @@ sub kill_all {
 sub error_log { slurp($_[0]{log}) }
 
 
-# reports of the sanitizers and what else was said outside of the log
+# reports of the sanitizers, and what nginx wrote to stderr
 
 sub complaints {
     my ($self) = @_;

@@ -28,8 +28,8 @@ our $root = dirname(dirname(dirname(dirname(dirname(
 use constant DATABASE => 'iclock';
 use constant LOGIN => 'iclock_nginx';
 
-# What Debian has as psql is a script that looks for the program, five times
-# as long as that takes.
+# Debian's psql is a script that looks for the program, which takes five times
+# as long as the program itself.
 
 {
     my ($newest) = sort { ($b =~ m!/(\d+)/bin! ? $1 : 0)
@@ -39,10 +39,10 @@ use constant LOGIN => 'iclock_nginx';
     $ENV{PATH} = "$newest:$ENV{PATH}" if defined $newest;
 }
 
-# PostgreSQL runs as it comes, with what its users will have: JIT, autovacuum,
-# parallel workers.  Only the disk is spared: without fsync what is committed
-# survives a crash of the server, though not of the machine.  The time zone is
-# one that nothing agrees with by chance.
+# PostgreSQL runs with its default settings, as users have it: JIT, autovacuum,
+# parallel workers.  Only fsync is off: what is committed survives a crash of
+# the server, though not of the machine.  No result fits this time zone by
+# chance.
 my @settings = (
     "listen_addresses = ''",
     "fsync = off",
@@ -424,7 +424,7 @@ sub kill {
     $self->_wait_exit(10);
     $self->{frozen} = 0;
 
-    # the children are not ours: the shared memory is free when they are gone
+    # the others, which are not our children, keep the shared memory
 
     for (1 .. 500) {
         last if !grep { CORE::kill 0, $_ } @pids[1 .. $#pids];
@@ -435,12 +435,12 @@ sub kill {
 }
 
 
-# The server stays connected and says nothing.
+# The server keeps its connections and stops answering.
 
 sub freeze {
     my ($self) = @_;
 
-    # the postmaster first, who may be about to start another one
+    # the postmaster first, which may be about to start another process
 
     CORE::kill 'STOP', $self->{pid};
 
@@ -582,7 +582,7 @@ sub background {
 }
 
 
-# A session that is asked many small things, which is cheaper than psql().
+# A session for many small queries, which is cheaper than psql().
 # Returns an object with query(), which returns rows.
 
 sub session {
@@ -615,7 +615,7 @@ sub session {
 }
 
 
-# A transaction that does this and then keeps its locks until release().
+# A transaction that runs this SQL and keeps its locks until release().
 
 sub hold {
     my ($self, $sql) = @_;

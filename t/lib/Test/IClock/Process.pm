@@ -85,8 +85,8 @@ sub children {
 }
 
 
-# Waits until the code returns something true, which is returned.  What takes
-# long to ask is asked less often: other tests need the processors, too.
+# Waits until the code returns something true, and returns that.  It asks less
+# often if the answer takes long: other tests need the processors, too.
 
 sub wait_until {
     my ($seconds, $code) = @_;

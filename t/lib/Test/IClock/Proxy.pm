@@ -247,7 +247,7 @@ sub _serve {
         for my $fd (keys %pair) {
             my ($pair, $dir) = @{$pair{$fd}};
 
-            # what is not to be read is not waited for
+            # do not wait for a side that the mode leaves unread
             next if $mode{$dir} eq 'stall';
             next if $mode{$dir} eq 'cut' && $left{$dir} == 0;
 

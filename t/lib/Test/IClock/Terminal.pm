@@ -105,8 +105,9 @@ sub online {
 }
 
 
-# The clock goes by the zone that the server tells: at handshakes, and to those
-# of dialect 3.2 whenever they ask.  Minutes if it is too much for hours.
+# The clock goes by the zone that the server sends at handshakes, and to
+# terminals of dialect 3.2 whenever they ask.  A number too large for hours is
+# minutes.
 
 sub handshake {
     my ($self, @query) = @_;
@@ -353,7 +354,7 @@ sub work {
         scalar(grep { m!^1/! } map { keys %$_ } values %{$self->{templates}}),
         scalar @{$self->{punches}}, $self->{algorithms}{1} || 0;
 
-    # told again only when a count has changed
+    # the terminal sends it again only when a count has changed
     unshift @query, "INFO=$info" if $info ne $self->{told};
 
     my $response = $self->_ok($self->poll(@query), 'poll');
@@ -367,7 +368,7 @@ sub work {
 }
 
 
-# until there is nothing more; returns how many commands there were
+# polls until there are no more commands; returns how many there were
 
 sub work_off {
     my ($self, $polls) = @_;
@@ -402,8 +403,8 @@ sub read_commands {
 }
 
 
-# Answers, as execute() has put them together: as many as possible in one
-# body, of which a payload is always the end.
+# Sends the answers of execute(): as many as possible in one body, which ends
+# after an answer with a payload.
 
 sub answer {
     my ($self, @answer) = @_;
@@ -472,9 +473,9 @@ my @verbs = (
 );
 
 
-# Executes one command.  Returns what is to be answered: { id, return, text,
-# payload (whether the rest of the body belongs to it) }; nothing after a
-# REBOOT, which makes the terminal forget.
+# Executes one command.  Returns the answer: { id, return, text, payload
+# (whether the rest of the body belongs to it) }; nothing after a REBOOT, which
+# makes the terminal forget.
 
 sub execute {
     my ($self, $id, $text) = @_;
@@ -544,7 +545,7 @@ sub _update_data {
 
         return (-1, 'DATA') if !defined $field{pin} || $field{pin} eq '';
 
-        # what is not said is lost
+        # fields that the command leaves out are lost
         delete $self->{users}{$field{pin}};
 
         my $user = $self->_new_user($field{pin});
@@ -687,7 +688,7 @@ sub _between {
 }
 
 
-# results go up like everything else, the answer only counts them
+# uploads the results like other records; the answer only counts them
 
 sub _query_data {
     my ($self, $text) = @_;
@@ -757,7 +758,7 @@ sub _clear {
 }
 
 
-# reads its stamps again; 0 has it begin anew
+# reads its stamps again; at 0 it uploads everything again
 
 sub _check {
     my ($self) = @_;
@@ -880,7 +881,7 @@ sub _put_finger {
 sub _put_file {
     my ($self, $text) = @_;
 
-    # clocks of SDK 3.2.0 know a space there
+    # in SDK 3.2.0 a space separates them
     my ($url, $path, $more) = $text =~ /^([^ \t]*)(?:[ \t]([^\t]*))?(.*)/s;
     my %field = _fields($more);
     my $content = $self->_download($url);
@@ -898,7 +899,7 @@ sub _put_file {
         return (-1, 'PutFile', lines => 1)
             if $field{recordcount} != @record;
 
-        # instead of what there was
+        # these replace all that it had
         $self->{users} = {};
         $self->{templates} = {};
     }
