@@ -73,8 +73,9 @@ for my $user ([], @other ? [ @other ] : ()) {
                    \s the \s database \s \(8 \s punches, .* photos\),
                    \s command \s \d+ \s is \s done$/mx,
          "${who}every row arrived");
-    like($said, qr/^==> .*on purpose:\n\+-/m, "${who}odd values are told of");
-    like($said, qr/^==> a terminal is given: server address \S+, port \d+,/m,
+    like($said, qr/^==> .*on purpose:\n\+-/m, "${who}explains odd values");
+    like($said, qr/^==> \s to \s connect \s a \s terminal, \s enter: \s server
+                   \s address \s \S+, \s port \s \d+,/mx,
          "${who}the address for a terminal");
     unlike($said, qr/psql "/, "${who}no psql for what stops");
     like($said, qr/\| .* 09:00:02 \| 1001 +\| Asha /,
@@ -111,7 +112,7 @@ for my $user ([], @other ? [ @other ] : ()) {
 
     $status = command({ out => $again, env => $env }, "$root/tools/run");
     isnt($status, 0, 'a second one at the same time');
-    like(slurp($again), qr/runs already/, 'is told so');
+    like(slurp($again), qr/runs already/, 'says so');
 
     # to the whole group, as a terminal does
     kill '-INT', $pid;
@@ -142,7 +143,7 @@ for my $user ([], @other ? [ @other ] : ()) {
     $status = command({ out => $out, env => $env }, "$root/tools/run");
 
     isnt($status, 0, 'ICLOCK_DATABASE that is not there');
-    like(slurp($out), qr/cannot connect to ICLOCK_DATABASE/, 'is told so');
+    like(slurp($out), qr/cannot connect to ICLOCK_DATABASE/, 'says so');
 }
 
 # a port that is taken
@@ -154,7 +155,7 @@ for my $user ([], @other ? [ @other ] : ()) {
     my $status = command({ out => $out, env => $env }, "$root/tools/run");
 
     isnt($status, 0, 'a port that is taken');
-    like(slurp($out), qr/port \d+ is in use: set ICLOCK_PORT/, 'is told so');
+    like(slurp($out), qr/port \d+ is in use: set ICLOCK_PORT/, 'says so');
     is(join(' ', leftovers($dir)), '', 'no process is left');
 }
 
