@@ -1,13 +1,9 @@
 -- The way of a command: queued, given to the device, answered.  Here are the
 -- rows; t/commands.t shows what a terminal sees of them, and when.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
+\ir ../fixtures/pgtap.psql
 -- roles are the cluster's, and another file may make some at the same time
 lock table pg_catalog.pg_authid in share row exclusive mode;
-
-select * from no_plan();
 
 -- whatever the database holds already; comes back with the rollback
 delete from iclock.command;
@@ -16,10 +12,6 @@ insert into iclock.device (serial_number, status, dialect)
 values ('T0001', 'active', '2.4'), ('T0002', 'active', '3.2'),
        ('T0003', 'pending', '2.4');
 
-create function pg_temp.device(serial_number text) returns bigint
-    language sql as $$
-    select d.id from iclock.device d where d.serial_number = $1
-$$;
 -- one poll with usual limits
 create function pg_temp.poll(serial_number text, max_count integer default 200,
                              max_bytes integer default 40960,
@@ -87,16 +79,9 @@ select is((select created_by from iclock.command limit 1), session_user::text,
 
 create role t_operator;
 grant iclock_operator to t_operator;
-create function pg_temp.try_shell(body text) returns text language plpgsql as $$
-begin
-    set local role t_operator;
-    perform iclock.queue_command('T0001', body, -100);
-    reset role;
-    return 'ok';
-exception when others then
-    reset role;
-    return sqlstate;
-end
+create function pg_temp.try_shell(body text) returns text language sql as $$
+    select pg_temp.as_role('t_operator', format(
+        'select iclock.queue_command(%L, %L, -100)', 'T0001', body))
 $$;
 select is(pg_temp.try_shell(b), '42501', 'not a member of iclock_shell: ' || b)
   from unnest(array['SHELL ls', 'shell ls', E' Shell\tls', 'SHELL', 'SHELL_ls',

@@ -1,10 +1,6 @@
 -- Registration, approval and the notifications about devices.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
-
-select * from no_plan();
+\ir ../fixtures/pgtap.psql
 
 -- the limit counts all pending devices, those of the database included
 delete from iclock.device where status = 'pending';

@@ -1,11 +1,7 @@
 -- People on many terminals: copies, sites, enrol once and present everywhere.
 -- Here are the rows and the commands; in t/fleet.t terminals execute them.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
-
-select * from no_plan();
+\ir ../fixtures/pgtap.psql
 
 delete from iclock.command;
 insert into iclock.device (serial_number, status, site, dialect,
@@ -17,10 +13,6 @@ values ('F-A', 'active', 'Pune', '2.4', '10', '7'),
        ('F-E', 'pending', 'Pune', '2.4', '10', null),
        ('F-X', 'active', 'Delhi', '2.4', '10', null);
 
-create function pg_temp.device(serial_number text) returns bigint
-    language sql as $$
-    select d.id from iclock.device d where d.serial_number = $1
-$$;
 create function pg_temp.option(serial_number text, name text, value text)
     returns void language sql as $$
     insert into iclock.device_option (device_id, name, value)
@@ -653,7 +645,6 @@ select ok(not exists (select from iclock.command c where c.deletes),
 delete from iclock.command;
 delete from iclock.device where serial_number = 'F-NEW';
 select iclock.set_site('Pune', false);
-
 
 -- as nginx
 

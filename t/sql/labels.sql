@@ -1,10 +1,6 @@
 -- Labels: every row of the documents' tables, and the logs that use them.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
-
-select * from no_plan();
+\ir ../fixtures/pgtap.psql
 
 create temp table documented (kind text, dialect text, code text, meaning text,
                               primary key (kind, dialect, code));

@@ -1,11 +1,7 @@
 -- Partitions of punch: made in time, or when punches ask for them.
 -- Here is what one session does; t/partitions.t has others that hold locks.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
-
-select * from no_plan();
+\ir ../fixtures/pgtap.psql
 
 insert into iclock.device (serial_number, status) values ('T0001', 'active');
 

@@ -1,12 +1,8 @@
 -- Who may do what.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
+\ir ../fixtures/pgtap.psql
 -- roles are the cluster's, and another file may make some at the same time
 lock table pg_catalog.pg_authid in share row exclusive mode;
-
-select * from no_plan();
 
 select has_role(r) from unnest(array['iclock_module', 'iclock_operator',
                                      'iclock_reader', 'iclock_reader_cards',
@@ -139,23 +135,6 @@ select id, o.name, o.value
                ('AdminPW', 'hidden'), ('HttpAuth', 'hidden'),
                ('Unknown', 'hidden')) as o (name, value)
  where serial_number = 'T0001';
-
--- pgTAP keeps its state in temporary objects of the superuser: only what the
--- role itself does runs as the role
-create function pg_temp.as_role(role name, statement text) returns text
-    language plpgsql as $$
-begin
-    execute format('set local role %I', role);
-    begin
-        execute statement;
-    exception when others then
-        reset role;
-        return sqlstate;
-    end;
-    reset role;
-    return 'ok';
-end
-$$;
 
 select is(pg_temp.as_role('iclock_reader', s), 'ok', 'reader: ' || s)
   from unnest(array[

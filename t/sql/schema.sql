@@ -1,10 +1,6 @@
 -- The shape of the schema.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
-
-select * from no_plan();
+\ir ../fixtures/pgtap.psql
 
 select has_schema('iclock');
 select set_has('select version from iclock.schema_version',

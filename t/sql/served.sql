@@ -2,11 +2,7 @@
 -- upgrades, and the functions that belong to the site.
 -- Here is what the functions return; t/served.t asks as terminals do.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
-
-select * from no_plan();
+\ir ../fixtures/pgtap.psql
 
 insert into iclock.device (serial_number, status, site, dialect,
                            fingerprint_version)
@@ -17,11 +13,6 @@ values ('R-A', 'active', 'Pune', '2.4', '10'),
        ('R-E', 'active', 'Pune', '2.4', '9'),
        ('R-F', 'active', null, '2.4', '10'),
        ('R-G', 'active', null, '2.4', '10');
-
-create function pg_temp.device(serial_number text) returns bigint
-    language sql as $$
-    select d.id from iclock.device d where d.serial_number = $1
-$$;
 
 -- remote attendance
 

@@ -1,12 +1,8 @@
 -- Roles that are limited to sites: through views, tables, functions and sets.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
+\ir ../fixtures/pgtap.psql
 -- roles are the cluster's, and another file may make some at the same time
 lock table pg_catalog.pg_authid in share row exclusive mode;
-
-select * from no_plan();
 
 -- two sites and a terminal that stands nowhere, with something of each kind
 
@@ -14,10 +10,6 @@ insert into iclock.device (serial_number, status, name, site)
 values ('A-1', 'active', 'Gate', 'Pune'), ('A-2', 'active', 'Door', 'Pune'),
        ('B-1', 'active', 'Gate', 'Delhi'), ('B-2', 'active', 'Door', 'Delhi'),
        ('N-1', 'active', 'Nowhere', null), ('N-2', 'pending', null, null);
-create function pg_temp.device(serial_number text) returns bigint
-    language sql as $$
-    select d.id from iclock.device d where d.serial_number = $1
-$$;
 
 insert into iclock.site (name) values ('Pune'), ('Delhi');
 insert into iclock.punch (device_id, local_time, pin, status, verify)
@@ -69,8 +61,8 @@ grant t_pune, t_delhi to t_both;
 insert into iclock.role_site (role, site)
 values ('t_pune', 'Pune'), ('t_pune', 'Elsewhere'), ('t_delhi', 'Delhi');
 
--- pgTAP keeps its state in temporary objects of the superuser
-create function pg_temp.as_role(role name, statement text, out answer text)
+-- what a statement returns to a role, or the SQLSTATE
+create function pg_temp.answer(role name, statement text, out answer text)
     language plpgsql as $$
 begin
     execute format('set local role %I', role);
@@ -85,7 +77,7 @@ $$;
 create function pg_temp.sees(role name, relation text,
                              key text default 'serial_number')
     returns text language sql as $$
-    select pg_temp.as_role(role, format(
+    select pg_temp.answer(role, format(
         'select string_agg(distinct %1$s::text, '' '' order by %1$s::text)'
         '  from iclock.%2$s as r', key, relation))
 $$;
@@ -178,7 +170,7 @@ create function pg_temp.told(relation text, key text) returns text
     language plpgsql as $$
 begin
     perform set_config('t.told', '', true);
-    perform pg_temp.as_role('t_asha', format(
+    perform pg_temp.answer('t_asha', format(
         'select count(*) from iclock.%s as r where t_leak.leaky(r.%I::text)',
         relation, key));
     return current_setting('t.told');
@@ -349,10 +341,10 @@ insert into call values
 ($$readmit_user('Delhi', '5')$$, '42501'),
 ($$set_site('Delhi', true)$$, '42501'),
 ($$verify_all('2026-11-01', '2026-11-02', 'Delhi')$$, null);
-select is(pg_temp.as_role('t_asha', 'select iclock.' || c.call), c.answer,
+select is(pg_temp.answer('t_asha', 'select iclock.' || c.call), c.answer,
           'not at other sites: ' || c.call)
   from call c;
-select is(pg_temp.as_role('t_asha', format('select iclock.%s_command(%s)', f,
+select is(pg_temp.answer('t_asha', format('select iclock.%s_command(%s)', f,
               (select c.id from iclock.command c
                 where c.device_id = pg_temp.device('B-1')
                 order by c.id limit 1))),
@@ -408,7 +400,7 @@ select is_empty(
 
 -- at home all of it works
 
-select isnt(pg_temp.as_role('t_asha', 'select iclock.' || c), e,
+select isnt(pg_temp.answer('t_asha', 'select iclock.' || c), e,
             'at the own site: ' || c)
   from (values
     ($$queue_command('A-1', 'CHECK')$$, null),
@@ -422,16 +414,16 @@ select isnt(pg_temp.as_role('t_asha', 'select iclock.' || c), e,
     ($$cancel_command((select min(id) from iclock.command_status
                         where serial_number = 'A-1'))$$, null)) as f (c, e);
 delete from iclock.command;
-select is(pg_temp.as_role('t_asha', $$select count(*)
+select is(pg_temp.answer('t_asha', $$select count(*)
               from iclock.verify_all('2026-10-01', '2026-10-02')$$), '3',
           'verify_all()');
 select set_eq(
     $$ select distinct k.serial_number from iclock.command_status k $$,
     array['A-1', 'A-2', 'C-1'], 'asks the own terminals');
-select is(pg_temp.as_role('t_all', $$select iclock.set_device('N-2',
+select is(pg_temp.answer('t_all', $$select iclock.set_device('N-2',
               site => 'Pune', status => 'active') > 0$$), 'true',
           'who sees all gives a terminal to a site');
-select is(pg_temp.as_role('t_asha', $$select iclock.put_user('N-2', '7') > 0$$),
+select is(pg_temp.answer('t_asha', $$select iclock.put_user('N-2', '7') > 0$$),
           'true', 'and there it is');
 
 -- what a terminal recorded before it went elsewhere is not for those there

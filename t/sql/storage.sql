@@ -1,11 +1,7 @@
 -- What is kept and for how long; punches in the order of their transactions.
 -- Here is what one session does; t/storage.t has transactions beside it.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
-
-select * from no_plan();
+\ir ../fixtures/pgtap.psql
 
 select is_empty(
     $$ select c.relname from pg_class c

@@ -1,10 +1,6 @@
 -- Reconciliation, results of commands, refused answers.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
-
-select * from no_plan();
+\ir ../fixtures/pgtap.psql
 
 delete from iclock.command;
 update iclock.device set status = 'blocked';
@@ -13,10 +9,6 @@ values ('V-A', 'active', '2.4', 'Pune', 'Asia/Kolkata'),
        ('V-B', 'active', '3.2', 'Pune', null),
        ('V-C', 'pending', '2.4', 'Pune', null);
 
-create function pg_temp.device(serial_number text) returns bigint
-    language sql as $$
-    select d.id from iclock.device d where d.serial_number = $1
-$$;
 create function pg_temp.punch(serial_number text, day date, punches integer)
     returns void language sql as $$
     insert into iclock.punch (device_id, local_time, pin)

@@ -1,11 +1,7 @@
 -- What analysts read: two dialects, three zones, days on which clocks change.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
+\ir ../fixtures/pgtap.psql
 set local timezone = 'Pacific/Auckland';
-
-select * from no_plan();
 
 insert into iclock.device (serial_number, status, name, site, timezone, dialect,
                            last_seen, comm_key)

@@ -2,13 +2,9 @@
 -- 2.4.1 (device P) and push SDK 3.2.0 (device S).  A TAB is written as ⇥.
 -- t/wire.t takes the calls from here and sends each to a terminal.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
+\ir ../fixtures/pgtap.psql
 -- roles are the cluster's, and another file may make some at the same time
 lock table pg_catalog.pg_authid in share row exclusive mode;
-
-select * from no_plan();
 
 insert into iclock.device (serial_number, status, dialect, timezone)
 values ('P001', 'active', '2.4', 'Asia/Kolkata'),
@@ -290,21 +286,11 @@ select is(pg_temp.sent($$put_photo('P001', '1', decode(repeat('00ff', 60000), 'h
 create role t_elsewhere;
 grant iclock_operator, iclock_shell to t_elsewhere;
 insert into iclock.role_site (role, site) values ('t_elsewhere', 'Elsewhere');
-create function pg_temp.elsewhere(call text) returns text
-    language plpgsql as $$
-begin
-    set local role t_elsewhere;
-    execute 'select iclock.' || call;
-    reset role;
-    return 'ok';
-exception when others then
-    reset role;
-    return sqlstate;
-end
-$$;
 select is_empty(
     $$ select w.call, e.state
-         from wire w, lateral pg_temp.elsewhere(w.call) as e (state)
+         from wire w,
+              lateral pg_temp.as_role('t_elsewhere', 'select iclock.' || w.call)
+                  as e (state)
         where e.state <> 'P0002' $$,
     'for a role of another site there is no such device');
 
@@ -590,16 +576,8 @@ select alike(pg_temp.sent($$put_user('P001', '6', 'Asha')$$),
 create role t_operator;
 grant iclock_operator to t_operator;
 create function pg_temp.as_operator(call text) returns text
-    language plpgsql as $$
-begin
-    set local role t_operator;
-    execute 'select iclock.' || call;
-    reset role;
-    return 'ok';
-exception when others then
-    reset role;
-    return sqlstate;
-end
+    language sql as $$
+    select pg_temp.as_role('t_operator', 'select iclock.' || call)
 $$;
 create temp table system (call text);
 insert into system values
