@@ -62,9 +62,7 @@ sub under_load {
 
     my $report = $load->stop();
 
-    is("@{$report->{bad}}", '', "$name: nothing but OK and 503");
-    is(Test::IClock::Load::missing($t, $report), 0,
-       "$name: what was acknowledged is stored");
+    Test::IClock::Load::is_good($t, $report, $name);
 
     return $report;
 }

@@ -10,9 +10,7 @@ package Test::IClock::Load;
 #   my $load = Test::IClock::Load->start(port => $t->port);
 #   $t->reload();
 #   my $report = $load->stop();
-#
-#   is("@{$report->{bad}}", '');
-#   is(Test::IClock::Load::missing($t, $report), 0);
+#   Test::IClock::Load::is_good($t, $report, 'reload');
 #
 # The report: sent and acknowledged (punches as "serial|pin|time"), refused
 # (replies with 503), closed (connections without a reply), and bad, a list
@@ -26,6 +24,7 @@ use IO::Select;
 use IO::Socket::INET;
 use JSON::PP ();
 use POSIX qw/ strftime /;
+use Test::More ();
 use Time::HiRes qw/ sleep time /;
 
 use Test::IClock::HTTP ();
@@ -79,6 +78,21 @@ sub stop {
     waitpid delete $self->{pid}, 0;
 
     return JSON::PP::decode_json($text);
+}
+
+
+# Tests what must be true whatever happened meanwhile.
+
+sub is_good {
+    my ($t, $report, $name) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    Test::More::is("@{$report->{bad}}", '', "$name: nothing but OK and 503");
+    Test::More::is(missing($t, $report), 0,
+                   "$name: what was acknowledged is stored");
+
+    return;
 }
 
 
