@@ -4,6 +4,8 @@
 
 # Commands from SQL to the terminal and back: what goes out when, how often
 # and in which order, and what every kind of answer makes of it.
+# t/sql/commands.sql shows the rows; here are notifications and polls, the bytes
+# of both directions, and clients that leave while PostgreSQL is at work.
 
 use strict;
 use warnings;

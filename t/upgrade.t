@@ -3,7 +3,8 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # sql/install.sql upgrades a database that an earlier release has made, while
-# 64 connections upload to it as that release's nginx did.
+# 64 connections upload to it as that release's nginx did.  t/sql/upgrade.sql
+# shows in one session what an upgrade makes of the rows of migration 1.
 
 use strict;
 use warnings;

@@ -1,19 +1,14 @@
 -- The queue of commands: order, what supersedes what, retries, and plans that
 -- need neither ANALYZE nor luck.
 
-begin;
-create extension if not exists pgtap;
-set local search_path = public, pg_catalog;
-
-select * from no_plan();
+\ir ../fixtures/pgtap.psql
 
 delete from iclock.command;
 insert into iclock.device (serial_number, status)
 values ('Q-A', 'active'), ('Q-B', 'active');
 
-create function pg_temp.device(serial_number text default 'Q-A')
-    returns bigint language sql as $$
-    select d.id from iclock.device d where d.serial_number = $1
+create function pg_temp.device() returns bigint language sql as $$
+    select pg_temp.device('Q-A')
 $$;
 create function pg_temp.poll(number bigint default null,
                              max_count integer default 200,
