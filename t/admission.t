@@ -326,7 +326,7 @@ my $reply = $t->get('/hold/cdata?SN=STRANGE3&options=all');
 is($reply->status, 401, 'a handshake is held');
 is($reply->header('Retry-After'), undef, 'Retry-After belongs to 503');
 ok($t->get('/hold/getrequest?SN=STRANGE3')->header('Retry-After'),
-   'a poll bears it');
+   'a reply to a poll has it');
 
 
 # the language decides about the encoding
@@ -415,7 +415,7 @@ my $lines = () = $log =~ /device "FLOOD\d+" is refused: it is unknown/g;
 cmp_ok($lines, '>', 0, 'some are logged');
 cmp_ok($lines, '<', 2000, 'not all of them');
 like($log, qr/device "WRONG001" is refused: wrong or missing communication/,
-     'the reason is told');
+     'the log says why');
 like($log, qr/: \*\d+ iclock admission: /, 'lines for debugging');
 unlike($log, qr/: (?:\*\d+ )?iclock[^\n]*(?:own-key-1|location1)/,
        'those of the module hold no keys');

@@ -32,8 +32,8 @@ my $minute = 0;
 my @acknowledged;
 
 
-# The file that the preloaded library and the module look at: which one is to
-# fail, whether all that follow, how many there were, how many have failed.
+# The file that the preloaded library and the module look at: which allocation
+# fails, whether all that follow do, how many there were, how many have failed.
 
 sub arm {
     my ($at, $more) = @_;

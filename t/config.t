@@ -280,7 +280,7 @@ for my $key ('""', 'x' x 101) {
 }
 
 
-# the database: passwords are not told
+# the database: no message shows a password
 
 for ([ 'no keyword', 'nonsense-hunter2' ],
      [ 'an unknown keyword', 'host=a color=blue password=hunter2' ],
@@ -427,7 +427,7 @@ passes('no http block', undef);
 passes('an empty http block', '');
 
 
-# the database is not asked, and may be away
+# nginx -t does not ask the database, which may be unreachable
 
 my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5,
                                      Proto => 'tcp') or die "listen: $!";

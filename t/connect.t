@@ -57,8 +57,8 @@ sub upload {
 sub tcp { $t->conninfo(host => '127.0.0.1', port => $pg->{port}, @_) }
 
 
-# A name server: knows three names, one of them with two addresses; is silent
-# when told so.
+# A name server: knows three names, one of them with two addresses; a test can
+# make it silent.
 
 sub name_server {
     my ($port) = @_;
@@ -191,7 +191,7 @@ ok(wait_until(10, sub { upload('NAME0001') =~ /^503/ }),
    'uploads are refused meanwhile');
 is($t->device('NAME0001')->poll()->text, '200 OK', 'a poll is not');
 ok($t->wait_log(qr/host "db.iclock.test" is not found|host is not found/),
-   'the name is to blame');
+   'nginx names the host');
 
 $order->('t');
 ok(wait_until(20, sub { upload('NAME0001') eq '200 OK: 1' }),
@@ -234,7 +234,7 @@ another('no such name', http => "resolver 127.0.0.1:$dns ipv6=off;",
                                  port => $pg->{port}));
 like(upload('NAME0001'), qr/^503/, 'a name that is not known');
 like(new_log(), qr/\[error\].*no connection to Postgr.*not found/,
-     'it is told');
+     'the log says so');
 kill 'TERM', $server;
 waitpid $server, 0;
 
@@ -303,11 +303,11 @@ another('stranger', database => tcp(sslmode => 'verify-full',
                         sslrootcert => '/etc/ssl/certs/ca-certificates.crt'));
 like(upload('TLS00001'), qr/^503/, 'a certificate that nobody signed');
 like(new_log(), qr/\[error\].*(?:certificate verify failed|does not exist)/,
-     'it is told');
+     'the log says so');
 
 another('plain', database => tcp(sslmode => 'disable'));
 like(upload('TLS00001'), qr/^503/, 'without TLS');
-like(new_log(), qr/\[error\].*no pg_hba.conf entry/, 'it is told');
+like(new_log(), qr/\[error\].*no pg_hba.conf entry/, 'the log says so');
 
 
 # a password from a file that the workers cannot read
@@ -352,7 +352,7 @@ $pg->terminate('iclock/%');
 ok(wait_until(10, sub { upload('PASS0001') =~ /^503/ }),
    'a new password: others are refused');
 ok($t->wait_log(qr/password authentication failed for user "secure"/),
-   'a new password: it is told');
+   'a new password: the log says so');
 passwords('n3w');
 $t->reload();
 ok(wait_until(20, sub { upload('PASS0001') eq '200 OK: 1' }),

@@ -230,7 +230,7 @@ $lock->release();
 is($c->read->text, '200 OK: 1', 'killed: it is acknowledged');
 is(punches(), $count + 1, 'killed: it is stored once');
 like(join('', errors()), qr/lost: terminating connection due to administrator/,
-     'killed: the reason is told');
+     'killed: the log says why');
 
 
 # a connection is killed when it has committed, and before it could say so:
@@ -500,7 +500,7 @@ $t->psql("SELECT iclock.request_reupload('WARM0000', 'ATTLOG')");
 is(upload('WARM0000')->status, 200, 're-upload: an upload meanwhile');
 is(stamp(), 0, 're-upload: it is still asked for');
 like($t->device('WARM0000')->handshake()->body, qr/^ATTLOGStamp=0$/m,
-     're-upload: the device is told');
+     're-upload: the handshake says so');
 is(upload('WARM0000')->status, 200, 're-upload: an upload after that');
 is(stamp(), 9999, 're-upload: its stamp counts again');
 
@@ -742,6 +742,6 @@ another('password', { database => $t->conninfo(user => 'guest',
 is_unavailable(upload('WARM0000'), 'password: upload');
 like((errors())[0], qr/password authentication failed for user "guest"/,
      'password: it tells why');
-unlike($t->error_log(), qr/wr0ng/, 'password: it is not told');
+unlike($t->error_log(), qr/wr0ng/, 'password: the log does not show it');
 
 $t->done();

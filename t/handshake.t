@@ -399,7 +399,7 @@ is(device('SDK00001', 'dialect, recognized_dialect'), '2.4|2.4',
    'nothing is certain');
 
 
-# what was told of the time is kept
+# what the handshake said of the time is kept
 
 for ([ kathmandu => 'TZ-kathmandu', 'Asia/Kathmandu|345' ],
      [ notz => 'TZ-none', 'UTC|' ])
@@ -407,10 +407,10 @@ for ([ kathmandu => 'TZ-kathmandu', 'Asia/Kathmandu|345' ],
     my ($where, $device, $expected) = @$_;
 
     is(device($device, 'default_timezone, told_offset'), $expected,
-       "told: $where");
+       "kept: $where");
 }
 
-# a clock runs by what it was told, also when the directive has changed since
+# a clock runs by its last handshake, also when the directive has changed since
 
 for ([ 'TZ-kathmandu', '05:45:00' ], [ 'TZ-none', '08:00:00' ],
      [ 'TZ-kolkata', '05:30:00' ])
@@ -438,7 +438,7 @@ $t->psql("UPDATE iclock.device SET told_offset = 60 WHERE serial_number"
 $t->reload();
 ok(wait_until(15, sub { $t->get('/kathmandu/getrequest?SN=TZ-kathmandu')->body
                         =~ /^C:\d+:CHECK$/m }),
-   'another offset than it was told: it is made to shake hands');
+   'another offset than at the last handshake: it shakes hands again');
 is(device('TZ-kathmandu', 'told_offset'), 345, 'that is noted');
 $t->psql("UPDATE iclock.device SET told_offset = 60"
          . " WHERE serial_number = 'TZ-kathmandu'");
@@ -654,7 +654,7 @@ is(hello('key', $sn, 'ComKey=sample1')->status, 403,
 is(hello('key', $sn, 'ComKey=own')->status, 200, "the device's own key");
 is(hello('iclock', 'ACCEPT01')->status, 403,
    'a key where the location has none');
-is(hello('iclock', 'ACCEPT01', 'ComKey=own')->status, 200, 'it fits');
+is(hello('iclock', 'ACCEPT01', 'ComKey=own')->status, 200, 'it is right');
 
 
 # networks

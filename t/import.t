@@ -163,7 +163,7 @@ like(import_rows($usb),
         bad\|1\|20002\|[^|]*\|bad20000\n\z/x, 'a long file');
 like(import_rows($usb), qr/^stored\|0\|\|\|\nknown\|19996\|/, 'again');
 
-# the moment is that of the zone which the device was told
+# the moment is that of the zone of the last handshake
 
 $t->psql('DELETE FROM iclock.punch');
 $t->psql("UPDATE iclock.device SET timezone = NULL, default_timezone ="

@@ -149,7 +149,7 @@ $t->pg->freeze();
 $kb = growth(sub { @response = $t->concurrently(\@uploads, connections => 64,
                                                 timeout => 30) });
 is(scalar(grep { $_ && $_->status == 503 && $_->header('Retry-After') eq '30' }
-               @response), 64, 'frozen: all are told to come again');
+               @response), 64, 'frozen: all get 503');
 cmp_ok($kb, '<', 3 * 8192, 'frozen: memory of what waits');
 diag("frozen: $kb kB") if $ENV{TEST_VERBOSE};
 $t->pg->thaw();

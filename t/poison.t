@@ -270,8 +270,8 @@ unlike($t->error_log(), qr/connection to PostgreSQL is lost/,
        'it is no lost connection');
 
 
-# halves of an upload, the first of which has to be sent again: the order of
-# its lines is kept
+# halves of an upload, the first of which the module sends again: the order of
+# the lines stays
 
 my $halves = $t->device('HALVES01');
 

@@ -58,7 +58,7 @@ like($t->error_log(), qr/\[error\].*refuses to listen.*during recovery/,
 is($t->quit(), 0, 'standby: nginx exits');
 
 
-# with the server that can write, which is not the first one, and goes away
+# with the server that can write, which is not the first one, and fails
 
 my $logged = length $t->error_log();
 

@@ -150,7 +150,7 @@ add($pg, 'unread');
 $t->psql('DO $$ BEGIN FOR i IN 1 .. 5000 LOOP PERFORM txid_current(); COMMIT;'
          . ' END LOOP; END $$');
 add($pg, 'later');
-is(since($pg, $cursor), 'unread later', 'two are to be read');
+is(since($pg, $cursor), 'unread later', 'two are left to read');
 $t->psql('UPDATE iclock.punch_state SET cluster = 1');
 
 SKIP: {
@@ -307,7 +307,7 @@ $delete->wait();
 is($t->psql('SELECT count(*) FROM iclock.punch p WHERE NOT EXISTS (SELECT'
             . ' FROM iclock.device d WHERE d.id = p.device_id)'), 0,
    'no punch without a device');
-unlike($answer, qr/^200/, 'the upload is to come again');
+unlike($answer, qr/^200/, 'the terminal must upload it again');
 
 
 # months are dropped, but not beside a reader

@@ -4,7 +4,7 @@
 
 # Every shape of upload: the exact reply, and the exact rows of all tables.
 # Each body goes to a device of its own and is then sent again, one byte at
-# a time, and with other line ends; the rows have to be the same.
+# a time, and with other line ends; the rows must be the same.
 
 use strict;
 use warnings;

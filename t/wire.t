@@ -66,7 +66,7 @@ for my $terminal (values %terminal) {
 }
 
 
-# the calls, and what is to be on the wire
+# the calls, and the bytes that they must send
 
 my @case = slurp("$FindBin::Bin/sql/wire.sql")
            =~ /^\('([PS][ ][^']*)',\ \$\$(.*?)\$\$,

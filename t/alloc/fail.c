@@ -10,7 +10,7 @@
  * kind fail, whoever calls; without it as a part of the module, in which what
  * the module itself asks nginx for fails (the linker's --wrap).
  *
- * A file of the test's, named by FAIL_CONTROL, tells which one is to fail.
+ * FAIL_CONTROL names a file of the test, which says which of them fails.
  */
 
 

@@ -31,7 +31,7 @@ fuzz_value(ngx_str_t *value, const uint8_t **data, size_t *size)
         return;
     }
 
-    /* some have to be longer than a line */
+    /* some must be longer than a line */
 
     len = (size_t) (*data)[0] * 8;
 

@@ -179,7 +179,7 @@ select is(pg_temp.recognized('T0021', '3.2'), '2.4', 'chosen when registered');
 insert into iclock.device (serial_number, dialect) values ('T0022', '3.2');
 select is(pg_temp.recognized('T0022', '2.4'), '3.2', 'or inserted');
 
--- time zones: told again when the offset is another one
+-- time zones: devices ask again when the offset is another one
 
 create function pg_temp.told(serial_number text, minutes integer)
     returns void language sql as $$
@@ -207,9 +207,9 @@ select results_eq(
     $$ values ('T0004', 'UTC'), ('Z0001', 'Asia/Kolkata'),
               ('Z0002', 'Asia/Kathmandu') $$, 'zones of clocks');
 
-select is(iclock.refresh_timezones(), 0, 'nobody was told anything');
+select is(iclock.refresh_timezones(), 0, 'no handshake has sent an offset');
 select pg_temp.told('Z0001', 330), pg_temp.told('Z0002', 345);
-select is(iclock.refresh_timezones(), 0, 'all were told what is true');
+select is(iclock.refresh_timezones(), 0, 'all offsets are still right');
 select pg_temp.told(s, 60)
   from unnest(array['Z0001', 'Z0002', 'Z0003', 'Z0004', 'Z0005']) as s;
 select iclock.set_device('Z0004', send_timezone => false);
@@ -220,28 +220,28 @@ select results_eq(
                                             'Z0004', 'Z0005']) as s $$,
     $$ values ('Z0001', 1::bigint), ('Z0002', 1), ('Z0003', 0), ('Z0004', 0),
               ('Z0005', 0) $$,
-    'active devices that are told their zone, and cannot find it out');
+    'active devices that get their zone at handshakes only');
 select results_eq(
     $$ select serial_number, told_offset from iclock.device
         where serial_number like 'Z000_' order by 1 $$,
     $$ values ('Z0001', 330), ('Z0002', 345), ('Z0003', 330), ('Z0004', 330),
-              ('Z0005', 60) $$, 'what is told now');
+              ('Z0005', 60) $$, 'the offsets now');
 select pg_temp.told('Z0001', 60), pg_temp.told('Z0002', 345);
 select is(iclock.refresh_timezones(), 1, 'again');
 select is(pg_temp.checks('Z0001'), 1::bigint, 'one that waits is enough');
 update iclock.command set status = 'done' where body = 'CHECK';
 select iclock.set_device('Z0001', timezone => 'Asia/Tokyo');
 select is(iclock.refresh_timezones(), 1, 'an operator changes the zone');
-select is(pg_temp.checks('Z0001'), 2::bigint, 'that is told, too');
+select is(pg_temp.checks('Z0001'), 2::bigint, 'that device asks, too');
 select pg_temp.told(s, 60) from unnest(array['Z0001', 'Z0002', 'Z0003']) as s;
 select is(iclock.refresh_timezones(2), 2, 'at most so many at a time');
 select is(iclock.refresh_timezones(2), 1, 'then the rest');
 
--- away, or blocked, while the clocks change
+-- offline, or blocked, while the clocks change
 
 select is(pg_temp.checks('Z0002'), 2::bigint, 'asked again, it has not come yet');
 select pg_temp.told('Z0002', 60);
-select is(iclock.refresh_timezones(), 1, 'the clocks change while it is away');
+select is(iclock.refresh_timezones(), 1, 'clocks change while it is offline');
 select is(pg_temp.checks('Z0002'), 2::bigint, 'what waits for it is enough');
 select ok((select bool_and(c.status = 'queued' and c.expires_at is null)
              from iclock.command c
@@ -251,7 +251,7 @@ select ok((select bool_and(c.status = 'queued' and c.expires_at is null)
 select is((select told_offset from iclock.device
             where serial_number = 'Z0005'), 60, 'blocked all the time');
 select iclock.approve_device('Z0005');
-select is(iclock.refresh_timezones(), 1, 'approved: it is told');
+select is(iclock.refresh_timezones(), 1, 'approved: it asks');
 select is(pg_temp.checks('Z0005'), 1::bigint, 'by a CHECK');
 
 -- half an hour, and never
@@ -263,7 +263,7 @@ select ok((select told_offset from iclock.device
 select iclock.set_device('Z0002', timezone => 'America/Phoenix');
 select is(iclock.refresh_timezones(), 1, 'a zone that never changes');
 select is((select told_offset from iclock.device
-            where serial_number = 'Z0002'), -420, 'is told once');
+            where serial_number = 'Z0002'), -420, 'asks once');
 select is(iclock.refresh_timezones(), 0, 'and not again');
 
 select iclock.delete_device('T0010');

@@ -505,20 +505,20 @@ select pg_temp.upload_user(s, '20', 'Gone')
 delete from iclock.command;
 select is((select count(*)::int from iclock.delete_user_from_site('Pune', '20')),
           4, 'everywhere');
--- F-C is away
+-- F-C is offline
 select pg_temp.poll(s), pg_temp.answer(s)
   from unnest(array['F-A', 'F-B', 'F-D']) as s;
 select pg_temp.upload_user('F-C', '20', 'Gone, uploaded');
 select pg_temp.upload_template('F-C', '20', 1, 6, 10, 'gone', 'FP');
 select pg_temp.upload_photo('F-C', '20', 'user', '\xffd8ff');
 select is(pg_temp.queued(), array['F-C DATA DELETE USERINFO'],
-          'a terminal that was away uploads it: it goes nowhere');
+          'a terminal that was offline uploads it: it goes nowhere');
 select is_empty($$ select * from iclock.sync_site('Pune')
                     where what <> 'removal' $$, 'nor does sync_site bring it back');
 select is_empty($$ select * from iclock.copy_site('F-C', 'Pune')
                     where skipped_reason is null $$, 'nor copy_site');
 select is(pg_temp.queued(), array['F-C DATA DELETE USERINFO'],
-          'it is told once');
+          'the terminal gets one command');
 update iclock.device set status = 'blocked' where serial_number = 'F-C';
 update iclock.command set status = 'expired' where status = 'queued';
 update iclock.device set status = 'active' where serial_number = 'F-C';

@@ -276,12 +276,12 @@ $$;
 update iclock.device set timezone = 'UTC' where serial_number = 'V-A';
 select is(pg_temp.days_asked('V-A'), 31, 'nothing is agreed');
 select pg_temp.agreed('V-A', 60, 50);
-select is(pg_temp.days_asked('V-A'), 49, 'away since the last agreement');
+select is(pg_temp.days_asked('V-A'), 49, 'offline since the last agreement');
 select pg_temp.agreed('V-A', 49, 35, 'differs');
 select is(pg_temp.days_asked('V-A'), 31, 'what differs for good is not asked');
 delete from iclock.attendance_check;
 select pg_temp.agreed('V-A', 500, 400);
-select is(pg_temp.days_asked('V-A'), 31, 'away for more than a year');
+select is(pg_temp.days_asked('V-A'), 31, 'offline for more than a year');
 delete from iclock.attendance_check;
 select pg_temp.agreed('V-A', 5, 5);
 select is(pg_temp.days_asked('V-A'), 31,

@@ -425,7 +425,7 @@ select ok(r.state = '22023' and r.message like 'argument "' || w.argument || '"%
                  r.hint))
   from wrong w, lateral pg_temp.refused(w.call) as r;
 
--- NULL for what has to be given
+-- NULL for a required argument
 
 select is(r.state || ' ' || r.message,
           format('22004 argument "%s" must not be NULL', argument), call)

@@ -19,7 +19,7 @@
     { NGX_ICLOCK_UTF_8, ngx_null_string, ngx_null_string }
 
 
-/* a body and what is to be read from it, as unit_dump() writes it */
+/* a body and its records, as unit_dump() writes them */
 typedef struct {
     const char            *name;
     const char            *table;     /* or ":info" and the like */

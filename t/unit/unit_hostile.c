@@ -5,7 +5,7 @@
 
 
 /*
- * Large bodies made to be slow: every one has to be read in a time that
+ * Large bodies made to be slow: the parsers must read each in a time that
  * grows with its size only.
  */
 
