@@ -25,6 +25,10 @@ exception when invalid_parameter_value then
     return false;
 end
 $$;
+comment on function iclock.is_time_zone(text) is
+    'Whether the text is the name of a time zone; not an abbreviation and not '
+    'a POSIX zone';
+grant execute on function iclock.is_time_zone(text) to iclock_module;
 
 -- Text that may stand within a line to a device: a TAB separates fields there,
 -- and an end of line would begin another option or another command.  What ends
@@ -36,6 +40,10 @@ as $$
     select octet_length(value) <= max_bytes
        and value !~ E'[\\x01-\\x1f\\x7f-\\x9f\\u2028\\u2029]'
 $$;
+comment on function iclock.is_line_text(text, integer) is
+    'Whether the text may stand within a line to a device: no control '
+    'characters, no longer than so many bytes';
+grant execute on function iclock.is_line_text(text, integer) to iclock_module;
 
 -- Who calls: within a SECURITY DEFINER function current_user is the owner, and
 -- session_user is the login of a pool that serves many.
@@ -48,6 +56,9 @@ as $$
            when 'none' then session_user
            else current_setting('role')::name end
 $$;
+comment on function iclock.calling_role() is
+    'Role of the caller, also within SECURITY DEFINER functions: that of SET '
+    'ROLE, or else the login';
 
 -- A role is known by its name and, as long as the cluster is the same, by its
 -- OID.  That it is missing is no error: a dump brings its rows.
@@ -68,6 +79,8 @@ begin
     return new;
 end
 $$;
+comment on function iclock.role_site_named() is
+    'Notes the OID of a role that is limited to a site';
 
 -- What the directives iclock_trans_flag and iclock_trans_times take.
 create or replace function iclock.is_trans_flag(value text)
@@ -80,6 +93,9 @@ as $$
                      '|EnrollFACE|ChgFACE)){0,14}$')
        and value !~ E'\n'
 $$;
+comment on function iclock.is_trans_flag(text) is
+    'Whether the text is what directive iclock_trans_flag takes';
+grant execute on function iclock.is_trans_flag(text) to iclock_module;
 
 create or replace function iclock.is_trans_times(value text)
     returns boolean
@@ -89,3 +105,6 @@ as $$
                     '(;([01][0-9]|2[0-3]):[0-5][0-9]){0,9};?)?$')
        and value !~ E'\n'
 $$;
+comment on function iclock.is_trans_times(text) is
+    'Whether the text is what directive iclock_trans_times takes';
+grant execute on function iclock.is_trans_times(text) to iclock_module;

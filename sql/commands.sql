@@ -87,6 +87,12 @@ begin
         starts_at, ends_at));
 end
 $$;
+comment on function iclock.put_user is
+    'Puts a user on a device. What is not given stays as the device reported '
+    'it. time_zone in the form of its dialect; starts_at, ends_at: from when '
+    'until when the user may come in, infinity for no limit any more. DATA '
+    'UPDATE USERINFO, PUSH 12.1.1.1, SDK 7.2';
+grant execute on function iclock.put_user to iclock_operator;
 
 create or replace function iclock.delete_user(
         serial_number  text,
@@ -98,6 +104,10 @@ as $$
     select iclock.queue_command($1, 'DATA DELETE USERINFO '
         || iclock.fields('PIN', iclock.pin(pin)))
 $$;
+comment on function iclock.delete_user is
+    'Deletes a user with templates and photos from a device. DATA DELETE '
+    'USERINFO, PUSH 12.1.2.1, SDK 7.6';
+grant execute on function iclock.delete_user to iclock_operator;
 
 create or replace function iclock.delete_all_users(serial_number text)
     returns bigint
@@ -106,6 +116,9 @@ create or replace function iclock.delete_all_users(serial_number text)
 as $$
     select iclock.queue_command($1, 'DATA DELETE USERINFO')
 $$;
+comment on function iclock.delete_all_users is
+    'Deletes all users from a device. DATA DELETE USERINFO, SDK 7.6';
+grant execute on function iclock.delete_all_users to iclock_operator;
 
 create or replace function iclock.query_user(
         serial_number  text,
@@ -117,6 +130,9 @@ as $$
     select iclock.queue_command($1, 'DATA QUERY USERINFO '
         || iclock.fields('PIN', iclock.pin(pin)))
 $$;
+comment on function iclock.query_user is
+    'Has a device upload a user. DATA QUERY USERINFO, PUSH 12.1.3, SDK 11.1';
+grant execute on function iclock.query_user to iclock_operator;
 
 create or replace function iclock.query_all_users(serial_number text)
     returns bigint
@@ -125,6 +141,9 @@ create or replace function iclock.query_all_users(serial_number text)
 as $$
     select iclock.queue_command($1, 'DATA QUERY USERINFO')
 $$;
+comment on function iclock.query_all_users is
+    'Has a device upload all users. DATA QUERY USERINFO, SDK 11.1';
+grant execute on function iclock.query_all_users to iclock_operator;
 
 create or replace function iclock.put_user_extension(
         serial_number          text,
@@ -147,6 +166,11 @@ as $$
                                               fingerprint_threshold, 10, 35)
                            end))
 $$;
+comment on function iclock.put_user_extension is
+    'Sets what more a device knows of a user: seconds between two punches, '
+    'exemption from lockout, threshold of the fingerprint (10 to 35). DATA '
+    'UPDATE USEREXTINFO, SDK 7.3';
+grant execute on function iclock.put_user_extension to iclock_operator;
 
 create or replace function iclock.put_identity_card(
         serial_number         text,
@@ -213,6 +237,10 @@ begin
         'Notice',         iclock.field('notice', notice)));
 end
 $$;
+comment on function iclock.put_identity_card is
+    'Puts an identity card on a device; photo and fingerprints as they are, '
+    'not base64. DATA UPDATE IDCARD, PUSH 12.1.1.2';
+grant execute on function iclock.put_identity_card to iclock_operator;
 
 create or replace function iclock.blacklist_identity_card(
         serial_number  text,
@@ -224,6 +252,10 @@ as $$
     select iclock.queue_command($1, 'DATA UPDATE Blacklist ' || iclock.fields(
         'IDNum', iclock.field('id_number', id_number, '^\S+$', 100)))
 $$;
+comment on function iclock.blacklist_identity_card is
+    'Puts an identity card on the blacklist. DATA UPDATE Blacklist, PUSH '
+    '12.1.1.18';
+grant execute on function iclock.blacklist_identity_card to iclock_operator;
 
 
 -- templates and photos: content as it is, not base64
@@ -237,6 +269,8 @@ as $$
     select iclock.number('finger', finger, 0,
                          case iclock.dialect($1) when '3.2' then 10 else 9 end)
 $$;
+comment on function iclock.finger(text, integer) is
+    'Number of a finger: 0 to 9, with dialect 3.2 to 10';
 
 create or replace function iclock.put_fingerprint(
         serial_number  text,
@@ -270,6 +304,11 @@ begin
     return iclock.queue_command($1, record);
 end
 $$;
+comment on function iclock.put_fingerprint is
+    'Puts a fingerprint (algorithm 9 or 10) on a device; valid: 0 no, 1 yes, '
+    '3 duress; old_command: in the form of firmware older than SDK 3.2.0, '
+    'DATA FP. DATA UPDATE FINGERTMP, PUSH 12.1.1.3, SDK 7.4';
+grant execute on function iclock.put_fingerprint to iclock_operator;
 
 create or replace function iclock.delete_fingerprint(
         serial_number  text,
@@ -284,6 +323,10 @@ as $$
         'FID', case when finger is not null
                then iclock.finger($1, finger) end))
 $$;
+comment on function iclock.delete_fingerprint is
+    'Deletes one fingerprint of a user, or all. DATA DELETE FINGERTMP, PUSH '
+    '12.1.2.2, SDK 7.7';
+grant execute on function iclock.delete_fingerprint to iclock_operator;
 
 create or replace function iclock.delete_all_fingerprints(serial_number text)
     returns bigint
@@ -292,6 +335,9 @@ create or replace function iclock.delete_all_fingerprints(serial_number text)
 as $$
     select iclock.queue_command($1, 'DATA DELETE FINGERTMP')
 $$;
+comment on function iclock.delete_all_fingerprints is
+    'Deletes the fingerprints of all users. DATA DELETE FINGERTMP, SDK 7.7';
+grant execute on function iclock.delete_all_fingerprints to iclock_operator;
 
 create or replace function iclock.query_fingerprint(
         serial_number  text,
@@ -307,6 +353,10 @@ as $$
         case when finger is not null
         then iclock.finger($1, finger) end))
 $$;
+comment on function iclock.query_fingerprint is
+    'Has a device upload one fingerprint of a user, or all. DATA QUERY '
+    'FINGERTMP, PUSH 12.1.3, SDK 11.3';
+grant execute on function iclock.query_fingerprint to iclock_operator;
 
 create or replace function iclock.query_all_fingerprints(serial_number text)
     returns bigint
@@ -315,6 +365,10 @@ create or replace function iclock.query_all_fingerprints(serial_number text)
 as $$
     select iclock.queue_command($1, 'DATA QUERY FINGERTMP')
 $$;
+comment on function iclock.query_all_fingerprints is
+    'Has a device upload the fingerprints of all users. DATA QUERY FINGERTMP, '
+    'SDK 11.3';
+grant execute on function iclock.query_all_fingerprints to iclock_operator;
 
 create or replace function iclock.put_face(
         serial_number  text,
@@ -332,6 +386,10 @@ as $$
         iclock.flag('valid', valid)::integer, 0,
         iclock.base64('template', template, 100000)))
 $$;
+comment on function iclock.put_face is
+    'Puts a near-infrared face template on a device. DATA UPDATE FACE, PUSH '
+    '12.1.1.4, SDK 7.5';
+grant execute on function iclock.put_face to iclock_operator;
 
 create or replace function iclock.delete_face(
         serial_number  text,
@@ -343,6 +401,10 @@ as $$
     select iclock.queue_command($1, 'DATA DELETE FACE '
         || iclock.fields('PIN', iclock.pin(pin)))
 $$;
+comment on function iclock.delete_face is
+    'Deletes the face templates of a user. DATA DELETE FACE, PUSH 12.1.2.3, '
+    'SDK 7.8';
+grant execute on function iclock.delete_face to iclock_operator;
 
 create or replace function iclock.delete_all_faces(serial_number text)
     returns bigint
@@ -351,6 +413,9 @@ create or replace function iclock.delete_all_faces(serial_number text)
 as $$
     select iclock.queue_command($1, 'DATA DELETE FACE')
 $$;
+comment on function iclock.delete_all_faces is
+    'Deletes the face templates of all users. DATA DELETE FACE, SDK 7.8';
+grant execute on function iclock.delete_all_faces to iclock_operator;
 
 create or replace function iclock.put_finger_vein(
         serial_number  text,
@@ -370,6 +435,9 @@ as $$
         iclock.flag('valid', valid)::integer, 0,
         iclock.base64('template', template, 100000)))
 $$;
+comment on function iclock.put_finger_vein is
+    'Puts a finger vein template on a device. DATA UPDATE FVEIN, PUSH 12.1.1.5';
+grant execute on function iclock.put_finger_vein to iclock_operator;
 
 create or replace function iclock.delete_finger_vein(
         serial_number  text,
@@ -384,6 +452,10 @@ as $$
         'FID', case when finger is not null
                then iclock.number('finger', finger, 0, 9) end))
 $$;
+comment on function iclock.delete_finger_vein is
+    'Deletes the finger vein templates of a finger, or of a user. DATA DELETE '
+    'FVEIN, PUSH 12.1.2.4';
+grant execute on function iclock.delete_finger_vein to iclock_operator;
 
 create or replace function iclock.put_template(
         serial_number  text,
@@ -413,6 +485,10 @@ as $$
         iclock.flag('duress', duress)::integer,
         iclock.base64('template', template, 1000000)))
 $$;
+comment on function iclock.put_template is
+    'Puts a unified template on a device; types see template.type. DATA '
+    'UPDATE BIODATA, PUSH 12.1.1.6';
+grant execute on function iclock.put_template to iclock_operator;
 
 create or replace function iclock.delete_template(
         serial_number  text,
@@ -436,6 +512,10 @@ begin
                 then iclock.number('no', no, 0, 99) end));
 end
 $$;
+comment on function iclock.delete_template is
+    'Deletes unified templates of a user: all, of a type, or one. DATA DELETE '
+    'BIODATA, PUSH 12.1.2.5';
+grant execute on function iclock.delete_template to iclock_operator;
 
 create or replace function iclock.query_template(
         serial_number  text,
@@ -458,6 +538,10 @@ begin
                 then iclock.number('no', no, 0, 99) end));
 end
 $$;
+comment on function iclock.query_template is
+    'Has a device upload unified templates: of a type, of a user, or one. '
+    'DATA QUERY BIODATA, PUSH 12.1.3';
+grant execute on function iclock.query_template to iclock_operator;
 
 create or replace function iclock.put_photo(
         serial_number  text,
@@ -470,6 +554,10 @@ as $$
     select iclock.queue_command($1, iclock.photo_record(
         iclock.pin(pin), iclock.base64('content', content, 5000000)))
 $$;
+comment on function iclock.put_photo is
+    'Puts the portrait of a user on a device. DATA UPDATE USERPIC, PUSH '
+    '12.1.1.7, SDK 7.9';
+grant execute on function iclock.put_photo to iclock_operator;
 
 create or replace function iclock.delete_photo(
         serial_number  text,
@@ -481,6 +569,10 @@ as $$
     select iclock.queue_command($1, 'DATA DELETE USERPIC '
         || iclock.fields('PIN', iclock.pin(pin)))
 $$;
+comment on function iclock.delete_photo is
+    'Deletes the portrait of a user. DATA DELETE USERPIC, PUSH 12.1.2.6, SDK '
+    '7.10';
+grant execute on function iclock.delete_photo to iclock_operator;
 
 create or replace function iclock.put_comparison_photo(
         serial_number    text,
@@ -509,6 +601,10 @@ begin
         iclock.flag('return_template', return_template)::integer::boolean));
 end
 $$;
+comment on function iclock.put_comparison_photo is
+    'Puts a photo for recognition on a device: its content, or a relative '
+    'address to fetch it from. DATA UPDATE BIOPHOTO, PUSH 12.1.1.8';
+grant execute on function iclock.put_comparison_photo to iclock_operator;
 
 create or replace function iclock.delete_comparison_photo(
         serial_number  text,
@@ -520,6 +616,10 @@ as $$
     select iclock.queue_command($1, 'DATA DELETE BIOPHOTO '
         || iclock.fields('PIN', iclock.pin(pin)))
 $$;
+comment on function iclock.delete_comparison_photo is
+    'Deletes the comparison photos of a user. DATA DELETE BIOPHOTO, PUSH '
+    '12.1.2.7';
+grant execute on function iclock.delete_comparison_photo to iclock_operator;
 
 create or replace function iclock.put_publicity_picture(
         serial_number  text,
@@ -541,6 +641,9 @@ begin
         'Content',   data));
 end
 $$;
+comment on function iclock.put_publicity_picture is
+    'Puts a picture for show on a device. DATA UPDATE ADPIC, PUSH 12.1.1.11';
+grant execute on function iclock.put_publicity_picture to iclock_operator;
 
 create or replace function iclock.delete_publicity_picture(
         serial_number  text,
@@ -552,6 +655,9 @@ as $$
     select iclock.queue_command($1, 'DATA DELETE ADPIC '
         || iclock.fields('Index', iclock.number('index', index, 0, 9999)))
 $$;
+comment on function iclock.delete_publicity_picture is
+    'Deletes a picture for show. DATA DELETE ADPIC, PUSH 12.1.2.10';
+grant execute on function iclock.delete_publicity_picture to iclock_operator;
 
 
 -- messages
@@ -589,6 +695,12 @@ begin
                from iclock.device d where d.id = iclock.device_id($1))))));
 end
 $$;
+comment on function iclock.put_message is
+    'Puts a short message of up to 320 bytes, in the encoding of the device, '
+    'on a device: public, for a user (see assign_message) or reserved; from '
+    'now, by the device''s clock, unless said otherwise. DATA UPDATE SMS, '
+    'PUSH 12.1.1.9, SDK 7.11.1';
+grant execute on function iclock.put_message to iclock_operator;
 
 create or replace function iclock.delete_message(
         serial_number  text,
@@ -600,6 +712,9 @@ as $$
     select iclock.queue_command($1, 'DATA DELETE SMS '
         || iclock.fields('UID', iclock.number('id', id, 0, 65535)))
 $$;
+comment on function iclock.delete_message is
+    'Deletes a short message. DATA DELETE SMS, PUSH 12.1.2.8, SDK 7.11.3';
+grant execute on function iclock.delete_message to iclock_operator;
 
 create or replace function iclock.delete_all_messages(serial_number text)
     returns bigint
@@ -608,6 +723,9 @@ create or replace function iclock.delete_all_messages(serial_number text)
 as $$
     select iclock.queue_command($1, 'DATA DELETE SMS')
 $$;
+comment on function iclock.delete_all_messages is
+    'Deletes all short messages. DATA DELETE SMS, SDK 7.11.3';
+grant execute on function iclock.delete_all_messages to iclock_operator;
 
 create or replace function iclock.assign_message(
         serial_number  text,
@@ -620,6 +738,10 @@ as $$
     select iclock.queue_command($1, 'DATA UPDATE USER_SMS ' || iclock.fields(
         'PIN', iclock.pin(pin), 'UID', iclock.number('id', id, 0, 65535)))
 $$;
+comment on function iclock.assign_message is
+    'Shows a short message to a user. DATA UPDATE USER_SMS, PUSH 12.1.1.10, '
+    'SDK 7.11.2';
+grant execute on function iclock.assign_message to iclock_operator;
 
 
 -- work codes, job codes, tip codes
@@ -649,6 +771,10 @@ as $$
                 'NAME', iclock.field('name', name, null, 200))
         end)
 $$;
+comment on function iclock.put_work_code is
+    'Puts a work code on a device. DATA UPDATE WORKCODE, PUSH 12.1.1.12, SDK '
+    '7.12.1';
+grant execute on function iclock.put_work_code to iclock_operator;
 
 create or replace function iclock.delete_work_code(
         serial_number  text,
@@ -660,6 +786,9 @@ as $$
     select iclock.queue_command($1, 'DATA DELETE WORKCODE '
         || iclock.fields('CODE', iclock.field('code', code, '^\S+$', 50)))
 $$;
+comment on function iclock.delete_work_code is
+    'Deletes a work code. DATA DELETE WORKCODE, PUSH 12.1.2.9, SDK 7.12.2';
+grant execute on function iclock.delete_work_code to iclock_operator;
 
 create or replace function iclock.delete_all_work_codes(serial_number text)
     returns bigint
@@ -668,6 +797,9 @@ create or replace function iclock.delete_all_work_codes(serial_number text)
 as $$
     select iclock.queue_command($1, 'DATA DELETE WORKCODE')
 $$;
+comment on function iclock.delete_all_work_codes is
+    'Deletes all work codes. DATA DELETE WORKCODE, SDK 7.12.2';
+grant execute on function iclock.delete_all_work_codes to iclock_operator;
 
 create or replace function iclock.put_job_code_group(
         serial_number  text,
@@ -684,6 +816,10 @@ as $$
             'Name',   iclock.field('name', name, null, 200),
             'Enable', iclock.flag('enabled', enabled)))
 $$;
+comment on function iclock.put_job_code_group is
+    'Puts a group of job codes, 1 to 6, on a device. DATA UPDATE '
+    'JOBCODEGROUP, SDK 7.13.1';
+grant execute on function iclock.put_job_code_group to iclock_operator;
 
 create or replace function iclock.delete_job_code_group(
         serial_number  text,
@@ -695,6 +831,9 @@ as $$
     select iclock.queue_command($1, 'DATA DELETE JOBCODEGROUP '
         || iclock.fields('ID', iclock.number('id', id, 1, 6)))
 $$;
+comment on function iclock.delete_job_code_group is
+    'Deletes a group of job codes. DATA DELETE JOBCODEGROUP, SDK 7.13.3';
+grant execute on function iclock.delete_job_code_group to iclock_operator;
 
 create or replace function iclock.put_job_code(
         serial_number  text,
@@ -710,6 +849,9 @@ as $$
         'Name',           iclock.field('name', name, null, 200),
         'JobCodeGroupId', iclock.number('group_id', group_id, 1, 6)))
 $$;
+comment on function iclock.put_job_code is
+    'Puts a job code into a group. DATA UPDATE JOBCODE, SDK 7.13.2';
+grant execute on function iclock.put_job_code to iclock_operator;
 
 create or replace function iclock.delete_job_code(
         serial_number  text,
@@ -723,6 +865,9 @@ as $$
         'Number',         iclock.number('number', number, 0, 999999999),
         'JobCodeGroupId', iclock.number('group_id', group_id, 1, 6)))
 $$;
+comment on function iclock.delete_job_code is
+    'Deletes a job code. DATA DELETE JOBCODE, SDK 7.13.4';
+grant execute on function iclock.delete_job_code to iclock_operator;
 
 create or replace function iclock.put_tip_code(
         serial_number  text,
@@ -738,6 +883,9 @@ as $$
         'Name',   iclock.field('name', name, null, 200),
         'Enable', iclock.flag('enabled', enabled)))
 $$;
+comment on function iclock.put_tip_code is
+    'Puts a tip code, 1 to 3, on a device. DATA UPDATE TIPCODE, SDK 7.14.1';
+grant execute on function iclock.put_tip_code to iclock_operator;
 
 
 -- access
@@ -754,6 +902,8 @@ as $$
             ':', ''),
         '^(.{4})-(.{4})$')
 $$;
+comment on function iclock.day_period(text, text) is
+    'Beginning and end, as HHMM, of a text as 08:00-17:30';
 
 create or replace function iclock.put_time_period(
         serial_number  text,
@@ -798,6 +948,11 @@ begin
         'SatStart',   sat[1], 'SatEnd',   sat[2]));
 end
 $$;
+comment on function iclock.put_time_period is
+    'Puts an access time period (lockout schedule) on a device: for each day '
+    'a text as 08:00-17:30. DATA UPDATE AccTimeZone, PUSH 12.1.1.15; DATA '
+    'UPDATE TIMEZONE, SDK 7.15.1';
+grant execute on function iclock.put_time_period to iclock_operator;
 
 create or replace function iclock.delete_time_period(
         serial_number  text,
@@ -809,6 +964,9 @@ as $$
     select iclock.queue_command($1, 'DATA DELETE TIMEZONE '
         || iclock.fields('TZID', iclock.number('id', id, 1, 50)))
 $$;
+comment on function iclock.delete_time_period is
+    'Resets a time period to the whole day. DATA DELETE TIMEZONE, SDK 7.15.2';
+grant execute on function iclock.delete_time_period to iclock_operator;
 
 create or replace function iclock.delete_all_time_periods(serial_number text)
     returns bigint
@@ -817,6 +975,10 @@ create or replace function iclock.delete_all_time_periods(serial_number text)
 as $$
     select iclock.queue_command($1, 'DATA DELETE TIMEZONE')
 $$;
+comment on function iclock.delete_all_time_periods is
+    'Resets all time periods to the whole day. DATA DELETE TIMEZONE, SDK '
+    '7.15.2';
+grant execute on function iclock.delete_all_time_periods to iclock_operator;
 
 create or replace function iclock.put_access_group(
         serial_number      text,
@@ -864,6 +1026,10 @@ begin
                             || periods, ';')));
 end
 $$;
+comment on function iclock.put_access_group is
+    'Puts an access group with up to three time periods on a device. DATA '
+    'UPDATE AccGroup, PUSH 12.1.1.14, SDK 7.15.4';
+grant execute on function iclock.put_access_group to iclock_operator;
 
 create or replace function iclock.put_holiday(
         serial_number  text,
@@ -883,6 +1049,9 @@ as $$
         'EndDate',     iclock.moment('ends', coalesce(ends, starts), 'MMDD'),
         'TimeZone',    iclock.number('time_period', time_period, 0, 50)))
 $$;
+comment on function iclock.put_holiday is
+    'Puts a holiday on a device. DATA UPDATE AccHoliday, PUSH 12.1.1.16';
+grant execute on function iclock.put_holiday to iclock_operator;
 
 create or replace function iclock.put_unlock_combination(
         serial_number  text,
@@ -905,6 +1074,10 @@ as $$
             'Group4', iclock.number('group4', group4, 0, 99),
             'Group5', iclock.number('group5', group5, 0, 99)))
 $$;
+comment on function iclock.put_unlock_combination is
+    'Puts a combination of access groups that opens the door together on a '
+    'device. DATA UPDATE AccUnLockComb, PUSH 12.1.1.17';
+grant execute on function iclock.put_unlock_combination to iclock_operator;
 
 
 -- bells, keys, self service
@@ -938,6 +1111,11 @@ begin
         'BellLifeTime', iclock.number('life_time', life_time, 0, 255)));
 end
 $$;
+comment on function iclock.put_bell is
+    'Puts a bell on a device: days from 0 (Sunday) to 6, music 0 to 9, volume '
+    '0 to 99, type 0 internal, 1 external, 2 both. DATA UPDATE BELL, SDK '
+    '7.16.1';
+grant execute on function iclock.put_bell to iclock_operator;
 
 create or replace function iclock.delete_bell(
         serial_number  text,
@@ -949,6 +1127,9 @@ as $$
     select iclock.queue_command($1, 'DATA DELETE BELL '
         || iclock.fields('BellID', iclock.number('id', id, 0, 999)))
 $$;
+comment on function iclock.delete_bell is
+    'Deletes a bell. DATA DELETE BELL, SDK 7.16.2';
+grant execute on function iclock.delete_bell to iclock_operator;
 
 create or replace function iclock.delete_all_bells(serial_number text)
     returns bigint
@@ -957,6 +1138,9 @@ create or replace function iclock.delete_all_bells(serial_number text)
 as $$
     select iclock.queue_command($1, 'DATA DELETE BELL')
 $$;
+comment on function iclock.delete_all_bells is
+    'Deletes all bells. DATA DELETE BELL, SDK 7.16.2';
+grant execute on function iclock.delete_all_bells to iclock_operator;
 
 -- seven times from Sunday to Saturday, NULL where nothing changes
 create or replace function iclock.switch_times(times time[])
@@ -974,6 +1158,8 @@ begin
                    from generate_series(1, 7) as i order by i);
 end
 $$;
+comment on function iclock.switch_times(time[]) is
+    'Seven times as HH:MM, from Sunday; 00:00 for none';
 
 create or replace function iclock.put_shortcut_key(
         serial_number  text,
@@ -1032,6 +1218,11 @@ begin
         'Thu', days[5], 'Fri', days[6], 'Sat', days[7]));
 end
 $$;
+comment on function iclock.put_shortcut_key is
+    'Sets a shortcut key, 1 (F1) to 8; times: when it comes on by itself, '
+    'seven from Sunday to Saturday, NULL for none. DATA UPDATE ShortcutKey, '
+    'PUSH 12.1.1.13; DATA UPDATE SHORTKEY, SDK 7.17.3';
+grant execute on function iclock.put_shortcut_key to iclock_operator;
 
 create or replace function iclock.put_function_key(
         serial_number  text,
@@ -1061,6 +1252,9 @@ begin
         'THU', days[5], 'FRI', days[6], 'SAT', days[7]));
 end
 $$;
+comment on function iclock.put_function_key is
+    'Sets a shortcut key of old firmware. DATA UPDATE FUNCTIONKEY, SDK 7.17.1';
+grant execute on function iclock.put_function_key to iclock_operator;
 
 create or replace function iclock.map_status_code(
         serial_number  text,
@@ -1074,6 +1268,10 @@ as $$
         'AttStateKey',   iclock.number('status_code', status_code, 0, 255),
         'AttStateValue', iclock.number('value', value, 0, 255)))
 $$;
+comment on function iclock.map_status_code is
+    'Which status punches get for the status code of a key. DATA UPDATE '
+    'ATTSTATE, SDK 7.17.2';
+grant execute on function iclock.map_status_code to iclock_operator;
 
 create or replace function iclock.reset_function_keys(serial_number text)
     returns bigint
@@ -1082,6 +1280,9 @@ create or replace function iclock.reset_function_keys(serial_number text)
 as $$
     select iclock.queue_command($1, 'RESET ALL FUNCKEYS')
 $$;
+comment on function iclock.reset_function_keys is
+    'Sets the shortcut keys back. RESET ALL FUNCKEYS, SDK 3';
+grant execute on function iclock.reset_function_keys to iclock_operator;
 
 create or replace function iclock.reset_time_periods(serial_number text)
     returns bigint
@@ -1090,6 +1291,9 @@ create or replace function iclock.reset_time_periods(serial_number text)
 as $$
     select iclock.queue_command($1, 'RESET ALL TIMEZONE')
 $$;
+comment on function iclock.reset_time_periods is
+    'Resets all time periods to the whole day. RESET ALL TIMEZONE, SDK 3';
+grant execute on function iclock.reset_time_periods to iclock_operator;
 
 create or replace function iclock.put_self_service(
         serial_number   text,
@@ -1107,6 +1311,9 @@ as $$
             'ServiceName', iclock.field('name', name, null, 200),
             'Enable',      iclock.flag('enabled', enabled)))
 $$;
+comment on function iclock.put_self_service is
+    'Puts a self service on a device. DATA UPDATE SELFSERVICEINFO, SDK 13.1';
+grant execute on function iclock.put_self_service to iclock_operator;
 
 
 -- attendance
@@ -1122,6 +1329,10 @@ as $$
     select iclock.queue_command($1, 'DATA QUERY ATTLOG '
         || iclock.time_range(iclock.dialect($1), starts, ends))
 $$;
+comment on function iclock.query_attendance is
+    'Has a device upload the punches between two local times. DATA QUERY '
+    'ATTLOG, PUSH 12.1.3, SDK 11.2';
+grant execute on function iclock.query_attendance to iclock_operator;
 
 create or replace function iclock.query_attendance_photos(
         serial_number  text,
@@ -1134,6 +1345,10 @@ as $$
     select iclock.queue_command($1, 'DATA QUERY ATTPHOTO '
         || iclock.time_range(iclock.dialect($1), starts, ends))
 $$;
+comment on function iclock.query_attendance_photos is
+    'Has a device upload the photos of punches between two local times. DATA '
+    'QUERY ATTPHOTO, PUSH 12.1.3';
+grant execute on function iclock.query_attendance_photos to iclock_operator;
 
 create or replace function iclock.query_attendance_count(
         serial_number  text,
@@ -1146,6 +1361,10 @@ as $$
     select iclock.queue_command($1, 'VERIFY SUM ATTLOG '
         || iclock.time_range(iclock.dialect($1), starts, ends))
 $$;
+comment on function iclock.query_attendance_count is
+    'Asks a device how many punches it holds between two local times; the '
+    'answer is in the reply. VERIFY SUM, PUSH 12.3.3';
+grant execute on function iclock.query_attendance_count to iclock_operator;
 
 create or replace function iclock.check_data(serial_number text)
     returns bigint
@@ -1154,6 +1373,10 @@ create or replace function iclock.check_data(serial_number text)
 as $$
     select iclock.queue_command($1, 'CHECK')
 $$;
+comment on function iclock.check_data is
+    'Has a device read its options and stamps and upload what is new. CHECK, '
+    'PUSH 12.3.1, SDK 2';
+grant execute on function iclock.check_data to iclock_operator;
 
 create or replace function iclock.send_new_data(serial_number text)
     returns bigint
@@ -1162,6 +1385,9 @@ create or replace function iclock.send_new_data(serial_number text)
 as $$
     select iclock.queue_command($1, 'LOG')
 $$;
+comment on function iclock.send_new_data is
+    'Has a device upload what is new at once. LOG, PUSH 12.3.2';
+grant execute on function iclock.send_new_data to iclock_operator;
 
 
 -- clearing
@@ -1173,6 +1399,10 @@ create or replace function iclock.clear_attendance(serial_number text)
 as $$
     select iclock.queue_command($1, 'CLEAR LOG')
 $$;
+comment on function iclock.clear_attendance is
+    'Deletes all punches from a device, also those it has not uploaded. CLEAR '
+    'LOG, PUSH 12.2.1, SDK 3';
+grant execute on function iclock.clear_attendance to iclock_operator;
 
 create or replace function iclock.clear_attendance_photos(serial_number text)
     returns bigint
@@ -1181,6 +1411,10 @@ create or replace function iclock.clear_attendance_photos(serial_number text)
 as $$
     select iclock.queue_command($1, 'CLEAR PHOTO')
 $$;
+comment on function iclock.clear_attendance_photos is
+    'Deletes all photos of punches from a device. CLEAR PHOTO, PUSH 12.2.2, '
+    'SDK 3';
+grant execute on function iclock.clear_attendance_photos to iclock_operator;
 
 create or replace function iclock.clear_data(serial_number text)
     returns bigint
@@ -1189,6 +1423,10 @@ create or replace function iclock.clear_data(serial_number text)
 as $$
     select iclock.queue_command($1, 'CLEAR DATA')
 $$;
+comment on function iclock.clear_data is
+    'Deletes everything from a device, also what it has not uploaded. CLEAR '
+    'DATA, PUSH 12.2.3, SDK 3';
+grant execute on function iclock.clear_data to iclock_operator;
 
 create or replace function iclock.clear_templates(serial_number text)
     returns bigint
@@ -1197,6 +1435,9 @@ create or replace function iclock.clear_templates(serial_number text)
 as $$
     select iclock.queue_command($1, 'CLEAR BIODATA')
 $$;
+comment on function iclock.clear_templates is
+    'Deletes all unified templates from a device. CLEAR BIODATA, PUSH 12.2.4';
+grant execute on function iclock.clear_templates to iclock_operator;
 
 create or replace function iclock.clear_users(serial_number text)
     returns bigint
@@ -1205,6 +1446,10 @@ create or replace function iclock.clear_users(serial_number text)
 as $$
     select iclock.queue_command($1, 'CLEAR ALL USERINFO')
 $$;
+comment on function iclock.clear_users is
+    'Deletes all users with their templates from a device. CLEAR ALL '
+    'USERINFO, SDK 3';
+grant execute on function iclock.clear_users to iclock_operator;
 
 create or replace function iclock.clear_bells(serial_number text)
     returns bigint
@@ -1213,6 +1458,9 @@ create or replace function iclock.clear_bells(serial_number text)
 as $$
     select iclock.queue_command($1, 'CLEAR ALL BELL')
 $$;
+comment on function iclock.clear_bells is
+    'Deletes all bells. CLEAR ALL BELL, SDK 3';
+grant execute on function iclock.clear_bells to iclock_operator;
 
 
 -- options
@@ -1236,6 +1484,9 @@ begin
         iclock.field('value', $3)));
 end
 $$;
+comment on function iclock.set_option is
+    'Sets an option of a device. SET OPTION, PUSH 12.4.1, SDK 5';
+grant execute on function iclock.set_option to iclock_operator;
 
 create or replace function iclock.reload_options(serial_number text)
     returns bigint
@@ -1244,6 +1495,9 @@ create or replace function iclock.reload_options(serial_number text)
 as $$
     select iclock.queue_command($1, 'RELOAD OPTIONS')
 $$;
+comment on function iclock.reload_options is
+    'Has a device read its options again. RELOAD OPTIONS, PUSH 12.4.2';
+grant execute on function iclock.reload_options to iclock_operator;
 
 create or replace function iclock.query_options(serial_number text)
     returns bigint
@@ -1252,6 +1506,10 @@ create or replace function iclock.query_options(serial_number text)
 as $$
     select iclock.queue_command($1, 'INFO')
 $$;
+comment on function iclock.query_options is
+    'Has a device report its options: see device_setting. INFO, PUSH 12.4.3, '
+    'SDK 4';
+grant execute on function iclock.query_options to iclock_operator;
 
 
 -- files
@@ -1266,6 +1524,10 @@ as $$
     select iclock.queue_command($1, 'GetFile '
         || iclock.field('path', path, '^\S+$'))
 $$;
+comment on function iclock.get_file is
+    'Fetches a file from a device, into command.reply; for members of '
+    'iclock_shell. GetFile, PUSH 12.5.1, SDK 10.1';
+grant execute on function iclock.get_file to iclock_operator;
 
 -- A package for SyncData and AppendData holds the lines of commands; what the file
 -- in it is called is not documented.  Who has one sends it with queue_command().
@@ -1283,6 +1545,11 @@ as $$
                     || case when path is not null
                        then iclock.field('path', path, '^\S+$') end, ''))
 $$;
+comment on function iclock.put_file is
+    'Has a device fetch a file from an address, for members of iclock_shell; '
+    'path: where to, by default /mnt/mtdblock, where .tgz files are unpacked. '
+    'PutFile, PUSH 12.5.2, SDK 10.2';
+grant execute on function iclock.put_file to iclock_operator;
 
 
 -- enrolment at the device
@@ -1307,6 +1574,9 @@ as $$
                      when iclock.dialect($1) = '3.2' then '2'
                      else '0' end))
 $$;
+comment on function iclock.enroll_fingerprint is
+    'Asks for a finger at the device. ENROLL_FP, PUSH 12.6.1, SDK 12.1';
+grant execute on function iclock.enroll_fingerprint to iclock_operator;
 
 create or replace function iclock.enroll_card(
         serial_number  text,
@@ -1320,6 +1590,9 @@ as $$
         'PIN',   iclock.pin(pin),
         'RETRY', iclock.number('retries', retries, 0, 99)))
 $$;
+comment on function iclock.enroll_card is
+    'Asks for a card at the device. ENROLL_MF, PUSH 12.6.2';
+grant execute on function iclock.enroll_card to iclock_operator;
 
 create or replace function iclock.enroll_template(
         serial_number  text,
@@ -1340,6 +1613,10 @@ as $$
         'RETRY',     iclock.number('retries', retries, 0, 99),
         'OVERWRITE', iclock.flag('overwrite', overwrite)))
 $$;
+comment on function iclock.enroll_template is
+    'Asks for a face, a palm or another type of template at the device. '
+    'ENROLL_BIO, PUSH 12.6.3';
+grant execute on function iclock.enroll_template to iclock_operator;
 
 
 -- control
@@ -1351,6 +1628,9 @@ create or replace function iclock.reboot(serial_number text)
 as $$
     select iclock.queue_command($1, 'REBOOT')
 $$;
+comment on function iclock.reboot is
+    'Restarts a device. REBOOT, PUSH 12.7.1, SDK 6';
+grant execute on function iclock.reboot to iclock_operator;
 
 -- a door that opens long after somebody asked for it is a hazard
 create or replace function iclock.unlock_door(
@@ -1363,6 +1643,10 @@ as $$
     select iclock.queue_command($1, 'AC_UNLOCK', 100,
                                 coalesce(expires, '1 minute'))
 $$;
+comment on function iclock.unlock_door is
+    'Opens the door, unless the device asks later than given: a door that '
+    'opens late is a hazard. AC_UNLOCK, PUSH 12.7.2, SDK 8';
+grant execute on function iclock.unlock_door to iclock_operator;
 
 create or replace function iclock.cancel_alarm(serial_number text)
     returns bigint
@@ -1371,6 +1655,9 @@ create or replace function iclock.cancel_alarm(serial_number text)
 as $$
     select iclock.queue_command($1, 'AC_UNALARM', 100)
 $$;
+comment on function iclock.cancel_alarm is
+    'Ends an alarm. AC_UNALARM, PUSH 12.7.3, SDK 9';
+grant execute on function iclock.cancel_alarm to iclock_operator;
 
 create or replace function iclock.run_shell(
         serial_number  text,
@@ -1382,6 +1669,10 @@ as $$
     select iclock.queue_command($1, 'SHELL '
         || iclock.field('command', command, '\S', 2000))
 $$;
+comment on function iclock.run_shell is
+    'Runs a command of the device''s operating system; for members of '
+    'iclock_shell. SHELL, PUSH 12.8.1, SDK 1';
+grant execute on function iclock.run_shell to iclock_operator;
 
 create or replace function iclock.upgrade_firmware(
         serial_number  text,
@@ -1420,3 +1711,8 @@ begin
     return command;
 end
 $$;
+comment on function iclock.upgrade_firmware is
+    'Has a device fetch and install firmware, for members of iclock_shell; '
+    'method raw or base64; file: what the module serves it from, by default '
+    'the last part of the address. UPGRADE, PUSH 12.8.2';
+grant execute on function iclock.upgrade_firmware to iclock_operator;

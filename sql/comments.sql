@@ -1,7 +1,10 @@
--- What everything is, for \d+ and for the tools of analysts.
+-- What schema and tables are, for \d+ and for the tools of analysts.  A comment
+-- on a table waits for the lock of whoever changes the table or vacuums it: so
+-- these come in a transaction of their own, when all else is done.  Functions and
+-- views, which the installation has replaced and locked, bear theirs.
 
 comment on schema iclock is
-'Attendance terminals served by ngx_http_iclock_module';
+    'Attendance terminals served by ngx_http_iclock_module';
 
 comment on table iclock.schema_version is 'Migrations applied to this schema';
 comment on column iclock.schema_version.version is 'Number of the migration';
@@ -20,10 +23,6 @@ comment on column iclock.device.comm_key is 'Communication key it has to present
 comment on column iclock.device.allowed_networks is 'Networks it may connect from; NULL: any, empty: none';
 comment on column iclock.device.encoding is 'Encoding of its texts, such as UTF-8, GB18030 or WINDOWS-1251; NULL: by its language';
 comment on column iclock.device.dialect is 'Meaning of its codes and form of its commands: 2.4 (firmware of today) or 3.2 (old firmware, push SDK 3.2.0)';
-comment on column iclock.device.dialect_chosen is 'Whether an operator has set the dialect; else it is the recognized one, or 2.4';
-comment on column iclock.device.recognized_dialect is 'Dialect that the protocol version of the device makes certain; NULL: none';
-comment on column iclock.device.default_timezone is 'Time zone of the nginx location it last shook hands at (directive iclock_timezone); counts where timezone is NULL';
-comment on column iclock.device.told_offset is 'Minutes east of UTC that it was told at its last handshake, or has been made to ask for; NULL: none, its clock is left alone';
 comment on column iclock.device.delay is 'Seconds between polls';
 comment on column iclock.device.error_delay is 'Seconds to wait after an error';
 comment on column iclock.device.trans_times is 'Times of the day at which it uploads, as 00:00;14:05';
@@ -37,7 +36,6 @@ comment on column iclock.device.multi_bio_data is 'Kinds of templates it is aske
 comment on column iclock.device.multi_bio_photo is 'Kinds of comparison photos it is asked for (MultiBioPhotoSupport)';
 comment on column iclock.device.max_push_version is 'Highest protocol version it is offered';
 comment on column iclock.device.command_limit is 'Most commands it is given in one poll; only lowers the limit of the directive';
-comment on column iclock.device.command_bytes is 'Most bytes of commands it is given in one poll, for lines that are slow or paid by the byte (10240 for GPRS); only lowers the limit of the directive';
 comment on column iclock.device.push_version is 'Protocol version it speaks';
 comment on column iclock.device.firmware is 'Firmware version it reports';
 comment on column iclock.device.language is 'Language it reports: 69 English, 83 simplified Chinese, ...';
@@ -55,6 +53,12 @@ comment on column iclock.device.multi_bio_photo_count is 'Comparison photos in i
 comment on column iclock.device.first_seen is 'When it first connected';
 comment on column iclock.device.last_seen is 'When it was heard of, up to some five minutes behind: device_presence.last_seen and device_status.last_seen are exact';
 comment on column iclock.device.updated_at is 'When its configuration last changed';
+comment on column iclock.device.command_bytes is 'Most bytes of commands it is given in one poll, for lines that are slow or paid by the byte (10240 for GPRS); only lowers the limit of the directive';
+comment on column iclock.device.site_since is 'Since when the device has stood at its site, on its clock; set by move_device()';
+comment on column iclock.device.default_timezone is 'Time zone of the nginx location it last shook hands at (directive iclock_timezone); counts where timezone is NULL';
+comment on column iclock.device.told_offset is 'Minutes east of UTC that it was told at its last handshake, or has been made to ask for; NULL: none, its clock is left alone';
+comment on column iclock.device.recognized_dialect is 'Dialect that the protocol version of the device makes certain; NULL: none';
+comment on column iclock.device.dialect_chosen is 'Whether an operator has set the dialect; else it is the recognized one, or 2.4';
 
 comment on table iclock.device_presence is 'When and from where devices were last heard of; written every iclock_presence_interval';
 comment on column iclock.device_presence.device_id is 'Device';
@@ -71,8 +75,8 @@ comment on table iclock.upload_stamp is 'How far the uploads of a device have co
 comment on column iclock.upload_stamp.device_id is 'Device';
 comment on column iclock.upload_stamp.table_name is 'Table of the protocol: ATTLOG, OPERLOG, ATTPHOTO, ...';
 comment on column iclock.upload_stamp.stamp is 'Stamp last sent by the device and given back to it at the handshake; 0 asks for everything again';
-comment on column iclock.upload_stamp.requested is 'It was set by request_reupload() and not read by the device yet: uploads leave it as it is until then';
 comment on column iclock.upload_stamp.updated_at is 'When it was stored';
+comment on column iclock.upload_stamp.requested is 'It was set by request_reupload() and not read by the device yet: uploads leave it as it is until then';
 
 comment on table iclock.punch is
 'Punches, partitioned by month of local_time; iclock.maintain() creates the partitions. Restrict local_time in queries: that picks the partitions. There is no foreign key to device, for speed of inserts: a trigger keeps devices that have punches. Uploading a punch again stores nothing.';
@@ -81,8 +85,7 @@ comment on column iclock.punch.local_time is 'Date and time shown by the device'
 comment on column iclock.punch.pin is 'User: PIN on the device, not always a number';
 comment on column iclock.punch.status is 'Kind of punch, see status_label; 255: none chosen, -1: not sent';
 comment on column iclock.punch.verify is 'How the user was verified, see verify_label; -1: not sent';
-comment on column iclock.punch.punched_at is
-'local_time in the time zone the device had when the punch arrived, by the rules of PostgreSQL''s AT TIME ZONE: a time that occurs twice when clocks are set back is taken for the second (standard time), one that is skipped when clocks are set forward for the time as if they had not been';
+comment on column iclock.punch.punched_at is 'local_time in the time zone the device had when the punch arrived, by the rules of PostgreSQL''s AT TIME ZONE: a time that occurs twice when clocks are set back is taken for the second (standard time), one that is skipped when clocks are set forward for the time as if they had not been';
 comment on column iclock.punch.work_code is 'Work code entered with the punch';
 comment on column iclock.punch.id_number is 'Identity number, of terminals that read identity cards; for members of iclock_reader_cards';
 comment on column iclock.punch.record_type is 'Record type of such terminals; -1: not sent';
@@ -92,7 +95,10 @@ comment on column iclock.punch.job_codes is 'Job codes (push SDK 3.2.0)';
 comment on column iclock.punch.tip_codes is 'Tip codes (push SDK 3.2.0)';
 comment on column iclock.punch.extra is 'Every column after the seventh, as sent: firmwares disagree on their meaning';
 comment on column iclock.punch.received_at is 'When it was stored. For fetching what is new: transactions commit out of order, so read again from some minutes before the last value';
-comment on table iclock.punch_default is 'Punches of months without a partition: clocks that are years off. Those within the last ten years and the next three months are moved by iclock.maintain()';
+comment on column iclock.punch.txid is 'Number of the transaction that stored it, for punches_since(); 0 if it is older than this column';
+
+comment on table iclock.punch_default is
+'Punches of months without a partition: clocks that are years off. Those within the last ten years and the next three months are moved by iclock.maintain()';
 
 comment on table iclock.operation is 'What administrators did at devices, and events of the devices (OPLOG)';
 comment on column iclock.operation.device_id is 'Device';
@@ -176,7 +182,8 @@ comment on column iclock.work_code.name is 'Name';
 comment on column iclock.work_code.pin is 'PIN field of the record';
 comment on column iclock.work_code.updated_at is 'When it was last reported';
 
-comment on table iclock.device_error is 'Errors that devices reported (ERRORLOG). The records bear no time: the same one is kept once a day (UTC)';
+comment on table iclock.device_error is
+'Errors that devices reported (ERRORLOG). The records bear no time: the same one is kept once a day (UTC)';
 comment on column iclock.device_error.id is 'Key';
 comment on column iclock.device_error.device_id is 'Device';
 comment on column iclock.device_error.code is 'Error code, as D01E0001 face detection failed';
@@ -186,7 +193,8 @@ comment on column iclock.device_error.command_id is 'Number of the command, as t
 comment on column iclock.device_error.additional is 'Additional information as sent, mostly base64 of JSON';
 comment on column iclock.device_error.received_at is 'When it was stored';
 
-comment on table iclock.rejected_line is 'What devices sent and could not be stored: kept here once and acknowledged, because devices resend what is refused for ever';
+comment on table iclock.rejected_line is
+'What devices sent and could not be stored: kept here once and acknowledged, because devices resend what is refused for ever';
 comment on column iclock.rejected_line.id is 'Key';
 comment on column iclock.rejected_line.device_id is 'Device';
 comment on column iclock.rejected_line.table_name is 'Table of the protocol it was sent for';
@@ -209,145 +217,125 @@ comment on column iclock.command.created_at is 'When it was queued';
 comment on column iclock.command.created_by is 'Role that queued it: that of SET ROLE, or else the login';
 comment on column iclock.command.sent_at is 'When it was last given to the device';
 comment on column iclock.command.finished_at is 'When it got its final status';
+comment on column iclock.command.cleared_at is 'When what may be secret in the body was taken out';
+comment on column iclock.command.subject is 'What it is about, a path separated by TABs: user, PIN, template, type, number, ... Only the newest command about a subject counts. NULL: a deed, such as REBOOT';
+comment on column iclock.command.deletes is 'Whether it deletes its subject, and with it all that is part of it';
+comment on column iclock.command.copied is 'Whether the fleet functions sent it: what a device keeps by it is not sent on';
+comment on column iclock.command.reason is 'Why it was cancelled, if nobody did it: "superseded by command 123"';
+comment on column iclock.command.poll is 'Number of the request that took it last';
 
 comment on table iclock.verify_label is 'Meaning of punch.verify by dialect; rows may be added and changed';
 comment on column iclock.verify_label.dialect is 'device.dialect';
 comment on column iclock.verify_label.code is 'punch.verify';
 comment on column iclock.verify_label.label is 'Meaning';
+comment on column iclock.verify_label.record_type is '1: of records of identity verification, 0: of all others';
 
 comment on table iclock.status_label is 'Meaning of punch.status by dialect; rows may be added and changed';
 comment on column iclock.status_label.dialect is 'device.dialect';
 comment on column iclock.status_label.code is 'punch.status';
 comment on column iclock.status_label.label is 'Meaning';
 comment on column iclock.status_label.direction is 'in: the user comes, out: the user goes; NULL: neither';
+comment on column iclock.status_label.record_type is '1: of records of identity verification, 0: of all others';
 
-comment on view iclock.attendance is 'Punches with device, user and the meaning of the codes. Restrict local_time: that picks the partitions';
-comment on column iclock.attendance.device_id is 'Device';
-comment on column iclock.attendance.serial_number is 'Serial number of the device';
-comment on column iclock.attendance.device_name is 'Name of the device';
-comment on column iclock.attendance.site is 'Where the device stood: see move_device()';
-comment on column iclock.attendance.pin is 'User: PIN on the device';
-comment on column iclock.attendance.user_name is 'Name the device has for the PIN; if it was moved since, another device of the site';
-comment on column iclock.attendance.local_time is 'Date and time shown by the device';
-comment on column iclock.attendance.punched_at is 'The moment, see punch.punched_at on hours that occur twice or not at all';
-comment on column iclock.attendance.utc_time is 'The moment as date and time in UTC';
-comment on column iclock.attendance.timezone is 'Time zone of the clock of the device';
-comment on column iclock.attendance.status is 'Kind of punch as sent';
-comment on column iclock.attendance.status_label is 'Kind of punch by the dialect of the device; NULL: not known';
-comment on column iclock.attendance.direction is 'in, out or NULL, by the kind of punch';
-comment on column iclock.attendance.verify is 'How the user was verified, as sent';
-comment on column iclock.attendance.verify_label is 'How the user was verified, by the dialect of the device; NULL: not known';
-comment on column iclock.attendance.work_code is 'Work code';
-comment on column iclock.attendance.work_code_name is 'Name the device has for the work code';
-comment on column iclock.attendance.id_number is 'Identity number; NULL for who is no member of iclock_reader_cards';
-comment on column iclock.attendance.record_type is 'Record type; -1: not sent';
-comment on column iclock.attendance.mask is 'Whether a mask was worn: 1 yes, 0 no, -1 not sent';
-comment on column iclock.attendance.temperature is 'Body temperature';
-comment on column iclock.attendance.job_codes is 'Job codes';
-comment on column iclock.attendance.tip_codes is 'Tip codes';
-comment on column iclock.attendance.received_at is 'When it was stored';
+comment on table iclock.command_result_label is
+'Meaning of command.return_code; rows may be added and changed. Of several the one with the longest command counts';
+comment on column iclock.command_result_label.dialect is 'device.dialect; empty: any';
+comment on column iclock.command_result_label.command is 'Beginning of the command; empty: any';
+comment on column iclock.command_result_label.code is 'command.return_code';
+comment on column iclock.command_result_label.label is 'Meaning';
 
-comment on view iclock.daily_attendance is
-'First and last punch of each site and PIN on each local day: a PIN is one person on a site. For a few days out of many months use iclock.daily_attendance_between(), which reads only their partitions';
-comment on column iclock.daily_attendance.pin is 'User';
-comment on column iclock.daily_attendance.day is 'Day by the clocks of the devices';
-comment on column iclock.daily_attendance.user_name is 'Name a device has for the PIN';
-comment on column iclock.daily_attendance.punches is 'Number of punches, double ones left out';
-comment on column iclock.daily_attendance.first_local_time is 'Earliest time shown by a device';
-comment on column iclock.daily_attendance.last_local_time is 'Latest time shown by a device';
-comment on column iclock.daily_attendance.first_punched_at is 'First moment';
-comment on column iclock.daily_attendance.last_punched_at is 'Last moment';
-comment on column iclock.daily_attendance.span is 'Time that really passed between them: also right across time zones and on days when the clocks change';
-comment on column iclock.daily_attendance.serial_numbers is 'Devices used';
-comment on column iclock.daily_attendance.sites is 'The site as an array; NULL: none';
+comment on table iclock.refused_answer is
+'Devices that answered commands they were never given: the answers of another device, or of one that took over its serial number';
+comment on column iclock.refused_answer.device_id is 'Device that answered';
+comment on column iclock.refused_answer.answers is 'How often; the same answer repeated at once counts once';
+comment on column iclock.refused_answer.command_id is 'Command of the last such answer';
+comment on column iclock.refused_answer.return_code is 'Return code of the last such answer';
+comment on column iclock.refused_answer.first_at is 'When it first happened';
+comment on column iclock.refused_answer.last_at is 'When it last happened';
 
-comment on view iclock.device_status is 'How the devices are doing';
-comment on column iclock.device_status.device_id is 'Device';
-comment on column iclock.device_status.serial_number is 'Serial number';
-comment on column iclock.device_status.name is 'Name';
-comment on column iclock.device_status.site is 'Where it stands';
-comment on column iclock.device_status.status is 'pending, active, blocked';
-comment on column iclock.device_status.online is 'Active and heard of within five minutes, or twice its delay and a minute if that is longer';
-comment on column iclock.device_status.last_seen is 'When it was last heard of';
-comment on column iclock.device_status.silent_for is 'How long ago that was';
-comment on column iclock.device_status.first_seen is 'When it first connected';
-comment on column iclock.device_status.ip_address is 'Its own address, as it tells it';
-comment on column iclock.device_status.clock_skew is 'How far its clock is ahead (negative: behind, or uploading late), estimated from the most timely of the last 20 punches of two days; NULL: no punches';
-comment on column iclock.device_status.waiting_commands is 'Commands queued and not expired';
-comment on column iclock.device_status.sent_commands is 'Commands sent and not answered';
-comment on column iclock.device_status.oldest_waiting_at is 'When the oldest waiting command was queued';
-comment on column iclock.device_status.timezone is 'Time zone of its clock; NULL: as directive iclock_timezone';
-comment on column iclock.device_status.dialect is 'Meaning of its codes';
-comment on column iclock.device_status.push_version is 'Protocol version it speaks';
-comment on column iclock.device_status.firmware is 'Firmware version';
-comment on column iclock.device_status.language is 'Language';
-comment on column iclock.device_status.user_count is 'Users; -1: not reported';
-comment on column iclock.device_status.fingerprint_count is 'Fingerprints; -1: not reported';
-comment on column iclock.device_status.face_count is 'Faces; -1: not reported';
-comment on column iclock.device_status.punch_count is 'Punches on the device; -1: not reported';
+comment on table iclock.site is 'Switches of sites; a site needs no row here';
+comment on column iclock.site.name is 'Name, device.site';
+comment on column iclock.site.share_people is 'Whether a person enrolled on one terminal of the site is sent to all others';
+comment on column iclock.site.updated_at is 'When a switch was last set';
+comment on column iclock.site.day_starts is 'When a day of shift_attendance starts: noon for shifts from 22:00 to 06:00';
+comment on column iclock.site.double_punch_interval is 'A punch sooner after the last that counted of the same person is a double one, if it has the same direction: it is stored, and left out of the days. At most an hour';
 
-comment on view iclock.device_setting is 'Options that devices reported, of a list of those that are no secrets';
-comment on column iclock.device_setting.device_id is 'Device';
-comment on column iclock.device_setting.serial_number is 'Serial number of the device';
-comment on column iclock.device_setting.name is 'Name of the option';
-comment on column iclock.device_setting.value is 'Value as reported';
-comment on column iclock.device_setting.updated_at is 'When it was reported';
+comment on table iclock.upgrade is 'Files that devices may fetch because of UPGRADE commands';
+comment on column iclock.upgrade.command_id is 'The command';
+comment on column iclock.upgrade.url is 'Address in the command, which the device sends back';
+comment on column iclock.upgrade.path is 'File, below the directory of directive iclock_files';
+comment on column iclock.upgrade.encoding is 'base64: served as base64 text; raw: as it is';
 
-comment on view iclock.command_status is 'Commands and what became of them, without their fields: those may hold passwords and templates';
-comment on column iclock.command_status.id is 'Key, as returned by the function that queued it';
-comment on column iclock.command_status.device_id is 'Device';
-comment on column iclock.command_status.serial_number is 'Serial number of the device';
-comment on column iclock.command_status.command is 'The command and what it is about, as DATA UPDATE USERINFO';
-comment on column iclock.command_status.pin is 'User it is about';
-comment on column iclock.command_status.status is 'queued, sent, done, failed, expired, cancelled';
-comment on column iclock.command_status.priority is 'Higher goes first';
-comment on column iclock.command_status.not_before is 'Not given to the device earlier';
-comment on column iclock.command_status.expires_at is 'Not given to the device later';
-comment on column iclock.command_status.attempts is 'How often it was given to the device';
-comment on column iclock.command_status.return_code is 'What the device answered';
-comment on column iclock.command_status.created_at is 'When it was queued';
-comment on column iclock.command_status.created_by is 'Role that queued it: that of SET ROLE, or else the login';
-comment on column iclock.command_status.sent_at is 'When it was last given to the device';
-comment on column iclock.command_status.finished_at is 'When it got its final status';
+comment on table iclock.attendance_check is 'Reconciliations of the punches stored with those on the device; view reconciliation is for reading';
+comment on column iclock.attendance_check.id is 'Key';
+comment on column iclock.attendance_check.device_id is 'Device';
+comment on column iclock.attendance_check.starts is 'Beginning of the range, by the device''s clock';
+comment on column iclock.attendance_check.ends is 'End of the range, inclusive';
+comment on column iclock.attendance_check.status is 'asking: the device is asked how many punches it holds; filling: it uploads the range again; agreed: both hold as many; surplus: the table holds more, the device deleted some; differs: the device still holds more after all attempts; failed: no answer, or the device cannot tell';
+comment on column iclock.attendance_check.attempts is 'How often the range was uploaded again';
+comment on column iclock.attendance_check.max_attempts is 'How often at most';
+comment on column iclock.attendance_check.device_count is 'Punches on the device when it was last asked';
+comment on column iclock.attendance_check.stored_count is 'Punches in the table then';
+comment on column iclock.attendance_check.command_id is 'Command it waits for, or waited for last';
+comment on column iclock.attendance_check.created_at is 'When it was queued';
+comment on column iclock.attendance_check.created_by is 'Role that queued it: that of SET ROLE, or else the login';
+comment on column iclock.attendance_check.finished_at is 'When it came to its end';
 
-comment on function iclock.is_time_zone(text) is 'Whether the text is the name of a time zone; not an abbreviation and not a POSIX zone';
-comment on function iclock.is_trans_flag(text) is 'Whether the text is what directive iclock_trans_flag takes';
-comment on function iclock.is_trans_times(text) is 'Whether the text is what directive iclock_trans_times takes';
-comment on function iclock.is_line_text(text, integer) is 'Whether the text may stand within a line to a device: no control characters, no longer than so many bytes';
-comment on function iclock.device_keep_punches() is 'Trigger: keeps devices that have punches, and the ids of all';
-comment on function iclock.device_updated() is 'Trigger: notes when the configuration of a device changed';
-comment on function iclock.device_dialect() is 'Trigger: the dialect is what an operator has set, or what the device makes certain';
-comment on function iclock.device_notify() is 'Trigger: NOTIFY iclock_device with the serial number';
-comment on function iclock.command_notify_insert() is 'Trigger: NOTIFY iclock_command with the serial numbers of devices that got commands';
-comment on function iclock.command_notify_update() is 'Trigger: NOTIFY iclock_command with the serial numbers of devices whose commands were queued again or put off';
-comment on function iclock.punch_default_notify() is 'Trigger: NOTIFY iclock_maintain';
-comment on function iclock.register_devices(text[], text[], integer[]) is 'For nginx: records unknown devices, pending ones up to a limit';
-comment on function iclock.is_success(text, integer) is 'Whether a device''s return code means that the command was carried out';
-comment on function iclock.dequeue_commands(bigint[], integer[], integer[], integer[], integer[], bigint[]) is 'For nginx: takes the commands that polling devices are to be given; those of a poll that has taken some already once more';
-comment on function iclock.return_commands(bigint[], bigint[]) is 'For nginx: what a poll took and could not be handed to the device waits again';
-comment on function iclock.next_commands(bigint, timestamptz, integer, integer, integer, bigint) is 'The next commands of a device, and what stands in the way of each';
-comment on function iclock.commands_of_poll(bigint, bigint) is 'The commands that a poll has taken';
-comment on function iclock.is_waited_for(bigint) is 'Whether there is anything to do for a device';
-comment on function iclock.hopeless_commands(bigint, timestamptz, integer) is 'Whether commands of a device are past their time or were sent often enough';
-comment on function iclock.take_commands(tid[], bigint) is 'Notes that commands go out';
-comment on function iclock.give_up_commands(bigint, timestamptz, integer) is 'Ends the commands of a device that are past their time or were sent often enough';
-comment on function iclock.superseding_command(bigint, text, boolean, bigint, text[]) is 'The newest command that supersedes one';
-comment on function iclock.done_commands(bigint, text, boolean, bigint) is 'What a device has done, now that one command is answered';
-comment on function iclock.answered_commands(bigint[], bigint[], bigint) is 'Which commands are meant by the numbers in answers';
-comment on function iclock.overtaking_command(bigint, text, bigint) is 'A newer command that shows that a deletion has been carried out';
-comment on function iclock.store_answers(bigint[], integer[], bytea[]) is 'Stores answers, and what has become of the commands';
-comment on function iclock.refuse_answers(bigint[], bigint[], integer[], bigint) is 'Counts answers to commands that the device was never given';
-comment on function iclock.answer_commands(bigint[], bigint[], integer[], bytea[]) is 'For nginx: stores what devices answered to commands';
-comment on function iclock.zone_of(iclock.device) is 'Time zone of the clock of a device: its own, or that of the nginx location it last shook hands at, or UTC';
-comment on function iclock.refresh_timezones(integer) is 'For nginx: makes active devices whose time zone has another offset than they were told shake hands (CHECK); their number';
-comment on function iclock.due_devices(integer) is 'For nginx: serial numbers of active devices that have a command due; with a number of seconds also those with a command unanswered for so long';
-comment on function iclock.calling_role() is 'Role of the caller, also within SECURITY DEFINER functions: that of SET ROLE, or else the login';
-comment on function iclock.device_id(text) is 'Id of the device with a serial number, or an error that names it';
-comment on function iclock.field(text, text, text, integer) is 'Value of one field of a command, or an error that names the argument';
-comment on function iclock.reaches_system(text) is 'Whether a command reaches files, firmware or a shell of the device: for members of iclock_shell';
-comment on function iclock.queue_command(text, text, integer, interval) is 'Queues a command as it stands: one line, fields separated by TAB. What reaches files, firmware or a shell is for members of iclock_shell';
-comment on function iclock.cancel_command(bigint) is 'Cancels a command that was not sent yet. False if it was';
-comment on function iclock.approve_device(text) is 'Makes a device active';
-comment on function iclock.block_device(text) is 'Refuses a device from now on';
-comment on function iclock.request_reupload(text, text) is 'Has a device upload a table from the beginning: ATTLOG, OPERLOG, ATTPHOTO; of dialect 2.4 BIODATA, IDCARD, ERRORLOG, of 3.2 USERINFO, FINGERTMP, FACETMP, USERPIC, SMS, USER_SMS. NULL: no command does that there, the device will when it starts';
-comment on function iclock.daily_attendance_between(date, date) is 'The rows of daily_attendance of some days, reading only the partitions of their months';
+comment on table iclock.job is 'What is done at intervals';
+comment on column iclock.job.name is 'Name';
+comment on column iclock.job.last_run_at is 'When it was last done';
+
+comment on table iclock.removed_person is
+'People whom delete_user_from_site() has removed. What a terminal that was away uploads of them does not spread, and is deleted there. readmit_user(), put_user(), copy_user() and the enrolling commands end it, and enrolling at a terminal that had deleted them ten minutes before, or that was not at the site then';
+comment on column iclock.removed_person.site is 'Site';
+comment on column iclock.removed_person.pin is 'User';
+comment on column iclock.removed_person.removed_at is 'When';
+comment on column iclock.removed_person.removed_by is 'Who asked for it';
+comment on column iclock.removed_person.terminals is 'Those of the site then: what others upload is not of before';
+
+comment on table iclock.removed_from is 'Terminals that have deleted them: what those upload later is new';
+comment on column iclock.removed_from.device_id is 'Terminal';
+comment on column iclock.removed_from.pin is 'User';
+comment on column iclock.removed_from.deleted_at is 'When it said so';
+
+comment on table iclock.share_backlog is 'People still to be sent to a terminal, after an upload of many: some at each poll';
+comment on column iclock.share_backlog.target_id is 'Terminal that gets them';
+comment on column iclock.share_backlog.source_id is 'Terminal that has them';
+comment on column iclock.share_backlog.pin is 'User';
+
+comment on table iclock.device_site is 'Where devices stood before they were moved by move_device()';
+comment on column iclock.device_site.device_id is 'Device';
+comment on column iclock.device_site.starts is 'First moment there, on the clock of the device';
+comment on column iclock.device_site.ends is 'First moment elsewhere';
+comment on column iclock.device_site.site is 'Site; NULL: none';
+
+comment on table iclock.label is 'Meaning of all other codes by dialect; rows may be added and changed';
+comment on column iclock.label.kind is 'operation, operation object 1 to 3 (by the code of the operation), alarm, language, error, error generator, error module, error origin, photo result, biometric type, gender, nation';
+comment on column iclock.label.dialect is 'device.dialect';
+comment on column iclock.label.code is 'Code as devices send it';
+comment on column iclock.label.label is 'Meaning';
+
+comment on table iclock.role_site is 'Sites that a role is limited to: one row for each. A role without rows sees all';
+comment on column iclock.role_site.role is 'Role; its members are limited as well';
+comment on column iclock.role_site.site is 'Site, device.site';
+comment on column iclock.role_site.role_oid is 'Its OID, by which it is known if it gets another name; NULL: it was missing';
+comment on column iclock.role_site.cluster is 'Identifier of the cluster that the OID belongs to';
+
+comment on table iclock.maintenance is 'What maintain() remembers from one call to the next';
+comment on column iclock.maintenance.task is 'What is done';
+comment on column iclock.maintenance.failures is 'How often in a row a lock was not to be had';
+comment on column iclock.maintenance.not_before is 'Not tried again before that';
+comment on column iclock.maintenance.step_rows is 'How many punches are moved at a time, so that it takes about half a second';
+
+comment on table iclock.punch_state is 'One row: what drop_before() has dropped, and how transactions are numbered';
+comment on column iclock.punch_state.single is 'There is only one row';
+comment on column iclock.punch_state.dropped is 'Local times that drop_before() has dropped: punches of these are not stored';
+comment on column iclock.punch_state.dropping is 'Partitions that drop_before() is still to drop, since somebody uses them; one that is attached later is not among them';
+comment on column iclock.punch_state.txid_base is 'What is added to the number of a transaction, since a dump was restored';
+comment on column iclock.punch_state.cluster is 'Identifier of the cluster whose transactions are numbered so';
+
+comment on table iclock.retention is 'How long things are kept after they have ended or arrived; change the ages with UPDATE';
+comment on column iclock.retention.kind is 'command, photo (attendance photos only), operation, rejected_line, device_error: the rows; command_body: what may be secret in finished commands; unanswered_body: the same of commands that were sent and never answered';
+comment on column iclock.retention.age is 'How long; NULL: for ever';
+comment on column iclock.retention.done_until is 'Commands that ended before that have been seen to, but for those of skipped_at';
+comment on column iclock.retention.skipped_at is 'When the first command ended that somebody had locked then: maintain() comes back to it';

@@ -22,6 +22,8 @@ begin
     return found_id;
 end
 $$;
+comment on function iclock.device_id(text) is
+    'Id of the device with a serial number, or an error that names it';
 
 create or replace function iclock.wrong_argument(argument text, what text,
                                                  hint text default null)
@@ -36,6 +38,8 @@ begin
                                     'docs/commands.md.');
 end
 $$;
+comment on function iclock.wrong_argument(text, text, text) is
+    'Raises the error that names an argument';
 
 -- The value of one field of a command, or an error that names the argument.
 create or replace function iclock.field(argument text, value text,
@@ -72,6 +76,8 @@ begin
     return value;
 end
 $$;
+comment on function iclock.field(text, text, text, integer) is
+    'Value of one field of a command, or an error that names the argument';
 
 create or replace function iclock.pin(value text)
     returns text
@@ -80,6 +86,7 @@ create or replace function iclock.pin(value text)
 as $$
     select iclock.field('pin', value, '^\S+$', 100)
 $$;
+comment on function iclock.pin(text) is 'PIN as a field of a command';
 
 create or replace function iclock.harmless(value text,
                                            max_characters integer default 250)
@@ -91,6 +98,8 @@ as $$
                     E'[\\x01-\\x1f\\x7f-\\x9f\\u2028\\u2029]', ' ', 'g'),
                 max_characters)
 $$;
+comment on function iclock.harmless(text, integer) is
+    'Text with blanks for control characters';
 
 -- What the caller gave, or else what a device reported: that is not the
 -- caller's fault, so it is only made harmless.
@@ -105,6 +114,8 @@ as $$
                 then iclock.field(argument, value, pattern, max_bytes)
                 else iclock.harmless(known) end
 $$;
+comment on function iclock.given(text, text, text, text, integer) is
+    'Value given for a field, or else the one a device reported';
 
 create or replace function iclock.number(argument text, value integer,
                                          least_value integer,
@@ -128,6 +139,8 @@ begin
     return value::text;
 end
 $$;
+comment on function iclock.number(text, integer, integer, integer) is
+    'Number as a field of a command, or an error that names the argument';
 
 create or replace function iclock.flag(argument text, value boolean)
     returns text
@@ -136,6 +149,8 @@ create or replace function iclock.flag(argument text, value boolean)
 as $$
     select iclock.number(argument, value::integer, 0, 1)
 $$;
+comment on function iclock.flag(text, boolean) is
+    '1 or 0 as a field of a command';
 
 -- the code of one of some words
 create or replace function iclock.choice(argument text, value text,
@@ -155,6 +170,8 @@ begin
     return codes[array_position(words, value)];
 end
 $$;
+comment on function iclock.choice(text, text, text[], text[]) is
+    'Code of one of some words, or an error that names the argument';
 
 create or replace function iclock.moment(argument text, value timestamp,
                                          form text default
@@ -178,6 +195,8 @@ begin
     return to_char(value, form);
 end
 $$;
+comment on function iclock.moment(text, timestamp, text) is
+    'Time as a field of a command, or an error that names the argument';
 
 create or replace function iclock.time_of_day(argument text, value time)
     returns text
@@ -186,6 +205,8 @@ create or replace function iclock.time_of_day(argument text, value time)
 as $$
     select iclock.field(argument, to_char(value, 'HH24:MI'))
 $$;
+comment on function iclock.time_of_day(text, time) is
+    'Time of day as a field of a command';
 
 create or replace function iclock.base64(argument text, value bytea,
                                          max_bytes integer)
@@ -209,6 +230,8 @@ begin
     return translate(encode(value, 'base64'), E'\n', '');
 end
 $$;
+comment on function iclock.base64(text, bytea, integer) is
+    'Content as a field of a command, or an error that names the argument';
 
 -- Names and values in turn, as Name=value separated by TAB; what is NULL is
 -- left out.
@@ -236,6 +259,9 @@ begin
     return array_to_string(list, E'\t');
 end
 $$;
+comment on function iclock.fields(text[]) is
+    'Names and values in turn as Name=value, separated by TAB; NULL is left '
+    'out';
 
 -- seven flags for the days in a list, 0 being Sunday
 create or replace function iclock.day_flags(argument text, days integer[])
@@ -255,6 +281,8 @@ begin
                    from generate_series(0, 6) as d order by d);
 end
 $$;
+comment on function iclock.day_flags(text, integer[]) is
+    'Seven flags, from Sunday, of a list of days';
 
 create or replace function iclock.dialect(serial_number text)
     returns text
@@ -263,6 +291,7 @@ create or replace function iclock.dialect(serial_number text)
 as $$
     select d.dialect from iclock.device d where d.id = iclock.device_id($1)
 $$;
+comment on function iclock.dialect(text) is 'Dialect of a device';
 
 -- The bytes of a text as it goes to a device: src/proto knows the same names of
 -- encodings.  A character that the encoding lacks is sent as "?".
@@ -296,6 +325,8 @@ exception when untranslatable_character or undefined_function then
                                                      '', 'g'));
 end
 $$;
+comment on function iclock.device_bytes(text, text) is
+    'Bytes of a text in the encoding of a device';
 
 create or replace function iclock.time_range(dialect text, starts timestamp,
                                              ends timestamp)
@@ -317,6 +348,8 @@ begin
         'EndTime',   iclock.moment('ends', ends, form));
 end
 $$;
+comment on function iclock.time_range(text, timestamp, timestamp) is
+    'StartTime and EndTime in the form of a dialect';
 
 -- The time periods of a user in the form of a dialect.  The first four digits
 -- say whose periods count: 0000 means those of the group in dialect 2.4 and the
@@ -341,6 +374,9 @@ as $$
         '0000000000000000'
     end
 $$;
+comment on function iclock.user_time_zone(text, text, text) is
+    'Time periods of a user in the form of another dialect; those of the '
+    'group when none are known';
 
 -- From when or until when a user may come in; 0: without limit.  NULL where
 -- neither limit is known: devices without the function have no such fields.
@@ -356,6 +392,9 @@ as $$
     else '0'
     end
 $$;
+comment on function iclock.user_limit(timestamp, timestamp) is
+    'StartDatetime or EndDatetime of a user: 0 for no limit, NULL when '
+    'neither is known';
 
 -- the record of a user, complete: devices wipe what is left out
 drop function if exists iclock.user_record(text, text, text, integer, text,
@@ -394,6 +433,9 @@ as $$
         'StartDatetime', iclock.user_limit(starts_at, ends_at),
         'EndDatetime',   iclock.user_limit(ends_at, starts_at))
 $$;
+comment on function iclock.user_record(text, text, text, integer, text, text,
+    integer, text, integer, text, timestamp, timestamp) is
+    'DATA UPDATE USERINFO in the form of a dialect';
 
 -- A template in the form that a kind of record has, see template.source.
 create or replace function iclock.template_record(
@@ -438,6 +480,9 @@ as $$
             'Format', format::text, 'Tmp', data)
     end
 $$;
+comment on function iclock.template_record(text, text, text, integer, integer,
+    integer, integer, integer, integer, integer, integer, text) is
+    'DATA UPDATE FINGERTMP, FACE, FVEIN or BIODATA in the form of a dialect';
 
 create or replace function iclock.photo_record(pin text, data text)
     returns text
@@ -447,6 +492,7 @@ as $$
     select 'DATA UPDATE USERPIC ' || iclock.fields(
         'PIN', pin, 'Size', length(data)::text, 'Content', data)
 $$;
+comment on function iclock.photo_record(text, text) is 'DATA UPDATE USERPIC';
 
 create or replace function iclock.comparison_photo_record(
         pin               text,
@@ -467,3 +513,6 @@ as $$
         'Url',             url,
         'PostBackTmpFlag', return_template::integer::text)
 $$;
+comment on function iclock.comparison_photo_record(text, integer, text, text,
+    boolean) is
+    'DATA UPDATE BIOPHOTO';

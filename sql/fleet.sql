@@ -10,6 +10,8 @@ create or replace function iclock.subject_of(u iclock.device_user)
 as $$
     select E'user\t' || u.pin
 $$;
+comment on function iclock.subject_of(iclock.device_user) is
+    'command.subject of a copy of a user';
 
 create or replace function iclock.subject_of(t iclock.template)
     returns text
@@ -20,6 +22,8 @@ as $$
                      greatest(t.no, 0), greatest(t.index, 0),
                      greatest(t.major_version, 0))
 $$;
+comment on function iclock.subject_of(iclock.template) is
+    'command.subject of a copy of a template';
 
 create or replace function iclock.subject_of(p iclock.photo)
     returns text
@@ -30,6 +34,8 @@ as $$
                      case when p.kind = 'comparison'
                           then greatest(p.type, 0) end)
 $$;
+comment on function iclock.subject_of(iclock.photo) is
+    'command.subject of a copy of a photo';
 
 -- 123456789 however it is written, '' for none
 create or replace function iclock.card_number(card text)
@@ -57,6 +63,8 @@ begin
     return case when number = 0 then '' else number::text end;
 end
 $$;
+comment on function iclock.card_number(text) is
+    'Card number as a decimal number, however it is written; empty: none';
 
 -- the same time periods in the forms of two dialects
 create or replace function iclock.same_time_zone(
@@ -70,6 +78,10 @@ as $$
       from iclock.device x, iclock.device y
      where x.id = a.device_id and y.id = b.device_id
 $$;
+comment on function iclock.same_time_zone(iclock.device_user,
+    iclock.device_user) is
+    'Whether two records of a user say the same time periods, in the forms of '
+    'their dialects';
 
 -- Whether two records of a user say the same, apart from what a terminal has
 -- not said, and from names that it cut off (at 24 bytes; lenient: anywhere).
@@ -104,6 +116,10 @@ as $$
         and (iclock.card_number(a.vice_card) = iclock.card_number(b.vice_card)
              or '' in (a.vice_card, b.vice_card)), false)
 $$;
+comment on function iclock.same_user(iclock.device_user, iclock.device_user,
+    boolean) is
+    'Whether two records of a user say the same, apart from what terminals '
+    'leave out or cut off';
 
 -- Whether an upload only repeats what the terminal was sent: while the copy is
 -- under way, and for ten minutes after it.  Nor does what it is being told to
@@ -156,6 +172,8 @@ begin
     return coalesce(echo, false);
 end
 $$;
+comment on function iclock.is_echo(bigint, text, boolean) is
+    'Whether an upload only repeats what the terminal was sent';
 
 
 -- The version of the algorithm that a terminal has for a type of template: NULL
@@ -224,6 +242,9 @@ begin
     return null;
 end
 $$;
+comment on function iclock.algorithm_version(bigint, integer) is
+    'Version of the algorithm that a terminal has for a type of template; 0: '
+    'none, NULL: not known';
 
 create or replace function iclock.type_name(type integer)
     returns text
@@ -236,6 +257,7 @@ as $$
                            'visible light face'])[type + 1],
                     'template of type ' || type)
 $$;
+comment on function iclock.type_name(integer) is 'Name of a type of template';
 
 -- Why a terminal cannot use a template; NULL if it can, or may.
 create or replace function iclock.unusable(
@@ -276,6 +298,8 @@ begin
     return null;
 end
 $$;
+comment on function iclock.unusable(iclock.template, iclock.device) is
+    'Why a terminal cannot use a template; NULL if it can or may';
 
 
 -- Whether there is a template of a person that a terminal can certainly use: it
@@ -298,6 +322,9 @@ as $$
                       and t.type = $1
                       and iclock.unusable(t, target) is null)
 $$;
+comment on function iclock.has_template(integer, bigint[], iclock.device, text)
+    is
+    'Whether there is a template of a person that a terminal can certainly use';
 
 
 -- Queues one copy, unless the same waits already.  Nobody is waited for: should
@@ -359,6 +386,8 @@ begin
     return command;
 end
 $$;
+comment on function iclock.queue_copy(bigint, text, text) is
+    'Queues one copy, unless the same waits already';
 
 
 -- Ends a removal: the person is on a terminal of the site again.
@@ -383,6 +412,8 @@ begin
     end if;
 end
 $$;
+comment on function iclock.readmit(text, text) is
+    'Ends the removal of a person from a site';
 
 create or replace function iclock.readmit_user(
         site  text,
@@ -403,6 +434,10 @@ begin
     return removed;
 end
 $$;
+comment on function iclock.readmit_user(text, text) is
+    'Ends the removal of a user from a site: whoever is uploaded with the PIN '
+    'stays; false if there was none';
+grant execute on function iclock.readmit_user(text, text) to iclock_operator;
 
 -- A device has deleted a user, or all, or says that it has no such user.
 create or replace function iclock.note_removal(device_id bigint, subject text)
@@ -426,6 +461,8 @@ begin
     set deleted_at = excluded.deleted_at;
 end
 $$;
+comment on function iclock.note_removal(bigint, text) is
+    'Notes that a device has deleted a user, or all';
 
 -- Tells a device to delete a person, unless it is being told already.
 create or replace function iclock.tell_removal(
@@ -462,6 +499,8 @@ begin
     return command;
 end
 $$;
+comment on function iclock.tell_removal(bigint, text) is
+    'Tells a device to delete a person, unless it is being told already';
 
 -- What devices have uploaded of people whom their site has removed: it comes
 -- from before, and is to be deleted there as well.  Who is uploaded again more
@@ -516,6 +555,8 @@ begin
     return refused;
 end
 $$;
+comment on function iclock.refuse_removed(bigint[], text[]) is
+    'Which uploads are of people whom the site has removed; those are deleted';
 
 -- Sends a person to one terminal: the newest of each thing that the terminals
 -- among "sources" hold.  Unless all of it is wanted, only what is missing there
@@ -686,6 +727,9 @@ begin
     end loop;
 end
 $$;
+comment on function iclock.copy_person(bigint[], bigint, text, boolean) is
+    'Sends a person to a terminal: the newest of each thing that other '
+    'terminals hold';
 
 -- Sends people to the other terminals of their sites; when there are many, as
 -- after the first upload of a terminal, they are only noted: the upload must not
@@ -737,6 +781,9 @@ begin
       join iclock.device d on d.id = n.target_id;
 end
 $$;
+comment on function iclock.share_people(bigint[], text[]) is
+    'Sends people to the other terminals of their sites, or notes them when '
+    'they are many';
 
 -- Queues what is noted for a terminal, some people at a time.
 create or replace function iclock.take_backlog(
@@ -774,6 +821,8 @@ begin
     end if;
 end
 $$;
+comment on function iclock.take_backlog(bigint, integer) is
+    'Queues copies of people that are noted for a terminal';
 
 
 create or replace function iclock.copy_user(
@@ -813,6 +862,10 @@ begin
     select * from iclock.copy_person(array[source_id], target_id, $1, true);
 end
 $$;
+comment on function iclock.copy_user(text, text, text) is
+    'Sends a user with all templates and photos from one terminal to another. '
+    'What the other cannot use is named in skipped_reason';
+grant execute on function iclock.copy_user(text, text, text) to iclock_operator;
 
 create or replace function iclock.copy_user_to_site(
         pin          text,
@@ -840,6 +893,10 @@ begin
     end loop;
 end
 $$;
+comment on function iclock.copy_user_to_site(text, text, text) is
+    'The same to all other terminals of a site, by default the terminal''s own';
+grant execute on function iclock.copy_user_to_site(text, text, text)
+    to iclock_operator;
 
 create or replace function iclock.copy_site(
         from_serial  text,
@@ -873,6 +930,10 @@ begin
        and iclock.may_see(d.site, (select iclock.visible_sites()));
 end
 $$;
+comment on function iclock.copy_site(text, text) is
+    'Sends everyone that a terminal holds to the terminals of a site, where '
+    'they are missing or older';
+grant execute on function iclock.copy_site(text, text) to iclock_operator;
 
 create or replace function iclock.sync_site(site text)
     returns table (command_id bigint, serial_number text, what text,
@@ -915,6 +976,10 @@ begin
                                            people.pin, false) as c;
 end
 $$;
+comment on function iclock.sync_site(text) is
+    'Makes every active terminal of a site hold the same people: all that any '
+    'of them holds, the newest of each thing. Nobody is deleted';
+grant execute on function iclock.sync_site(text) to iclock_operator;
 
 create or replace function iclock.delete_user_from_site(
         site  text,
@@ -943,6 +1008,12 @@ as $$
      where d.site = $1 and d.status = 'active'
      order by d.id
 $$;
+comment on function iclock.delete_user_from_site(text, text) is
+    'Deletes a user from every active terminal of a site. One that uploads '
+    'the user later is told to delete it, until the user is put or enrolled '
+    'anew: table removed_person';
+grant execute on function iclock.delete_user_from_site(text, text)
+    to iclock_operator;
 
 create or replace function iclock.set_site(
         name                   text,
@@ -972,6 +1043,12 @@ begin
         updated_at = now();
 end
 $$;
+comment on function iclock.set_site(text, boolean, time, interval) is
+    'Switches of a site: whether a person enrolled on one terminal is sent to '
+    'all others (sync_site() does it for those enrolled before), when its day '
+    'starts, and how soon a punch is a double one';
+grant execute on function iclock.set_site(text, boolean, time, interval)
+    to iclock_operator;
 
 
 -- the number in a field of a stored command
@@ -984,6 +1061,8 @@ as $$
     select case when fields ->> key ~ '^-?[0-9]{1,9}$'
                 then (fields ->> key)::integer else otherwise end
 $$;
+comment on function iclock.stored_number(jsonb, text, integer) is
+    'Number in a field of a stored command';
 
 create or replace function iclock.stored_moment(fields jsonb, key text)
     returns timestamp
@@ -1001,6 +1080,8 @@ as $$
         (fields ->> key)::timestamp
     end
 $$;
+comment on function iclock.stored_moment(jsonb, text) is
+    'Time in a field of a stored command';
 
 drop function if exists iclock.apply_command(bigint, text);
 
@@ -1181,6 +1262,8 @@ begin
            excluded.duress, excluded.source, excluded.data);
 end
 $$;
+comment on function iclock.apply_command(bigint, text, text) is
+    'Notes what a device holds after a command';
 
 -- Notes what commands have done that were answered just now.  Rows are locked in
 -- the order in which uploads lock them: photos, users, templates, and each of
@@ -1275,3 +1358,6 @@ begin
     end loop;
 end
 $$;
+comment on function iclock.apply_commands(bigint[]) is
+    'Notes what devices hold, or no longer hold, after commands that were '
+    'answered';

@@ -53,6 +53,10 @@ begin
     end loop;
 end
 $$;
+comment on function iclock.register_devices(text[], text[], integer[]) is
+    'For nginx: records unknown devices, pending ones up to a limit';
+grant execute on function iclock.register_devices(text[], text[], integer[])
+    to iclock_module;
 
 
 -- The zone of a device's clock.
@@ -63,6 +67,9 @@ create or replace function iclock.zone_of(d iclock.device)
 as $$
     select coalesce(d.timezone, d.default_timezone, 'UTC')
 $$;
+comment on function iclock.zone_of(iclock.device) is
+    'Time zone of the clock of a device: its own, or that of the nginx '
+    'location it last shook hands at, or UTC';
 
 -- For nginx, as often as it likes: devices whose zone has another offset than
 -- they were told, since it has changed to or from daylight saving or an operator
@@ -147,6 +154,10 @@ begin
     return asked;
 end
 $$;
+comment on function iclock.refresh_timezones(integer) is
+    'For nginx: makes active devices whose time zone has another offset than '
+    'they were told shake hands (CHECK); their number';
+grant execute on function iclock.refresh_timezones(integer) to iclock_module;
 
 
 -- For nginx: what becomes of a transaction that finds other tables, with other
@@ -162,3 +173,6 @@ begin
         message = 'the tables of schema iclock were replaced';
 end
 $$;
+comment on function iclock.other_database() is
+    'For nginx: the error that the tables were replaced below its connection';
+grant execute on function iclock.other_database() to iclock_module;

@@ -13,6 +13,9 @@ as $$
     select body collate "C" ~* ('^([^A-Za-z]*C[^A-Za-z]+)*[^A-Za-z]*'
                                 '(SHELL|PUTFILE|GETFILE|UPGRADE)')
 $$;
+comment on function iclock.reaches_system(text) is
+    'Whether a command reaches files, firmware or a shell of the device: for '
+    'members of iclock_shell';
 
 create or replace function iclock.queue_command(
         serial_number  text,
@@ -68,6 +71,11 @@ begin
     return command;
 end
 $$;
+comment on function iclock.queue_command(text, text, integer, interval) is
+    'Queues a command as it stands: one line, fields separated by TAB. What '
+    'reaches files, firmware or a shell is for members of iclock_shell';
+grant execute on function iclock.queue_command(text, text, integer, interval)
+    to iclock_operator;
 
 
 create or replace function iclock.cancel_command(id bigint)
@@ -100,6 +108,9 @@ begin
     return false;
 end
 $$;
+comment on function iclock.cancel_command(bigint) is
+    'Cancels a command that was not sent yet. False if it was';
+grant execute on function iclock.cancel_command(bigint) to iclock_operator;
 
 
 create or replace function iclock.approve_device(serial_number text)
@@ -112,6 +123,8 @@ as $$
      where d.id = iclock.device_id($1)
        and d.status <> 'active'
 $$;
+comment on function iclock.approve_device(text) is 'Makes a device active';
+grant execute on function iclock.approve_device(text) to iclock_operator;
 
 
 create or replace function iclock.block_device(serial_number text)
@@ -124,6 +137,8 @@ as $$
      where d.id = iclock.device_id($1)
        and d.status <> 'blocked'
 $$;
+comment on function iclock.block_device(text) is 'Refuses a device from now on';
+grant execute on function iclock.block_device(text) to iclock_operator;
 
 
 -- Sets the stamp of a table to 0 and has the device read its stamps.  In dialect
@@ -170,6 +185,13 @@ begin
     return iclock.queue_command($1, 'CHECK');
 end
 $$;
+comment on function iclock.request_reupload(text, text) is
+    'Has a device upload a table from the beginning: ATTLOG, OPERLOG, '
+    'ATTPHOTO; of dialect 2.4 BIODATA, IDCARD, ERRORLOG, of 3.2 USERINFO, '
+    'FINGERTMP, FACETMP, USERPIC, SMS, USER_SMS. NULL: no command does that '
+    'there, the device will when it starts';
+grant execute on function iclock.request_reupload(text, text)
+    to iclock_operator;
 
 
 -- For a command that waits: when it goes out, and before which others.
@@ -213,6 +235,10 @@ begin
     return false;
 end
 $$;
+comment on function iclock.schedule_command is
+    'Sets when a waiting command goes out, when it expires, and its priority. '
+    'False if it no longer waits';
+grant execute on function iclock.schedule_command to iclock_operator;
 
 
 -- As it was before it had "command_bytes": two of them would be ambiguous.
@@ -300,6 +326,9 @@ begin
     return device;
 end
 $$;
+comment on function iclock.set_device is
+    'Sets what is given of the configuration of a device and leaves the rest';
+grant execute on function iclock.set_device to iclock_operator;
 
 -- What the device recorded until then stays with the site where it stood.
 create or replace function iclock.move_device(
@@ -347,6 +376,12 @@ begin
      where d.id = device.id;
 end
 $$;
+comment on function iclock.move_device(text, text, timestamp) is
+    'Moves a device to another site: what it recorded before that time (of '
+    'its clock; else now) stays with the old one in attendance and in the '
+    'days. set_device(site) only corrects the site';
+grant execute on function iclock.move_device(text, text, timestamp)
+    to iclock_operator;
 
 
 create or replace function iclock.reset_device(
@@ -385,6 +420,10 @@ begin
     end loop;
 end
 $$;
+comment on function iclock.reset_device is
+    'Takes settings of a device back to their defaults: names of arguments of '
+    'set_device()';
+grant execute on function iclock.reset_device to iclock_operator;
 
 
 create or replace function iclock.register_device(
@@ -418,6 +457,10 @@ begin
         encoding => $9);
 end
 $$;
+comment on function iclock.register_device is
+    'Adds a device, or sets what is given of a known one; active unless said '
+    'otherwise';
+grant execute on function iclock.register_device to iclock_operator;
 
 
 create or replace function iclock.delete_device(serial_number text)
@@ -427,3 +470,6 @@ create or replace function iclock.delete_device(serial_number text)
 as $$
     delete from iclock.device d where d.id = iclock.device_id($1)
 $$;
+comment on function iclock.delete_device is
+    'Deletes a device that has no punches, with all that belongs to it';
+grant execute on function iclock.delete_device to iclock_operator;

@@ -34,6 +34,8 @@ begin
     end;
 end
 $$;
+comment on function iclock.import_time(text) is
+    'A date and time of a file; NULL if it is none';
 
 -- One row of a file: a line, its columns separated by TAB (PIN, time, number of
 -- the terminal, status, verify, work code), or an object with the columns of
@@ -116,6 +118,8 @@ begin
     end if;
 end
 $$;
+comment on function iclock.import_row(jsonb) is
+    'A row of a file as a punch, or the reason why it is none';
 
 -- Stores rows as punches of a device that is registered.  What is there already
 -- stays as it is.  Lines are counted from the one given.
@@ -189,6 +193,10 @@ begin
       order by n);
 end
 $$;
+comment on function iclock.import_rows(text, jsonb, bigint) is
+    'Stores some rows of a file; import_punches() calls it';
+grant execute on function iclock.import_rows(text, jsonb, bigint)
+    to iclock_operator;
 
 -- Stores what a cursor reads, in pieces, so that the size of a file does not
 -- matter.  This and the functions below have the rights and the search path of
@@ -277,6 +285,10 @@ begin
       order by b.n);
 end
 $$;
+comment on function iclock.import_file(text, refcursor) is
+    'Stores what a cursor reads, in pieces; import_punches() calls it';
+grant execute on function iclock.import_file(text, refcursor)
+    to iclock_operator;
 
 -- rows: an array of lines or objects
 create or replace function iclock.import_punches(source text, rows jsonb)
@@ -301,6 +313,11 @@ begin
     return query select r.* from iclock.import_file(source, file) as r;
 end
 $$;
+comment on function iclock.import_punches(text, jsonb) is
+    'Stores punches out of a file (an array of lines of attlog.dat, or of '
+    'objects with the columns of CHECKINOUT) for a registered device; returns '
+    'how many were stored and known, and the bad rows';
+grant execute on function iclock.import_punches(text, jsonb) to iclock_operator;
 
 -- rows: the name of a table or view with a column of lines or objects, or with
 -- the columns of such an object; or the text of an array
@@ -345,3 +362,7 @@ begin
     return query select r.* from iclock.import_file(source, file) as r;
 end
 $$;
+comment on function iclock.import_punches(text, text) is
+    'The same for the rows of a table or view: one column of lines or '
+    'objects, or the columns of such objects';
+grant execute on function iclock.import_punches(text, text) to iclock_operator;

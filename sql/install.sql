@@ -6,8 +6,8 @@
 -- once and recorded in iclock.schema_version.  What holds none (functions,
 -- views, labels, rights) is put in place again by every run.  All of that is
 -- one transaction: it happens or it does not.  What would take long in it is
--- prepared before, while the old functions go on serving.  Comments, and
--- indexes over large tables, follow.  A second run changes nothing.
+-- prepared before, while the old functions go on serving.  Comments on tables,
+-- and indexes over large ones, follow.  A second run changes nothing.
 --
 -- Devices may go on uploading: no lock is waited for, and none is kept, for
 -- longer than about a second, however much is stored.  Who has a table in use
@@ -216,10 +216,6 @@ set local client_min_messages = warning;
 set local lock_timeout = '2s';
 
 \ir comments.sql
-\ir comments_commands.sql
-\ir comments_views.sql
-\ir comments_rights.sql
-\ir comments_storage.sql
 
 commit;
 

@@ -23,6 +23,9 @@ as $$
      where i.inhparent = 'iclock.punch'::regclass
        and b.bounds is not null
 $$;
+comment on function iclock.punch_partitions() is
+    'The partitions of punch with their bounds; the default partition is not '
+    'among them';
 
 
 create or replace function iclock.partition_name(month timestamp)
@@ -32,6 +35,8 @@ create or replace function iclock.partition_name(month timestamp)
 as $$
     select 'punch_' || to_char($1, 'YYYY_MM')
 $$;
+comment on function iclock.partition_name(timestamp) is
+    'Name of the partition of a month';
 
 
 -- Whoever waits for these locks makes all inserts wait, so it is not for long.
@@ -51,6 +56,9 @@ begin
     lock table only iclock.punch_default in access exclusive mode;
 end
 $$;
+comment on function iclock.lock_punch(boolean) is
+    'Locks the default partition, and punch itself before it if that is asked '
+    'for, or fails within 0.3 seconds';
 
 
 -- Makes the table of a month.  CREATE TABLE ... PARTITION OF would lock punch
@@ -71,6 +79,8 @@ begin
                    || ', partition of iclock.punch');
 end
 $$;
+comment on function iclock.create_month(timestamp) is
+    'Makes a table for the punches of a month, not attached yet';
 
 
 -- Gives the last month and the next three their partitions, as far as no
@@ -114,6 +124,8 @@ begin
     end loop;
 end
 $$;
+comment on function iclock.add_months() is
+    'Gives the last month and the next three their partitions';
 
 
 -- Months of the last ten years and the next three months that wait in the
@@ -159,6 +171,8 @@ as $$
               and k.relation is distinct from own.relation)
      order by w.month
 $$;
+comment on function iclock.months_to_move() is
+    'Months whose punches wait in the default partition, and from when on';
 
 
 -- Moves what lies between two times of a month.  The caller holds the locks.
@@ -203,6 +217,9 @@ begin
     return moved;
 end
 $$;
+comment on function iclock.move_slice(timestamp, timestamp, timestamp) is
+    'Moves the punches between two times out of the default partition into '
+    'that of their month';
 
 
 -- Moves about so many punches into partitions of their own; true if that was
@@ -274,6 +291,9 @@ begin
     return total > moved;
 end
 $$;
+comment on function iclock.move_months(integer) is
+    'Moves about so many punches into partitions of their own; true if more '
+    'are left';
 
 
 -- Ranges with one more, which takes up those that it meets.
@@ -289,6 +309,8 @@ as $$
                  from unnest($1) as r
                 where r && $2 or r -|- $2)
 $$;
+comment on function iclock.add_range(tsrange[], tsrange) is
+    'Ranges and one more, joined where they meet';
 
 
 -- Drops some of the partitions that drop_before() has been asked to drop, and
@@ -361,6 +383,9 @@ begin
     return cardinality(pending) > cardinality(gone);
 end
 $$;
+comment on function iclock.drop_months() is
+    'Drops some of the partitions that drop_before() was asked to drop; true '
+    'if more are left';
 
 
 -- Drops the partitions of punch that end before a day.  What somebody has in
@@ -422,6 +447,11 @@ begin
     return (select cardinality(s.dropping) from iclock.punch_state s);
 end
 $$;
+comment on function iclock.drop_before(date) is
+    'Drops the months of punches that end before a day, for good: uploaded '
+    'again, from the oldest of these months on, they are acknowledged and not '
+    'stored. Returns how many partitions are in use and will be dropped later '
+    'by maintain()';
 
 
 -- Statistics of punch as a whole: autovacuum keeps only those of partitions.
@@ -447,6 +477,7 @@ begin
      where m.task = 'analyze';
 end
 $$;
+comment on function iclock.analyze_punch() is 'Statistics of punch as a whole';
 
 
 -- The work on partitions; the number of seconds after which there will be more
@@ -502,6 +533,8 @@ begin
     return case when more then 0 else 3600 end;
 end
 $$;
+comment on function iclock.maintain_partitions() is
+    'The work on partitions; seconds until it is to be done again';
 
 
 create or replace function iclock.maintain()
@@ -553,6 +586,13 @@ begin
     return pause;
 end
 $$;
+comment on function iclock.maintain() is
+    'Creates partitions of punch, moves punches out of the default partition, '
+    'drops, clears and deletes what is not to be kept, expires commands; at '
+    'any time, from any number of sessions, about half a second at a time. '
+    'Returns after how many seconds it wants to be called again: 0 if '
+    'something is left';
+grant execute on function iclock.maintain() to iclock_module;
 
 
 -- For nginx: what becomes of punches whose device has been deleted while they
@@ -567,3 +607,6 @@ begin
         using message = format('device %s has been deleted', device_id);
 end
 $$;
+comment on function iclock.no_device(bigint) is
+    'For nginx: the error that a device does not exist';
+grant execute on function iclock.no_device(bigint) to iclock_module;

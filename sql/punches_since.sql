@@ -26,6 +26,9 @@ begin
     return null;
 end
 $$;
+comment on function iclock.cluster() is
+    'Identifier of this cluster; NULL if the role may not know it';
+grant execute on function iclock.cluster() to iclock_reader, iclock_operator;
 
 
 create or replace function iclock.punch_cursor(
@@ -43,6 +46,12 @@ as $$
     select encode(convert_to(concat_ws(E'\t', $1, $2, $3, $5, $6, $4), 'UTF8'),
                   'hex')
 $$;
+comment on function iclock.punch_cursor(bigint, bigint, timestamp, text,
+    integer, integer) is
+    'The place of a punch, as text';
+grant execute on function iclock.punch_cursor(bigint, bigint, timestamp, text,
+    integer, integer)
+    to iclock_reader, iclock_operator;
 
 
 -- the parts of a cursor; NULL if it is none
@@ -65,6 +74,10 @@ exception when data_exception then
     return null;
 end
 $$;
+comment on function iclock.punch_cursor_parts(text) is
+    'The parts of such a text; NULL if it is none';
+grant execute on function iclock.punch_cursor_parts(text)
+    to iclock_reader, iclock_operator;
 
 
 create or replace function iclock.punches_since(
@@ -179,6 +192,13 @@ begin
     end loop;
 end
 $$;
+comment on function iclock.punches_since(text, integer) is
+    'Punches that were stored after the one with this cursor (NULL: all), in '
+    'the order of their transactions, at most so many. Each comes once and '
+    'none is skipped; those of transactions that still run, or are newer than '
+    'one that does, come with a later call';
+grant execute on function iclock.punches_since(text, integer)
+    to iclock_reader, iclock_operator;
 
 
 -- In another cluster, where a dump was restored, transactions are numbered anew:
@@ -246,3 +266,6 @@ begin
     return true;
 end
 $$;
+comment on function iclock.rebase_punches() is
+    'After a dump was restored into another cluster: has transactions '
+    'numbered from where the old ones ended';

@@ -27,6 +27,9 @@ create or replace function iclock.returns_count(body text)
 as $$
     select body ~* '^(DATA QUERY|QUERY|VERIFY SUM|PutFile|GetFile|SyncData|SHELL)\M'
 $$;
+comment on function iclock.returns_count(text) is
+    'Whether a command returns a count, a size or a status, so that positive '
+    'codes are success';
 
 create or replace function iclock.is_success(body text, return_code integer)
     returns boolean
@@ -35,6 +38,8 @@ as $$
     select return_code = 0
         or return_code > 0 and iclock.returns_count(body)
 $$;
+comment on function iclock.is_success(text, integer) is
+    'Whether a device''s return code means that the command was carried out';
 
 
 -- The next commands of a device, in the order in which they go out, and what
@@ -226,6 +231,9 @@ begin
          order by w.priority desc, w.id;
 end
 $$;
+comment on function iclock.next_commands(bigint, timestamptz, integer, integer,
+    integer, bigint) is
+    'The next commands of a device, and what stands in the way of each';
 
 
 -- A newer command about a part of what this one deletes, if it has been carried
@@ -262,6 +270,8 @@ begin
     return overtaking;
 end
 $$;
+comment on function iclock.overtaking_command(bigint, text, bigint) is
+    'A newer command that shows that a deletion has been carried out';
 
 
 -- The newest command with one of these statuses that supersedes this one; what
@@ -313,6 +323,9 @@ begin
     return superseding;
 end
 $$;
+comment on function iclock.superseding_command(bigint, text, boolean, bigint,
+    text[]) is
+    'The newest command that supersedes one';
 
 
 -- What a device has done, when it is known by the answer to this command: nothing
@@ -362,6 +375,8 @@ begin
     return query select unnest($4 || later);
 end
 $$;
+comment on function iclock.done_commands(bigint, text, boolean, bigint) is
+    'What a device has done, now that one command is answered';
 
 
 -- Whether a device has anything that is past its time, or that has been sent
@@ -399,6 +414,9 @@ begin
               limit (select 1));
 end
 $$;
+comment on function iclock.hopeless_commands(bigint, timestamptz, integer) is
+    'Whether commands of a device are past their time or were sent often '
+    'enough';
 
 
 -- Ends what is past its time or has been sent often enough.  A command past its
@@ -458,6 +476,9 @@ begin
     end if;
 end
 $$;
+comment on function iclock.give_up_commands(bigint, timestamptz, integer) is
+    'Ends the commands of a device that are past their time or were sent '
+    'often enough';
 
 
 -- The commands that a poll has taken already.  When the answer to the commit of
@@ -493,6 +514,8 @@ begin
          order by g.priority desc, g.id;
 end
 $$;
+comment on function iclock.commands_of_poll(bigint, bigint) is
+    'The commands that a poll has taken';
 
 
 -- Whether there is anything to do for a device: mostly not.
@@ -518,6 +541,8 @@ begin
                     where b.target_id = $1);
 end
 $$;
+comment on function iclock.is_waited_for(bigint) is
+    'Whether there is anything to do for a device';
 
 
 -- Notes that these commands go out.
@@ -546,6 +571,8 @@ begin
      order by s.priority desc, s.id;
 end
 $$;
+comment on function iclock.take_commands(tid[], bigint) is
+    'Notes that commands go out';
 
 
 drop function if exists iclock.dequeue_commands(bigint[], integer[], integer[],
@@ -706,6 +733,13 @@ begin
     end loop;
 end
 $$;
+comment on function iclock.dequeue_commands(bigint[], integer[], integer[],
+    integer[], integer[], bigint[]) is
+    'For nginx: takes the commands that polling devices are to be given; '
+    'those of a poll that has taken some already once more';
+grant execute on function iclock.dequeue_commands(bigint[], integer[],
+    integer[], integer[], integer[], bigint[])
+    to iclock_module;
 
 
 -- Takes back what a poll was given and could not be handed to the device: it
@@ -744,6 +778,11 @@ begin
     end loop;
 end
 $$;
+comment on function iclock.return_commands(bigint[], bigint[]) is
+    'For nginx: what a poll took and could not be handed to the device waits '
+    'again';
+grant execute on function iclock.return_commands(bigint[], bigint[])
+    to iclock_module;
 
 
 -- Which commands are answered.  A device answers by the last nine digits of the
@@ -784,6 +823,8 @@ begin
     return ids;
 end
 $$;
+comment on function iclock.answered_commands(bigint[], bigint[], bigint) is
+    'Which commands are meant by the numbers in answers';
 
 
 -- Answers to commands that a device was never given.  The newest command of
@@ -829,6 +870,9 @@ begin
       using $1, $2, $3, $4;
 end
 $$;
+comment on function iclock.refuse_answers(bigint[], bigint[], integer[], bigint)
+    is
+    'Counts answers to commands that the device was never given';
 
 
 -- A late answer still counts when the command has been given up meanwhile; the
@@ -881,6 +925,8 @@ begin
     return answered;
 end
 $$;
+comment on function iclock.store_answers(bigint[], integer[], bytea[]) is
+    'Stores answers, and what has become of the commands';
 
 
 create or replace function iclock.answer_commands(
@@ -944,6 +990,12 @@ begin
     perform iclock.apply_commands(answered);
 end
 $$;
+comment on function iclock.answer_commands(bigint[], bigint[], integer[],
+    bytea[]) is
+    'For nginx: stores what devices answered to commands';
+grant execute on function iclock.answer_commands(bigint[], bigint[], integer[],
+    bytea[])
+    to iclock_module;
 
 
 create or replace function iclock.due_devices(
@@ -972,3 +1024,7 @@ as $$
               and c.status = 'sent'
               and c.sent_at <= now() - make_interval(secs => $1)))
 $$;
+comment on function iclock.due_devices(integer) is
+    'For nginx: serial numbers of active devices that have a command due; '
+    'with a number of seconds also those with a command unanswered for so long';
+grant execute on function iclock.due_devices(integer) to iclock_module;

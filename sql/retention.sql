@@ -10,6 +10,8 @@ as $$
     select body ~* ('^(DATA +(UPDATE|APPEND|USER|FP)|UPDATE|SET|SHELL'
                     '|SyncData|AppendData)\M')
 $$;
+comment on function iclock.may_hold_secrets(text) is
+    'Whether a command may hold passwords, templates, pictures or keys';
 
 
 -- What is kept of them: what command_status shows, the command and the PIN.
@@ -26,6 +28,8 @@ as $$
            || coalesce(' PIN=' || substring(
                   body from '(?:^|[ \t])(?:PIN|Pin)=([^\t]*)'), '')
 $$;
+comment on function iclock.command_summary(text) is
+    'What is kept of such a command: its words and the PIN';
 
 
 -- Clears the bodies of commands that have come to an end.  A command that the
@@ -103,6 +107,9 @@ begin
     return ended = 1000;
 end
 $$;
+comment on function iclock.clear_bodies(text, boolean) is
+    'Takes what may be secret out of some finished commands; true if more are '
+    'left';
 
 
 -- Deletes a thousand rows that are too old; true if there may be more.
@@ -132,6 +139,9 @@ begin
     return deleted = 1000;
 end
 $$;
+comment on function iclock.delete_old(text, text) is
+    'Deletes some rows that are older than table retention says; true if '
+    'there may be more';
 
 
 create or replace function iclock.maintain_retention()
@@ -179,3 +189,5 @@ begin
     return more;
 end
 $$;
+comment on function iclock.maintain_retention() is
+    'The part of maintain() that clears and deletes; true if more is left';

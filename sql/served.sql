@@ -72,6 +72,12 @@ begin
             and iclock.unusable(t, asking) is null), '');
 end
 $$;
+comment on function iclock.remote_attendance(bigint, text) is
+    'For nginx: what a terminal gets that asks for a user it does not know: '
+    'the record and fingerprints that another terminal of its site holds; '
+    'NONE: unknown there';
+grant execute on function iclock.remote_attendance(bigint, text)
+    to iclock_module;
 
 -- The user's last punch of a year, at the device or at its site: a day first,
 -- because mostly it is in that, then the week, the month, and month by month.
@@ -147,6 +153,10 @@ begin
         'time', to_char(last.local_time, 'HH24:MI:SS'));
 end
 $$;
+comment on function iclock.last_punch(bigint, text) is
+    'For nginx: what a terminal gets that asks for a user''s last punch; '
+    'status=1: none in a year at its site';
+grant execute on function iclock.last_punch(bigint, text) to iclock_module;
 
 -- Where the file of an UPGRADE is, if the device was told to fetch it and has
 -- not answered yet; else NULL.
@@ -171,6 +181,10 @@ as $$
              order by c.id desc
              limit 1) as u on true
 $$;
+comment on function iclock.upgrade_file(bigint, text) is
+    'For nginx: file, and its encoding, that a device may fetch because of an '
+    'UPGRADE command it has not answered; NULL: none';
+grant execute on function iclock.upgrade_file(bigint, text) to iclock_module;
 
 -- The reply to a self service request.  Style 0: Text as it is, 1: lines of
 -- values separated by commas, 2: a menu ID=1&CMD=Title;ID=2&CMD=Title.
@@ -190,6 +204,9 @@ as $$
         'Data',       translate(encode(convert_to(content, 'UTF8'), 'base64'),
                                 E'\n', ''))
 $$;
+comment on function iclock.self_service_reply(text, text, integer, text) is
+    'Reply to a self service request: style 0 text, 1 lines of values, 2 a '
+    'menu as ID=1&CMD=Title;ID=2&CMD=Title';
 
 do $install$
 begin
@@ -241,3 +258,14 @@ begin
     end if;
 end
 $install$;
+
+comment on function iclock.self_service(text, text, text) is
+    'For nginx, and for the site to replace: reply to a self service request. '
+    'Upgrades leave it as it is';
+grant execute on function iclock.self_service(text, text, text)
+    to iclock_module;
+
+comment on function iclock.verify_decision(text, bytea) is
+    'For nginx, and for the site to replace: reply to PostVerifyData, OK or '
+    'why not. Upgrades leave it as it is';
+grant execute on function iclock.verify_decision(text, bytea) to iclock_module;

@@ -49,6 +49,8 @@ begin
     return visible;
 end
 $$;
+comment on function iclock.visible_sites() is
+    'Sites that the caller may see, by role_site; NULL: all';
 
 -- For views: where iclock.may_see(d.site, (select iclock.visible_sites())).  In
 -- parentheses it is asked once for the query, and this is inlined; therefore no
@@ -60,6 +62,9 @@ create or replace function iclock.may_see(site text, sites text[])
 as $$
     select coalesce(coalesce(site, '') operator(pg_catalog.=) any (sites), true)
 $$;
+comment on function iclock.may_see(text, text[]) is
+    'Whether a site is among those of visible_sites(). In a view: where '
+    'iclock.may_see(d.site, (select iclock.visible_sites()))';
 
 -- for functions, which ask once
 create or replace function iclock.may_see(site text)
@@ -69,6 +74,8 @@ create or replace function iclock.may_see(site text)
 as $$
     select iclock.may_see($1, iclock.visible_sites())
 $$;
+comment on function iclock.may_see(text) is
+    'Whether the caller may see a site: for functions, which ask once';
 
 -- the devices of these sites, or NULL for all
 create or replace function iclock.visible_devices()
@@ -86,6 +93,8 @@ begin
     return array(select d.id from iclock.device d where d.site = any (sites));
 end
 $$;
+comment on function iclock.visible_devices() is
+    'Devices of the sites that the caller may see; NULL: all';
 
 -- When devices that have been moved stood at these sites; nothing for all.
 create or replace function iclock.visible_stays()
@@ -116,6 +125,9 @@ begin
      order by 1, 3;
 end
 $$;
+comment on function iclock.visible_stays() is
+    'When devices that have been moved stood at the sites that the caller may '
+    'see; nothing if these are all';
 
 -- For the row security of punches, which knows the stays.  A sub-select there
 -- would keep every reader from a parallel plan.
@@ -132,6 +144,10 @@ as $$
                      from unnest($3, $4) as s (device_id, during)
                     where s.device_id = $1 and $2 <@ s.during)
 $$;
+comment on function iclock.stood_there(bigint, timestamp, bigint[], tsrange[])
+    is
+    'Whether a device that has been moved stood at the time where the caller '
+    'may see: devices and stays are those of visible_stays()';
 
 -- an argument that names a site
 create or replace function iclock.own_site(argument text, site text)
@@ -149,3 +165,5 @@ begin
     end if;
 end
 $$;
+comment on function iclock.own_site(text, text) is
+    'Refuses an argument that names a site which the caller may not see';

@@ -17,6 +17,7 @@ create or replace function iclock.command_field(fields text, name text)
 as $$
     select substring(E'\t' || fields from '(?i)\t' || name || E'=([^\t]*)')
 $$;
+comment on function iclock.command_field(text, text) is 'A field of a command';
 
 -- a number that may be missing, without leading zeros
 create or replace function iclock.subject_number(value text)
@@ -25,6 +26,8 @@ create or replace function iclock.subject_number(value text)
 as $$
     select coalesce(nullif(ltrim(value, '0'), ''), '0')
 $$;
+comment on function iclock.subject_number(text) is
+    'A number as it is written in subjects';
 
 create or replace function iclock.template_subject(
         deletes  boolean,
@@ -67,6 +70,8 @@ begin
         end);
 end
 $$;
+comment on function iclock.template_subject(boolean, text, text) is
+    'Subject of a command about templates';
 
 create or replace function iclock.data_subject(
         deletes  boolean,
@@ -136,6 +141,8 @@ begin
                 when deletes then kind end;
 end
 $$;
+comment on function iclock.data_subject(boolean, text, text) is
+    'Subject of DATA UPDATE and DATA DELETE';
 
 -- The subject of a command; NULL if it has none, or one that nobody can tell.
 create or replace function iclock.command_subject(body text)
@@ -185,6 +192,8 @@ begin
     return case when octet_length(subject) <= 2000 then subject end;
 end
 $$;
+comment on function iclock.command_subject(text) is
+    'What a command is about, command.subject';
 
 -- what a subject is part of: each of these, when it is deleted, takes it along
 create or replace function iclock.subjects_above(subject text)
@@ -210,6 +219,7 @@ begin
     return above;
 end
 $$;
+comment on function iclock.subjects_above(text) is 'What a subject is part of';
 
 -- whether a command deletes its subject, and with it all that is part of it
 create or replace function iclock.is_deletion(body text)
@@ -219,3 +229,5 @@ create or replace function iclock.is_deletion(body text)
 as $$
     select left(body, 12) ~* '^(DATA DELETE|CLEAR |RESET )'
 $$;
+comment on function iclock.is_deletion(text) is
+    'Whether a command deletes its subject and all that is part of it';

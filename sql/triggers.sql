@@ -36,6 +36,8 @@ begin
     return old;
 end
 $$;
+comment on function iclock.device_keep_punches() is
+    'Trigger: keeps devices that have punches, and the ids of all';
 
 create or replace function iclock.device_updated()
     returns trigger
@@ -47,6 +49,8 @@ begin
     return new;
 end
 $$;
+comment on function iclock.device_updated() is
+    'Trigger: notes when the configuration of a device changed';
 
 -- What an operator sets counts; else the dialect is the one that the device
 -- has made certain by its protocol version.
@@ -73,6 +77,9 @@ begin
     return new;
 end
 $$;
+comment on function iclock.device_dialect() is
+    'Trigger: the dialect is what an operator has set, or what the device '
+    'makes certain';
 
 create or replace function iclock.device_notify()
     returns trigger
@@ -90,6 +97,8 @@ begin
     return null;
 end
 $$;
+comment on function iclock.device_notify() is
+    'Trigger: NOTIFY iclock_device with the serial number';
 
 create or replace function iclock.command_notify_insert()
     returns trigger
@@ -104,6 +113,9 @@ begin
     return null;
 end
 $$;
+comment on function iclock.command_notify_insert() is
+    'Trigger: NOTIFY iclock_command with the serial numbers of devices that '
+    'got commands';
 
 create or replace function iclock.command_notify_update()
     returns trigger
@@ -125,6 +137,9 @@ begin
     return null;
 end
 $$;
+comment on function iclock.command_notify_update() is
+    'Trigger: NOTIFY iclock_command with the serial numbers of devices whose '
+    'commands were queued again or put off';
 
 create or replace function iclock.punch_default_notify()
     returns trigger
@@ -136,6 +151,8 @@ begin
     return null;
 end
 $$;
+comment on function iclock.punch_default_notify() is
+    'Trigger: NOTIFY iclock_maintain';
 
 -- Terminals upload punches again that drop_before() has dropped.  Their months
 -- have no partition, so that only this one has to look.
@@ -154,6 +171,8 @@ begin
     return new;
 end
 $$;
+comment on function iclock.punch_default_horizon() is
+    'Trigger: passes over punches of months that drop_before() has dropped';
 
 create or replace function iclock.command_named()
     returns trigger
@@ -180,6 +199,8 @@ begin
     return new;
 end
 $$;
+comment on function iclock.command_named() is
+    'Trigger: notes what a command is about';
 
 -- The indexes and the functions of the queue know by "finished_at" whether a
 -- command has ended; whoever sets the status by hand need not.
@@ -214,6 +235,8 @@ begin
     return new;
 end
 $$;
+comment on function iclock.command_ended() is
+    'Trigger: keeps finished_at in step with status, whoever sets it';
 
 -- What a device was told to keep or to delete, and has confirmed, is what it
 -- holds: most firmware does not report it.  A copy that the fleet functions
@@ -231,6 +254,8 @@ begin
     return null;
 end
 $$;
+comment on function iclock.command_applied() is
+    'Trigger: notes what a device has confirmed to keep or to have deleted';
 
 create or replace function iclock.command_verified()
     returns trigger
@@ -242,6 +267,8 @@ begin
     return null;
 end
 $$;
+comment on function iclock.command_verified() is
+    'Trigger: takes a reconciliation one step further';
 
 -- Enrol once, present everywhere: sends what a terminal has uploaded to the
 -- other terminals of its site, if the site shares its people.
@@ -316,3 +343,6 @@ begin
     return null;
 end
 $$;
+comment on function iclock.share_changes() is
+    'Trigger: sends what a terminal uploaded to the others of a site that '
+    'shares its people';

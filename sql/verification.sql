@@ -14,6 +14,8 @@ as $$
                          '\mAttlog(?:Sum|Count)=\s*([0-9]{1,15})\M', 'i'))[1]
            ::bigint
 $$;
+comment on function iclock.attendance_sum(bytea) is
+    'Count in the reply to VERIFY SUM';
 
 -- Takes a check one step further when its command has come to an end.
 create or replace function iclock.advance_check(ended iclock.command)
@@ -119,6 +121,8 @@ begin
     end;
 end
 $$;
+comment on function iclock.advance_check(iclock.command) is
+    'Takes a reconciliation one step further when its command has ended';
 
 
 -- Until when everything since a time has been compared: an agreement counts as
@@ -150,6 +154,9 @@ as $$
                        and c.ends > $2) as k
              where k.ends > $2 and k.ends >= k.starts) as r
 $$;
+comment on function iclock.agreed_until(bigint, timestamp) is
+    'Until when all punches of a device since a time have been compared '
+    'without a hole';
 
 -- From when a check until that time has to compare: from the end of what is
 -- agreed without a hole, at least two days and at most 31.  A terminal that has
@@ -179,6 +186,8 @@ as $$
              where k.device_id = $1
                and k.status in ('agreed', 'surplus', 'resent')) as a
 $$;
+comment on function iclock.unchecked_since(bigint, timestamp) is
+    'From when on a device has to be asked what it holds';
 
 create or replace function iclock.begin_check(
         device_id   bigint,
@@ -248,6 +257,9 @@ begin
     return command;
 end
 $$;
+comment on function iclock.begin_check(bigint, timestamp, timestamp, integer,
+    integer, timestamptz) is
+    'Begins a reconciliation';
 
 create or replace function iclock.verify_attendance(
         serial_number  text,
@@ -261,6 +273,14 @@ as $$
     select iclock.begin_check(iclock.device_id($1), date_trunc('second', $2),
                               date_trunc('second', $3), $4)
 $$;
+comment on function iclock.verify_attendance(text, timestamp, timestamp,
+    integer) is
+    'Compares the punches that a device holds with those stored, has the '
+    'range uploaded again where they differ, and compares again, so often at '
+    'most. View reconciliation shows it';
+grant execute on function iclock.verify_attendance(text, timestamp, timestamp,
+    integer)
+    to iclock_operator;
 
 -- Every active device, or those of a site.  Without times: from
 -- unchecked_since() until the last midnight of the device.  The checks begin one
@@ -303,6 +323,13 @@ begin
      order by v.n;
 end
 $$;
+comment on function iclock.verify_all(timestamp, timestamp, text, interval,
+    integer) is
+    'verify_attendance() of every active device, or of those of a site, one '
+    'after the other over a time';
+grant execute on function iclock.verify_all(timestamp, timestamp, text,
+    interval, integer)
+    to iclock_operator;
 
 -- For nginx, as often as it likes: begins the checks when the last ones began
 -- so many seconds ago.  A daily check takes place in the device's own night,
@@ -387,3 +414,7 @@ begin
     return begun;
 end
 $$;
+comment on function iclock.verify_due(integer) is
+    'For nginx: begins the reconciliation of every active device when the '
+    'last was so many seconds ago; daily ones at night. Number of checks begun';
+grant execute on function iclock.verify_due(integer) to iclock_module;

@@ -74,6 +74,54 @@ select p.device_id,
          on v.dialect = d.dialect and v.code = p.verify
         and v.record_type = case p.record_type when 1 then 1 else 0 end
  where iclock.may_see(d.site, (select iclock.visible_sites()));
+comment on view iclock.attendance is
+    'Punches with device, user and the meaning of the codes. Restrict '
+    'local_time: that picks the partitions';
+comment on column iclock.attendance.device_id is 'Device';
+comment on column iclock.attendance.serial_number is
+    'Serial number of the device';
+comment on column iclock.attendance.device_name is 'Name of the device';
+comment on column iclock.attendance.site is
+    'Where the device stood: see move_device()';
+comment on column iclock.attendance.pin is 'User: PIN on the device';
+comment on column iclock.attendance.user_name is
+    'Name the device has for the PIN; if it was moved since, another device '
+    'of the site';
+comment on column iclock.attendance.local_time is
+    'Date and time shown by the device';
+comment on column iclock.attendance.punched_at is
+    'The moment, see punch.punched_at on hours that occur twice or not at all';
+comment on column iclock.attendance.utc_time is
+    'The moment as date and time in UTC';
+comment on column iclock.attendance.timezone is
+    'Time zone of the clock of the device';
+comment on column iclock.attendance.status is 'Kind of punch as sent';
+comment on column iclock.attendance.status_label is
+    'Kind of punch by the dialect of the device; NULL: not known';
+comment on column iclock.attendance.direction is
+    'in, out or NULL, by the kind of punch';
+comment on column iclock.attendance.verify is
+    'How the user was verified, as sent';
+comment on column iclock.attendance.verify_label is
+    'How the user was verified, by the dialect of the device; NULL: not known';
+comment on column iclock.attendance.work_code is 'Work code';
+comment on column iclock.attendance.work_code_name is
+    'Name the device has for the work code';
+comment on column iclock.attendance.id_number is
+    'Identity number; NULL for who is no member of iclock_reader_cards';
+comment on column iclock.attendance.record_type is 'Record type; -1: not sent';
+comment on column iclock.attendance.mask is
+    'Whether a mask was worn: 1 yes, 0 no, -1 not sent';
+comment on column iclock.attendance.temperature is 'Body temperature';
+comment on column iclock.attendance.job_codes is 'Job codes';
+comment on column iclock.attendance.tip_codes is 'Tip codes';
+comment on column iclock.attendance.received_at is 'When it was stored';
+comment on column iclock.attendance.counts is
+    'Whether it shows that the user was there: not a failed verification of '
+    'an identity card, not a card of nobody';
+comment on column iclock.attendance.shift_day is
+    'Day of the site, which begins at site.day_starts';
+grant select on iclock.attendance to iclock_reader, iclock_operator;
 
 -- When the last punch was that counted.  One that follows it too soon in the same
 -- direction is a double one, and does not make the next one double.  Double ones
@@ -92,6 +140,9 @@ begin
                 then local_time else last end;
 end
 $$;
+comment on function iclock.last_counted(timestamp, timestamp, boolean, interval)
+    is
+    'A step of counted_until()';
 
 create or replace aggregate iclock.counted_until(
         local_time timestamp, turned boolean, too_soon interval)
@@ -100,6 +151,10 @@ create or replace aggregate iclock.counted_until(
     stype = timestamp,
     parallel = safe
 );
+comment on aggregate iclock.counted_until(timestamp, boolean, interval) is
+    'For views: when the last punch was that is not a double one, by a window';
+grant execute on function iclock.counted_until(timestamp, boolean, interval)
+    to iclock_reader, iclock_operator;
 
 -- Days of people: from midnight, or by_shift from the time at which the day of
 -- the site starts.  A row is a site and a PIN: the same PIN elsewhere may be
@@ -171,6 +226,11 @@ select c.site,
    and (c.turned or c.too_soon = '0' or c.before is distinct from c.local_time)
  group by c.site, c.pin, c.day
 $$;
+comment on function iclock.attendance_days(date, date, boolean) is
+    'Days of people by site and PIN, from midnight or by the days of the '
+    'sites; daily_attendance and shift_attendance are made of it';
+grant execute on function iclock.attendance_days(date, date, boolean)
+    to iclock_reader, iclock_operator;
 
 create or replace view iclock.daily_attendance
     with (security_barrier)
@@ -188,6 +248,32 @@ select d.pin,
        case when d.site is not null then array[d.site] end   as sites,
        d.site
   from iclock.attendance_days('-infinity', 'infinity', false) as d;
+comment on view iclock.daily_attendance is
+    'First and last punch of each site and PIN on each local day: a PIN is '
+    'one person on a site. For a few days out of many months use '
+    'iclock.daily_attendance_between(), which reads only their partitions';
+comment on column iclock.daily_attendance.pin is 'User';
+comment on column iclock.daily_attendance.day is
+    'Day by the clocks of the devices';
+comment on column iclock.daily_attendance.user_name is
+    'Name a device has for the PIN';
+comment on column iclock.daily_attendance.punches is
+    'Number of punches, double ones left out';
+comment on column iclock.daily_attendance.first_local_time is
+    'Earliest time shown by a device';
+comment on column iclock.daily_attendance.last_local_time is
+    'Latest time shown by a device';
+comment on column iclock.daily_attendance.first_punched_at is 'First moment';
+comment on column iclock.daily_attendance.last_punched_at is 'Last moment';
+comment on column iclock.daily_attendance.span is
+    'Time that really passed between them: also right across time zones and '
+    'on days when the clocks change';
+comment on column iclock.daily_attendance.serial_numbers is 'Devices used';
+comment on column iclock.daily_attendance.sites is
+    'The site as an array; NULL: none';
+comment on column iclock.daily_attendance.site is
+    'Site; NULL: the devices without one';
+grant select on iclock.daily_attendance to iclock_reader, iclock_operator;
 
 create or replace function iclock.daily_attendance_between(
         first_day  date,
@@ -209,12 +295,42 @@ select d.pin,
        d.site
   from iclock.attendance_days(first_day, last_day, false) as d
 $$;
+comment on function iclock.daily_attendance_between(date, date) is
+    'The rows of daily_attendance of some days, reading only the partitions '
+    'of their months';
+grant execute on function iclock.daily_attendance_between(date, date)
+    to iclock_reader, iclock_operator;
 
 create or replace view iclock.shift_attendance
     with (security_barrier)
 as
 select d.*
   from iclock.attendance_days('-infinity', 'infinity', true) as d;
+comment on view iclock.shift_attendance is
+    'First and last punch of each person on each day of the site, which '
+    'begins at site.day_starts: a shift over midnight is one row. For a few '
+    'days out of many months use iclock.shift_attendance_between(), which '
+    'reads only their partitions';
+comment on column iclock.shift_attendance.site is
+    'Site; NULL: the devices without one';
+comment on column iclock.shift_attendance.pin is
+    'User: the same PIN on another site is another row';
+comment on column iclock.shift_attendance.day is
+    'Day on which the day of the site began';
+comment on column iclock.shift_attendance.user_name is
+    'Name a device of the site has for the PIN';
+comment on column iclock.shift_attendance.punches is
+    'Number of punches, double ones left out';
+comment on column iclock.shift_attendance.first_local_time is
+    'Earliest time shown by a device';
+comment on column iclock.shift_attendance.last_local_time is
+    'Latest time shown by a device';
+comment on column iclock.shift_attendance.first_punched_at is 'First moment';
+comment on column iclock.shift_attendance.last_punched_at is 'Last moment';
+comment on column iclock.shift_attendance.span is
+    'Time that really passed between them';
+comment on column iclock.shift_attendance.serial_numbers is 'Devices used';
+grant select on iclock.shift_attendance to iclock_reader, iclock_operator;
 
 create or replace function iclock.shift_attendance_between(
         first_day  date,
@@ -224,6 +340,11 @@ create or replace function iclock.shift_attendance_between(
 as $$
 select d.* from iclock.attendance_days(first_day, last_day, true) as d
 $$;
+comment on function iclock.shift_attendance_between(date, date) is
+    'The rows of shift_attendance of some days, reading only the partitions '
+    'of their months';
+grant execute on function iclock.shift_attendance_between(date, date)
+    to iclock_reader, iclock_operator;
 
 create or replace view iclock.monthly_attendance
     with (security_barrier)
@@ -240,6 +361,25 @@ select d.site,
        max(d.day)                                       as last_day
   from iclock.shift_attendance d
  group by d.site, d.pin, date_trunc('month', d.day::timestamp);
+comment on view iclock.monthly_attendance is
+    'Totals of shift_attendance by month. For a few months use '
+    'iclock.monthly_attendance_between()';
+comment on column iclock.monthly_attendance.site is
+    'Site; NULL: the devices without one';
+comment on column iclock.monthly_attendance.pin is 'User';
+comment on column iclock.monthly_attendance.month is 'First of the month';
+comment on column iclock.monthly_attendance.user_name is
+    'Name a device of the site has for the PIN';
+comment on column iclock.monthly_attendance.days is 'Days with a punch';
+comment on column iclock.monthly_attendance.single_punch_days is
+    'Days of these with one punch only, which have no span';
+comment on column iclock.monthly_attendance.punches is
+    'Number of punches, double ones left out';
+comment on column iclock.monthly_attendance.total_span is
+    'Sum of the spans of the days';
+comment on column iclock.monthly_attendance.first_day is 'First of the days';
+comment on column iclock.monthly_attendance.last_day is 'Last of the days';
+grant select on iclock.monthly_attendance to iclock_reader, iclock_operator;
 
 create or replace function iclock.monthly_attendance_between(
         first_day  date,
@@ -260,6 +400,11 @@ select d.site,
   from iclock.shift_attendance_between(first_day, last_day) as d
  group by d.site, d.pin, date_trunc('month', d.day::timestamp)
 $$;
+comment on function iclock.monthly_attendance_between(date, date) is
+    'Totals by month of the days from one to another, reading only the '
+    'partitions of their months';
+grant execute on function iclock.monthly_attendance_between(date, date)
+    to iclock_reader, iclock_operator;
 
 -- Who came today and has not gone.  The day is that of the device's clock: hours
 -- that have passed since the punch say nothing when clocks have changed meanwhile.
@@ -314,6 +459,27 @@ select c.site,
         window person as (partition by b.site, b.pin)) as c
  where c.place = 1
    and (c.direction = 'in' or (c.direction is null and c.punches % 2 = 1));
+comment on view iclock.present_now is
+    'Who is there: the last punch of the present day of the site is one of '
+    'coming; where a device knows no direction, the number of punches is odd';
+comment on column iclock.present_now.site is
+    'Site; NULL: the devices without one';
+comment on column iclock.present_now.pin is 'User';
+comment on column iclock.present_now.user_name is
+    'Name the device of the last punch has for the PIN';
+comment on column iclock.present_now.local_time is
+    'Last punch, as the device shows it';
+comment on column iclock.present_now.punched_at is 'Last punch, the moment';
+comment on column iclock.present_now.since_first is
+    'How long ago the first punch of the day was';
+comment on column iclock.present_now.direction is
+    'Direction of the last punch: in, or NULL';
+comment on column iclock.present_now.punches is
+    'Punches of the day, double ones left out';
+comment on column iclock.present_now.serial_number is
+    'Device of the last punch';
+comment on column iclock.present_now.device_name is 'Name of that device';
+grant select on iclock.present_now to iclock_reader, iclock_operator;
 
 create or replace view iclock.device_status
     with (security_barrier)
@@ -375,6 +541,46 @@ select d.id                                      as device_id,
                  order by p.local_time desc
                  limit 20) as r) as recent
  where iclock.may_see(d.site, (select iclock.visible_sites()));
+comment on view iclock.device_status is 'How the devices are doing';
+comment on column iclock.device_status.device_id is 'Device';
+comment on column iclock.device_status.serial_number is 'Serial number';
+comment on column iclock.device_status.name is 'Name';
+comment on column iclock.device_status.site is 'Where it stands';
+comment on column iclock.device_status.status is 'pending, active, blocked';
+comment on column iclock.device_status.online is
+    'Active and heard of within five minutes, or twice its delay and a minute '
+    'if that is longer';
+comment on column iclock.device_status.last_seen is 'When it was last heard of';
+comment on column iclock.device_status.silent_for is 'How long ago that was';
+comment on column iclock.device_status.first_seen is 'When it first connected';
+comment on column iclock.device_status.ip_address is
+    'Its own address, as it tells it';
+comment on column iclock.device_status.clock_skew is
+    'How far its clock is ahead (negative: behind, or uploading late), '
+    'estimated from the most timely of the last 20 punches of two days; NULL: '
+    'no punches';
+comment on column iclock.device_status.waiting_commands is
+    'Commands queued and not expired';
+comment on column iclock.device_status.sent_commands is
+    'Commands sent and not answered';
+comment on column iclock.device_status.oldest_waiting_at is
+    'When the oldest waiting command was queued';
+comment on column iclock.device_status.timezone is
+    'Time zone of its clock; NULL: as directive iclock_timezone';
+comment on column iclock.device_status.dialect is 'Meaning of its codes';
+comment on column iclock.device_status.push_version is
+    'Protocol version it speaks';
+comment on column iclock.device_status.firmware is 'Firmware version';
+comment on column iclock.device_status.language is 'Language';
+comment on column iclock.device_status.user_count is 'Users; -1: not reported';
+comment on column iclock.device_status.fingerprint_count is
+    'Fingerprints; -1: not reported';
+comment on column iclock.device_status.face_count is 'Faces; -1: not reported';
+comment on column iclock.device_status.punch_count is
+    'Punches on the device; -1: not reported';
+comment on column iclock.device_status.language_label is
+    'Language, by the dialect of the device; NULL: not known';
+grant select on iclock.device_status to iclock_reader, iclock_operator;
 
 -- A list of what is shown: nobody knows what firmware calls its secrets.  With
 -- or without "~", in any case.
@@ -427,6 +633,15 @@ select o.device_id,
            'lockon', 'antipassbackon', 'masterslaveon', 'defaultgroup',
            'idlepower', 'idleminute', 'autopoweron', 'autopoweroff',
            'autopowersuspend', 'imefunon', 'printeron']);
+comment on view iclock.device_setting is
+    'Options that devices reported, of a list of those that are no secrets';
+comment on column iclock.device_setting.device_id is 'Device';
+comment on column iclock.device_setting.serial_number is
+    'Serial number of the device';
+comment on column iclock.device_setting.name is 'Name of the option';
+comment on column iclock.device_setting.value is 'Value as reported';
+comment on column iclock.device_setting.updated_at is 'When it was reported';
+grant select on iclock.device_setting to iclock_reader, iclock_operator;
 
 create or replace view iclock.command_status
     with (security_barrier)
@@ -470,6 +685,38 @@ select c.id,
   from iclock.command c
   join iclock.device d on d.id = c.device_id
  where iclock.may_see(d.site, (select iclock.visible_sites()));
+comment on view iclock.command_status is
+    'Commands and what became of them, without their fields: those may hold '
+    'passwords and templates';
+comment on column iclock.command_status.id is
+    'Key, as returned by the function that queued it';
+comment on column iclock.command_status.device_id is 'Device';
+comment on column iclock.command_status.serial_number is
+    'Serial number of the device';
+comment on column iclock.command_status.command is
+    'The command and what it is about, as DATA UPDATE USERINFO';
+comment on column iclock.command_status.pin is 'User it is about';
+comment on column iclock.command_status.status is
+    'queued, sent, done, failed, expired, cancelled';
+comment on column iclock.command_status.priority is 'Higher goes first';
+comment on column iclock.command_status.not_before is
+    'Not given to the device earlier';
+comment on column iclock.command_status.expires_at is
+    'Not given to the device later';
+comment on column iclock.command_status.attempts is
+    'How often it was given to the device';
+comment on column iclock.command_status.return_code is
+    'What the device answered';
+comment on column iclock.command_status.created_at is 'When it was queued';
+comment on column iclock.command_status.created_by is
+    'Role that queued it: that of SET ROLE, or else the login';
+comment on column iclock.command_status.sent_at is
+    'When it was last given to the device';
+comment on column iclock.command_status.finished_at is
+    'When it got its final status';
+comment on column iclock.command_status.result is
+    'Meaning of the return code, by command_result_label; NULL: no answer yet';
+grant select on iclock.command_status to iclock_reader, iclock_operator;
 
 create or replace view iclock.reconciliation
     with (security_barrier)
@@ -519,6 +766,42 @@ select k.id,
   join iclock.device d on d.id = k.device_id
   left join iclock.command c on c.id = k.command_id
  where iclock.may_see(d.site, (select iclock.visible_sites()));
+comment on view iclock.reconciliation is
+    'Whether the punches on the devices have all arrived, by '
+    'verify_attendance(), verify_all() and iclock_verify_interval';
+comment on column iclock.reconciliation.id is 'Key';
+comment on column iclock.reconciliation.device_id is 'Device';
+comment on column iclock.reconciliation.serial_number is
+    'Serial number of the device';
+comment on column iclock.reconciliation.site is 'Where it stands';
+comment on column iclock.reconciliation.starts is
+    'Beginning of the range, by the device''s clock';
+comment on column iclock.reconciliation.ends is 'End of the range, inclusive';
+comment on column iclock.reconciliation.status is
+    'asking, filling, agreed, surplus, differs, failed: see '
+    'attendance_check.status';
+comment on column iclock.reconciliation.device_count is
+    'Punches on the device when it was last asked';
+comment on column iclock.reconciliation.stored_count is
+    'Punches in the table then';
+comment on column iclock.reconciliation.missing is
+    'Punches of the device that the table had not, then';
+comment on column iclock.reconciliation.attempts is
+    'How often the range was uploaded again';
+comment on column iclock.reconciliation.max_attempts is 'How often at most';
+comment on column iclock.reconciliation.command_id is
+    'Command it waits for, or waited for last';
+comment on column iclock.reconciliation.command_status is
+    'What became of that command';
+comment on column iclock.reconciliation.return_code is
+    'What the device answered to it';
+comment on column iclock.reconciliation.created_at is 'When it was queued';
+comment on column iclock.reconciliation.created_by is
+    'Role that queued it: that of SET ROLE, or else the login';
+comment on column iclock.reconciliation.finished_at is
+    'When it came to its end';
+comment on column iclock.reconciliation.note is 'How it stands, in words';
+grant select on iclock.reconciliation to iclock_reader, iclock_operator;
 
 create or replace view iclock.operation_log
     with (security_barrier)
@@ -573,6 +856,39 @@ select o.device_id,
          on u.device_id = o.device_id and u.pin = o.object1
         and o1.label = 'PIN'
  where iclock.may_see(d.site, (select iclock.visible_sites()));
+comment on view iclock.operation_log is
+    'Operations with the meaning of their codes and objects, and names';
+comment on column iclock.operation_log.device_id is 'Device';
+comment on column iclock.operation_log.serial_number is
+    'Serial number of the device';
+comment on column iclock.operation_log.device_name is 'Name of the device';
+comment on column iclock.operation_log.site is 'Where the device stands';
+comment on column iclock.operation_log.local_time is
+    'Date and time shown by the device';
+comment on column iclock.operation_log.operated_at is 'The moment';
+comment on column iclock.operation_log.code is 'Operation as sent';
+comment on column iclock.operation_log.operation is
+    'Operation by the dialect of the device; NULL: not known';
+comment on column iclock.operation_log.operator is
+    'PIN of the administrator; 0: nobody';
+comment on column iclock.operation_log.operator_name is
+    'Name the device has for that PIN';
+comment on column iclock.operation_log.pin is 'User the operation was about';
+comment on column iclock.operation_log.user_name is
+    'Name the device has for that PIN';
+comment on column iclock.operation_log.alarm is 'Reason of an alarm';
+comment on column iclock.operation_log.object1 is 'First object as sent';
+comment on column iclock.operation_log.object1_label is
+    'What the first object is';
+comment on column iclock.operation_log.object2 is 'Second object as sent';
+comment on column iclock.operation_log.object2_label is
+    'What the second object is';
+comment on column iclock.operation_log.object3 is 'Third object as sent';
+comment on column iclock.operation_log.object3_label is
+    'What the third object is';
+comment on column iclock.operation_log.object4 is 'Fourth object as sent';
+comment on column iclock.operation_log.received_at is 'When it was stored';
+grant select on iclock.operation_log to iclock_reader, iclock_operator;
 
 create or replace view iclock.device_error_log
     with (security_barrier)
@@ -638,6 +954,40 @@ select e.id,
          where s.id = k.id
          limit 1) as c on true
  where iclock.may_see(d.site, (select iclock.visible_sites()));
+comment on view iclock.device_error_log is
+    'Errors that devices reported, with the command each is about';
+comment on column iclock.device_error_log.id is 'Key';
+comment on column iclock.device_error_log.device_id is 'Device';
+comment on column iclock.device_error_log.serial_number is
+    'Serial number of the device';
+comment on column iclock.device_error_log.device_name is 'Name of the device';
+comment on column iclock.device_error_log.site is 'Where the device stands';
+comment on column iclock.device_error_log.received_at is 'When it was stored';
+comment on column iclock.device_error_log.code is 'Error code as sent';
+comment on column iclock.device_error_log.label is
+    'Meaning of the code; NULL: not known';
+comment on column iclock.device_error_log.generator is
+    'Who made the code, by its first character';
+comment on column iclock.device_error_log.module is
+    'Part of the device, by the first three characters';
+comment on column iclock.device_error_log.message is 'Message of the device';
+comment on column iclock.device_error_log.origin is
+    'Where the data came from, as sent';
+comment on column iclock.device_error_log.origin_label is
+    'Where the data came from';
+comment on column iclock.device_error_log.command_id is
+    'Command it is about; NULL: none, or not known';
+comment on column iclock.device_error_log.command is
+    'That command, without its fields';
+comment on column iclock.device_error_log.pin is 'User the command was about';
+comment on column iclock.device_error_log.command_status is
+    'What became of the command';
+comment on column iclock.device_error_log.return_code is
+    'What the device answered to the command';
+comment on column iclock.device_error_log.result is 'Meaning of that answer';
+comment on column iclock.device_error_log.additional is
+    'What the device added, base64 of JSON';
+grant select on iclock.device_error_log to iclock_reader, iclock_operator;
 
 create or replace view iclock.attendance_photo
     with (security_barrier)
@@ -663,6 +1013,27 @@ select p.device_id,
         and l.code = p.result::text
  where p.kind = 'attendance'
    and iclock.may_see(d.site, (select iclock.visible_sites()));
+comment on view iclock.attendance_photo is
+    'Photos of punches, without the pictures';
+comment on column iclock.attendance_photo.device_id is 'Device';
+comment on column iclock.attendance_photo.serial_number is
+    'Serial number of the device';
+comment on column iclock.attendance_photo.device_name is 'Name of the device';
+comment on column iclock.attendance_photo.site is 'Where the device stands';
+comment on column iclock.attendance_photo.pin is
+    'User; empty: nobody recognized';
+comment on column iclock.attendance_photo.user_name is
+    'Name the device has for the PIN';
+comment on column iclock.attendance_photo.taken_at is
+    'Date and time shown by the device';
+comment on column iclock.attendance_photo.result is 'Result as sent';
+comment on column iclock.attendance_photo.result_label is
+    'Meaning of the result';
+comment on column iclock.attendance_photo.file_name is
+    'Name of the file, key within photo';
+comment on column iclock.attendance_photo.bytes is 'Size of the picture';
+comment on column iclock.attendance_photo.received_at is 'When it was stored';
+grant select on iclock.attendance_photo to iclock_reader, iclock_operator;
 
 create or replace view iclock.identity_card_log
     with (security_barrier)
@@ -692,3 +1063,25 @@ select i.device_id,
          on n.kind = 'nation' and n.dialect = '2.4'
         and n.code = i.nation::text
  where iclock.may_see(d.site, (select iclock.visible_sites()));
+comment on view iclock.identity_card_log is
+    'Identity cards that were read, with the meaning of their codes; for '
+    'iclock_reader_cards';
+comment on column iclock.identity_card_log.device_id is 'Device';
+comment on column iclock.identity_card_log.serial_number is
+    'Serial number of the device';
+comment on column iclock.identity_card_log.device_name is 'Name of the device';
+comment on column iclock.identity_card_log.site is 'Where the device stands';
+comment on column iclock.identity_card_log.id_number is 'Identity number';
+comment on column iclock.identity_card_log.pin is
+    'User the card is bound to; 0: none';
+comment on column iclock.identity_card_log.name is 'Name on the card';
+comment on column iclock.identity_card_log.gender is 'Gender as sent';
+comment on column iclock.identity_card_log.gender_label is 'Gender';
+comment on column iclock.identity_card_log.nation is 'Ethnic group as sent';
+comment on column iclock.identity_card_log.nation_label is 'Ethnic group';
+comment on column iclock.identity_card_log.birthday is 'Date of birth as sent';
+comment on column iclock.identity_card_log.valid_info is 'Validity as sent';
+comment on column iclock.identity_card_log.address is 'Address';
+comment on column iclock.identity_card_log.issuer is 'Issuer';
+comment on column iclock.identity_card_log.updated_at is 'When it was stored';
+grant select on iclock.identity_card_log to iclock_reader_cards;
