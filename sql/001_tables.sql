@@ -318,8 +318,6 @@ create table iclock.status_label (
 
 -- triggers: the functions are replaced by every installation
 
-\ir triggers.sql
-
 create trigger device_keep_punches
     before delete or update of id on iclock.device
     for each row execute function iclock.device_keep_punches();

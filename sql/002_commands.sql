@@ -88,7 +88,7 @@ create table iclock.job (
 insert into iclock.job (name, last_run_at) values ('verify', '-infinity');
 
 
-\ir triggers.sql
+\ir verification.sql
 
 -- what devices upload goes on to the other terminals of the site
 

@@ -12,8 +12,6 @@ create table iclock.maintenance (
 
 insert into iclock.maintenance (task) values ('partitions'), ('analyze');
 
--- it says now when it wants to be called again
-drop function if exists iclock.maintain();
 drop function if exists iclock.add_punch_partition(timestamp);
 
 -- The number of the transaction that stored a punch, for punches_since().  The
@@ -53,8 +51,6 @@ values ('command', null),
        ('device_error', null);
 
 alter table iclock.command add column cleared_at timestamptz;
-
-\ir triggers.sql
 
 create trigger punch_default_horizon
     before insert on iclock.punch_default

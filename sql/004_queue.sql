@@ -23,8 +23,6 @@ alter index if exists iclock.command_about_idx rename to command_subject_idx;
 -- an answer is found by the ids that end in its nine digits
 drop index iclock.command_wire_id_idx;
 
-\ir triggers.sql
-
 create trigger command_named
     before insert on iclock.command
     for each row when (new.subject is null)

@@ -59,8 +59,6 @@ alter table iclock.device
     add constraint device_trans_times_check
         check (iclock.is_trans_times(trans_times));
 
-\ir triggers.sql
-
 create trigger device_dialect
     before insert or update of dialect, recognized_dialect, dialect_chosen
     on iclock.device

@@ -121,11 +121,30 @@ $$;
 
 \ir checks.sql
 
--- what needs no table of a migration to be made comes before the locks
+-- Bodies of functions name tables that migrations make.
 set local check_function_bodies = off;
+
+-- What has no table among its arguments comes before the locks, trigger
+-- functions too.
 \ir fields.sql
-\ir commands.sql
-reset check_function_bodies;
+\ir commands_people.sql
+\ir commands_settings.sql
+\ir commands_device.sql
+\ir sites.sql
+\ir subjects.sql
+\ir devices.sql
+\ir queue_in.sql
+\ir queue_order.sql
+\ir queue_out.sql
+\ir queue_answers.sql
+\ir partitions.sql
+\ir retention.sql
+\ir punches_since.sql
+\ir fleet_sharing.sql
+\ir fleet_removal.sql
+\ir fleet_applied.sql
+\ir import.sql
+\ir served.sql
 
 select coalesce(max(version), 0) < :newest as migrate
   from iclock.schema_version \gset
@@ -134,77 +153,35 @@ select coalesce(max(version), 0) < :newest as migrate
 \ir lock.sql
 \endif
 
-select not exists (select from iclock.schema_version where version = 1)
-    as migrate \gset
-\if :migrate
-\ir 001_tables.sql
-\endif
+select count(*) filter (where version = 1) = 0 as migrate_1,
+       count(*) filter (where version = 2) = 0 as migrate_2,
+       count(*) filter (where version = 3) = 0 as migrate_3,
+       count(*) filter (where version = 4) = 0 as migrate_4,
+       count(*) filter (where version = 5) = 0 as migrate_5,
+       count(*) filter (where version = 6) = 0 as migrate_6,
+       count(*) filter (where version = 7) = 0 as migrate_7,
+       count(*) filter (where version = 8) = 0 as migrate_8,
+       count(*) filter (where version = 9) = 0 as migrate_9
+  from iclock.schema_version \gset
 
-select not exists (select from iclock.schema_version where version = 2)
-    as migrate \gset
-\if :migrate
-\ir 002_commands.sql
-\endif
+\if :migrate_1 \ir 001_tables.sql \endif
+\if :migrate_2 \ir 002_commands.sql \endif
+\if :migrate_3 \ir 003_storage.sql \endif
+\if :migrate_4 \ir 004_queue.sql \endif
+\if :migrate_5 \ir 005_presence.sql \endif
+\if :migrate_6 \ir 006_analysts.sql \endif
+\if :migrate_7 \ir 007_rights.sql \endif
+\if :migrate_8 \ir 008_devices.sql \endif
+\if :migrate_9 \ir 009_notify_language.sql \endif
 
-select not exists (select from iclock.schema_version where version = 3)
-    as migrate \gset
-\if :migrate
-\ir 003_storage.sql
-\endif
-
-select not exists (select from iclock.schema_version where version = 4)
-    as migrate \gset
-\if :migrate
-\ir 004_queue.sql
-\endif
-
-select not exists (select from iclock.schema_version where version = 5)
-    as migrate \gset
-\if :migrate
-\ir 005_presence.sql
-\endif
-
-select not exists (select from iclock.schema_version where version = 6)
-    as migrate \gset
-\if :migrate
-\ir 006_analysts.sql
-\endif
-
-select not exists (select from iclock.schema_version where version = 7)
-    as migrate \gset
-\if :migrate
-\ir 007_rights.sql
-\endif
-
-select not exists (select from iclock.schema_version where version = 8)
-    as migrate \gset
-\if :migrate
-\ir 008_devices.sql
-\endif
-
-select not exists (select from iclock.schema_version where version = 9)
-    as migrate \gset
-\if :migrate
-\ir 009_notify_language.sql
-\endif
-
-\ir sites.sql
-\ir triggers.sql
-\ir subjects.sql
-\ir queue.sql
-\ir functions_module.sql
-\ir partitions.sql
-\ir retention.sql
-\ir punches_since.sql
-\ir functions_operator.sql
-\ir fleet.sql
+\ir timezones.sql
+\ir fleet_copies.sql
 \ir verification.sql
-\ir import.sql
-\ir served.sql
 \ir labels.sql
 \set kinds v
 \ir lock.sql
-\ir views.sql
+\ir views_attendance.sql
+\ir views_devices.sql
 \ir grants.sql
 \ir row_security.sql
 

@@ -4,6 +4,13 @@
 -- punch_default, partition, and is kept for about half a second: so long do
 -- inserts wait.  What is left is done by the next call.
 
+-- in the first release it did not say when it wants to be called again
+select 'drop function iclock.maintain()'
+  from pg_proc p
+ where p.oid = to_regprocedure('iclock.maintain()')
+   and p.prorettype = 'void'::regtype
+\gexec
+
 -- Months from FROM to TO; MINVALUE and MAXVALUE are infinite.
 create or replace function iclock.punch_partitions()
     returns table (relation regclass, starts timestamp, ends timestamp)
@@ -26,7 +33,6 @@ $$;
 comment on function iclock.punch_partitions() is
     'The partitions of punch with their bounds; the default partition is not '
     'among them';
-
 
 create or replace function iclock.partition_name(month timestamp)
     returns text
@@ -536,7 +542,6 @@ $$;
 comment on function iclock.maintain_partitions() is
     'The work on partitions; seconds until it is to be done again';
 
-
 create or replace function iclock.maintain()
     returns integer
     language plpgsql security definer
@@ -594,19 +599,37 @@ comment on function iclock.maintain() is
     'something is left';
 grant execute on function iclock.maintain() to iclock_module;
 
-
--- For nginx: what becomes of punches whose device has been deleted while they
--- were on their way.
-create or replace function iclock.no_device(device_id bigint)
-    returns bigint
+-- The channel iclock_maintain is part of the contract with the module: punches
+-- wait in the default partition for one of their own.
+create or replace function iclock.punch_default_notify()
+    returns trigger
     language plpgsql
-    set search_path = pg_catalog, pg_temp
+    set search_path = pg_catalog, iclock, pg_temp
 as $$
 begin
-    raise foreign_key_violation
-        using message = format('device %s has been deleted', device_id);
+    perform pg_notify('iclock_maintain', '');
+    return null;
 end
 $$;
-comment on function iclock.no_device(bigint) is
-    'For nginx: the error that a device does not exist';
-grant execute on function iclock.no_device(bigint) to iclock_module;
+comment on function iclock.punch_default_notify() is
+    'Trigger: NOTIFY iclock_maintain';
+
+-- Terminals upload punches again that drop_before() has dropped.  Their months
+-- have no partition, so that only this one has to look.
+create or replace function iclock.punch_default_horizon()
+    returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if exists (select
+                 from iclock.punch_state s
+                where new.local_time <@ any (s.dropped))
+    then
+        return null;
+    end if;
+    return new;
+end
+$$;
+comment on function iclock.punch_default_horizon() is
+    'Trigger: passes over punches of months that drop_before() has dropped';

@@ -124,6 +124,19 @@ $$;
 comment on function iclock.advance_check(iclock.command) is
     'Takes a reconciliation one step further when its command has ended';
 
+create or replace function iclock.command_verified()
+    returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    perform iclock.advance_check(new);
+    return null;
+end
+$$;
+comment on function iclock.command_verified() is
+    'Trigger: takes a reconciliation one step further';
+
 
 -- Until when everything since a time has been compared: an agreement counts as
 -- far as it joins the ones before, so that a check of one morning does not hide

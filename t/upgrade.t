@@ -191,7 +191,7 @@ sub run_up_to {
     my $file = $t->dir . '/part.sql';
 
     open my $handle, '>', $file or die "$file: $!\n";
-    print $handle $text =~ s!^\\ir !\\ir $dir/!mgr, map { "$_\n" } @after;
+    print $handle $text =~ s!\\ir !\\ir $dir/!gr, map { "$_\n" } @after;
     close $handle;
 
     return $pg->_psql($file);

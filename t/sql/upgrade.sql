@@ -10,6 +10,11 @@ drop schema iclock cascade;
 begin;
 \ir ../../sql/schema.sql
 \ir ../../sql/checks.sql
+set local check_function_bodies = off;
+-- its triggers
+\ir ../../sql/devices.sql
+\ir ../../sql/queue_in.sql
+\ir ../../sql/partitions.sql
 \ir ../../sql/001_tables.sql
 commit;
 

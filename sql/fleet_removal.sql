@@ -1,0 +1,205 @@
+-- People whom a site has removed: what terminals upload of them later is not to
+-- bring them back.
+
+create or replace function iclock.delete_user_from_site(
+        site  text,
+        pin   text)
+    returns setof bigint
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.own_site('site', $1);
+
+    insert into iclock.removed_person as r (site, pin, removed_by, terminals)
+    select $1, iclock.pin($2), iclock.calling_role(), array_agg(d.id order by d.id)
+      from iclock.device d
+     where d.site = $1
+    having count(*) > 0
+    on conflict on constraint removed_person_pkey do update
+    set removed_at = now(), removed_by = excluded.removed_by,
+        terminals = excluded.terminals;
+
+    delete from iclock.share_backlog b
+     using iclock.device d
+     where d.id = b.target_id and d.site = $1 and b.pin = $2;
+
+    select iclock.delete_user(d.serial_number, $2)
+      from iclock.device d
+     where d.site = $1 and d.status = 'active'
+     order by d.id
+$$;
+comment on function iclock.delete_user_from_site(text, text) is
+    'Deletes a user from every active terminal of a site. One that uploads '
+    'the user later is told to delete it, until the user is put or enrolled '
+    'anew: table removed_person';
+grant execute on function iclock.delete_user_from_site(text, text)
+    to iclock_operator;
+
+
+-- Ends a removal: the person is on a terminal of the site again.
+create or replace function iclock.readmit(site text, pin text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    delete from iclock.removed_person r
+     where r.site = $1 and r.pin = $2;
+
+    if found then
+        -- one that stays is older than the next removal
+        delete from iclock.removed_from f
+         where f.ctid = any (array(
+                   select l.ctid
+                     from iclock.removed_from l
+                     join iclock.device d on d.id = l.device_id
+                    where d.site = $1 and l.pin = $2
+                      for update of l skip locked));
+    end if;
+end
+$$;
+comment on function iclock.readmit(text, text) is
+    'Ends the removal of a person from a site';
+
+create or replace function iclock.readmit_user(
+        site  text,
+        pin   text)
+    returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    removed  boolean;
+begin
+    perform iclock.own_site('site', $1);
+    perform iclock.pin($2);
+
+    removed := exists (select from iclock.removed_person r
+                        where r.site = $1 and r.pin = $2);
+    perform iclock.readmit($1, $2);
+    return removed;
+end
+$$;
+comment on function iclock.readmit_user(text, text) is
+    'Ends the removal of a user from a site: whoever is uploaded with the PIN '
+    'stays; false if there was none';
+grant execute on function iclock.readmit_user(text, text) to iclock_operator;
+
+-- A device has deleted a user, or all, or says that it has no such user.
+create or replace function iclock.note_removal(device_id bigint, subject text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if subject !~ E'^user(\t[^\t]+)?$' then
+        return;
+    end if;
+
+    insert into iclock.removed_from as f (device_id, pin)
+    select d.id, r.pin
+      from iclock.device d
+      join iclock.removed_person r on r.site = d.site
+     where d.id = $1
+       and ($2 = 'user' or r.pin = split_part($2, E'\t', 2))
+     order by r.pin collate "C"
+    on conflict on constraint removed_from_pkey do update
+    set deleted_at = excluded.deleted_at;
+end
+$$;
+comment on function iclock.note_removal(bigint, text) is
+    'Notes that a device has deleted a user, or all';
+
+-- Tells a device to delete a person, unless it is being told already.
+create or replace function iclock.tell_removal(
+        device_id  bigint,
+        pin        text)
+    returns bigint
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    last     record;
+    command  bigint;
+begin
+    execute $query$
+        select c.id, c.deletes and c.status in ('queued', 'sent') as told
+          from iclock.command c
+         where c.device_id = $1
+           and c.subject = E'user\t' || $2
+         order by - c.id
+         limit (select 1)
+        $query$
+       into last
+      using $1, $2;
+
+    if last.told then
+        return last.id;
+    end if;
+
+    insert into iclock.command as c (device_id, body)
+    values ($1, 'DATA DELETE USERINFO '
+                || iclock.fields('PIN', iclock.harmless($2)))
+    returning c.id into command;
+
+    return command;
+end
+$$;
+comment on function iclock.tell_removal(bigint, text) is
+    'Tells a device to delete a person, unless it is being told already';
+
+-- What devices have uploaded of people whom their site has removed: it comes
+-- from before, and is to be deleted there as well.  Who is uploaded again more
+-- than ten minutes after the device had deleted them was enrolled anew, and so
+-- was who is uploaded by a device that was not at the site then: they are removed
+-- no longer.  Returns which are to be passed over, by position.
+create or replace function iclock.refuse_removed(
+        devices  bigint[],
+        pins     text[])
+    returns boolean[]
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    person   record;
+    refused  boolean[] := array_fill(false, array[cardinality(devices)]);
+begin
+    for person in
+        select d.site, u.device_id, u.pin, array_agg(u.ord) as places,
+               bool_or(u.device_id <> all (r.terminals)
+                       or f.deleted_at >= r.removed_at
+                          and f.deleted_at <= now() - interval '10 minutes')
+                   as returned
+          from unnest($1, $2) with ordinality as u (device_id, pin, ord)
+          join iclock.device d on d.id = u.device_id
+          join iclock.removed_person r on r.site = d.site and r.pin = u.pin
+          left join iclock.removed_from f on f.device_id = u.device_id
+                                         and f.pin = u.pin
+         group by d.site, u.device_id, u.pin
+         order by d.site collate "C", u.pin collate "C", u.device_id
+    loop
+        if person.returned then
+            -- Unless another upload is ending the removal: two that wait for
+            -- each other's people would never end.
+            perform from iclock.removed_person r
+              where r.site = person.site and r.pin = person.pin
+                for update skip locked;
+
+            if found then
+                perform iclock.readmit(person.site, person.pin);
+            end if;
+            continue;
+        end if;
+
+        perform iclock.tell_removal(person.device_id, person.pin);
+
+        for i in 1 .. cardinality(person.places) loop
+            refused[person.places[i]] := true;
+        end loop;
+    end loop;
+
+    return refused;
+end
+$$;
+comment on function iclock.refuse_removed(bigint[], text[]) is
+    'Which uploads are of people whom the site has removed; those are deleted';
