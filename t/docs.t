@@ -3,7 +3,8 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # docs/commands.md says what the functions of the database say, and shows
-# commands as t/sql/wire.sql has them.  DOCS=1 writes it anew.
+# commands as t/sql/wire.sql has them.  DOCS=1 writes it anew.  A function that
+# is new gets a row by that.
 
 use strict;
 use warnings;
@@ -22,7 +23,7 @@ my ($out, $err) = map { $t->dir . "/commands.$_" } qw/ out err /;
 
 my $status = command({ out => $out, err => $err },
                      "$root/tools/commands", $t->conninfo(user => 'postgres'),
-                     $file);
+                     $file, "$root/t/sql/wire.sql");
 
 is($status, 0, 'tools/commands') or diag(slurp($err));
 
