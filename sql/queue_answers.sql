@@ -57,8 +57,7 @@ begin
                  limit 1) as f on true
         $query$
        into ids
-      using $1, $2, array(select n * 1000000000
-                            from generate_series(0, $3 / 1000000000) as n);
+      using $1, $2, array(select generate_series(0, $3, 1000000000));
 
     return ids;
 end

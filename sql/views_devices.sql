@@ -451,12 +451,8 @@ select e.id,
   -- have meant
   left join lateral
        (select k.id
-          from unnest(array(select n * 1000000000
-                              from generate_series(
-                                       0, (select max(l.id)
-                                             from iclock.command l)
-                                          / 1000000000) as n))
-               as m (multiple)
+          from unnest(array(select generate_series(0, max(l.id), 1000000000)
+                              from iclock.command l)) as m (multiple)
          cross join lateral
                (select c.id
                   from iclock.command c
