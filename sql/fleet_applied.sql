@@ -54,6 +54,160 @@ comment on function iclock.stored_moment(jsonb, text) is
 
 drop function if exists iclock.apply_command(bigint, text);
 
+-- What apply_command() calls, with its search_path.
+create or replace function iclock.apply_deletion(
+        device_id  bigint,
+        what       text,
+        fields     jsonb,
+        kind       integer,
+        part       text)
+    returns void
+    language plpgsql
+as $$
+begin
+    if what = 'USERINFO' and coalesce(part, 'user') = 'user' then
+        delete from iclock.device_user u
+         where u.device_id = $1 and u.pin = fields ->> 'pin';
+    end if;
+
+    if what = 'WORKCODE' then
+        delete from iclock.work_code w
+         where w.device_id = $1
+           and (w.code = fields ->> 'code' or not fields ? 'code');
+    end if;
+
+    if what in ('USERINFO', 'FINGERTMP', 'FACE', 'FVEIN', 'BIODATA')
+       and coalesce(part, 'template') = 'template'
+    then
+        delete from iclock.template t
+         where t.device_id = $1
+           and (t.pin = fields ->> 'pin' or not fields ? 'pin')
+           and (t.type = kind or kind is null)
+           and (t.no = coalesce(
+                    iclock.stored_number(fields, 'fid', null),
+                    iclock.stored_number(fields, 'no', null))
+                or not fields ?| array['fid', 'no']);
+    end if;
+
+    if what in ('USERINFO', 'USERPIC', 'BIOPHOTO')
+       and coalesce(part, 'photo') = 'photo'
+    then
+        delete from iclock.photo p
+         where p.device_id = $1 and p.pin = fields ->> 'pin' and p.pin <> ''
+           and (p.kind = 'user' and what <> 'BIOPHOTO'
+                or p.kind = 'comparison' and what <> 'USERPIC');
+    end if;
+end
+$$;
+comment on function iclock.apply_deletion(bigint, text, jsonb, integer, text) is
+    'Notes what a device no longer holds after a command';
+
+create or replace function iclock.apply_user(device_id bigint, fields jsonb)
+    returns void
+    language plpgsql
+as $$
+begin
+    insert into iclock.device_user as u (
+        device_id, pin, name, privilege, password, card, access_group,
+        time_zone, verify, vice_card, starts_at, ends_at)
+    values ($1, fields ->> 'pin', coalesce(fields ->> 'name', ''),
+            iclock.stored_number(fields, 'pri', -1),
+            coalesce(fields ->> 'passwd', ''),
+            coalesce(fields ->> 'card', ''),
+            iclock.stored_number(fields, 'grp', -1),
+            coalesce(fields ->> 'tz', ''),
+            coalesce(iclock.stored_number(fields, 'verify', null),
+                     iclock.stored_number(fields, 'verifymode', -1)),
+            coalesce(fields ->> 'vicecard', ''),
+            iclock.stored_moment(fields, 'startdatetime'),
+            iclock.stored_moment(fields, 'enddatetime'))
+    on conflict on constraint device_user_pkey do update
+    set name = excluded.name, privilege = excluded.privilege,
+        password = excluded.password, card = excluded.card,
+        access_group = excluded.access_group,
+        time_zone = excluded.time_zone, verify = excluded.verify,
+        vice_card = excluded.vice_card,
+        starts_at = coalesce(excluded.starts_at, u.starts_at),
+        ends_at = coalesce(excluded.ends_at, u.ends_at),
+        updated_at = now()
+    where (u.name, u.privilege, u.password, u.card, u.access_group,
+           u.time_zone, u.verify, u.vice_card, u.starts_at, u.ends_at)
+          is distinct from
+          (excluded.name, excluded.privilege, excluded.password,
+           excluded.card, excluded.access_group, excluded.time_zone,
+           excluded.verify, excluded.vice_card,
+           coalesce(excluded.starts_at, u.starts_at),
+           coalesce(excluded.ends_at, u.ends_at));
+end
+$$;
+comment on function iclock.apply_user(bigint, jsonb) is
+    'Notes a user that a device holds after a command';
+
+create or replace function iclock.apply_photo(
+        device_id  bigint,
+        what       text,
+        fields     jsonb,
+        kind       integer,
+        content    bytea)
+    returns void
+    language plpgsql
+as $$
+begin
+    insert into iclock.photo as p (device_id, kind, file_name, pin, type,
+                                   content)
+    values ($1, case what when 'USERPIC' then 'user' else 'comparison' end,
+            fields ->> 'pin' || '.jpg', fields ->> 'pin', coalesce(kind, -1),
+            content)
+    on conflict on constraint photo_pkey do update
+    set content = excluded.content, received_at = now()
+    where p.content <> excluded.content;
+end
+$$;
+comment on function iclock.apply_photo(bigint, text, jsonb, integer, bytea) is
+    'Notes a photo that a device holds after a command';
+
+create or replace function iclock.apply_template(
+        device_id  bigint,
+        what       text,
+        fields     jsonb,
+        kind       integer,
+        content    bytea)
+    returns void
+    language plpgsql
+as $$
+begin
+    insert into iclock.template as t (
+        device_id, pin, type, no, index, major_version, minor_version, format,
+        valid, duress, source, data)
+    values ($1, fields ->> 'pin', kind,
+            coalesce(iclock.stored_number(fields, 'fid', null),
+                     iclock.stored_number(fields, 'no', 0)),
+            iclock.stored_number(fields, 'index', 0),
+            case what
+            when 'FINGERTMP' then
+                case when fields ->> 'tmp' like 'oco%' then 9 else 10 end
+            when 'FACE' then 7
+            when 'FVEIN' then 3
+            else iclock.stored_number(fields, 'majorver', 0) end,
+            iclock.stored_number(fields, 'minorver', 0),
+            iclock.stored_number(fields, 'format', 0),
+            iclock.stored_number(fields, 'valid', 1),
+            iclock.stored_number(fields, 'duress', 0),
+            case what when 'FINGERTMP' then 'FP' else what end,
+            content)
+    on conflict on constraint template_pkey do update
+    set minor_version = excluded.minor_version, format = excluded.format,
+        valid = excluded.valid, duress = excluded.duress,
+        source = excluded.source, data = excluded.data, updated_at = now()
+    where (t.minor_version, t.format, t.valid, t.duress, t.source, t.data)
+          is distinct from
+          (excluded.minor_version, excluded.format, excluded.valid,
+           excluded.duress, excluded.source, excluded.data);
+end
+$$;
+comment on function iclock.apply_template(bigint, text, jsonb, integer, bytea) is
+    'Notes a template that a device holds after a command';
+
 -- Notes what a device now holds, or no longer holds, when it has confirmed a
 -- command; as the module would when the device reported it.  "part" limits it to
 -- one table.
@@ -66,21 +220,20 @@ create or replace function iclock.apply_command(
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    verb       constant text := split_part(body, ' ', 2);
-    what       constant text := upper(split_part(body, ' ', 3));
-    users      constant boolean := coalesce(part, 'user') = 'user';
-    templates  constant boolean := coalesce(part, 'template') = 'template';
-    photos     constant boolean := coalesce(part, 'photo') = 'photo';
-    fields     jsonb;
-    pin        text;
-    content    bytea;
-    kind       integer;
+    verb     constant text := split_part(body, ' ', 2);
+    what     constant text := upper(split_part(body, ' ', 3));
+    fields   jsonb;
+    content  bytea;
+    kind     integer;
 begin
     if body in ('CLEAR DATA', 'CLEAR ALL USERINFO', 'DATA DELETE USERINFO') then
-        delete from iclock.device_user u where users and u.device_id = $1;
-        delete from iclock.template t where templates and t.device_id = $1;
+        delete from iclock.device_user u
+         where coalesce(part, 'user') = 'user' and u.device_id = $1;
+        delete from iclock.template t
+         where coalesce(part, 'template') = 'template' and t.device_id = $1;
         delete from iclock.photo p
-         where photos and p.device_id = $1 and p.kind in ('user', 'comparison');
+         where coalesce(part, 'photo') = 'photo'
+           and p.device_id = $1 and p.kind in ('user', 'comparison');
         return;
 
     elsif body = 'CLEAR BIODATA' then
@@ -105,83 +258,24 @@ begin
                E'\t')) as f
      where strpos(f, '=') > 1;
 
-    pin := fields ->> 'pin';
     kind := case what when 'FINGERTMP' then 1 when 'FACE' then 2
                       when 'FVEIN' then 7
                       else iclock.stored_number(fields, 'type', null) end;
 
     if verb = 'DELETE' then
-        if what = 'USERINFO' then
-            delete from iclock.device_user u
-             where users and u.device_id = $1 and u.pin = fields ->> 'pin';
-        elsif what = 'WORKCODE' then
-            delete from iclock.work_code w
-             where w.device_id = $1
-               and (w.code = fields ->> 'code' or not fields ? 'code');
-        end if;
-
-        if what in ('USERINFO', 'FINGERTMP', 'FACE', 'FVEIN', 'BIODATA') then
-            delete from iclock.template t
-             where templates and t.device_id = $1
-               and (t.pin = fields ->> 'pin' or not fields ? 'pin')
-               and (t.type = kind or kind is null)
-               and (t.no = coalesce(
-                        iclock.stored_number(fields, 'fid', null),
-                        iclock.stored_number(fields, 'no', null))
-                    or not fields ?| array['fid', 'no']);
-        end if;
-
-        if what in ('USERINFO', 'USERPIC', 'BIOPHOTO') then
-            delete from iclock.photo p
-             where photos and p.device_id = $1 and p.pin = fields ->> 'pin'
-               and p.pin <> ''
-               and (p.kind = 'user' and what <> 'BIOPHOTO'
-                    or p.kind = 'comparison' and what <> 'USERPIC');
-        end if;
+        perform iclock.apply_deletion($1, what, fields, kind, part);
         return;
-    end if;
 
-    if what = 'WORKCODE' then
+    elsif what = 'USERINFO' then
+        perform iclock.apply_user($1, fields);
+        return;
+
+    elsif what = 'WORKCODE' then
         insert into iclock.work_code as w (device_id, code, name, pin)
         values ($1, fields ->> 'code', coalesce(fields ->> 'name', ''),
-                coalesce(pin, ''))
+                coalesce(fields ->> 'pin', ''))
         on conflict on constraint work_code_pkey do update
         set name = excluded.name, pin = excluded.pin, updated_at = now();
-        return;
-    end if;
-
-    if what = 'USERINFO' then
-        insert into iclock.device_user as u (
-            device_id, pin, name, privilege, password, card, access_group,
-            time_zone, verify, vice_card, starts_at, ends_at)
-        values ($1, pin, coalesce(fields ->> 'name', ''),
-                iclock.stored_number(fields, 'pri', -1),
-                coalesce(fields ->> 'passwd', ''),
-                coalesce(fields ->> 'card', ''),
-                iclock.stored_number(fields, 'grp', -1),
-                coalesce(fields ->> 'tz', ''),
-                coalesce(iclock.stored_number(fields, 'verify', null),
-                         iclock.stored_number(fields, 'verifymode', -1)),
-                coalesce(fields ->> 'vicecard', ''),
-                iclock.stored_moment(fields, 'startdatetime'),
-                iclock.stored_moment(fields, 'enddatetime'))
-        on conflict on constraint device_user_pkey do update
-        set name = excluded.name, privilege = excluded.privilege,
-            password = excluded.password, card = excluded.card,
-            access_group = excluded.access_group,
-            time_zone = excluded.time_zone, verify = excluded.verify,
-            vice_card = excluded.vice_card,
-            starts_at = coalesce(excluded.starts_at, u.starts_at),
-            ends_at = coalesce(excluded.ends_at, u.ends_at),
-            updated_at = now()
-        where (u.name, u.privilege, u.password, u.card, u.access_group,
-               u.time_zone, u.verify, u.vice_card, u.starts_at, u.ends_at)
-              is distinct from
-              (excluded.name, excluded.privilege, excluded.password,
-               excluded.card, excluded.access_group, excluded.time_zone,
-               excluded.verify, excluded.vice_card,
-               coalesce(excluded.starts_at, u.starts_at),
-               coalesce(excluded.ends_at, u.ends_at));
         return;
     end if;
 
@@ -189,46 +283,13 @@ begin
                       'base64');
     if content = '' then
         return;
-    end if;
 
-    if what in ('USERPIC', 'BIOPHOTO') then
-        insert into iclock.photo as p (device_id, kind, file_name, pin, type,
-                                       content)
-        values ($1, case what when 'USERPIC' then 'user' else 'comparison' end,
-                pin || '.jpg', pin, coalesce(kind, -1), content)
-        on conflict on constraint photo_pkey do update
-        set content = excluded.content, received_at = now()
-        where p.content <> excluded.content;
-        return;
-    end if;
+    elsif what in ('USERPIC', 'BIOPHOTO') then
+        perform iclock.apply_photo($1, what, fields, kind, content);
 
-    insert into iclock.template as t (
-        device_id, pin, type, no, index, major_version, minor_version, format,
-        valid, duress, source, data)
-    values ($1, pin, kind,
-            coalesce(iclock.stored_number(fields, 'fid', null),
-                     iclock.stored_number(fields, 'no', 0)),
-            iclock.stored_number(fields, 'index', 0),
-            case what
-            when 'FINGERTMP' then
-                case when fields ->> 'tmp' like 'oco%' then 9 else 10 end
-            when 'FACE' then 7
-            when 'FVEIN' then 3
-            else iclock.stored_number(fields, 'majorver', 0) end,
-            iclock.stored_number(fields, 'minorver', 0),
-            iclock.stored_number(fields, 'format', 0),
-            iclock.stored_number(fields, 'valid', 1),
-            iclock.stored_number(fields, 'duress', 0),
-            case what when 'FINGERTMP' then 'FP' else what end,
-            content)
-    on conflict on constraint template_pkey do update
-    set minor_version = excluded.minor_version, format = excluded.format,
-        valid = excluded.valid, duress = excluded.duress,
-        source = excluded.source, data = excluded.data, updated_at = now()
-    where (t.minor_version, t.format, t.valid, t.duress, t.source, t.data)
-          is distinct from
-          (excluded.minor_version, excluded.format, excluded.valid,
-           excluded.duress, excluded.source, excluded.data);
+    else
+        perform iclock.apply_template($1, what, fields, kind, content);
+    end if;
 end
 $$;
 comment on function iclock.apply_command(bigint, text, text) is
