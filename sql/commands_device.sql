@@ -220,8 +220,9 @@ comment on function iclock.get_file is
     'iclock_shell. GetFile, PUSH 12.5.1, SDK 10.1';
 grant execute on function iclock.get_file to iclock_operator;
 
--- A package for SyncData and AppendData holds the lines of commands; what the file
--- in it is called is not documented.  Who has one sends it with queue_command().
+-- A package for SyncData and AppendData holds the lines of commands; the name
+-- of the file in it is not documented.  If you have a package, send it with
+-- queue_command().
 create or replace function iclock.put_file(
         serial_number  text,
         url            text,

@@ -3,8 +3,9 @@
 -- that take it off delete_... or clear_..., those that have it uploaded
 -- query_....
 --
--- Where the dialects differ, device.dialect chooses.  A command that only one of
--- the documents knows goes to any device: it answers when it cannot do it.
+-- Where the dialects differ, device.dialect chooses.  A command that only one
+-- of the documents knows goes to any device: one that cannot execute it says so
+-- in its answer.
 
 -- signatures of earlier versions: next to those of today, with their defaults,
 -- a call would be ambiguous
@@ -86,10 +87,10 @@ begin
 end
 $$;
 comment on function iclock.put_user is
-    'Puts a user on a device. What is not given stays as the device reported '
-    'it. time_zone in the form of its dialect; starts_at, ends_at: from when '
-    'until when the user may come in, infinity for no limit any more. DATA '
-    'UPDATE USERINFO, PUSH 12.1.1.1, SDK 7.2';
+    'Puts a user on a device. Arguments that you leave out stay as the '
+    'device reported them. time_zone in the form of its dialect; starts_at, '
+    'ends_at: from when until when the user may come in, infinity for no '
+    'limit any more. DATA UPDATE USERINFO, PUSH 12.1.1.1, SDK 7.2';
 grant execute on function iclock.put_user to iclock_operator;
 
 create or replace function iclock.delete_user(

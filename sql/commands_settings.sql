@@ -37,10 +37,10 @@ begin
 end
 $$;
 comment on function iclock.put_message is
-    'Puts a short message of up to 320 bytes, in the encoding of the device, '
-    'on a device: public, for a user (see assign_message) or reserved; from '
-    'now, by the device''s clock, unless said otherwise. DATA UPDATE SMS, '
-    'PUSH 12.1.1.9, SDK 7.11.1';
+    'Puts a short message of up to 320 bytes, in the encoding of the '
+    'device, on a device: public, for a user (see assign_message) or '
+    'reserved; from now, by the device''s clock, unless you give another '
+    'time. DATA UPDATE SMS, PUSH 12.1.1.9, SDK 7.11.1';
 grant execute on function iclock.put_message to iclock_operator;
 
 create or replace function iclock.delete_message(

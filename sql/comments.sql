@@ -29,17 +29,17 @@ comment on column iclock.device.trans_times is 'Times of the day at which it upl
 comment on column iclock.device.trans_interval is 'Minutes between checks for new data';
 comment on column iclock.device.trans_flag is 'What it uploads, written as directive iclock_trans_flag: tabs, spaces or bits, then the words';
 comment on column iclock.device.realtime is 'Whether it uploads each record at once';
-comment on column iclock.device.send_timezone is 'Whether it is told its time zone, that is, whether its clock is set';
-comment on column iclock.device.bare_stamps is 'Whether it is also sent the old names Stamp, OpStamp and PhotoStamp';
-comment on column iclock.device.push_options is 'Options it is asked to report';
-comment on column iclock.device.multi_bio_data is 'Kinds of templates it is asked for (MultiBioDataSupport)';
-comment on column iclock.device.multi_bio_photo is 'Kinds of comparison photos it is asked for (MultiBioPhotoSupport)';
-comment on column iclock.device.max_push_version is 'Highest protocol version it is offered';
-comment on column iclock.device.command_limit is 'Most commands it is given in one poll; only lowers the limit of the directive';
+comment on column iclock.device.send_timezone is 'Whether handshakes send it its time zone, by which it sets its clock';
+comment on column iclock.device.bare_stamps is 'Whether handshakes also send it the old names Stamp, OpStamp and PhotoStamp';
+comment on column iclock.device.push_options is 'Options that handshakes ask it to report';
+comment on column iclock.device.multi_bio_data is 'Kinds of templates that handshakes ask it for (MultiBioDataSupport)';
+comment on column iclock.device.multi_bio_photo is 'Kinds of comparison photos that handshakes ask it for (MultiBioPhotoSupport)';
+comment on column iclock.device.max_push_version is 'Highest protocol version that nginx offers it';
+comment on column iclock.device.command_limit is 'Most commands that it gets in one poll; only lowers the limit of the directive';
 comment on column iclock.device.push_version is 'Protocol version it speaks';
 comment on column iclock.device.firmware is 'Firmware version it reports';
 comment on column iclock.device.language is 'Language it reports: 69 English, 83 simplified Chinese, ...';
-comment on column iclock.device.ip_address is 'Its own address, as it tells it';
+comment on column iclock.device.ip_address is 'Its own address, as it reports it';
 comment on column iclock.device.remote_address is 'Address it connected from: its own, or that of a router or proxy; written when last_seen is, device_presence.address is exact';
 comment on column iclock.device.user_count is 'Users it reports to hold; -1: not reported';
 comment on column iclock.device.fingerprint_count is 'Fingerprints it reports to hold; -1: not reported';
@@ -47,22 +47,22 @@ comment on column iclock.device.face_count is 'Faces it reports to hold; -1: not
 comment on column iclock.device.punch_count is 'Punches it reports to hold; -1: not reported';
 comment on column iclock.device.fingerprint_version is 'Version of its fingerprint algorithm';
 comment on column iclock.device.face_version is 'Version of its face algorithm';
-comment on column iclock.device.multi_bio_version is 'Versions of its algorithms by biometric type, 0 to 9, as it tells them (MultiBioVersion)';
-comment on column iclock.device.multi_bio_data_count is 'Templates in it by biometric type, as it tells them (MultiBioDataCount)';
-comment on column iclock.device.multi_bio_photo_count is 'Comparison photos in it by biometric type, as it tells them (MultiBioPhotoCount)';
+comment on column iclock.device.multi_bio_version is 'Versions of its algorithms by biometric type, 0 to 9, as it reports them (MultiBioVersion)';
+comment on column iclock.device.multi_bio_data_count is 'Templates in it by biometric type, as it reports them (MultiBioDataCount)';
+comment on column iclock.device.multi_bio_photo_count is 'Comparison photos in it by biometric type, as it reports them (MultiBioPhotoCount)';
 comment on column iclock.device.first_seen is 'When it first connected';
-comment on column iclock.device.last_seen is 'When it was heard of, up to some five minutes behind: device_presence.last_seen and device_status.last_seen are exact';
+comment on column iclock.device.last_seen is 'When it last called, up to some five minutes behind: device_presence.last_seen and device_status.last_seen are exact';
 comment on column iclock.device.updated_at is 'When its configuration last changed';
-comment on column iclock.device.command_bytes is 'Most bytes of commands it is given in one poll, for lines that are slow or paid by the byte (10240 for GPRS); only lowers the limit of the directive';
+comment on column iclock.device.command_bytes is 'Most bytes of commands that it gets in one poll, for lines that are slow or paid by the byte (10240 for GPRS); only lowers the limit of the directive';
 comment on column iclock.device.site_since is 'Since when the device has stood at its site, on its clock; set by move_device()';
 comment on column iclock.device.default_timezone is 'Time zone of the nginx location it last shook hands at (directive iclock_timezone); counts where timezone is NULL';
-comment on column iclock.device.told_offset is 'Minutes east of UTC that it was told at its last handshake, or has been made to ask for; NULL: none, its clock is left alone';
+comment on column iclock.device.told_offset is 'Minutes east of UTC that its last handshake sent, or that nginx has made it ask for; NULL: none, it leaves its clock alone';
 comment on column iclock.device.recognized_dialect is 'Dialect that the protocol version of the device makes certain; NULL: none';
 comment on column iclock.device.dialect_chosen is 'Whether an operator has set the dialect; else it is the recognized one, or 2.4';
 
-comment on table iclock.device_presence is 'When and from where devices were last heard of; written every iclock_presence_interval';
+comment on table iclock.device_presence is 'When and from where devices last called; written every iclock_presence_interval';
 comment on column iclock.device_presence.device_id is 'Device';
-comment on column iclock.device_presence.last_seen is 'When it was last heard of';
+comment on column iclock.device_presence.last_seen is 'When it last called';
 comment on column iclock.device_presence.address is 'Address it last connected from: its own, or that of a router or proxy';
 
 comment on table iclock.device_option is 'Options that devices reported; view device_setting shows those that are no secrets';
@@ -194,7 +194,7 @@ comment on column iclock.device_error.additional is 'Additional information as s
 comment on column iclock.device_error.received_at is 'When it was stored';
 
 comment on table iclock.rejected_line is
-'What devices sent and could not be stored: kept here once and acknowledged, because devices resend what is refused for ever';
+'Lines of devices that could not be stored: kept here once and acknowledged, because a device sends what was refused again for ever';
 comment on column iclock.rejected_line.id is 'Key';
 comment on column iclock.rejected_line.device_id is 'Device';
 comment on column iclock.rejected_line.table_name is 'Table of the protocol it was sent for';
@@ -224,13 +224,13 @@ comment on column iclock.command.copied is 'Whether the fleet functions sent it:
 comment on column iclock.command.reason is 'Why it was cancelled, if nobody did it: "superseded by command 123"';
 comment on column iclock.command.poll is 'Number of the request that took it last';
 
-comment on table iclock.verify_label is 'Meaning of punch.verify by dialect; rows may be added and changed';
+comment on table iclock.verify_label is 'Meaning of punch.verify by dialect; you may add and change rows';
 comment on column iclock.verify_label.dialect is 'device.dialect';
 comment on column iclock.verify_label.code is 'punch.verify';
 comment on column iclock.verify_label.label is 'Meaning';
 comment on column iclock.verify_label.record_type is '1: of records of identity verification, 0: of all others';
 
-comment on table iclock.status_label is 'Meaning of punch.status by dialect; rows may be added and changed';
+comment on table iclock.status_label is 'Meaning of punch.status by dialect; you may add and change rows';
 comment on column iclock.status_label.dialect is 'device.dialect';
 comment on column iclock.status_label.code is 'punch.status';
 comment on column iclock.status_label.label is 'Meaning';
@@ -309,7 +309,7 @@ comment on column iclock.device_site.starts is 'First moment there, on the clock
 comment on column iclock.device_site.ends is 'First moment elsewhere';
 comment on column iclock.device_site.site is 'Site; NULL: none';
 
-comment on table iclock.label is 'Meaning of all other codes by dialect; rows may be added and changed';
+comment on table iclock.label is 'Meaning of all other codes by dialect; you may add and change rows';
 comment on column iclock.label.kind is 'operation, operation object 1 to 3 (by the code of the operation), alarm, language, error, error generator, error module, error origin, photo result, biometric type, gender, nation';
 comment on column iclock.label.dialect is 'device.dialect';
 comment on column iclock.label.code is 'Code as devices send it';

@@ -34,8 +34,8 @@ begin
 end
 $$;
 comment on function iclock.register_device is
-    'Adds a device, or sets what is given of a known one; active unless said '
-    'otherwise';
+    'Adds a device, or sets the given parts of a known one; active unless '
+    'you give another status';
 grant execute on function iclock.register_device to iclock_operator;
 
 create or replace function iclock.approve_device(serial_number text)
@@ -151,7 +151,7 @@ begin
 end
 $$;
 comment on function iclock.set_device is
-    'Sets what is given of the configuration of a device and leaves the rest';
+    'Sets the given parts of the configuration of a device and leaves the rest';
 grant execute on function iclock.set_device to iclock_operator;
 
 create or replace function iclock.reset_device(
@@ -286,7 +286,7 @@ begin
 
     if dialect = '3.2' then
         raise notice 'the device reads its stamps when it starts'
-              using hint = 'reboot() has it start.';
+              using hint = 'Call reboot() to make it start.';
         return null;
     end if;
 
@@ -297,7 +297,7 @@ comment on function iclock.request_reupload(text, text) is
     'Has a device upload a table from the beginning: ATTLOG, OPERLOG, '
     'ATTPHOTO; of dialect 2.4 BIODATA, IDCARD, ERRORLOG, of 3.2 USERINFO, '
     'FINGERTMP, FACETMP, USERPIC, SMS, USER_SMS. NULL: no command does that '
-    'there, the device will when it starts';
+    'there, the device uploads it when it starts';
 grant execute on function iclock.request_reupload(text, text)
     to iclock_operator;
 

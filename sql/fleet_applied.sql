@@ -1,8 +1,8 @@
 -- What commands leave on a device.
 
--- What a device was told to keep or to delete, and has confirmed, is what it
--- holds: most firmware does not report it.  A copy that the fleet functions
--- sent must not set off further copies.
+-- When a device has confirmed a command to keep or to delete something, this
+-- notes what the device holds now: most firmware does not report it.  A copy
+-- that the fleet functions sent must not set off further copies.
 create or replace function iclock.command_applied()
     returns trigger
     language plpgsql security definer
@@ -209,8 +209,7 @@ comment on function iclock.apply_template(bigint, text, jsonb, integer, bytea) i
     'Notes a template that a device holds after a command';
 
 -- Notes what a device now holds, or no longer holds, when it has confirmed a
--- command; as the module would when the device reported it.  "part" limits it to
--- one table.
+-- command, as if the device had reported it.  "part" limits this to one table.
 create or replace function iclock.apply_command(
         device_id  bigint,
         body       text,

@@ -120,9 +120,9 @@ comment on function iclock.same_user(iclock.device_user, iclock.device_user,
     'Whether two records of a user say the same, apart from what terminals '
     'leave out or cut off';
 
--- Whether an upload only repeats what the terminal was sent: while the copy is
--- under way, and for ten minutes after it.  Nor does what it is being told to
--- delete go further, itself or what it is part of.
+-- Whether an upload only repeats what the terminal got: while the copy is under
+-- way, and for ten minutes after it.  An upload of what a command is deleting
+-- there, or of a part of that, goes no further either.
 create or replace function iclock.is_echo(
         device_id  bigint,
         subject    text,
@@ -301,9 +301,9 @@ comment on function iclock.unusable(iclock.template, iclock.device) is
     'Why a terminal cannot use a template; NULL if it can or may';
 
 
--- Whether there is a template of a person that a terminal can certainly use: it
--- is sent then instead of a photo, out of which the terminal would have to make
--- one.
+-- Whether there is a template of a person that a terminal can certainly use:
+-- the terminal gets that then instead of a photo, out of which it would have to
+-- make a template.
 create or replace function iclock.has_template(
         type     integer,
         sources  bigint[],
@@ -326,8 +326,8 @@ comment on function iclock.has_template(integer, bigint[], iclock.device, text)
     'Whether there is a template of a person that a terminal can certainly use';
 
 
--- Queues one copy, unless the same waits already.  Nobody is waited for: should
--- two do so at the same time, the newer command supersedes the other.
+-- Queues one copy, unless the same waits already.  It takes no lock for that:
+-- if two queue one at the same time, the newer command supersedes the other.
 create or replace function iclock.queue_copy(
         target_id  bigint,
         subject    text,

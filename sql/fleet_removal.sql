@@ -29,9 +29,9 @@ as $$
      order by d.id
 $$;
 comment on function iclock.delete_user_from_site(text, text) is
-    'Deletes a user from every active terminal of a site. One that uploads '
-    'the user later is told to delete it, until the user is put or enrolled '
-    'anew: table removed_person';
+    'Deletes a user from every active terminal of a site. A terminal that '
+    'uploads the user later gets a command to delete it, until the user is '
+    'put or enrolled anew: table removed_person';
 grant execute on function iclock.delete_user_from_site(text, text)
     to iclock_operator;
 
@@ -110,7 +110,7 @@ $$;
 comment on function iclock.note_removal(bigint, text) is
     'Notes that a device has deleted a user, or all';
 
--- Tells a device to delete a person, unless it is being told already.
+-- Queues the deletion of a person, unless the device has yet to answer one.
 create or replace function iclock.tell_removal(
         device_id  bigint,
         pin        text)
@@ -146,13 +146,13 @@ begin
 end
 $$;
 comment on function iclock.tell_removal(bigint, text) is
-    'Tells a device to delete a person, unless it is being told already';
+    'Queues the deletion of a person, unless the device has yet to answer one';
 
 -- What devices have uploaded of people whom their site has removed: it comes
--- from before, and is to be deleted there as well.  Who is uploaded again more
--- than ten minutes after the device had deleted them was enrolled anew, and so
--- was who is uploaded by a device that was not at the site then: they are removed
--- no longer.  Returns which are to be passed over, by position.
+-- from before, and the device must delete it as well.  People whom a device
+-- uploads more than ten minutes after it had deleted them were enrolled anew,
+-- and so were people whom a device uploads that was not at the site then: their
+-- removal ends.  Returns which uploads to pass over, by position.
 create or replace function iclock.refuse_removed(
         devices  bigint[],
         pins     text[])
@@ -202,4 +202,4 @@ begin
 end
 $$;
 comment on function iclock.refuse_removed(bigint[], text[]) is
-    'Which uploads are of people whom the site has removed; those are deleted';
+    'Which uploads are of people whom the site has removed; it queues their deletion';

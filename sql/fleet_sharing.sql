@@ -78,9 +78,9 @@ comment on function iclock.share_changes() is
     'Trigger: sends what a terminal uploaded to the others of a site that '
     'shares its people';
 
--- Sends people to the other terminals of their sites; when there are many, as
--- after the first upload of a terminal, they are only noted: the upload must not
--- take long.  Each terminal is then given some at each poll.
+-- Sends people to the other terminals of their sites.  When there are many, as
+-- after the first upload of a terminal, it only notes them, for the upload must
+-- not take long: each terminal then gets some at each poll.
 create or replace function iclock.share_people(
         devices  bigint[],
         pins     text[])
@@ -196,7 +196,7 @@ begin
         raise no_data_found
             using message = format('device "%s" has reported no user "%s"',
                                    from_serial, $1),
-                  hint = 'query_user() has it report the user.';
+                  hint = 'Call query_user() to make it report the user.';
     end if;
 
     -- whoever is put on a terminal anew is removed no longer
@@ -209,8 +209,8 @@ begin
 end
 $$;
 comment on function iclock.copy_user(text, text, text) is
-    'Sends a user with all templates and photos from one terminal to another. '
-    'What the other cannot use is named in skipped_reason';
+    'Sends a user with all templates and photos from one terminal to '
+    'another. skipped_reason names what the other cannot use';
 grant execute on function iclock.copy_user(text, text, text) to iclock_operator;
 
 create or replace function iclock.copy_user_to_site(

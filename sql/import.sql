@@ -121,8 +121,8 @@ $$;
 comment on function iclock.import_row(jsonb) is
     'A row of a file as a punch, or the reason why it is none';
 
--- Stores rows as punches of a device that is registered.  What is there already
--- stays as it is.  Lines are counted from the one given.
+-- Stores rows as punches of a device that is registered.  Punches that are
+-- there already stay as they are.  It counts lines from the one given.
 create or replace function iclock.import_rows(
         source      text,
         rows        jsonb,
@@ -305,7 +305,7 @@ declare
 begin
     if jsonb_typeof(rows) is distinct from 'array' then
         raise invalid_parameter_value
-            using message = 'argument "rows" is no array';
+            using message = 'argument "rows" is not an array';
     end if;
 
     open file for select e.value from jsonb_array_elements(rows) as e;
@@ -337,7 +337,7 @@ declare
 begin
     if rows is null then
         raise invalid_parameter_value
-            using message = 'argument "rows" is no array and no table';
+            using message = 'argument "rows" is neither an array nor a table';
     end if;
 
     if rows ~ '^\s*[[{]' then

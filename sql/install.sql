@@ -9,9 +9,9 @@
 -- prepared before, while the old functions go on serving.  Comments on tables,
 -- and indexes over large ones, follow.  A second run changes nothing.
 --
--- Devices may go on uploading: no lock is waited for, and none is kept, for
--- longer than about a second, however much is stored.  Who has a table in use
--- for longer is named, and this has to be run again.
+-- Devices may go on uploading: this waits for no lock, and keeps none, for
+-- longer than about a second, however much is stored.  If a session has a table
+-- in use for longer, the message names it: run this again when it has ended.
 
 \set ON_ERROR_STOP on
 \set QUIET on

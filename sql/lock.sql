@@ -1,7 +1,7 @@
 -- Locks what is about to be changed: relations of some kinds, with names that
--- match a pattern.  While this waits nobody else gets a lock: so it waits for
--- half a second in all, gives back what it has, and tries again.  After that
--- nothing has to wait any more until the commit.
+-- that match a pattern.  While this waits nobody else gets a lock: so it waits
+-- for half a second in all, gives back what it has, and tries again.  After
+-- that the upgrade waits for nothing until the commit.
 
 select set_config('iclock.kinds', :'kinds', true) \gset ignored_
 select set_config('iclock.relations', :'relations', true) \gset ignored_

@@ -45,10 +45,10 @@ comment on function iclock.partition_name(timestamp) is
     'Name of the partition of a month';
 
 
--- Whoever waits for these locks makes all inserts wait, so it is not for long.
--- Who has planned without a new partition would find its punches nowhere, and
--- ATTACH and DROP ask for the default partition while holding others: that is
--- why both are locked, and before anything else.
+-- Whoever waits for these locks makes all inserts wait, so this waits only for
+-- a short time.  A query that was planned without a new partition would not
+-- find its punches, and ATTACH and DROP ask for the default partition while
+-- holding other locks: that is why this locks both, and before anything else.
 create or replace function iclock.lock_punch(parent boolean)
     returns void
     language plpgsql
@@ -229,7 +229,7 @@ comment on function iclock.move_slice(timestamp, timestamp, timestamp) is
 
 
 -- Moves about so many punches into partitions of their own; true if that was
--- not all.  What has to be known is found out before anything is locked.
+-- not all.  It finds out what it has to know before it locks anything.
 create or replace function iclock.move_months(step_rows integer)
     returns boolean
     language plpgsql
@@ -321,7 +321,7 @@ comment on function iclock.add_range(tsrange[], tsrange) is
 
 -- Drops some of the partitions that drop_before() has been asked to drop, and
 -- punches of these months in the default partition; true if some may be left.
--- What is in use is passed over: it is an error if there is nothing else.
+-- It passes over what is in use, and fails if there is nothing else.
 create or replace function iclock.drop_months()
     returns boolean
     language plpgsql
@@ -394,10 +394,9 @@ comment on function iclock.drop_months() is
     'if more are left';
 
 
--- Drops the partitions of punch that end before a day.  What somebody has in
--- use now is dropped by maintain() later; the number of these partitions is
--- returned.  Punches of this time that terminals upload again are acknowledged
--- and not stored.
+-- Drops the partitions of punch that end before a day.  maintain() later drops
+-- those that somebody has in use now; this returns their number.  If terminals
+-- upload punches of this time again, they get OK and nothing is stored.
 create or replace function iclock.drop_before(day date)
     returns integer
     language plpgsql
@@ -487,8 +486,8 @@ comment on function iclock.analyze_punch() is 'Statistics of punch as a whole';
 
 
 -- The work on partitions; the number of seconds after which there will be more
--- of it.  Somebody who holds a lock for long, a dump for example, is asked for
--- it ever more seldom: each attempt makes inserts wait.
+-- of it.  If somebody holds a lock for long, a dump for example, this tries
+-- ever more seldom, because each attempt makes inserts wait.
 create or replace function iclock.maintain_partitions()
     returns integer
     language plpgsql
@@ -614,8 +613,8 @@ $$;
 comment on function iclock.punch_default_notify() is
     'Trigger: NOTIFY iclock_maintain';
 
--- Terminals upload punches again that drop_before() has dropped.  Their months
--- have no partition, so that only this one has to look.
+-- Passes over punches that drop_before() has dropped and a terminal uploads
+-- again.  Their months have no partition, so only the default partition looks.
 create or replace function iclock.punch_default_horizon()
     returns trigger
     language plpgsql security definer

@@ -161,7 +161,7 @@ begin
        or low >= base + txid_snapshot_xmax(txid_current_snapshot())
     then
         raise invalid_parameter_value
-            using message = 'the cursor is none of punches_since() of this '
+            using message = 'the cursor is not from punches_since() of this '
                             'database';
     end if;
 

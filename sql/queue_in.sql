@@ -187,7 +187,7 @@ comment on function iclock.command_named() is
     'Trigger: notes what a command is about';
 
 -- The indexes and the functions of the queue know by "finished_at" whether a
--- command has ended; whoever sets the status by hand need not.
+-- command has ended; this sets it for those who set the status by hand.
 create or replace function iclock.command_ended()
     returns trigger
     language plpgsql

@@ -218,7 +218,7 @@ drop function if exists iclock.dequeue_commands(bigint[], integer[], integer[],
 
 -- Strictly in order: where another transaction has locked a command, the device
 -- gets none of those behind it, and nothing overtakes an unanswered command
--- about the same or about what it is part of.  It is told to come again then.
+-- about the same or about what it is part of.  A notification makes it poll again.
 create or replace function iclock.dequeue_commands(
         device_ids        bigint[],
         max_counts        integer[],
@@ -373,8 +373,8 @@ end
 $$;
 comment on function iclock.dequeue_commands(bigint[], integer[], integer[],
     integer[], integer[], bigint[]) is
-    'For nginx: takes the commands that polling devices are to be given; '
-    'those of a poll that has taken some already once more';
+    'For nginx: takes the commands for devices that poll; a poll that has '
+    'taken some already gets the same ones';
 grant execute on function iclock.dequeue_commands(bigint[], integer[],
     integer[], integer[], integer[], bigint[])
     to iclock_module;
@@ -417,8 +417,8 @@ begin
 end
 $$;
 comment on function iclock.return_commands(bigint[], bigint[]) is
-    'For nginx: what a poll took and could not be handed to the device waits '
-    'again';
+    'For nginx: commands that a poll took and nginx could not hand to the '
+    'device wait again';
 grant execute on function iclock.return_commands(bigint[], bigint[])
     to iclock_module;
 

@@ -32,10 +32,10 @@ comment on function iclock.command_summary(text) is
     'What is kept of such a command: its words and the PIN';
 
 
--- Clears the bodies of commands that have come to an end.  A command that the
--- terminal has never answered may still be answered, and its body is needed
--- then: it has an age of its own.  What somebody has locked is passed over, and
--- looked for again when the others have been cleared.
+-- Clears the bodies of commands that have come to an end.  A terminal may still
+-- answer a command that it has not answered yet, and the answer needs the body:
+-- such commands have an age of their own.  It passes over what somebody has
+-- locked, and looks for it again when it has cleared the others.
 create or replace function iclock.clear_bodies(
         what        text,
         unanswered  boolean)

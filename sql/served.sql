@@ -1,6 +1,6 @@
 -- Requests that the module answers with what the database says.  Two of the
--- functions belong to the site: they are created when they are missing, and an
--- upgrade leaves them as they are.
+-- functions belong to the site: install.sql creates them when they are missing,
+-- and leaves them as they are in an upgrade.
 
 -- Lines that a terminal takes for a user it does not know: the newest record of
 -- the other terminals of its site, else its own.  What other sites hold, keys

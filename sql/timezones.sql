@@ -12,12 +12,13 @@ comment on function iclock.zone_of(iclock.device) is
     'Time zone of the clock of a device: its own, or that of the nginx '
     'location it last shook hands at, or UTC';
 
--- For nginx, as often as it likes: devices whose zone has another offset than
--- they were told, since it has changed to or from daylight saving or an operator
--- has changed the zone, are made to shake hands.  Only a CHECK of dialect 2.4
--- does that (PUSH 12.3.1); clocks of dialect 3.2 fetch the time with its offset
--- by themselves (SDK 2.3).  The offset is noted at once, so nothing is asked for
--- twice.  At most so many devices at a time; returns their number.
+-- For nginx, as often as it likes: makes devices shake hands whose zone has
+-- another offset than their last handshake sent, since it has changed to or
+-- from daylight saving or an operator has changed the zone.  Only a CHECK of
+-- dialect 2.4 does that (PUSH 12.3.1); clocks of dialect 3.2 fetch the time
+-- with its offset by themselves (SDK 2.3).  It notes the offset at once, so
+-- that it asks for nothing twice.  At most so many devices at a time; returns
+-- their number.
 create or replace function iclock.refresh_timezones(
         max_devices  integer default 5000)
     returns integer
@@ -96,6 +97,6 @@ begin
 end
 $$;
 comment on function iclock.refresh_timezones(integer) is
-    'For nginx: makes active devices whose time zone has another offset than '
-    'they were told shake hands (CHECK); their number';
+    'For nginx: makes active devices shake hands (CHECK) whose time zone '
+    'has another offset than their last handshake sent; their number';
 grant execute on function iclock.refresh_timezones(integer) to iclock_module;

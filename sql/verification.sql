@@ -388,7 +388,7 @@ begin
                        count(*) over () as total
                   from iclock.device d
                  where d.status = 'active'
-                   -- a terminal that is away is asked when it comes back
+                   -- an offline terminal gets the command when it comes back
                    and not exists (select from iclock.attendance_check k
                                     where k.device_id = d.id
                                       and k.finished_at is null)) as v

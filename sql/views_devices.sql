@@ -68,13 +68,13 @@ comment on column iclock.device_status.name is 'Name';
 comment on column iclock.device_status.site is 'Where it stands';
 comment on column iclock.device_status.status is 'pending, active, blocked';
 comment on column iclock.device_status.online is
-    'Active and heard of within five minutes, or twice its delay and a minute '
-    'if that is longer';
-comment on column iclock.device_status.last_seen is 'When it was last heard of';
+    'Active, and has called within five minutes, or twice its delay and a '
+    'minute if that is longer';
+comment on column iclock.device_status.last_seen is 'When it last called';
 comment on column iclock.device_status.silent_for is 'How long ago that was';
 comment on column iclock.device_status.first_seen is 'When it first connected';
 comment on column iclock.device_status.ip_address is
-    'Its own address, as it tells it';
+    'Its own address, as it reports it';
 comment on column iclock.device_status.clock_skew is
     'How far its clock is ahead (negative: behind, or uploading late), '
     'estimated from the most timely of the last 20 punches of two days; NULL: '

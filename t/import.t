@@ -274,8 +274,8 @@ is(import_rows("SELECT * FROM iclock.import_punches('AJE0000000133',"
 # what is refused
 
 for my $case ([ "'NOSUCH001', '[]'", qr/NOSUCH001/, 'no such device' ],
-              [ "'AJE0000000133', '{}'", qr/is no array/, 'no array' ],
-              [ "'AJE0000000133', NULL", qr/is no array/, 'nothing' ])
+              [ "'AJE0000000133', '{}'", qr/is not an array/, 'no array' ],
+              [ "'AJE0000000133', NULL", qr/is neither an array/, 'nothing' ])
 {
     like(import_rows("SELECT iclock.import_punches($case->[0])"), $case->[1],
          $case->[2]);
