@@ -318,7 +318,7 @@ ngx_int_t ngx_iclock_pg_submit(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job);
 
 /*
- * The caller is going to lose what the items point to.  What was sent already
+ * The caller is about to free what the items point to.  What was sent already
  * goes on, nothing more is built from the job.  done() may be called at once.
  */
 void ngx_iclock_pg_cancel(ngx_iclock_pg_pool_t *pool,

@@ -123,7 +123,7 @@ ngx_iclock_pg_conn_flush(ngx_iclock_pg_conn_t *conn)
         return NGX_ERROR;
     }
 
-    /* while something is left to send the server may have to be read, too */
+    /* while we cannot send, the server may wait for us to read */
 
     return ngx_iclock_pg_socket_want(conn, 1, rc == 1);
 }

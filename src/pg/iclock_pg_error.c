@@ -14,7 +14,7 @@ typedef struct {
 } ngx_iclock_pg_error_t;
 
 
-/* the first row that fits counts; appendix A of the PostgreSQL manual */
+/* the first row that matches counts; appendix A of the PostgreSQL manual */
 
 static const ngx_iclock_pg_error_t  ngx_iclock_pg_errors[] = {
 

@@ -42,7 +42,7 @@ ngx_iclock_pg_server_passfile(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
             != NGX_OK)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "no line of \"%V\" fits the database", &name);
+                               "no line of \"%V\" matches the database", &name);
             rv = NGX_CONF_ERROR;
             break;
         }

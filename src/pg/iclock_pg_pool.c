@@ -340,7 +340,10 @@ ngx_iclock_pg_pool_shrink_handler(ngx_event_t *ev)
     }
 
 #if (__GLIBC__)
-    /* what lies below something smaller would be kept for the process */
+    /*
+     * the C library would keep free memory that lies below a smaller block in
+     * use
+     */
     (void) malloc_trim(0);
 #endif
 

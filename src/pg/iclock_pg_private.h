@@ -406,7 +406,7 @@ ngx_int_t ngx_iclock_pg_member_init(ngx_iclock_pg_member_t *member,
 ngx_iclock_pg_batch_t *ngx_iclock_pg_member_next(
     ngx_iclock_pg_member_t *member);
 
-/* what it had to do is left to the others */
+/* leaves its work to the other connections */
 void ngx_iclock_pg_member_close(ngx_iclock_pg_member_t *member);
 
 
