@@ -110,7 +110,7 @@ typedef struct {
 /* what the zone, or PostgreSQL, tells of the visitor */
 typedef struct {
     int64_t                     id;
-    uint32_t                    database;   /* that the id is of */
+    uint32_t                    database;   /* of the id */
     ngx_uint_t                  status;     /* NGX_ICLOCK_DEVICE_* */
     ngx_int_t                   utc_offset;
     ngx_uint_t                  encoding;
@@ -143,7 +143,7 @@ typedef struct {
     ngx_uint_t                  nodes;
     u_char                      salt[16];
 
-    uint32_t                    generation; /* raised: all is doubted */
+    uint32_t                    generation; /* raised: all is doubtful */
     uint64_t                    changes;    /* counts notifications */
     uint64_t                    lost;       /* last one without a node */
 
@@ -243,7 +243,7 @@ typedef ngx_int_t (*ngx_http_iclock_handler_pt)(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 
 
-/* served while PostgreSQL is away */
+/* served while PostgreSQL is unreachable */
 #define NGX_HTTP_ICLOCK_STALE      0x01
 /* 404 in any case */
 #define NGX_HTTP_ICLOCK_ABSENT     0x02
@@ -311,7 +311,7 @@ struct ngx_http_iclock_ctx_s {
     const ngx_iclock_table_t          *table;
     ngx_str_t                          table_name;
     ngx_str_t                          body;
-    ngx_str_t                          path;    /* behind the endpoint */
+    ngx_str_t                          path;    /* after the endpoint */
     ngx_uint_t                         call;    /* NGX_ICLOCK_CALL_* */
 
     ngx_str_t                          reply;   /* to a handshake */
@@ -447,7 +447,7 @@ ngx_int_t ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body);
 void ngx_http_iclock_key_digest(ngx_http_iclock_zone_t *zone, ngx_str_t *key,
     ngx_http_iclock_digest_t *digest);
 
-/* takes in how the key of the request compares with the location's */
+/* notes how the key of the request compares with the location's */
 void ngx_http_iclock_key_show(ngx_http_iclock_visit_t *visit,
     ngx_http_iclock_zone_t *zone, ngx_str_t *sent, ngx_str_t *location);
 

@@ -413,7 +413,7 @@ ngx_http_iclock_send_slices(ngx_http_request_t *r,
         }
     }
 
-    /* others are to have their turn, however fast the client is */
+    /* other requests get their turn, however fast this client is */
 
     r->read_event_handler = ngx_http_test_reading;
     r->write_event_handler = ngx_http_iclock_slices_handler;

@@ -203,9 +203,9 @@ ngx_http_iclock_options(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
 
 /*
- * Sections 6 and 7: keys are exchanged by algorithms that are published
- * nowhere.  A device that asks for them is offered the last version without
- * encryption when it shakes hands again.
+ * Sections 6 and 7: the algorithms that exchange keys are published nowhere.
+ * A device that asks for them gets the last version without encryption at its
+ * next handshake.
  */
 
 ngx_int_t

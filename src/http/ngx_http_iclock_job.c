@@ -78,8 +78,8 @@ ngx_http_iclock_submit(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
     ctx->submitted = 1;
 
     /*
-     * what was received is stored even if the client leaves: it is not
-     * looked after until there is something to tell it
+     * what was received is stored even if the client leaves: nothing watches
+     * the connection until there is a reply
      */
 
     r->main->count++;

@@ -200,8 +200,8 @@ ngx_http_iclock_init_connection(ngx_connection_t *c)
 
     /*
      * With "deferred" the first bytes are there already, and nginx would
-     * handle the request before the log is wrapped, with the key in it.  So
-     * the event loop is to tell of them, as it does for other listeners.
+     * handle the request, with the key in it, before the log is wrapped.  So
+     * the event loop has to report them first, as it does for other listeners.
      */
 
     c->read->ready = 0;

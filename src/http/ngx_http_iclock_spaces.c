@@ -47,9 +47,8 @@ ngx_http_iclock_mend_lines(ngx_connection_t *c)
 
 
 /*
- * Whether the spaces of a line are to be closed is known when all of it is
- * there.  Until then it is held back from its first space on, since nginx
- * would refuse what follows.
+ * Only a complete line shows whether its spaces must be closed.  Until then it
+ * is held back from its first space on, since nginx would refuse what follows.
  */
 
 static ssize_t

@@ -102,10 +102,10 @@ ngx_http_iclock_fdata(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
 
 /*
- * SDK 3.2.0, section 2.3.  The offset changes with the seasons, so that of
- * the zone would age: the row was read.  A clock that is to keep its own time
- * was told so (SyncTime is 0): if it asks all the same there is no time for
- * it.
+ * SDK 3.2.0, section 2.3.  The offset changes with the seasons, so the one in
+ * the zone would age: the device's row has been read instead.  The handshake
+ * sends SyncTime=0 to a clock that keeps its own time; if it asks all the
+ * same, it gets 404.
  */
 
 static ngx_int_t

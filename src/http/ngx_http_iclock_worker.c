@@ -17,7 +17,7 @@
 /* how often everything counts as changed while nothing is notified */
 #define NGX_HTTP_ICLOCK_DEAF_ROUNDS  30
 
-/* how often devices are told changes to and from daylight saving, in seconds */
+/* how often changes to and from daylight saving are looked for, in seconds */
 #define NGX_HTTP_ICLOCK_TIMEZONES    15
 
 #define NGX_HTTP_ICLOCK_MAINTAIN    3600000
@@ -414,9 +414,9 @@ ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job)
 
 
 /*
- * Notifications tell of new commands.  What only time brings about is looked
- * for: commands that are not to be sent before some time, or that were not
- * answered; and all of them while no notifications arrive.
+ * Notifications tell nginx of new commands.  It has to look for what only time
+ * brings about: commands that must not go out before some time, commands that
+ * were not answered, and all of them while no notifications arrive.
  */
 
 static void
@@ -491,7 +491,7 @@ ngx_http_iclock_verify(ngx_http_iclock_main_conf_t *imcf)
 }
 
 
-/* devices whose zone has changed its offset are made to ask for it */
+/* makes devices whose zone has changed its offset ask for the new one */
 
 static void
 ngx_http_iclock_timezones(ngx_http_iclock_main_conf_t *imcf)
@@ -527,7 +527,7 @@ ngx_http_iclock_due_done(ngx_iclock_store_job_t *job)
 }
 
 
-/* punches ask for it, but not before the database wants it */
+/* punches ask for maintenance, but not before maintain() wants to be called */
 
 static void
 ngx_http_iclock_maintain_soon(ngx_http_iclock_main_conf_t *imcf)
@@ -589,7 +589,7 @@ ngx_http_iclock_maintain_done(ngx_iclock_store_job_t *job)
         imcf->maintain_after += pause;
     }
 
-    /* punches that came meanwhile have set it for soon */
+    /* punches that came meanwhile have set the timer already */
 
     if (imcf->maintain.timer_set) {
         ngx_del_timer(&imcf->maintain);

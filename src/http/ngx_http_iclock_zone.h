@@ -27,7 +27,7 @@ typedef struct {
     uint32_t                    info;       /* hash of the last INFO */
     uint32_t                    banned;     /* seconds: outsider was seen */
     uint32_t                    origin;     /* configured database */
-    uint32_t                    database;   /* that the id is of */
+    uint32_t                    database;   /* of the id */
     uint16_t                    policy;     /* towards an unknown device */
     int16_t                     utc_offset; /* minutes */
     ngx_http_iclock_addr_t      addr;

@@ -7,7 +7,7 @@
 #include "ngx_http_iclock_zone.h"
 
 
-/* seconds for which it is believed that a device may not speak */
+/* for how many seconds the zone believes that a device may not speak */
 #define NGX_HTTP_ICLOCK_RECHECK  30
 
 
@@ -347,7 +347,7 @@ ngx_http_iclock_zone_update(ngx_http_iclock_zone_t *zone,
     node->expired = (node->changed > visit->changes);
     node->checked = (uint32_t) ngx_time();
 
-    /* whether commands wait is found out by the next poll */
+    /* the next poll finds out whether commands wait */
     node->marked = 1;
 
     if (outsider) {
