@@ -85,8 +85,8 @@ typedef struct {
     ngx_iclock_value_t          values[NGX_ICLOCK_MAX_COLUMNS];
 
     /*
-     * why the bytes of the item are to be kept as a rejected line;
-     * an empty string if nothing is wrong with them
+     * why the bytes of the item are kept as a rejected line; an empty string
+     * if nothing is wrong with them
      */
     ngx_str_t                   reason;
 } ngx_iclock_record_t;
@@ -183,8 +183,8 @@ ngx_int_t ngx_iclock_split_raw(ngx_iclock_upload_t *upload, ngx_str_t *body,
     ngx_pool_t *pool);
 
 /*
- * The same for the "INFO" argument of a poll (attendance PUSH 2.4.1,
- * section 9), already unescaped: option records for each value told.
+ * The same for the "INFO" argument of a poll (attendance PUSH 2.4.1, section
+ * 9), already unescaped: an option record for each value.
  */
 ngx_int_t ngx_iclock_split_info(ngx_iclock_upload_t *upload, ngx_str_t *info,
     ngx_pool_t *pool);
@@ -203,7 +203,7 @@ ngx_int_t ngx_iclock_split_replies(ngx_iclock_upload_t *upload,
 ngx_uint_t ngx_iclock_upload_reply(ngx_iclock_upload_t *upload,
     const ngx_iclock_table_t *table);
 
-/* what the item is to become */
+/* what the item becomes */
 ngx_uint_t ngx_iclock_item_kind(const ngx_iclock_item_t *item);
 
 /*
@@ -295,7 +295,7 @@ ngx_uint_t ngx_iclock_encoding(ngx_str_t *name, ngx_str_t *language);
 
 /*
  * Where the language leaves two encodings possible, the names of an upload
- * that can be read in one only decide for the others.
+ * that are valid in only one of them decide for the others.
  */
 void ngx_iclock_settle_encoding(ngx_iclock_context_t *context,
     ngx_iclock_upload_t *upload);

@@ -247,7 +247,7 @@ ngx_iclock_write_photo_lines(u_char *p)
 
 /*
  * How long a clock waits for a reply, and how often it asks for the time; one
- * whose zone is not told is to keep its own.
+ * that gets no zone keeps its own time.
  */
 
 static u_char *
@@ -509,10 +509,11 @@ ngx_iclock_parse_trans_flag(ngx_str_t *value, ngx_uint_t *style,
 
 
 /*
- * Devices read the value with atoi() and take less than 25 for hours, some
- * of them only what is less than 12; those of SDK 3.2.0, which documents hh:mm,
- * fetch the time with its offset besides.  No zone in use is a part of an hour
- * from Greenwich; such an offset cannot be told, so the line is left out.
+ * Devices read the value with atoi() and take less than 25 for hours, some of
+ * them only what is less than 12; those of SDK 3.2.0, which documents hh:mm,
+ * fetch the time with its offset besides.  No zone in use is less than an hour
+ * from Greenwich; there is no way to send such an offset, so its line is left
+ * out.
  */
 
 static u_char *

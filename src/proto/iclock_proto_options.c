@@ -71,7 +71,7 @@ static const ngx_iclock_key_t  ngx_iclock_option_name_key =
     ngx_iclock_column_key(NGX_ICLOCK_OPTION_NAME, ngx_iclock_read_word,
                           NGX_ICLOCK_STRICT);
 
-/* an option without its value tells nothing */
+/* an option without a value is of no use */
 
 static const ngx_iclock_key_t  ngx_iclock_option_value_key =
     ngx_iclock_column_key(NGX_ICLOCK_OPTION_VALUE, ngx_iclock_read_text,

@@ -184,8 +184,8 @@ static const ngx_iclock_key_t  ngx_iclock_error_keys[] = {
 
 
 /*
- * The records that one body of OPERLOG mixes, and the other names they go
- * by.  The version of a fingerprint is told by the template itself.
+ * The records that one body of OPERLOG mixes, and the other names they go by.
+ * The template itself shows the version of a fingerprint.
  */
 
 static const ngx_iclock_tag_t  ngx_iclock_tags[] = {

@@ -52,8 +52,8 @@ ngx_iclock_reject(ngx_iclock_reading_t *r, char *reason)
 
 
 /*
- * The reason names the column; of several reasons the first is told, and
- * that of a rejection in any case.
+ * The reason names the column; of several reasons the first is kept, and that
+ * of a rejection in any case.
  */
 
 static ngx_int_t

@@ -36,7 +36,7 @@ typedef enum {
 } ngx_iclock_device_status_e;
 
 
-/* of a device that is not told its time zone; no zone has it */
+/* of a device that gets no time zone; no zone has this offset */
 #define NGX_ICLOCK_NO_OFFSET    -32768
 
 
@@ -64,7 +64,7 @@ typedef struct {
     ngx_str_t                   language;
     ngx_uint_t                  dialect;        /* NGX_ICLOCK_DIALECT_* */
 
-    /* and what it was told: the zone of the location, and its offset */
+    /* and what the reply sends: the zone of the location, and its offset */
     ngx_str_t                   timezone;
     ngx_int_t                   told_offset;
 } ngx_iclock_greeting_t;

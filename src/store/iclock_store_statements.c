@@ -31,7 +31,10 @@
  * UPDATE, which would lock, and so write, the row all the same.
  */
 
-/* a clock runs by the zone it was told, whatever the directive says by now */
+/*
+ * a clock runs by the zone of its last handshake, whatever the directive says
+ * now
+ */
 
 #define ngx_iclock_clock_zone                                                \
     "coalesce(timezone, CASE WHEN told_offset IS NOT NULL"                   \
@@ -409,7 +412,7 @@ static const char  ngx_iclock_lookup_text[] =
     " FROM iclock.upload_stamp t WHERE t.device_id = d.id) s";
 
 
-/* a stamp that the device has not been told of must not be overwritten */
+/* a stamp that the device has not read yet must not be overwritten */
 
 static const Oid  ngx_iclock_stamp_types[] = { I8, TX, TX };
 
@@ -436,9 +439,9 @@ static const char  ngx_iclock_return_text[] =
 
 
 /*
- * What makes it safe to send this again, when nobody knows whether it was
- * committed, is the number of the poll: one that has taken commands is given
- * the same ones, and they are not counted twice.
+ * The number of the poll makes it safe to send this again when nobody knows
+ * whether it was committed: a poll that has taken commands gets the same ones,
+ * and they are not counted twice.
  */
 
 static const Oid  ngx_iclock_dequeue_types[] = { I8, I4, I4, I4, I4, I8 };
