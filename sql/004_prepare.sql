@@ -42,8 +42,22 @@ begin
         new.copied := new.subject is not null;
     end if;
 
-    new.finished_at := case when new.status not in ('queued', 'sent')
-                            then coalesce(new.finished_at, now()) end;
+    if new.status not in ('queued', 'sent') then
+        new.finished_at := coalesce(new.finished_at, now());
+        return new;
+    end if;
+
+    -- sent again by hand: its answer is to count
+    if new.finished_at is not null or new.return_code is not null then
+        new.finished_at := null;
+        new.return_code := null;
+        new.reply := null;
+    end if;
+
+    if new.status = 'sent' then
+        new.sent_at := coalesce(new.sent_at, now());
+    end if;
+
     return new;
 end
 $$;
@@ -57,6 +71,18 @@ select not exists (select
 \set relations command
 \ir lock.sql
 \set relations %
+
+-- nobody migrates beside this lock; somebody may have before
+do $$
+begin
+    if (select max(version) from iclock.schema_version) >= 4 then
+        raise object_not_in_prerequisite_state
+            using message = 'another session has upgraded the schema',
+                  hint = 'Run install.sql again.';
+    end if;
+end
+$$;
+
 \ir 004_columns.sql
 select format('create trigger command_prepared '
               'before insert or update on iclock.command '
@@ -85,27 +111,37 @@ declare
     locked   boolean;
 begin
     loop
-        ids := array(
-            select c.id
-              from iclock.command c
-             where c.id > last
-               and case when c.status in ('queued', 'sent')
-                   then c.finished_at is not null
-                        or c.deletes <> iclock.is_deletion(c.body)
-                        or c.about is distinct
-                           from iclock.command_subject(c.body)
-                   else c.finished_at is null end
-             order by c.id
-             limit 500);
-
-        exit when ids = '{}';
-
         begin
-            lock table iclock.command in exclusive mode;
+            ids := array(
+                select c.id
+                  from iclock.command c
+                 where c.id > last
+                   and case when c.status in ('queued', 'sent')
+                       then c.finished_at is not null
+                            or c.return_code is not null
+                            or c.status = 'sent' and c.sent_at is null
+                            or c.deletes <> iclock.is_deletion(c.body)
+                            or c.about is distinct
+                               from iclock.command_subject(c.body)
+                       else c.finished_at is null end
+                 order by c.id
+                 limit 500);
+
+            if ids <> '{}' then
+                -- a vacuum gives way to who waits for this, and nobody else
+                -- waits meanwhile
+                perform set_config('lock_timeout', '5s', true);
+                lock table iclock.command in share update exclusive mode;
+                perform set_config('lock_timeout', '500ms', true);
+                lock table iclock.command in exclusive mode;
+            end if;
+
             locked := true;
         exception when lock_not_available or deadlock_detected then
             locked := false;
         end;
+
+        exit when locked and ids = '{}';
 
         if locked then
             -- the trigger does the rest
@@ -113,7 +149,10 @@ begin
                set finished_at = case
                        when c.status not in ('queued', 'sent')
                        then coalesce(c.finished_at, c.sent_at, c.created_at)
-                   end
+                   end,
+                   sent_at = case when c.status = 'sent'
+                             then coalesce(c.sent_at, c.created_at)
+                             else c.sent_at end
              where c.id = any (ids);
 
             last := ids[cardinality(ids)];

@@ -65,13 +65,20 @@ select 'create unique index concurrently photo_type_idx '
    and to_regclass('iclock.photo_type_idx') is null
 \gexec
 
--- what migrations have not read the tables for; this locks nobody out either
+-- what migrations have not read the tables for; this locks nobody out either.
+-- Constraints that the site has added are its own.
+create temp view unread_constraint as
+select u.conrelid::regclass as relation, u.conname as name
+  from (values
+      ('iclock.command', 'command_subject_check'),
+      ('iclock.attendance_check', 'attendance_check_status_check'))
+      as w (relation, name)
+  join pg_constraint u on u.conrelid = w.relation::regclass
+                      and u.conname = w.name
+ where not u.convalidated;
 
-select format('alter table %s validate constraint %I', u.conrelid::regclass,
-              u.conname)
-  from pg_constraint u
- where u.connamespace = 'iclock'::regnamespace
-   and not u.convalidated
+select format('alter table %s validate constraint %I', u.relation, u.name)
+  from pg_temp.unread_constraint u
 \gexec
 
 set lock_timeout = '500ms';
@@ -159,9 +166,7 @@ begin
                   and not i.indisvalid)
        or exists (select from wanted_index w
                    where to_regclass('iclock.' || w.name) is null)
-       or exists (select from pg_constraint u
-                   where u.connamespace = 'iclock'::regnamespace
-                     and not u.convalidated)
+       or exists (select from pg_temp.unread_constraint)
        or to_regclass('iclock.punch_times_idx') is not null
        or (select i.indnkeyatts from pg_index i
             where i.indexrelid = 'iclock.photo_pkey'::regclass) <> 4
@@ -180,3 +185,4 @@ end
 $$;
 
 drop table wanted_index;
+drop view pg_temp.unread_constraint;

@@ -15,6 +15,7 @@
 
 \set ON_ERROR_STOP on
 \set QUIET on
+\set AUTOCOMMIT on
 
 -- the highest migration below
 \set newest 9
@@ -30,15 +31,21 @@ create or replace function pg_temp.blockers(all_of_them boolean)
 as $$
     select coalesce(
         (select string_agg(
-                    format('pid %s (%s%s), since %s', a.pid, a.usename,
+                    format('pid %s (%s%s), since %s', a.pid,
+                           coalesce(a.usename, a.backend_type),
                            coalesce(', ' || nullif(a.application_name, ''),
                                     ''),
-                           to_char(a.query_start, 'YYYY-MM-DD HH24:MI:SS')),
+                           coalesce(to_char(a.query_start,
+                                            'YYYY-MM-DD HH24:MI:SS'),
+                                    'who knows when')),
                     '; ' order by a.xact_start)
            from pg_stat_activity a
           where a.datname = current_database()
             and a.pid <> pg_backend_pid()
-            and a.xact_start < clock_timestamp() - interval '400 milliseconds'
+            -- NULL is what the caller may not see
+            and coalesce(a.xact_start < clock_timestamp()
+                                        - interval '400 milliseconds',
+                         not all_of_them or a.backend_xmin is not null)
             and (all_of_them
                  or exists (select
                               from pg_locks l

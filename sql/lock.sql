@@ -11,6 +11,30 @@ declare
     relation  record;
     deadline  timestamptz;
 begin
+    -- An autovacuum gives way to who has waited for a second (deadlock_timeout)
+    -- for a lock that keeps nobody else waiting; none begins until the commit.
+    begin
+        perform set_config('lock_timeout', '5s', true);
+
+        for relation in
+            select c.relname
+              from pg_class c
+             where c.relnamespace = 'iclock'::regnamespace
+               and c.relkind in ('r', 'p')
+               and strpos(current_setting('iclock.kinds'), c.relkind::text) > 0
+               and c.relname like current_setting('iclock.relations')
+               and not c.relispartition
+             order by c.relname
+        loop
+            execute format('lock table iclock.%I '
+                           'in share update exclusive mode',
+                           relation.relname);
+        end loop;
+
+    exception when lock_not_available or deadlock_detected then
+        null;
+    end;
+
     for attempt in 1 .. 10 loop
         begin
             deadline := clock_timestamp() + interval '500 milliseconds';
