@@ -305,7 +305,7 @@ struct ngx_http_iclock_ctx_s {
 
     ngx_http_iclock_handler_pt         admitted;    /* behind the door */
 
-    /* goes on when the body or the job that is waited for is there */
+    /* called when the body or the job that the request waits for is there */
     ngx_http_iclock_handler_pt         next;
     ngx_iclock_store_job_t            *job;
     const ngx_iclock_table_t          *table;
