@@ -3,7 +3,8 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # The worked queries of README.md, taken from there: what they return, and that
-# they read only the partitions they have to.
+# they read only the partitions they have to; and the SQL that README begins
+# with.
 
 use strict;
 use warnings;
@@ -224,6 +225,16 @@ for my $function (qw/ daily shift monthly /) {
     like($plan, qr/Subplans Removed: (?:1\d|[2-9]\d)/,
          "$function: only the partitions of these days");
     like($plan, qr/pin = '1'/, "$function: a condition goes down to the table");
+}
+
+# what README shows a newcomer
+
+for my $title ('Connect a terminal', 'Read the data', 'Send commands') {
+    my ($text) = $readme =~ /^## \Q$title\E\n(.*?)^## /ms;
+    my $sql = join "\n", grep { /^    (?!psql )/ } split /\n\n+/, $text || '';
+
+    like($sql, qr/SELECT/, "$title: README has SQL");
+    is(($t->pg->psql_try($sql))[0], 0, "$title: it runs") or diag($sql);
 }
 
 $t->done();
