@@ -107,6 +107,29 @@ is(missing(sub { $base{$_[0]} }, @name), '', 'nor a file');
 is(missing(sub { $make =~ /^\Q$_[0]\E:/m }, @target), '',
    'nor a target of make');
 
+# a floor includes headers of the floors below it, and of no other the private
+# ones; only src/pg and src/store see libpq
+
+my %below = (http => 'store|proto', store => 'pg|proto', pg => '', proto => '');
+my @upwards;
+
+for my $file (grep { m!^src/! } @source) {
+    my ($floor) = $file =~ m!^src/(\w+)/!;
+    my $text = slurp("$root/$file");
+
+    push @upwards, map { "$file: $_" } grep {
+        m!^iclock_(\w+?)(?:_\w+)?\.h! && $1 ne $floor
+        && ($1 !~ /^(?:$below{$floor})\z/ || /_private/)
+        || m!^libpq! && $floor !~ /^(?:pg|store)\z/
+    } $text =~ /^#include ["<](\S+)[">]/mg;
+
+    push @upwards, map { "$file: $_" } $text =~ /\b(?:ngx_iclock_pg|PQ)\w+/g
+        if $floor eq 'http' || $floor eq 'proto';
+}
+
+is(join(' ', @upwards), '', 'no floor reaches for what it does not know');
+
+
 # and make help tells of those targets
 
 my %told = map { $_ => 1 } slurp("$root/Makefile") =~ /^# make ([\w-]+)/mg;

@@ -147,7 +147,7 @@ typedef struct {
     uint64_t                    changes;    /* counts notifications */
     uint64_t                    lost;       /* last one without a node */
 
-    ngx_iclock_pg_stat_t        pg;
+    ngx_iclock_store_stat_t     pg;
     ngx_http_iclock_counters_t  counters;   /* of all workers */
 } ngx_http_iclock_shctx_t;
 
@@ -173,8 +173,8 @@ typedef struct {
 
 
 typedef struct {
-    ngx_iclock_pg_pool_conf_t   pool;
-    ngx_iclock_pg_pool_conf_t   listen;
+    ngx_iclock_store_conf_t     pool;
+    ngx_iclock_store_conf_t     listen;
     ngx_str_t                   passfile;
     uint32_t                    origin;     /* of iclock_database */
     ngx_shm_zone_t             *shm_zone;

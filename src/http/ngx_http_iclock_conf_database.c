@@ -12,7 +12,7 @@ static char *ngx_http_iclock_passfile(ngx_conf_t *cf,
 
 
 #define ngx_http_iclock_pool(field)                                          \
-    offsetof(ngx_iclock_pg_pool_conf_t, field)
+    offsetof(ngx_iclock_store_conf_t, field)
 
 
 ngx_http_iclock_param_t  ngx_http_iclock_pool_params[] = {
@@ -58,11 +58,11 @@ ngx_http_iclock_database(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_iclock_main_conf_t *imcf = conf;
 
-    char                       *err;
-    ngx_str_t                  *value;
-    ngx_iclock_pg_pool_conf_t  *pool;
+    char                     *err;
+    ngx_str_t                *value;
+    ngx_iclock_store_conf_t  *pool;
 
-    pool = (ngx_iclock_pg_pool_conf_t *) ((char *) imcf + cmd->offset);
+    pool = (ngx_iclock_store_conf_t *) ((char *) imcf + cmd->offset);
 
     if (pool->server) {
         return "is duplicate";
@@ -70,16 +70,16 @@ ngx_http_iclock_database(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
-    pool->server = ngx_iclock_pg_server_create(cf, &value[1], &err);
+    err = ngx_iclock_store_server(cf, pool, &value[1]);
 
-    if (pool->server == NULL) {
+    if (err != NGX_CONF_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%s in \"%V\"", err,
                            &cmd->name);
         return NGX_CONF_ERROR;
     }
 
     if (pool == &imcf->pool) {
-        imcf->origin = ngx_iclock_pg_server_hash(pool->server);
+        imcf->origin = ngx_iclock_store_origin(pool);
     }
 
     return NGX_CONF_OK;
@@ -90,7 +90,7 @@ char *
 ngx_http_iclock_init_database(ngx_conf_t *cf,
     ngx_http_iclock_main_conf_t *imcf)
 {
-    ngx_iclock_pg_server_t  *server;
+    ngx_iclock_store_conf_t  listen;
 
     if (imcf->passfile.len
         && ngx_http_iclock_passfile(cf, imcf) != NGX_CONF_OK)
@@ -98,9 +98,12 @@ ngx_http_iclock_init_database(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    server = imcf->listen.server ? imcf->listen.server : imcf->pool.server;
+    listen = imcf->listen;
     imcf->listen = imcf->pool;
-    imcf->listen.server = server;
+
+    if (listen.server) {
+        imcf->listen.server = listen.server;
+    }
 
     return NGX_CONF_OK;
 }
@@ -118,12 +121,10 @@ ngx_http_iclock_passfile(ngx_conf_t *cf, ngx_http_iclock_main_conf_t *imcf)
         return NGX_CONF_ERROR;
     }
 
-    rv = ngx_iclock_pg_server_passfile(cf, imcf->pool.server,
-                                       &imcf->passfile);
+    rv = ngx_iclock_store_passfile(cf, &imcf->pool, &imcf->passfile);
 
     if (rv == NGX_CONF_OK && imcf->listen.server) {
-        rv = ngx_iclock_pg_server_passfile(cf, imcf->listen.server,
-                                           &imcf->passfile);
+        rv = ngx_iclock_store_passfile(cf, &imcf->listen, &imcf->passfile);
     }
 
     if (rv != NGX_CONF_OK) {

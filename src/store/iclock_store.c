@@ -73,9 +73,36 @@ static const char  *ngx_iclock_store_channels[] = {
 };
 
 
+char *
+ngx_iclock_store_server(ngx_conf_t *cf, ngx_iclock_store_conf_t *conf,
+    ngx_str_t *conninfo)
+{
+    char  *err;
+
+    conf->server = ngx_iclock_pg_server_create(cf, conninfo, &err);
+
+    return conf->server ? NGX_CONF_OK : err;
+}
+
+
+uint32_t
+ngx_iclock_store_origin(ngx_iclock_store_conf_t *conf)
+{
+    return ngx_iclock_pg_server_hash(conf->server);
+}
+
+
+char *
+ngx_iclock_store_passfile(ngx_conf_t *cf, ngx_iclock_store_conf_t *conf,
+    ngx_str_t *file)
+{
+    return ngx_iclock_pg_server_passfile(cf, conf->server, file);
+}
+
+
 ngx_iclock_store_t *
-ngx_iclock_store_create(ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
-    ngx_iclock_pg_stat_t *stat)
+ngx_iclock_store_create(ngx_cycle_t *cycle, ngx_iclock_store_conf_t *conf,
+    ngx_iclock_store_stat_t *stat)
 {
     ngx_iclock_store_t  *store;
 
@@ -97,7 +124,7 @@ ngx_iclock_store_create(ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
 
 ngx_int_t
 ngx_iclock_store_listen(ngx_iclock_store_t *store, ngx_cycle_t *cycle,
-    ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_stat_t *stat,
+    ngx_iclock_store_conf_t *conf, ngx_iclock_store_stat_t *stat,
     ngx_iclock_store_notify_pt notify, void *data)
 {
     store->notify = notify;

@@ -16,9 +16,13 @@
 
 
 #include "iclock_proto.h"
-#include "iclock_pg.h"
+#include "iclock_pg_conf.h"
 #include "iclock_store_tables.h"
 
+
+/* settings of the pool, and what all workers count together */
+typedef ngx_iclock_pg_pool_conf_t      ngx_iclock_store_conf_t;
+typedef ngx_iclock_pg_stat_t           ngx_iclock_store_stat_t;
 
 typedef struct ngx_iclock_store_s      ngx_iclock_store_t;
 typedef struct ngx_iclock_store_job_s  ngx_iclock_store_job_t;
@@ -146,14 +150,32 @@ typedef void (*ngx_iclock_store_notify_pt)(ngx_uint_t channel,
     ngx_str_t *serial_number, void *data);
 
 
+/*
+ * Reads a connection string or URI into conf->server.  Returns NGX_CONF_OK or
+ * a message for the operator, which never holds the string itself.
+ */
+char *ngx_iclock_store_server(ngx_conf_t *cf, ngx_iclock_store_conf_t *conf,
+    ngx_str_t *conninfo);
+
+/* hash of what tells one database from another in a connection string */
+uint32_t ngx_iclock_store_origin(ngx_iclock_store_conf_t *conf);
+
+/*
+ * Reads the password from a file in the format of .pgpass.  Returns
+ * NGX_CONF_OK, NGX_CONF_ERROR (logged) or a message.
+ */
+char *ngx_iclock_store_passfile(ngx_conf_t *cf, ngx_iclock_store_conf_t *conf,
+    ngx_str_t *file);
+
+
 /* of this worker, in cycle->pool; NULL: out of memory */
 ngx_iclock_store_t *ngx_iclock_store_create(ngx_cycle_t *cycle,
-    ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_stat_t *stat);
+    ngx_iclock_store_conf_t *conf, ngx_iclock_store_stat_t *stat);
 
 /* at most one worker should listen */
 ngx_int_t ngx_iclock_store_listen(ngx_iclock_store_t *store,
-    ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
-    ngx_iclock_pg_stat_t *stat, ngx_iclock_store_notify_pt notify,
+    ngx_cycle_t *cycle, ngx_iclock_store_conf_t *conf,
+    ngx_iclock_store_stat_t *stat, ngx_iclock_store_notify_pt notify,
     void *data);
 
 ngx_uint_t ngx_iclock_store_listening(ngx_iclock_store_t *store);

@@ -8,6 +8,7 @@
 #define _ICLOCK_STORE_PRIVATE_H_INCLUDED_
 
 
+#include "iclock_pg.h"
 #include "iclock_store.h"
 
 
