@@ -475,7 +475,7 @@ sub definitions {
         . " SELECT concat(conrelid::regclass, ' ', conname, ' ',"
         . '               pg_get_constraintdef(oid)) FROM pg_constraint'
         . " WHERE connamespace = 'iclock'::regnamespace AND conrelid::regclass"
-        . "::text !~ 'punch_2'"
+        . "::text !~ 'punch_2' AND contype <> 'n'"
         . ' UNION ALL SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t'
         . ' JOIN pg_class c ON c.oid = tgrelid WHERE NOT tgisinternal'
         . " AND relnamespace = 'iclock'::regnamespace"
