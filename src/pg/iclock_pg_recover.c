@@ -82,8 +82,11 @@ ngx_iclock_pg_recover_reconnect(ngx_iclock_pg_member_t *member,
         ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
                       "iclock: the database was replaced, connecting anew");
 
-        /* the others do not know it either */
-        pool->generation++;
+        /* the others do not know it either, unless one is connected anew */
+
+        if (member->conn.database == pool->database) {
+            pool->generation++;
+        }
 
     } else {
         ngx_iclock_pg_recover_log(member);
