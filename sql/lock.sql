@@ -1,5 +1,5 @@
 -- Locks what is about to be changed: relations of some kinds, with names that
--- that match a pattern.  While this waits nobody else gets a lock: so it waits
+-- match a pattern.  While this waits nobody else gets a lock: so it waits
 -- for half a second in all, gives back what it has, and tries again.  After
 -- that the upgrade waits for nothing until the commit.
 

@@ -24,7 +24,7 @@ my $module = Test::IClock::Nginx::module();
 
 my $local = $conf;
 
-$local =~ s/^include \S*modules-enabled\S*;/load_module $module;/m
+$local =~ s/^load_module \S+;/load_module $module;/m
     or fail('conf.example loads the module');
 $local =~ s/^user .*;\n//m;
 $local =~ s!/var/log/nginx/!%%PREFIX%%/!g;

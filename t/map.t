@@ -118,7 +118,8 @@ for my $file (grep { m!^src/! } @source) {
     my $text = slurp("$root/$file");
 
     push @upwards, map { "$file: $_" } grep {
-        m!^iclock_(\w+?)(?:_\w+)?\.h! && $1 ne $floor
+        m!^ngx_http! && $floor ne 'http'
+        || m!^iclock_(\w+?)(?:_\w+)?\.h! && $1 ne $floor
         && ($1 !~ /^(?:$below{$floor})\z/ || /_private/)
         || m!^libpq! && $floor !~ /^(?:pg|store)\z/
     } $text =~ /^#include ["<](\S+)[">]/mg;
