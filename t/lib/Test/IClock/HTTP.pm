@@ -25,7 +25,7 @@ sub new {
     local $SIG{PIPE} = 'IGNORE';
 
     my $self = bless {
-        host => '127.0.0.1', timeout => 15, buffer => '', %option
+        host => '127.0.0.1', timeout => 30, buffer => '', %option
     }, $class;
 
     my @where = (PeerAddr => $self->{host}, PeerPort => $self->{port},
