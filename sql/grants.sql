@@ -1,6 +1,7 @@
 -- Rights of tables.  Those of functions and views stand behind each.
 
-revoke all on schema iclock from public;
+revoke all on schema iclock, iclock_api from public;
+grant usage on schema iclock, iclock_api to iclock_api;
 grant usage on schema iclock
    to iclock_module, iclock_operator, iclock_reader, iclock_reader_cards;
 
@@ -8,6 +9,7 @@ grant usage on schema iclock
 -- all.  So what is meant for everyone is granted behind it: views and row
 -- security ask these for whoever reads, and they tell no one of others.
 revoke execute on all functions in schema iclock from public;
+revoke execute on all functions in schema iclock_api from public;
 grant execute on function
     iclock.visible_sites(),
     iclock.visible_devices(),

@@ -18,7 +18,7 @@
 \set AUTOCOMMIT on
 
 -- the highest migration below
-\set newest 9
+\set newest 13
 
 -- what lock.sql locks
 \set relations %
@@ -152,6 +152,8 @@ set local check_function_bodies = off;
 \ir fleet_applied.sql
 \ir import.sql
 \ir served.sql
+\ir events.sql
+\ir webhooks.sql
 
 select coalesce(max(version), 0) < :newest as migrate
   from iclock.schema_version \gset
@@ -168,7 +170,11 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
        count(*) filter (where version = 6) = 0 as migrate_6,
        count(*) filter (where version = 7) = 0 as migrate_7,
        count(*) filter (where version = 8) = 0 as migrate_8,
-       count(*) filter (where version = 9) = 0 as migrate_9
+       count(*) filter (where version = 9) = 0 as migrate_9,
+       count(*) filter (where version = 10) = 0 as migrate_10,
+       count(*) filter (where version = 11) = 0 as migrate_11,
+       count(*) filter (where version = 12) = 0 as migrate_12,
+       count(*) filter (where version = 13) = 0 as migrate_13
   from iclock.schema_version \gset
 
 \if :migrate_1 \ir 001_tables.sql \endif
@@ -180,6 +186,10 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \if :migrate_7 \ir 007_rights.sql \endif
 \if :migrate_8 \ir 008_devices.sql \endif
 \if :migrate_9 \ir 009_notify_language.sql \endif
+\if :migrate_10 \ir 010_api.sql \endif
+\if :migrate_11 \ir 011_events.sql \endif
+\if :migrate_12 \ir 012_webhooks.sql \endif
+\if :migrate_13 \ir 013_people.sql \endif
 
 \ir timezones.sql
 \ir fleet_copies.sql
@@ -189,6 +199,16 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \ir lock.sql
 \ir views_attendance.sql
 \ir views_devices.sql
+\ir api_call.sql
+\ir api_keys.sql
+\ir api_devices.sql
+\ir api_commands.sql
+\ir api_people.sql
+\ir api_logs.sql
+\ir api_events.sql
+\ir api_stream.sql
+\ir api_webhooks.sql
+\ir api_sandbox.sql
 \ir grants.sql
 \ir row_security.sql
 

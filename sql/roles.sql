@@ -11,8 +11,9 @@ begin
 
     select array_agg(wanted order by wanted)
       into missing
-      from unnest(array['iclock_module', 'iclock_operator', 'iclock_reader',
-                        'iclock_reader_cards', 'iclock_shell']) as wanted
+      from unnest(array['iclock_api', 'iclock_module', 'iclock_operator',
+                        'iclock_reader', 'iclock_reader_cards',
+                        'iclock_shell']) as wanted
      where not exists (select from pg_roles where rolname = wanted);
 
     if missing is null then
@@ -38,6 +39,8 @@ begin
     for role in
         select *
           from (values
+            ('iclock_api', 'together with iclock_module: nginx may serve the '
+                           'HTTP API and send webhooks'),
             ('iclock_module', 'what nginx with ngx_http_iclock_module may do'),
             ('iclock_operator', 'manages attendance terminals and their '
                                 'commands through the functions of schema '
