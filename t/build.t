@@ -37,18 +37,28 @@ sub put {
     return;
 }
 
-put('src/http/ngx_http_iclock_module.c', <<'END');
+# the modules that config names
+
+my ($modules) = slurp("$root/config") =~ /^ngx_module_name="([^"]*)"/m;
+my @module = ('ngx_http_iclock_module', $modules =~ /\bngx_http_\w+/g);
+
+put("src/http/$_.c", source_of($_)) for @module;
+
+sub source_of {
+    my ($name) = @_;
+
+    return <<"END";
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include <libpq-fe.h>
 #include "number.h"
 
-static ngx_http_module_t  ngx_http_iclock_module_ctx;
+static ngx_http_module_t  ${name}_ctx;
 
-ngx_module_t  ngx_http_iclock_module = {
+ngx_module_t  $name = {
     NGX_MODULE_V1,
-    &ngx_http_iclock_module_ctx,
+    &${name}_ctx,
     NULL,
     NGX_HTTP_MODULE,
     NULL,
@@ -61,14 +71,15 @@ ngx_module_t  ngx_http_iclock_module = {
     NGX_MODULE_V1_PADDING
 };
 
-int ngx_http_iclock_number(void);
+int ${name}_number(void);
 
 int
-ngx_http_iclock_number(void)
+${name}_number(void)
 {
     return NUMBER + PQlibVersion();
 }
 END
+}
 
 put('src/proto/number.h', "#define NUMBER 4711\n");
 

@@ -110,7 +110,8 @@ is(missing(sub { $make =~ /^\Q$_[0]\E:/m }, @target), '',
 # a floor includes headers of the floors below it, and of no other the private
 # ones; only src/pg and src/store see libpq
 
-my %below = (http => 'store|proto', store => 'pg|proto', pg => '', proto => '');
+my %below = (api => 'store|hook', http => 'store|proto', store => 'pg|proto',
+             hook => '', pg => '', proto => '');
 my @upwards;
 
 for my $file (grep { m!^src/! } @source) {
@@ -118,14 +119,15 @@ for my $file (grep { m!^src/! } @source) {
     my $text = slurp("$root/$file");
 
     push @upwards, map { "$file: $_" } grep {
-        m!^ngx_http! && $floor ne 'http'
+        m!^ngx_http! && $floor !~ /^(?:http|api)\z/
+        || m!^ngx_http_iclock_api! && $floor ne 'api'
         || m!^iclock_(\w+?)(?:_\w+)?\.h! && $1 ne $floor
         && ($1 !~ /^(?:$below{$floor})\z/ || /_private/)
         || m!^libpq! && $floor !~ /^(?:pg|store)\z/
     } $text =~ /^#include ["<](\S+)[">]/mg;
 
     push @upwards, map { "$file: $_" } $text =~ /\b(?:ngx_iclock_pg|PQ)\w+/g
-        if $floor eq 'http' || $floor eq 'proto';
+        if $floor !~ /^(?:pg|store)\z/;
 }
 
 is(join(' ', @upwards), '', 'no floor reaches for what it does not know');

@@ -250,6 +250,20 @@ typedef struct {
      * Called for each submitted job exactly once.  It may submit jobs.
      */
     void                      (*done)(ngx_iclock_pg_job_t *job, void *data);
+
+    /*
+     * What PostgreSQL says of a transaction that the job was in; it may be
+     * run again.  NULL: nobody wants to know.
+     */
+    void                      (*failed)(ngx_iclock_pg_job_t *job,
+                                        ngx_str_t *sqlstate,
+                                        ngx_str_t *message, void *data);
+
+    /* what follows "iclock/<worker>" in the name of the application */
+    const char                 *name;
+
+    /* settings of connections besides those of every pool, each with ";" */
+    const char                 *settings;
 } ngx_iclock_pg_handlers_t;
 
 
@@ -306,11 +320,13 @@ typedef void (*ngx_iclock_pg_notify_pt)(const char *channel,
 
 /*
  * Listens on the channels, a list ended by NULL; the first of them serves to
- * probe whether notifications arrive at all.  In cycle->pool.
+ * probe whether notifications arrive at all.  The connection bears the name of
+ * the application.  In cycle->pool.
  */
 ngx_iclock_pg_listen_t *ngx_iclock_pg_listen_create(ngx_cycle_t *cycle,
-    ngx_iclock_pg_pool_conf_t *conf, const char **channels,
-    ngx_iclock_pg_notify_pt notify, ngx_iclock_pg_stat_t *stat, void *data);
+    ngx_iclock_pg_pool_conf_t *conf, const char *application,
+    const char **channels, ngx_iclock_pg_notify_pt notify,
+    ngx_iclock_pg_stat_t *stat, void *data);
 
 /* whether notifications arrive now */
 ngx_uint_t ngx_iclock_pg_listening(ngx_iclock_pg_listen_t *listen);

@@ -63,8 +63,9 @@ static ngx_iclock_pg_conn_handlers_t  ngx_iclock_pg_listen_conn_handlers = {
 
 ngx_iclock_pg_listen_t *
 ngx_iclock_pg_listen_create(ngx_cycle_t *cycle,
-    ngx_iclock_pg_pool_conf_t *conf, const char **channels,
-    ngx_iclock_pg_notify_pt notify, ngx_iclock_pg_stat_t *stat, void *data)
+    ngx_iclock_pg_pool_conf_t *conf, const char *application,
+    const char **channels, ngx_iclock_pg_notify_pt notify,
+    ngx_iclock_pg_stat_t *stat, void *data)
 {
     u_char                  *p, *last;
     ngx_uint_t               i;
@@ -100,7 +101,7 @@ ngx_iclock_pg_listen_create(ngx_cycle_t *cycle,
     ngx_iclock_pg_conn_init(&listen->conn, conf,
                             &ngx_iclock_pg_listen_conn_handlers, listen);
 
-    listen->conn.application = "iclock/listen";
+    listen->conn.application = application;
     listen->conn.setup = (char *) listen->setup;
 
     ngx_iclock_pg_connect(&listen->conn);

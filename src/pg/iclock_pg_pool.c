@@ -109,13 +109,18 @@ ngx_iclock_pg_pool_create(ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
 static void
 ngx_iclock_pg_pool_setup(ngx_iclock_pg_pool_t *pool)
 {
-    ngx_msec_t  timeout;
+    ngx_msec_t                 timeout;
+    ngx_iclock_pg_handlers_t  *handlers;
+
+    handlers = pool->handlers;
 
     /* the server gives up before we do */
 
     timeout = pool->conf->timeout - pool->conf->timeout / 10;
 
-    ngx_sprintf(pool->application, "iclock/%ui%Z", ngx_worker);
+    ngx_snprintf(pool->application, NGX_ICLOCK_PG_APPLICATION_LEN,
+                 "iclock/%ui%s%Z", ngx_worker,
+                 handlers->name ? handlers->name : "");
 
     ngx_snprintf(pool->setup, sizeof(pool->setup),
                  "SET statement_timeout = %M;"
@@ -136,9 +141,10 @@ ngx_iclock_pg_pool_setup(ngx_iclock_pg_pool_t *pool)
                  /* what is acknowledged has to survive a crash */
                  "SELECT set_config('synchronous_commit', 'on', false)"
                  " WHERE current_setting('synchronous_commit') = 'off';"
-                 "%s%Z",
+                 "%s%s%Z",
                  timeout, timeout, timeout,
-                 pool->handlers->identity ? pool->handlers->identity : "");
+                 handlers->settings ? handlers->settings : "",
+                 handlers->identity ? handlers->identity : "");
 }
 
 

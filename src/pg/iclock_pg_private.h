@@ -17,6 +17,9 @@
 
 #define NGX_ICLOCK_PG_IDENTITY_LEN  128
 
+/* of names in PostgreSQL, with the NUL */
+#define NGX_ICLOCK_PG_APPLICATION_LEN  64
+
 /* the number of the guard, after those of other statements */
 #define NGX_ICLOCK_PG_GUARD      63
 
@@ -351,7 +354,7 @@ struct ngx_iclock_pg_pool_s {
     ngx_event_t                 backoff;
     ngx_msec_t                  delay;
 
-    u_char                      application[sizeof("iclock/") + NGX_INT_T_LEN];
+    u_char                      application[NGX_ICLOCK_PG_APPLICATION_LEN];
     u_char                      setup[NGX_ICLOCK_PG_SETUP_LEN];
     uint32_t                    database;   /* connected last */
 

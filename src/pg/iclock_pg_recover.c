@@ -11,6 +11,8 @@
 #define NGX_ICLOCK_PG_YIELD  50
 
 
+static void ngx_iclock_pg_recover_tell(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch);
 static void ngx_iclock_pg_recover_reconnect(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch);
 static void ngx_iclock_pg_recover_split(ngx_iclock_pg_member_t *member,
@@ -31,6 +33,10 @@ ngx_iclock_pg_recover(ngx_iclock_pg_member_t *member,
     ngx_uint_t  action;
 
     ngx_iclock_pg_trace(batch, "failed, SQLSTATE ", member->sqlstate);
+
+    if (member->pool->handlers->failed) {
+        ngx_iclock_pg_recover_tell(member, batch);
+    }
 
     action = ngx_iclock_pg_error_action((char *) member->sqlstate);
 
@@ -63,6 +69,29 @@ ngx_iclock_pg_recover(ngx_iclock_pg_member_t *member,
         ngx_iclock_pg_recover_log(member);
         ngx_iclock_pg_queue_settle(member->pool, batch, NGX_ERROR);
         return;
+    }
+}
+
+
+static void
+ngx_iclock_pg_recover_tell(ngx_iclock_pg_member_t *member,
+    ngx_iclock_pg_batch_t *batch)
+{
+    ngx_str_t               sqlstate, message;
+    ngx_uint_t              i;
+    ngx_iclock_pg_pool_t   *pool;
+    ngx_iclock_pg_slice_t  *slice;
+
+    pool = member->pool;
+    slice = batch->slices.elts;
+
+    sqlstate.data = member->sqlstate;
+    sqlstate.len = ngx_strlen(member->sqlstate);
+    message.data = member->message;
+    message.len = member->message_len;
+
+    for (i = 0; i < batch->slices.nelts; i++) {
+        pool->handlers->failed(slice[i].job, &sqlstate, &message, pool->data);
     }
 }
 

@@ -59,7 +59,10 @@ static ngx_iclock_pg_handlers_t  ngx_iclock_store_pg_handlers = {
     ngx_iclock_store_build,
     ngx_iclock_store_result,
     ngx_iclock_store_reject,
-    ngx_iclock_store_done
+    ngx_iclock_store_done,
+    NULL,
+    NULL,
+    NULL
 };
 
 
@@ -130,7 +133,7 @@ ngx_iclock_store_listen(ngx_iclock_store_t *store, ngx_cycle_t *cycle,
     store->notify = notify;
     store->data = data;
 
-    store->listen = ngx_iclock_pg_listen_create(cycle, conf,
+    store->listen = ngx_iclock_pg_listen_create(cycle, conf, "iclock/listen",
                                                 ngx_iclock_store_channels,
                                                 ngx_iclock_store_notified,
                                                 stat, store);

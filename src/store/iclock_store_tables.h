@@ -141,4 +141,54 @@
     X(reupload, integer, "s.requested::integer")
 
 
+/*
+ * What other programs ask: X(constant, name, number of parameters,
+ * text).  All parameters and all columns are texts.
+ */
+
+#define NGX_ICLOCK_EACH_QUERY(X)                                             \
+    /* id of a key; no row: unknown */                                       \
+    X(NGX_ICLOCK_QUERY_API_KEY, api_key, 1,                                  \
+      "SELECT k.hash, k.scopes, k.rate, k.burst, k.state"                    \
+      " FROM iclock_api.key($1) k")                                          \
+                                                                             \
+    /* operation, request, body */                                           \
+    X(NGX_ICLOCK_QUERY_API_CALL, api_call, 3,                                \
+      "SELECT r.status::text, r.headers::text, r.body, r.meta::text"         \
+      " FROM iclock_api.call($1, $2::jsonb, $3) r")                          \
+                                                                             \
+    /* body of an answer that waits for commands */                          \
+    X(NGX_ICLOCK_QUERY_API_SETTLE, api_settle, 1,                            \
+      "SELECT s.settled, s.body FROM iclock_api.settle($1) s")               \
+                                                                             \
+    /* cursor; types, sites, devices, mode: NULL is all; rows; look ahead */ \
+    X(NGX_ICLOCK_QUERY_EVENTS_READ, events_read, 7,                          \
+      "SELECT e.cursor, e.settled::text, e.event_id, e.type, e.site,"        \
+      " e.device, e.sandbox::text, e.payload"                                \
+      " FROM iclock.read_events($1, $2::smallint[], $3::text[],"             \
+      " $4::text[], $5, $6::integer, $7::boolean) e")                        \
+                                                                             \
+    /* sender, number of endpoints */                                        \
+    X(NGX_ICLOCK_QUERY_WEBHOOK_LEASE, webhook_lease, 2,                      \
+      "SELECT w.id, w.url, w.secret, w.previous_secret, w.headers,"          \
+      " w.ordered, w.concurrency, w.batch, w.cursor, w.status, w.probe_in,"  \
+      " w.paused"                                                            \
+      " FROM iclock.webhook_lease($1, $2::integer) w")                       \
+                                                                             \
+    /* sender, what it wants */                                              \
+    X(NGX_ICLOCK_QUERY_WEBHOOK_WORK, webhook_work, 2,                        \
+      "SELECT w.endpoint_id, w.kind, w.cursor, w.settled, w.event_id,"       \
+      " w.type, w.attempt, w.first_at, w.payload"                            \
+      " FROM iclock.webhook_work($1, $2::jsonb) w")                          \
+                                                                             \
+    /* sender, what came of it */                                            \
+    X(NGX_ICLOCK_QUERY_WEBHOOK_RESULTS, webhook_results, 2,                  \
+      "SELECT w.endpoint_id, w.status, w.probe_in"                           \
+      " FROM iclock.webhook_results($1, $2::jsonb) w")                       \
+                                                                             \
+    /* sender */                                                             \
+    X(NGX_ICLOCK_QUERY_WEBHOOK_RELEASE, webhook_release, 1,                  \
+      "SELECT iclock.webhook_release($1)")
+
+
 #endif /* _ICLOCK_STORE_TABLES_H_INCLUDED_ */
