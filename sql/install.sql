@@ -152,6 +152,7 @@ set local check_function_bodies = off;
 \ir fleet_applied.sql
 \ir import.sql
 \ir served.sql
+\ir punch_names.sql
 \ir events.sql
 \ir webhooks.sql
 

@@ -227,6 +227,60 @@ select ok(has_table_privilege('iclock_reader_cards', 'iclock.identity_card_log',
                                       'iclock.identity_card_log', 'select'),
           'which are for those who may see them');
 
+-- names for programs
+
+select results_eq(
+    $$ select iclock.punch_type(d, s)
+         from unnest(array['2.4', '3.2']) as d, generate_series(0, 6) as s
+        order by d, s $$,
+    $$ select unnest(array['CheckIn', 'CheckOut', 'BreakOut', 'BreakIn',
+                           'OvertimeIn', 'OvertimeOut', 'Other',
+                           'CheckIn', 'CheckOut', 'BreakIn', 'BreakOut',
+                           'BreakIn', 'BreakOut', 'Other']) $$,
+    'kinds of punch by the dialect');
+select results_eq(
+    $$ select iclock.punch_type('2.4', s, 1) from unnest(array[0, 255]) as s
+       union all
+       select iclock.punch_type('2.4', 255) $$,
+    $$ select 'Other'::text from generate_series(1, 3) $$,
+    'an identity card and a punch without a direction are none of them');
+insert into iclock.status_label (dialect, code, label, direction)
+values ('2.4', 7, 'canteen', 'in');
+update iclock.status_label set direction = 'in'
+ where dialect = '2.4' and code = 5;
+select is(iclock.punch_type('2.4', 7) || ' ' || iclock.punch_type('2.4', 5),
+          'CheckIn CheckIn', 'what a site has made of a code');
+
+select is_empty(
+    $$ select v.dialect, v.code, v.label,
+              iclock.punch_method(v.dialect, v.code, v.record_type)
+         from iclock.verify_label v
+        where iclock.punch_method(v.dialect, v.code, v.record_type)
+              is distinct from case
+              -- either is one of two ways, or both are more than one
+              when v.code in (14, 142) then 'Multi'
+              when v.label ~ ' or ' then 'Other'
+              when v.label ~ '[+]' then 'Multi'
+              else (select m.name
+                      from (values
+                        ('fingerprint', 'Fingerprint'), ('face', 'Face'),
+                        ('card', 'Card'), ('badge', 'Card'),
+                        ('badge, not validated', 'Card'), ('palm', 'Palm'),
+                        ('password', 'Password'), ('PIN', 'Pin'),
+                        ('PIN, not validated', 'Pin'),
+                        ('finger vein', 'FingerVein'), ('any', 'Other'),
+                        ('other', 'Other'))
+                           as m (label, name)
+                     where m.label = v.label)
+              end $$,
+    'ways to verify have the names of their labels');
+insert into iclock.verify_label (dialect, code, label)
+values ('2.4', 99, 'face, visible light');
+select is(iclock.punch_method('2.4', 99) || ' '
+          || iclock.punch_method('2.4', 98) || ' '
+          || iclock.punch_method('2.4', -1),
+          'Face Other Other', 'a code of a site, one that nobody knows');
+
 -- a site's own words stay
 
 update iclock.label set label = 'eigenes Wort'
