@@ -35,6 +35,7 @@ use Test::IClock::Nginx ();
 use Test::IClock::Postgres ();
 use Test::IClock::Process qw/ slurp wait_until /;
 use Test::IClock::Proxy ();
+use Test::IClock::Receiver ();
 use Test::IClock::Terminal ();
 
 our @EXPORT = qw/ wait_until /;
@@ -107,6 +108,25 @@ sub proxy {
     push @{$self->{proxies}}, $proxy;
 
     return $proxy;
+}
+
+
+# A receiver of webhooks.  Options: those of Test::IClock::Receiver.
+
+sub receiver {
+    my ($self, %option) = @_;
+
+    my $dir = "$self->{dir}/receiver" . @{$self->{receivers} ||= []};
+
+    mkdir $dir or croak "$dir: $!";
+    chmod 0755, $dir;
+
+    my $receiver = Test::IClock::Receiver->new(
+        dir => $dir, port => $self->{nginx}->free_port(), %option);
+
+    push @{$self->{receivers}}, $receiver;
+
+    return $receiver;
 }
 
 
@@ -423,7 +443,7 @@ sub _clean {
 
     return if !delete $instances{$self->{dir}};
 
-    $_->stop() for @{$self->{proxies} || []};
+    $_->stop() for @{$self->{proxies} || []}, @{$self->{receivers} || []};
     $self->{nginx}->kill_all();
 
     if ($self->{pg} && $self->{pg}->running()) {
