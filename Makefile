@@ -16,6 +16,7 @@
 # make bench      measures; see t/bench/run
 # make bench-compare REV=...    an older commit beside this tree
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
+# make npm        packages that tests of the HTTP interface ask, from npm
 # make deps       installs what all of this needs
 # make clean      removes build
 #
@@ -73,7 +74,8 @@ SHARE =		/usr/share/$(NAME)
 
 
 .PHONY:		all help build module alloc run test matrix soak unit bench \
-		bench-compare fuzz sanitize lint docs install clean deps nginx-src FORCE
+		bench-compare fuzz sanitize lint docs install clean deps nginx-src \
+		npm FORCE
 
 all:		build
 
@@ -137,6 +139,9 @@ deps:
 nginx-src:	$(NGINX_TREE)
 	@:
 
+npm:
+	@tools/npm/fetch build/npm
+
 $(NGINX_TREE):
 	@NGINX_SRC='$(NGINX_SRC)' tools/nginx-src build/nginx-src
 
@@ -156,7 +161,7 @@ run:
 
 test:
 	@tools/deps test
-	@$(MAKE) --no-print-directory build nginx-src
+	@$(MAKE) --no-print-directory build nginx-src npm
 	@$(MAKE) --no-print-directory alloc $(if $(CHOSEN),,unit-build)
 	@$(PROVE) $(if $(CHOSEN),,$(UNIT:$(ROOT)/%=%)/run) $(TESTS)
 
@@ -165,14 +170,14 @@ test:
 # takes the module without them
 sanitize:
 	@tools/deps test
-	@$(MAKE) --no-print-directory build nginx-src alloc \
+	@$(MAKE) --no-print-directory build nginx-src npm alloc \
 	    OBJS=$(BUILD)/objs-sanitize MODULE=$(BUILD)/sanitize/$(NAME).so \
 	    CFLAGS_EXTRA='$(SANITIZE)' LDFLAGS_EXTRA='$(SANITIZE)'
 	@TEST_SANITIZE=1 $(PROVE) $(filter-out t/memory.t t/run.t,$(TESTS))
 
 matrix:
 	@tools/deps matrix
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build npm
 	@JOBS=$(JOBS) MATRIX='$(MATRIX)' tools/matrix $(CHOSEN)
 
 soak:
