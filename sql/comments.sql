@@ -55,6 +55,9 @@ comment on column iclock.device.last_seen is 'When it last called, up to some fi
 comment on column iclock.device.updated_at is 'When its configuration last changed';
 comment on column iclock.device.command_bytes is 'Most bytes of commands that it gets in one poll, for lines that are slow or paid by the byte (10240 for GPRS); only lowers the limit of the directive';
 comment on column iclock.device.site_since is 'Since when the device has stood at its site, on its clock; set by move_device()';
+comment on column iclock.device.location is 'Where at its site it hangs, for people: "Building A, floor 1"';
+comment on column iclock.device.sandbox is 'Simulated: test keys of the API see it, live keys never do';
+comment on column iclock.device.removed_at is 'When it was removed by way of the API: blocked, and hidden there, because its punches stay; letting it in again takes this back';
 comment on column iclock.device.default_timezone is 'Time zone of the nginx location it last shook hands at (directive iclock_timezone); counts where timezone is NULL';
 comment on column iclock.device.told_offset is 'Minutes east of UTC that its last handshake sent, or that nginx has made it ask for; NULL: none, it leaves its clock alone';
 comment on column iclock.device.recognized_dialect is 'Dialect that the protocol version of the device makes certain; NULL: none';
@@ -339,3 +342,48 @@ comment on column iclock.retention.kind is 'command, photo (attendance photos on
 comment on column iclock.retention.age is 'How long; NULL: for ever';
 comment on column iclock.retention.done_until is 'Commands that ended before that have been seen to, but for those of skipped_at';
 comment on column iclock.retention.skipped_at is 'When the first command ended that somebody had locked then: maintain() comes back to it';
+
+comment on table iclock.api_key is 'Keys of the API: see create_api_key() and api_key_status';
+comment on column iclock.api_key.id is 'The third part of its text';
+comment on column iclock.api_key.hash is 'SHA-256 of its text, which is kept nowhere';
+comment on column iclock.api_key.name is 'Name for people';
+comment on column iclock.api_key.mode is 'live, or test: sees devices of the sandbox alone';
+comment on column iclock.api_key.scopes is 'What it may do';
+comment on column iclock.api_key.sites is 'Sites it may see; NULL: all';
+comment on column iclock.api_key.devices is 'Serial numbers of devices it may see; NULL: all';
+comment on column iclock.api_key.rate is 'Requests a minute; NULL: as directive iclock_api_rate';
+comment on column iclock.api_key.burst is 'Requests at once; NULL: as directive iclock_api_rate';
+comment on column iclock.api_key.allowed_networks is 'Networks it may be used from; NULL: any, empty: none';
+comment on column iclock.api_key.expires_at is 'When it ends; NULL: never';
+comment on column iclock.api_key.created_at is 'When it was made';
+comment on column iclock.api_key.created_by is 'Role that made it: that of SET ROLE, or else the login';
+comment on column iclock.api_key.revoked_at is 'When it was revoked';
+comment on column iclock.api_key.replaced_by is 'Key that takes its place: rotate_api_key()';
+comment on column iclock.api_key.last_used_at is 'When it was last used, up to a minute behind';
+comment on column iclock.api_key.last_used_address is 'Where it was used from then';
+
+comment on table iclock.api_idempotency is 'Answers to requests with an Idempotency-Key, for a day';
+comment on column iclock.api_idempotency.key_id is 'Key that asked';
+comment on column iclock.api_idempotency.idempotency_key is 'What it called the request';
+comment on column iclock.api_idempotency.fingerprint is 'SHA-256 of method, path and body: another request may not have the same name';
+comment on column iclock.api_idempotency.status is 'Status of the answer';
+comment on column iclock.api_idempotency.headers is 'Its headers';
+comment on column iclock.api_idempotency.body is 'Its body';
+comment on column iclock.api_idempotency.meta is 'What nginx was told besides, such as the problem';
+comment on column iclock.api_idempotency.created_at is 'When it was answered';
+
+comment on table iclock.api_audit is 'What was written by way of the API, and who read templates, for 90 days';
+comment on column iclock.api_audit.id is 'Key';
+comment on column iclock.api_audit.at is 'When';
+comment on column iclock.api_audit.key_id is 'Key that was used';
+comment on column iclock.api_audit.operation is 'What was asked for: the function of schema iclock_api';
+comment on column iclock.api_audit.target is 'What it was about, as the path of the request says: serial number, user, command';
+comment on column iclock.api_audit.status is 'Status of the answer';
+comment on column iclock.api_audit.address is 'Where the request came from';
+comment on column iclock.api_audit.request_id is 'X-Request-Id of the answer';
+
+comment on table iclock.stream_token is 'Tokens by which a browser opens the stream of events: for a minute, once';
+comment on column iclock.stream_token.token_hash is 'SHA-256 of the token';
+comment on column iclock.stream_token.key_id is 'Key that asked for it';
+comment on column iclock.stream_token.expires_at is 'When it ends';
+comment on column iclock.stream_token.used_at is 'When it was used';

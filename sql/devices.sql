@@ -71,6 +71,12 @@ drop function if exists iclock.set_device(
     text, integer, text, boolean, boolean, boolean, text, text, text, text,
     integer);
 
+-- and as it was before it had "location"
+drop function if exists iclock.set_device(
+    text, text, text, text, text, cidr[], text, text, text, integer, integer,
+    text, integer, text, boolean, boolean, boolean, text, text, text, text,
+    integer, integer);
+
 -- Changes what is given and leaves the rest; reset_device() takes a setting
 -- back.  The constraints of the table know what is right.
 create or replace function iclock.set_device(
@@ -96,7 +102,8 @@ create or replace function iclock.set_device(
         multi_bio_photo   text    default null,
         max_push_version  text    default null,
         command_limit     integer default null,
-        command_bytes     integer default null)
+        command_bytes     integer default null,
+        location          text    default null)
     returns bigint
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
@@ -107,6 +114,9 @@ declare
 begin
     if $2 is not null then
         perform iclock.field('name', $2);
+    end if;
+    if $24 is not null then
+        perform iclock.field('location', $24);
     end if;
     if $3 is not null then
         perform iclock.field('site', $3, '\S', 500),
@@ -137,7 +147,8 @@ begin
                multi_bio_photo = coalesce($20, d.multi_bio_photo),
                max_push_version = coalesce($21, d.max_push_version),
                command_limit = coalesce($22, d.command_limit),
-               command_bytes = coalesce($23, d.command_bytes)
+               command_bytes = coalesce($23, d.command_bytes),
+               location = coalesce($24, d.location)
          where d.id = device;
     exception when check_violation then
         get stacked diagnostics refused = constraint_name;
@@ -171,7 +182,8 @@ begin
             'encoding', 'dialect', 'delay', 'error_delay', 'trans_times',
             'trans_interval', 'trans_flag', 'realtime', 'send_timezone',
             'bare_stamps', 'push_options', 'multi_bio_data', 'multi_bio_photo',
-            'max_push_version', 'command_limit', 'command_bytes'])
+            'max_push_version', 'command_limit', 'command_bytes',
+            'location'])
         then
             perform iclock.wrong_argument('settings',
                 format('names no setting: %s', coalesce(setting, 'NULL')),
@@ -451,6 +463,19 @@ end
 $$;
 comment on function iclock.device_updated() is
     'Trigger: notes when the configuration of a device changed';
+
+create or replace function iclock.device_readmitted()
+    returns trigger
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    new.removed_at := null;
+    return new;
+end
+$$;
+comment on function iclock.device_readmitted() is
+    'Trigger: a device that was removed and is let in again is shown again';
 
 -- What an operator sets counts; else the dialect is the one that the device
 -- has made certain by its protocol version.

@@ -38,6 +38,11 @@ insert into wanted_index values
     ('', 'attendance_check_agreed_idx',
      'attendance_check (device_id, ends) '
      'where status in (''agreed'', ''surplus'', ''resent'')'),
+    -- lists of keys that are limited to sites, and of test keys
+    ('', 'device_site_serial_idx',
+     'device (site, serial_number) where site is not null'),
+    ('', 'device_sandbox_idx',
+     'device (serial_number) where sandbox'),
     ('', 'photo_received_idx',
      'photo using brin (received_at) with (autosummarize = on)'),
     ('', 'operation_received_idx',

@@ -565,6 +565,7 @@ begin
                        for update skip locked);
 
     more := iclock.maintain_retention();
+    more := iclock.prune_api() or more;
 
     -- last, because its locks are kept until the commit
     pause := iclock.maintain_partitions();

@@ -14,7 +14,8 @@ select has_table('iclock', t, t)
                     'label',
                     'refused_answer', 'site', 'upgrade', 'attendance_check',
                     'job', 'share_backlog', 'role_site', 'removed_person',
-                    'removed_from']) as t;
+                    'removed_from', 'api_key', 'api_idempotency', 'api_audit',
+                    'stream_token']) as t;
 select is_partitioned('iclock', 'punch', 'punch is partitioned');
 select has_view('iclock', v, v)
   from unnest(array['attendance', 'daily_attendance', 'device_status',
@@ -75,17 +76,45 @@ select is_empty(
 select is_empty(
     $$ select oid::regprocedure
          from pg_proc
-        where pronamespace = 'iclock'::regnamespace
+        where pronamespace = any (array['iclock',
+                                        'iclock_api']::regnamespace[])
           and obj_description(oid, 'pg_proc') is null $$,
     'every function has a comment');
 select is_empty(
     $$ select oid::regprocedure
          from pg_proc
-        where pronamespace = 'iclock'::regnamespace
+        where pronamespace = any (array['iclock',
+                                        'iclock_api']::regnamespace[])
           and prosecdef
           and not coalesce(proconfig::text like '%search_path=pg_catalog%',
                            false) $$,
     'SECURITY DEFINER functions do not follow the search path of the caller');
+
+select is_empty(
+    $$ select t.oid::regtype
+         from pg_type t
+        where t.typnamespace = 'iclock_api'::regnamespace
+          and t.typtype <> 'b' and t.typelem = 0
+          and obj_description(t.oid, 'pg_type') is null $$,
+    'every type has a comment');
+select is_empty(
+    $$ select p.oid::regprocedure, r.name
+         from pg_proc p
+        cross join unnest(array['public', 'iclock_module', 'iclock_operator',
+                                'iclock_reader']) as r (name)
+        where p.pronamespace = 'iclock_api'::regnamespace
+          and has_function_privilege(r.name, p.oid, 'execute') $$,
+    'what the API calls is for nobody else');
+select set_eq(
+    $$ select p.proname
+         from pg_proc p
+        where p.pronamespace = 'iclock_api'::regnamespace
+          and p.prosecdef $$,
+    $$ select p.proname
+         from pg_proc p
+        where p.pronamespace = 'iclock_api'::regnamespace
+          and has_function_privilege('iclock_api', p.oid, 'execute') $$,
+    'nginx may execute what runs as the owner, and the rest goes by that');
 
 -- functions are made before the tables that they name: nobody has looked at them
 
@@ -97,7 +126,8 @@ select lives_ok($test$
         for definition in
             select pg_get_functiondef(p.oid)
               from pg_proc p
-             where p.pronamespace = 'iclock'::regnamespace
+             where p.pronamespace = any (array['iclock',
+                                               'iclock_api']::regnamespace[])
                and p.prokind = 'f'
         loop
             execute definition;
