@@ -338,7 +338,7 @@ comment on column iclock.punch_state.txid_base is 'What is added to the number o
 comment on column iclock.punch_state.cluster is 'Identifier of the cluster whose transactions are numbered so';
 
 comment on table iclock.retention is 'How long things are kept after they have ended or arrived; change the ages with UPDATE';
-comment on column iclock.retention.kind is 'command, photo (attendance photos only), operation, rejected_line, device_error: the rows; command_body: what may be secret in finished commands; unanswered_body: the same of commands that were sent and never answered';
+comment on column iclock.retention.kind is 'command, photo (attendance photos only), operation, rejected_line, device_error, event: the rows; command_body: what may be secret in finished commands; unanswered_body: the same of commands that were sent and never answered';
 comment on column iclock.retention.age is 'How long; NULL: for ever';
 comment on column iclock.retention.done_until is 'Commands that ended before that have been seen to, but for those of skipped_at';
 comment on column iclock.retention.skipped_at is 'When the first command ended that somebody had locked then: maintain() comes back to it';
@@ -387,3 +387,34 @@ comment on column iclock.stream_token.token_hash is 'SHA-256 of the token';
 comment on column iclock.stream_token.key_id is 'Key that asked for it';
 comment on column iclock.stream_token.expires_at is 'When it ends';
 comment on column iclock.stream_token.used_at is 'When it was used';
+comment on table iclock.event_type is 'Types of events';
+comment on column iclock.event_type.code is 'event.type';
+comment on column iclock.event_type.name is 'What readers see';
+comment on column iclock.event_type.description is 'What has happened';
+
+comment on table iclock.event is 'The event feed, a partition for each day: read it by read_events()';
+comment on column iclock.event.seq is 'Number, in the order of inserts';
+comment on column iclock.event.xid is 'Transaction that wrote it: (xid, seq) is its place';
+comment on column iclock.event.created_at is 'When it was stored';
+comment on column iclock.event.device_id is 'Device, if it concerns one';
+comment on column iclock.event.local_time is 'Punches: of the key of the punch; photos: when it was taken';
+comment on column iclock.event.status is 'Punches: of the key of the punch; templates: their type';
+comment on column iclock.event.verify is 'Punches: of the key of the punch; templates: their number';
+comment on column iclock.event.type is 'event_type.code';
+comment on column iclock.event.pin is 'Person, if it concerns one';
+comment on column iclock.event.data is 'What the payload says besides; a device that was deleted';
+comment on table iclock.event_default is 'Events of days without a partition';
+
+comment on table iclock.event_state is 'One row: whether events are written, and what became of old ones';
+comment on column iclock.event_state.single is 'There is only one row';
+comment on column iclock.event_state.enabled is 'Whether they are written';
+comment on column iclock.event_state.enabled_at is 'Since when';
+comment on column iclock.event_state.watched_at is 'When silent devices were last looked for';
+comment on column iclock.event_state.watched_since is 'Since when that was done without a pause';
+comment on column iclock.event_state.dropped_xid is 'Place of the newest event that is not kept any more';
+comment on column iclock.event_state.dropped_seq is 'The same';
+comment on column iclock.event_state.rebased_seq is 'Newest event of before a dump was restored into another cluster';
+
+comment on table iclock.device_silence is 'Devices that were reported to be offline';
+comment on column iclock.device_silence.device_id is 'Device';
+comment on column iclock.device_silence.since is 'When it was last seen';

@@ -53,7 +53,8 @@ grant select
       iclock.device_site, iclock.schema_version, iclock.upload_stamp,
       iclock.device_presence, iclock.operation, iclock.work_code,
       iclock.device_error, iclock.verify_label, iclock.status_label,
-      iclock.label, iclock.retention, iclock.punch_state
+      iclock.label, iclock.retention, iclock.punch_state,
+      iclock.event_type
    to iclock_reader, iclock_operator;
 
 do $do$

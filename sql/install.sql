@@ -201,6 +201,7 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \ir lock.sql
 \ir views_attendance.sql
 \ir views_devices.sql
+\ir event_payload.sql
 \ir api_call.sql
 \ir api_keys.sql
 \ir api_devices.sql

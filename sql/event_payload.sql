@@ -1,0 +1,191 @@
+-- What readers get of an event.
+
+-- What PostgreSQL and JSON.stringify() write alike.
+create or replace function iclock.json_text(value text)
+    returns text
+    -- no search_path, so that it can be inlined: called for every event
+    language sql stable
+as $$
+    select coalesce(pg_catalog.to_json($1)::text, 'null')
+$$;
+comment on function iclock.json_text(text) is 'A text in JSON';
+
+create or replace function iclock.json_number(value numeric)
+    returns text
+    -- no search_path, so that it can be inlined: called for every event
+    language sql immutable
+as $$
+    select case when $1 between -999999 and 999999
+                then pg_catalog.trim_scale(pg_catalog.round($1, 2))::text
+                else 'null' end
+$$;
+comment on function iclock.json_number(numeric) is
+    'A number in JSON as programs would write it; null if it is none';
+
+create or replace function iclock.json_moment(moment timestamptz, format text)
+    returns text
+    -- no search_path, so that it can be inlined: called for every event
+    language sql stable
+as $$
+    select case when pg_catalog.isfinite($1)
+                then '"' || pg_catalog.to_char($1 at time zone 'UTC', $2) || '"'
+                else 'null' end
+$$;
+comment on function iclock.json_moment(timestamptz, text) is
+    'A time in JSON, as UTC';
+
+
+create or replace function iclock.device_json(device iclock.device)
+    returns text
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select '{"id":' || iclock.json_text($1.serial_number)
+           || ',"name":' || iclock.json_text(nullif($1.name, ''))
+           || ',"location":' || iclock.json_text(to_jsonb($1) ->> 'location')
+           || ',"site":' || iclock.json_text($1.site)
+           || ',"timezone":'
+           || iclock.json_text(coalesce($1.timezone, $1.default_timezone))
+           || '}'
+$$;
+comment on function iclock.device_json(iclock.device) is
+    'The device in an event';
+
+
+-- The names of programs for types of templates.
+create or replace function iclock.template_kind(type integer)
+    returns text
+    language sql immutable
+as $$
+    select case when $1 = 1 then 'fingerprint' when $1 in (2, 9) then 'face'
+                when $1 in (6, 8, 10) then 'palm' when $1 = 7 then 'vein'
+                else 'other' end
+$$;
+comment on function iclock.template_kind(integer) is
+    'fingerprint, face, palm, vein, other: kind of a template';
+
+
+-- The texts are built by hand: no blanks, members in this order, the same escapes
+-- as JSON.stringify(), so that a receiver that writes it anew gets the same bytes.
+create or replace function iclock.event_payloads(events iclock.event[])
+    returns table (
+        xid      xid8,
+        seq      bigint,
+        type     text,
+        site     text,
+        device   text,
+        sandbox  boolean,
+        payload  text)
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    utc   constant text := 'YYYY-MM-DD"T"HH24:MI:SS"Z"';
+    utcm  constant text := 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"';
+begin
+    return query
+    with e as materialized (
+        select * from unnest(events)
+    ),
+    d as materialized (
+        select d.id, d.serial_number, d.site, d.dialect,
+               coalesce(d.timezone, d.default_timezone) as zone,
+               iclock.is_sandbox(d.id) as sandbox,
+               iclock.device_json(d) as text
+          from iclock.device d
+         where d.id in (select e.device_id from e)
+    )
+    select e.xid, e.seq, t.name, coalesce(d.site, gone.site),
+           coalesce(d.serial_number, gone.id), coalesce(d.sandbox, false),
+           '{"type":"' || t.name || '","event":"' || t.name
+           || '","event_id":"evt_' || iclock.event_cursor_text(e.xid, e.seq)
+           || '","sequence":' || e.seq
+           || ',"timestamp":' || iclock.json_moment(
+                  case when isfinite(m.punched_at) then m.punched_at
+                       else e.created_at end, utc)
+           || ',"created_at":' || iclock.json_moment(e.created_at, utcm)
+           || ',"late":' || case when m.punched_at < e.created_at
+                                                     - interval '15 minutes'
+                                 then 'true' else 'false' end
+           || ',"device":' || coalesce(d.text, gone.text, 'null')
+           || case
+              when e.type = 11 then ',"user":' || e.data
+              when e.pin is null then ''
+              else ',"user":{"id":' || iclock.json_text(e.pin)
+                   || ',"name":' || iclock.json_text(nullif(u.name, '')) || '}'
+              end
+           || case
+              when e.type = 1 then
+                   ',"punch":{"type":"'
+                   || iclock.named_punch_type(d.dialect, e.status, s.direction)
+                   || '","method":"'
+                   || iclock.named_punch_method(d.dialect, p.record_type,
+                                                e.verify, v.label)
+                   || '","timestamp":' || iclock.json_moment(m.punched_at, utc)
+                   || ',"local_time":' || l.local_time
+                   || ',"status":' || coalesce(nullif(e.status, -1)::text, 'null')
+                   || ',"verify":' || coalesce(nullif(e.verify, -1)::text, 'null')
+                   || ',"work_code":'
+                   || iclock.json_text(nullif(p.work_code, ''))
+                   || ',"temperature":' || iclock.json_number(p.temperature)
+                   || ',"mask_detected":'
+                   || case p.mask when 1 then 'true' when 0 then 'false'
+                                  else 'null' end
+                   || '}'
+              when e.type = 2 then
+                   ',"photo":{"file_name":'
+                   || iclock.json_text(e.data ->> 'file_name')
+                   || ',"local_time":' || l.local_time || '}'
+              when e.type = 12 then
+                   ',"template":{"type":"' || iclock.template_kind(e.status)
+                   || '","index":' || coalesce(nullif(e.verify, -1)::text, 'null')
+                   || '}'
+              when e.data is not null and e.type not in (8, 11) then
+                   ',"' || split_part(t.name, '.', 1) || '":' || e.data
+              else '' end
+           || '}'
+      from e
+      join iclock.event_type t on t.code = e.type
+      left join d on d.id = e.device_id
+      left join iclock.device_user u on u.device_id = e.device_id
+                                    and u.pin = e.pin
+      left join iclock.punch p
+             on p.device_id = e.device_id and p.local_time = e.local_time
+            and p.pin = e.pin and p.status = e.status
+            and p.verify = e.verify and e.type = 1
+      left join iclock.status_label s
+             on s.dialect = d.dialect and s.code = e.status and e.type = 1
+            and s.record_type = case p.record_type when 1 then 1 else 0 end
+      left join iclock.verify_label v
+             on v.dialect = d.dialect and v.code = e.verify and e.type = 1
+            and v.record_type = case p.record_type when 1 then 1 else 0 end
+     cross join lateral (
+        select case when e.type = 1
+                    then coalesce(p.punched_at, e.local_time at time zone d.zone)
+               end) as m (punched_at)
+     cross join lateral (
+        select case when isfinite(e.local_time)
+                    then to_char(e.local_time,
+                                 '"\""YYYY-MM-DD"T"HH24:MI:SS"\""')
+                    else 'null' end) as l (local_time)
+     cross join lateral (
+        select case when e.type = 8 then e.data ->> 'id' end,
+               case when e.type = 8 then e.data ->> 'site' end,
+               case when e.type = 8 then e.data::text end)
+            as gone (id, site, text);
+end
+$$;
+comment on function iclock.event_payloads(iclock.event[]) is
+    'What readers get of events, and what they may be chosen by';
+
+create or replace function iclock.event_json(event iclock.event)
+    returns text
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select p.payload from iclock.event_payloads(array[$1]) as p
+$$;
+comment on function iclock.event_json(iclock.event) is
+    'What readers get of an event';
