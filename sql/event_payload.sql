@@ -189,3 +189,49 @@ as $$
 $$;
 comment on function iclock.event_json(iclock.event) is
     'What readers get of an event';
+
+-- How far readers can be.
+create or replace view iclock.event_status with (security_barrier) as
+select s.enabled, s.enabled_at,
+       newest.seq as newest, settled.seq as settled,
+       now() - waiting.created_at as horizon_age,
+       case when waiting.created_at is not null
+            then iclock.event_holder() end as holder,
+       oldest.created_at as oldest_at
+  from iclock.event_state s
+  left join lateral (
+       select e.seq
+         from iclock.event e
+        order by e.xid desc, e.seq desc
+        limit 1) as newest on true
+  left join lateral (
+       select e.seq
+         from iclock.event e
+        where e.xid < pg_snapshot_xmin(pg_current_snapshot())
+        order by e.xid desc, e.seq desc
+        limit 1) as settled on true
+  left join lateral (
+       select e.created_at
+         from iclock.event e
+        where e.xid >= pg_snapshot_xmin(pg_current_snapshot())
+        order by e.xid, e.seq
+        limit 1) as waiting on true
+  left join lateral (
+       select e.created_at
+         from iclock.event e
+        order by e.xid, e.seq
+        limit 1) as oldest on true;
+comment on view iclock.event_status is 'How far readers of the event feed can be';
+comment on column iclock.event_status.enabled is 'Whether events are written';
+comment on column iclock.event_status.enabled_at is 'Since when';
+comment on column iclock.event_status.newest is
+    'Number of the newest event';
+comment on column iclock.event_status.settled is
+    'Number of the newest event that no other can come before any more';
+comment on column iclock.event_status.horizon_age is
+    'How long the oldest event waits to be settled';
+comment on column iclock.event_status.holder is
+    'The transaction that keeps it from that';
+comment on column iclock.event_status.oldest_at is
+    'When the oldest event was stored that is kept';
+grant select on iclock.event_status to iclock_reader, iclock_operator;

@@ -284,7 +284,9 @@ comment on function iclock.event_triggers() is
 
 -- Whoever waits for these locks makes uploads wait: so it waits for less than
 -- half a second in all.
-create or replace function iclock.switch_events(wanted boolean)
+create or replace function iclock.switch_events(
+        wanted  boolean,
+        gently  boolean default false)
     returns void
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
@@ -293,8 +295,26 @@ as $$
 declare
     deadline  constant timestamptz := clock_timestamp()
                                       + interval '400 milliseconds';
+    punches   boolean;
     change    record;
 begin
+    -- not two at a time
+    perform pg_advisory_xact_lock(hashtext('iclock.events'));
+
+    punches := exists (select from iclock.event_triggers() t
+                        where t.name = 'punch_event');
+
+    if wanted and not punches then
+        create trigger punch_event
+            after insert on iclock.punch
+            referencing new table as added
+            for each statement execute function iclock.punch_event();
+
+    -- queries of punches have to end before, too
+    elsif punches and not wanted and not gently then
+        drop trigger punch_event on iclock.punch;
+    end if;
+
     for change in
         select t.relation, t.name from iclock.event_triggers() t
          where t.enabled <> wanted
@@ -309,9 +329,10 @@ begin
     end loop;
 end
 $$;
-comment on function iclock.switch_events(boolean) is
+comment on function iclock.switch_events(boolean, boolean) is
     'Enables or disables the triggers that write events, or fails within half '
-    'a second';
+    'a second; that of punches is made and dropped, unless it has to be done '
+    'gently';
 
 
 create or replace function iclock.events_enabled()
@@ -342,7 +363,7 @@ begin
 
     for attempt in 1 .. 6 loop
         begin
-            perform iclock.switch_events(wanted);
+            perform iclock.switch_events(wanted, attempt > 4);
             exit;
         exception when lock_not_available or deadlock_detected then
             if attempt = 6 then
@@ -358,6 +379,8 @@ begin
            watched_at = '-infinity';
 
     if wanted then
+        perform iclock.add_event_days();
+
         -- who is silent now has been so before anybody listened
         delete from iclock.device_silence;
         insert into iclock.device_silence (device_id, since)

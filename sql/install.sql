@@ -155,6 +155,7 @@ set local check_function_bodies = off;
 \ir punch_names.sql
 \ir api_kept.sql
 \ir events.sql
+\ir event_upkeep.sql
 \ir webhooks.sql
 
 select coalesce(max(version), 0) < :newest as migrate
@@ -241,9 +242,10 @@ set lock_timeout = '500ms';
 do $$
 begin
     perform iclock.rebase_punches();
+    perform iclock.rebase_events();
 exception when lock_not_available or deadlock_detected then
     raise warning 'the punches are in use: maintain() will have '
-                  'punches_since() go on from the old ones';
+                  'punches_since() and the event feed go on from the old ones';
 end
 $$;
 reset lock_timeout;

@@ -104,7 +104,8 @@ select set_eq(
           'remote_attendance',
           'last_punch', 'upgrade_file', 'self_service', 'verify_decision',
           'is_time_zone', 'is_line_text', 'is_trans_flag',
-          'is_trans_times', 'refresh_timezones']::name[],
+          'is_trans_times', 'refresh_timezones',
+          'watch_events']::name[],
     'functions of nginx');
 select is_empty(
     $$ select proname from pg_proc

@@ -1,0 +1,391 @@
+-- What maintain() does for the event feed, and what nginx asks for each minute.
+
+-- The partitions of event, oldest first.
+create or replace function iclock.event_partitions()
+    returns table (relation regclass, starts timestamptz, ends timestamptz)
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+    set datestyle = 'ISO'
+as $$
+    select p.oid::regclass, b.bounds[1]::timestamptz, b.bounds[2]::timestamptz
+      from pg_inherits i
+      join pg_class p on p.oid = i.inhrelid
+     cross join lateral regexp_match(
+               pg_get_expr(p.relpartbound, p.oid),
+               'FROM \(''([^'']*)''\) TO \(''([^'']*)''\)') as b (bounds)
+     where i.inhparent = 'iclock.event'::regclass
+       and b.bounds is not null
+     order by 2
+$$;
+comment on function iclock.event_partitions() is
+    'The partitions of event with their bounds; the default partition is not '
+    'among them';
+
+
+-- Days are those of UTC.  A day that has events without a partition does without
+-- one: they go when their time has come.
+create or replace function iclock.add_event_days()
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+    set lock_timeout = '300ms'
+    set timezone = 'UTC'
+as $$
+declare
+    day   date;
+    name  text;
+begin
+    for day in
+        select current_date + n from generate_series(0, 3) as n
+    loop
+        name := 'event_' || to_char(day, 'YYYY_MM_DD');
+
+        continue when to_regclass('iclock.' || name) is not null
+                      or exists (select from iclock.event_partitions() p
+                                  where p.starts < day + 1 and p.ends > day)
+                      or exists (select from only iclock.event_default e
+                                  where e.created_at >= day
+                                    and e.created_at < day + 1);
+
+        execute format('create table iclock.%I (like iclock.event '
+                       'including defaults including constraints '
+                       'including indexes)', name);
+        execute format('comment on table iclock.%I is %L', name,
+                       'Events of ' || day || ', partition of iclock.event');
+        execute format('alter table iclock.event attach partition iclock.%I '
+                       'for values from (%L) to (%L)', name,
+                       day::timestamptz, (day + 1)::timestamptz);
+    end loop;
+end
+$$;
+comment on function iclock.add_event_days() is
+    'Gives today and the next three days their partitions of event';
+
+
+-- Whether a receiver of webhooks has still to get events up to a place.
+create or replace function iclock.event_awaited(xid xid8, seq bigint)
+    returns boolean
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    awaited  boolean := false;
+begin
+    if to_regclass('iclock.webhook_endpoint') is not null then
+        execute 'select exists (select from iclock.webhook_endpoint w '
+                ' where (w.cursor_xid, w.cursor_seq) < ($1, $2))'
+           into awaited
+          using xid, seq;
+    end if;
+    return awaited;
+end
+$$;
+comment on function iclock.event_awaited(xid8, bigint) is
+    'Whether a receiver of webhooks has still to get events up to this place';
+
+
+-- Drops a day of which all events are too old, and deletes such as lie in the
+-- default partition; true if there may be more.  Days that a receiver lags behind
+-- are kept for 30 days.
+create or replace function iclock.prune_events()
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+    set lock_timeout = '300ms'
+as $$
+declare
+    age     constant interval := (select r.age from iclock.retention r
+                                   where r.kind = 'event');
+    longest constant interval := greatest(age, interval '30 days');
+    old     record;
+    last    record;
+begin
+    if age is null then
+        return false;
+    end if;
+
+    select p.* into old
+      from iclock.event_partitions() p
+     where p.ends <= now() - age
+     order by p.starts
+     limit 1;
+
+    if old.relation is not null then
+        execute format('select e.xid, e.seq from only %s e '
+                       'order by e.xid desc, e.seq desc limit 1', old.relation)
+           into last;
+
+        if last.xid is null or old.ends <= now() - longest
+           or not iclock.event_awaited(last.xid, last.seq)
+        then
+            perform iclock.note_dropped(last.xid, last.seq);
+            lock table only iclock.event in access exclusive mode;
+            execute format('drop table %s', old.relation);
+            return true;
+        end if;
+    end if;
+
+    with gone as (
+        delete from only iclock.event_default
+         where ctid = any (array(
+                   select e.ctid
+                     from only iclock.event_default e
+                    where e.created_at < now() - age
+                      and (e.created_at < now() - longest
+                           or not iclock.event_awaited(e.xid, e.seq))
+                    limit 5000))
+        returning xid, seq
+    ),
+    newest as (
+        select g.xid, g.seq, count(*) over () as deleted
+          from gone g
+         order by g.xid desc, g.seq desc
+         limit 1
+    )
+    select n.deleted, iclock.note_dropped(n.xid, n.seq) as noted
+      into old
+      from newest n;
+
+    return coalesce(old.deleted = 5000, false);
+end
+$$;
+comment on function iclock.prune_events() is
+    'Drops events that are older than table retention says; true if there may '
+    'be more';
+
+create or replace function iclock.note_dropped(xid xid8, seq bigint)
+    returns void
+    language sql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    update iclock.event_state s
+       set dropped_xid = $1, dropped_seq = $2
+     where (s.dropped_xid, s.dropped_seq) < ($1, $2)
+$$;
+comment on function iclock.note_dropped(xid8, bigint) is
+    'Notes that events up to this place may be missing';
+
+
+-- In another cluster, where a dump was restored, transactions are numbered anew.
+-- What was written before gets the number of the first of all there are, so that
+-- what is written now comes behind it; cursors are known by their second part.
+create or replace function iclock.rebase_events()
+    returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+    set lock_timeout = '500ms'
+as $$
+declare
+    hooks   constant boolean :=
+        to_regclass('iclock.webhook_endpoint') is not null;
+    future  constant xid8 := greatest(
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+        coalesce(pg_current_xact_id_if_assigned()::text::bigint + 1, 0)
+        )::text::xid8;
+    newest  xid8;
+    hook    record;
+    last    bigint;
+begin
+    select e.xid into newest
+      from iclock.event e
+     order by e.xid desc, e.seq desc
+     limit 1;
+
+    if hooks then
+        execute 'select w.cursor_xid as xid from iclock.webhook_endpoint w '
+                ' order by w.cursor_xid desc nulls last limit 1' into hook;
+    else
+        select '0'::xid8 as xid into hook;
+    end if;
+
+    if not exists (select
+                     from (values (newest), (hook.xid),
+                                  ((select s.dropped_xid
+                                      from iclock.event_state s)))
+                          as v (xid)
+                    where v.xid >= future)
+    then
+        return false;
+    end if;
+
+    lock table iclock.event in share row exclusive mode;
+
+    select greatest((select max(e.seq) from iclock.event e), s.dropped_seq)
+      into last
+      from iclock.event_state s;
+
+    update iclock.event e set xid = '3' where e.xid > '3';
+
+    if hooks then
+        execute 'select greatest($1, max(w.cursor_seq)) '
+                '  from iclock.webhook_endpoint w' into last using last;
+        execute 'update iclock.webhook_endpoint w set cursor_xid = ''3'' '
+                ' where w.cursor_xid > ''3''';
+        execute 'update iclock.webhook_retry r set xid = ''3'' '
+                ' where r.xid > ''3''';
+    end if;
+
+    update iclock.event_state s
+       set rebased_seq = last,
+           dropped_xid = least(s.dropped_xid::text::bigint, 3)::text::xid8;
+    return true;
+end
+$$;
+comment on function iclock.rebase_events() is
+    'After a dump was restored into another cluster: puts the events that it '
+    'had before all that are written from now on';
+
+
+create or replace function iclock.maintain_events()
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    enabled  constant boolean := iclock.events_enabled();
+begin
+    perform iclock.rebase_events();
+
+    if enabled then
+        perform iclock.add_event_days();
+
+    elsif exists (select from iclock.event_triggers() t
+                   where t.name = 'punch_event')
+    then
+        perform iclock.switch_events(false);
+    end if;
+
+    return iclock.prune_events();
+
+-- nobody waits for this: the next call tries again
+exception when lock_not_available or deadlock_detected then
+    return false;
+end
+$$;
+comment on function iclock.maintain_events() is
+    'The part of maintain() that concerns the event feed; true if more is left';
+
+
+-- Devices that have not called for five minutes, and those that are back.  A
+-- device is not silent because nobody has listened: not before all nginx have
+-- been there for five minutes, too.
+create or replace function iclock.watch_devices(since timestamptz)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    quiet    constant interval := '5 minutes';
+    written  bigint;
+begin
+    with back as (
+        delete from iclock.device_silence s
+         using iclock.device_presence p
+         where p.device_id = s.device_id
+           and p.last_seen >= now() - quiet
+        returning s.device_id
+    ),
+    silent as (
+        insert into iclock.device_silence (device_id, since)
+        select p.device_id, p.last_seen
+          from iclock.device_presence p
+          join iclock.device d on d.id = p.device_id
+         where p.last_seen < now() - quiet
+           and d.status = 'active'
+           and $1 < now() - quiet
+           and not exists (select from iclock.device_silence s
+                            where s.device_id = p.device_id)
+         order by p.device_id
+            on conflict do nothing
+        returning device_id
+    ),
+    added as (
+        insert into iclock.event (type, device_id)
+        select n.type, n.device_id
+          from (select 6 as type, b.device_id from back b
+                 union all
+                select 7, s.device_id from silent s) as n
+          join iclock.device d on d.id = n.device_id
+         where d.status = 'active'
+         order by n.device_id
+        returning 1
+    )
+    select count(*) into written from added;
+
+    if written > 0 then
+        perform pg_notify('iclock_event', '');
+    end if;
+end
+$$;
+comment on function iclock.watch_devices(timestamptz) is
+    'Writes device.online and device.offline; the latter only if somebody has '
+    'listened for five minutes';
+
+create or replace function iclock.watch_events()
+    returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    state  iclock.event_state;
+begin
+    if not iclock.events_enabled() then
+        return false;
+    end if;
+
+    -- one nginx of several a minute
+    select s.* into state
+      from iclock.event_state s
+     where s.watched_at < clock_timestamp() - interval '50 seconds'
+       for update skip locked;
+
+    if found then
+        if state.watched_at < now() - interval '3 minutes' then
+            state.watched_since := now();
+        end if;
+
+        update iclock.event_state s
+           set watched_at = clock_timestamp(),
+               watched_since = state.watched_since;
+
+        perform iclock.watch_devices(state.watched_since);
+    end if;
+
+    return true;
+end
+$$;
+comment on function iclock.watch_events() is
+    'For nginx, each minute: whether events are written; looks for silent '
+    'devices';
+grant execute on function iclock.watch_events() to iclock_module;
+
+
+-- The transaction that keeps events from being settled, which may be one of
+-- another database.
+create or replace function iclock.event_holder()
+    returns text
+    language sql stable security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select coalesce(
+        (select format('pid %s (%s%s), database %s, since %s', a.pid,
+                       coalesce(a.usename, a.backend_type),
+                       coalesce(', ' || nullif(a.application_name, ''), ''),
+                       a.datname,
+                       to_char(a.xact_start at time zone 'UTC',
+                               'YYYY-MM-DD HH24:MI:SS "UTC"'))
+           from pg_stat_activity a
+          where a.backend_xid::text::bigint
+                = pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+                  & 4294967295
+          limit 1),
+        (select format('prepared transaction "%s", database %s', x.gid,
+                       x.database)
+           from pg_prepared_xacts x
+          where x.transaction::text::bigint
+                = pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+                  & 4294967295
+          limit 1))
+$$;
+comment on function iclock.event_holder() is
+    'The transaction that keeps events from being settled';
