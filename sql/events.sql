@@ -430,7 +430,7 @@ create or replace function iclock.wake_readers()
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if current_setting('application_name') !~ '^iclock/[0-9]' then
+    if current_setting('application_name') !~ '^iclock/[0-9]+$' then
         perform pg_notify('iclock_event', '');
     end if;
 end
