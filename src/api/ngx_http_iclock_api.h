@@ -31,10 +31,51 @@
  * The shared zone
  */
 
+/* what names a node: the id of a key, or an address as 16 bytes */
+typedef enum {
+    NGX_HTTP_ICLOCK_API_KEY = 0,
+    NGX_HTTP_ICLOCK_API_ADDRESS
+} ngx_http_iclock_api_node_e;
+
+#define NGX_HTTP_ICLOCK_API_NAME      16
+
+
+typedef enum {
+    NGX_HTTP_ICLOCK_API_KEY_UNKNOWN = 0,
+    NGX_HTTP_ICLOCK_API_KEY_ENDED,          /* expired, revoked, replaced */
+    NGX_HTTP_ICLOCK_API_KEY_ACTIVE
+} ngx_http_iclock_api_key_e;
+
+
+/* a key, as PostgreSQL tells of it */
+typedef struct {
+    ngx_uint_t                  state;      /* ngx_http_iclock_api_key_e */
+    u_char                      hash[NGX_HTTP_ICLOCK_API_KEY_HASH];
+    uint32_t                    scopes;     /* bits */
+    uint32_t                    rate;       /* a minute; 0: the location's */
+    uint32_t                    burst;      /* the same */
+
+    /* when PostgreSQL was asked: what changed since is not in its answer */
+    uint32_t                    generation;
+    uint64_t                    changes;
+} ngx_http_iclock_api_key_t;
+
+
+/* what a meter says: left after this one, and milliseconds */
+typedef struct {
+    ngx_uint_t                  left;
+    ngx_msec_t                  wait;       /* until the next one may pass */
+    ngx_msec_t                  full;       /* until all is there again */
+} ngx_http_iclock_api_meter_t;
+
+
 typedef struct {
     ngx_rbtree_t                rbtree;
     ngx_rbtree_node_t           sentinel;
-    ngx_queue_t                 queue;      /* least recently used first */
+
+    /* least recently used first: keys that exist, all else */
+    ngx_queue_t                 keys;
+    ngx_queue_t                 others;
     ngx_uint_t                  nodes;
 
     uint32_t                    generation; /* raised: all keys are doubtful */
@@ -105,6 +146,34 @@ ngx_int_t ngx_http_iclock_api_handler(ngx_http_request_t *r);
 
 /* NULL: an error, which is logged */
 ngx_http_iclock_api_zone_t *ngx_http_iclock_api_zone_add(ngx_conf_t *cf);
+
+/*
+ * What is known of a key: NGX_OK, also if it is known to be unknown, or
+ * NGX_DECLINED, PostgreSQL is to be asked at once; the answer is stored with
+ * the same key.  The id has NGX_HTTP_ICLOCK_API_KEY_ID bytes.
+ */
+ngx_int_t ngx_http_iclock_api_zone_find(ngx_http_iclock_api_main_conf_t *amcf,
+    u_char *id, ngx_http_iclock_api_key_t *key);
+void ngx_http_iclock_api_zone_store(ngx_http_iclock_api_main_conf_t *amcf,
+    u_char *id, ngx_http_iclock_api_key_t *key);
+
+/* this key has changed */
+void ngx_http_iclock_api_zone_drop(ngx_http_iclock_api_main_conf_t *amcf,
+    ngx_str_t *id);
+
+/* every key may have changed */
+void ngx_http_iclock_api_zone_drop_all(ngx_http_iclock_api_main_conf_t *amcf);
+
+/*
+ * Takes n (0: looks only) of what the name may have, "rate" a minute and
+ * "burst" at once, of all workers together.  NGX_OK, or NGX_BUSY: it has to
+ * wait, and nothing is taken.  The name has NGX_HTTP_ICLOCK_API_KEY_ID or
+ * NGX_HTTP_ICLOCK_API_NAME bytes.
+ */
+ngx_int_t ngx_http_iclock_api_zone_meter(
+    ngx_http_iclock_api_main_conf_t *amcf, ngx_uint_t type, u_char *name,
+    ngx_uint_t n, ngx_uint_t rate, ngx_uint_t burst,
+    ngx_http_iclock_api_meter_t *meter);
 
 
 /* ngx_http_iclock_api_worker.c */

@@ -110,9 +110,15 @@ ngx_http_iclock_api_notify(ngx_uint_t channel, ngx_str_t *payload,
     switch (channel) {
 
     case NGX_ICLOCK_QUERY_CHANNEL_KEY:
+        ngx_http_iclock_api_zone_drop(amcf, payload);
         break;
 
-    default: /* NGX_ICLOCK_QUERY_CHANNEL_EVENT, NGX_ICLOCK_QUERY_CHANNEL_ALL */
+    case NGX_ICLOCK_QUERY_CHANNEL_EVENT:
+        ngx_http_iclock_api_news(amcf);
+        break;
+
+    default: /* NGX_ICLOCK_QUERY_CHANNEL_ALL */
+        ngx_http_iclock_api_zone_drop_all(amcf);
         ngx_http_iclock_api_news(amcf);
         break;
     }
