@@ -108,7 +108,7 @@ is(missing(sub { $make =~ /^\Q$_[0]\E:/m }, @target), '',
    'nor a target of make');
 
 # a floor includes headers of the floors below it, and of no other the private
-# ones; only src/pg and src/store see libpq
+# ones; only src/pg and src/store see libpq, and src/hook libcurl
 
 my %below = (api => 'store|hook', http => 'store|proto', store => 'pg|proto',
              hook => '', pg => '', proto => '');
@@ -124,6 +124,7 @@ for my $file (grep { m!^src/! } @source) {
         || m!^iclock_(\w+?)(?:_\w+)?\.h! && $1 ne $floor
         && ($1 !~ /^(?:$below{$floor})\z/ || /_private/)
         || m!^libpq! && $floor !~ /^(?:pg|store)\z/
+        || m!^curl/! && $floor ne 'hook'
     } $text =~ /^#include ["<](\S+)[">]/mg;
 
     push @upwards, map { "$file: $_" } $text =~ /\b(?:ngx_iclock_pg|PQ)\w+/g

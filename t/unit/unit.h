@@ -72,6 +72,7 @@ ngx_pool_t *unit_pool(void);
 void unit_test_text(void);
 void unit_test_handshake(void);
 void unit_test_hostile(void);
+void unit_test_hook(void);
 
 
 #endif /* _UNIT_H_INCLUDED_ */

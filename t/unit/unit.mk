@@ -1,6 +1,7 @@
 # Copyright (C) the ngx_http_iclock_module authors
 #
-# make unit       the tests of src/proto, under ASan and UBSan, without nginx
+# make unit       the tests of src/proto and of the parts of src/hook that do
+#                 without events, under ASan and UBSan, without nginx
 # UNITS=          only these: UNITS="attlog text" for unit_attlog.c, unit_text.c
 #
 # The Makefile of nginx's own objects comes from its configure; every pool
@@ -20,11 +21,14 @@ UNIT_WARN =	-Wall -Wextra -Werror -Wno-unused-parameter \
 		-Wmissing-prototypes -Wstrict-prototypes -Wvla
 UNIT_INC =	-I$(UNIT_NGINX)/src/core -I$(UNIT_NGINX)/src/event \
 		-I$(UNIT_NGINX)/src/os/unix -I$(UNIT)/nginx \
-		-I$(ROOT)/src/proto -I$(ROOT)/t/unit
+		-I$(ROOT)/src/proto -I$(ROOT)/src/hook -I$(ROOT)/t/unit
 
 UNIT_SRCS =	$(wildcard $(ROOT)/src/proto/*.c) \
+		$(foreach file,addr sign text url, \
+		    $(ROOT)/src/hook/iclock_hook_$(file).c) \
 		$(wildcard $(ROOT)/t/unit/*.c)
 UNIT_HDRS =	$(wildcard $(ROOT)/src/proto/*.h) \
+		$(wildcard $(ROOT)/src/hook/*.h) \
 		$(wildcard $(ROOT)/t/unit/*.h)
 
 .PHONY:		unit unit-build
@@ -39,8 +43,8 @@ unit-build:	$(UNIT)/run
 
 $(UNIT)/run:	$(UNIT)/libnginx.a $(UNIT_SRCS) $(UNIT_HDRS)
 	@$(UNIT_CC) $(UNIT_SAN) $(UNIT_WARN) $(UNIT_INC) -o $@ \
-	    $(UNIT_SRCS) $(UNIT)/libnginx.a -larchive -ldl -lpthread \
-	    -lcrypt
+	    $(UNIT_SRCS) $(UNIT)/libnginx.a -larchive -lcurl -lcrypto \
+	    -ldl -lpthread -lcrypt
 
 $(UNIT)/libnginx.a: $(ROOT)/t/unit/unit.mk $(ROOT)/t/unit/libnginx \
 		$(NGINX_TREE)

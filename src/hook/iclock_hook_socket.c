@@ -1,0 +1,132 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "iclock_hook_private.h"
+
+
+static ngx_connection_t *ngx_iclock_hook_attach(ngx_iclock_hook_t *hook,
+    curl_socket_t fd);
+static void ngx_iclock_hook_detach(ngx_iclock_hook_t *hook,
+    ngx_connection_t *c);
+static void ngx_iclock_hook_socket_handler(ngx_event_t *ev);
+static ngx_int_t ngx_iclock_hook_want(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t want);
+
+
+/* libcurl says what it wants to know of a socket, which stays its own */
+
+int
+ngx_iclock_hook_socket(CURL *easy, curl_socket_t fd, int what, void *data,
+    void *socket)
+{
+    ngx_iclock_hook_t *hook = data;
+
+    ngx_connection_t       *c;
+    ngx_iclock_transfer_t  *t;
+
+    c = socket;
+
+    if (what == CURL_POLL_REMOVE) {
+
+        if (c) {
+            ngx_iclock_hook_detach(hook, c);
+        }
+
+        return 0;
+    }
+
+    if (c == NULL) {
+        c = ngx_iclock_hook_attach(hook, fd);
+    }
+
+    if (c == NULL
+        || ngx_iclock_hook_want(c->read, NGX_READ_EVENT, what & CURL_POLL_IN)
+           != NGX_OK
+        || ngx_iclock_hook_want(c->write, NGX_WRITE_EVENT,
+                                what & CURL_POLL_OUT)
+           != NGX_OK)
+    {
+        /* an error returned from here would end all transfers */
+
+        if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t) == CURLE_OK && t) {
+            t->starved = 1;
+            ngx_iclock_hook_end(t, "no connection of nginx is left");
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_connection_t *
+ngx_iclock_hook_attach(ngx_iclock_hook_t *hook, curl_socket_t fd)
+{
+    ngx_connection_t  *c;
+
+    c = ngx_get_connection(fd, hook->log);
+    if (c == NULL) {
+        return NULL;
+    }
+
+    /* whoever closes the connection leaves the descriptor alone */
+
+    c->shared = 1;
+    c->data = hook;
+    c->read->log = hook->log;
+    c->write->log = hook->log;
+    c->read->handler = ngx_iclock_hook_socket_handler;
+    c->write->handler = ngx_iclock_hook_socket_handler;
+    c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
+
+    hook->sockets++;
+
+    curl_multi_assign(hook->multi, fd, c);
+
+    return c;
+}
+
+
+static void
+ngx_iclock_hook_detach(ngx_iclock_hook_t *hook, ngx_connection_t *c)
+{
+    curl_multi_assign(hook->multi, c->fd, NULL);
+
+    (void) ngx_iclock_hook_want(c->read, NGX_READ_EVENT, 0);
+    (void) ngx_iclock_hook_want(c->write, NGX_WRITE_EVENT, 0);
+
+    hook->sockets--;
+
+    ngx_close_connection(c);
+}
+
+
+/* level-triggered: libcurl need not read to the end */
+
+static ngx_int_t
+ngx_iclock_hook_want(ngx_event_t *ev, ngx_int_t event, ngx_uint_t want)
+{
+    if (want && !ev->active) {
+        return ngx_add_event(ev, event, NGX_LEVEL_EVENT);
+    }
+
+    if (!want && ev->active) {
+        return ngx_del_event(ev, event, 0);
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_iclock_hook_socket_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    ngx_iclock_hook_action(c->data, c->fd,
+                           ev->write ? CURL_CSELECT_OUT : CURL_CSELECT_IN);
+}
