@@ -186,3 +186,374 @@ begin
 end
 $$;
 comment on function iclock_api.devices_list(jsonb) is 'GET /devices';
+
+
+-- Changes
+
+-- what an address may have stands as it is
+create or replace function iclock_api.escape(value text)
+    returns text
+    language sql immutable strict
+    set search_path = pg_catalog, pg_temp
+as $$
+    select string_agg(
+               case when chr(get_byte(b.bytes, i)) ~ '[A-Za-z0-9._~-]'
+                    then chr(get_byte(b.bytes, i))
+                    else '%' || upper(lpad(to_hex(get_byte(b.bytes, i)), 2,
+                                           '0')) end, '' order by i)
+      from (select convert_to(value, 'UTF8') as bytes) as b,
+           generate_series(0, octet_length(b.bytes) - 1) as i
+$$;
+comment on function iclock_api.escape(text) is
+    'Text as a segment of the path of a URL';
+
+-- A site that the key may write to.
+create or replace function iclock_api.own_site(request jsonb, site text)
+    returns void
+    language plpgsql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if not iclock_api.site_visible(site, request) then
+        if site is null then
+            perform iclock_api.wrong('#/site',
+                'is missing: the key is limited to sites');
+        end if;
+        perform iclock_api.fail(403, 'scope',
+            'the key is limited to other sites');
+    end if;
+end
+$$;
+comment on function iclock_api.own_site(jsonb, text) is
+    'Refuses a site of the body that the key may not see';
+
+-- What it recorded until now stays with the site where it stood.
+create or replace function iclock_api.place_device(
+        d     iclock.device,
+        site  text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if d.site is null or site is null then
+        update iclock.device o
+           set site = place_device.site
+         where o.id = d.id;
+    else
+        perform iclock.move_device(d.serial_number, site);
+    end if;
+end
+$$;
+comment on function iclock_api.place_device(iclock.device, text) is
+    'Moves a device to a site';
+
+-- The members of a body that are given; null takes a setting back.
+create or replace function iclock_api.change_device(
+        d     iclock.device,
+        body  jsonb)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    gone  text[];
+begin
+    perform iclock.set_device(d.serial_number,
+        name => body ->> 'name', timezone => body ->> 'timezone',
+        comm_key => body ->> 'comm_key', location => body ->> 'location');
+
+    select array_agg(m.key) into gone
+      from jsonb_each(body) as m
+     where m.key = any ('{name,timezone,comm_key,location}')
+       and m.value = 'null';
+
+    if gone is not null then
+        perform iclock.reset_device(d.serial_number, variadic gone);
+    end if;
+
+    if body ? 'site' and body ->> 'site' is distinct from d.site then
+        perform iclock_api.place_device(d, body ->> 'site');
+    end if;
+end
+$$;
+comment on function iclock_api.change_device(iclock.device, jsonb) is
+    'Sets what the body has of a device';
+
+-- Who knows the serial number of a device that waits for approval and stands
+-- nowhere may have it: a key could as well have registered it before it called.
+-- A serial number that the key does not see, or that is served already, is
+-- taken.
+create or replace function iclock_api.devices_create(request jsonb)
+    returns iclock_api.reply
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    body    jsonb            := request -> 'body';
+    serial  constant text    := request #>> '{body,serial_number}';
+    test    constant boolean := request #>> '{key,mode}' = 'test';
+    sites   constant jsonb   := nullif(request #> '{key,sites}', 'null');
+    d       iclock.device;
+    status  integer := 201;
+begin
+    perform iclock_api.parameters(request, '{}'),
+            iclock_api.members(body, '{serial_number:string,name:string,'
+                'location:string,site:string,timezone:string,'
+                'comm_key:string}');
+
+    if serial is null then
+        perform iclock_api.wrong('#/serial_number', 'is missing');
+    end if;
+
+    -- the one site of a key need not be named
+    if body ->> 'site' is null and jsonb_array_length(sites) = 1 then
+        body := body || jsonb_build_object('site', sites -> 0);
+    end if;
+    perform iclock_api.own_site(request, body ->> 'site');
+
+    if request #>> '{key,devices}' is not null
+       and not request #> '{key,devices}' ? serial
+    then
+        perform iclock_api.fail(403, 'scope',
+                                'the key is limited to other devices');
+    end if;
+
+    -- against handshakes, and others who do the same
+    perform pg_advisory_xact_lock(hashtext('iclock.register_devices'));
+
+    select o.* into d
+      from iclock.device o
+     where o.serial_number = serial
+       for no key update;
+
+    if d.id is null then
+        perform iclock.register_device(serial, site => body ->> 'site');
+
+        update iclock.device o
+           set sandbox = test
+         where o.serial_number = serial
+        returning o.* into d;
+
+    elsif d.sandbox = test
+          and (d.site is null or iclock_api.site_visible(d.site, request))
+          and (d.status = 'pending' or d.removed_at is not null)
+    then
+        status := case when d.removed_at is null then 200 else 201 end;
+        perform iclock.approve_device(serial);
+
+    else
+        perform iclock_api.fail(409, 'exists',
+            format('device "%s" is registered already', serial));
+    end if;
+
+    perform iclock_api.change_device(d, jsonb_strip_nulls(body));
+
+    return iclock_api.reply(status,
+        iclock_api.device_json(iclock_api.find_device(request, serial)),
+        jsonb_build_object('Location', concat(request ->> 'base', '/devices/',
+                                              iclock_api.escape(serial))));
+end
+$$;
+comment on function iclock_api.devices_create(jsonb) is 'POST /devices';
+
+create or replace function iclock_api.devices_update(request jsonb)
+    returns iclock_api.reply
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    body  constant jsonb := request -> 'body';
+    d     iclock.device  := iclock_api.find_device(request,
+                                                   request #>> '{path,sn}');
+begin
+    perform iclock_api.parameters(request, '{}'),
+            iclock_api.members(body, '{serial_number:string,name:string,'
+                'location:string,site:string,timezone:string,'
+                'comm_key:string}');
+
+    if body ->> 'serial_number' <> d.serial_number then
+        perform iclock_api.wrong('#/serial_number', 'cannot be changed');
+    end if;
+
+    if body ? 'site' then
+        perform iclock_api.own_site(request, body ->> 'site');
+    end if;
+
+    perform iclock_api.change_device(d, body);
+
+    return iclock_api.reply(200, iclock_api.device_json(
+        iclock_api.find_device(request, d.serial_number)));
+end
+$$;
+comment on function iclock_api.devices_update(jsonb) is
+    'PATCH and PUT /devices/{sn}';
+
+-- Punches stay, and with them the device, refused and out of sight.
+create or replace function iclock_api.devices_delete(request jsonb)
+    returns iclock_api.reply
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    d  iclock.device := iclock_api.find_device(request,
+                                               request #>> '{path,sn}');
+begin
+    perform iclock_api.parameters(request, '{purge}');
+
+    if iclock_api.flag(request, 'purge') then
+        perform iclock_api.fail(403, 'scope',
+            'punches are deleted by the operator of the database alone');
+    end if;
+
+    begin
+        perform iclock.delete_device(d.serial_number);
+    exception when foreign_key_violation then
+        update iclock.device o
+           set status = 'blocked', removed_at = now()
+         where o.id = d.id;
+
+        update iclock.command c
+           set status = 'cancelled', finished_at = now(),
+               reason = 'the device was removed'
+         where c.device_id = d.id
+           and c.status = 'queued';
+    end;
+
+    return iclock_api.reply(204);
+end
+$$;
+comment on function iclock_api.devices_delete(jsonb) is 'DELETE /devices/{sn}';
+
+create or replace function iclock_api.devices_action(request jsonb)
+    returns iclock_api.reply
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    body     constant jsonb := coalesce(request -> 'body', '{}');
+    action   constant text  := substring(request ->> 'route' from '[^/]+$');
+    d        iclock.device  := iclock_api.find_device(request,
+                                                      request #>> '{path,sn}');
+    command  bigint;
+    ids      bigint[];
+begin
+    perform iclock_api.parameters(request, '{}'),
+            iclock_api.members(body, case action
+                when 'reupload' then '{table:string}'::text[]
+                else '{}' end);
+
+    if action in ('approve', 'block') then
+        if action = 'approve' then
+            perform iclock.approve_device(d.serial_number);
+        else
+            perform iclock.block_device(d.serial_number);
+        end if;
+
+        return iclock_api.reply(200, iclock_api.device_json(
+            iclock_api.find_device(request, d.serial_number)));
+    end if;
+
+    if d.status = 'blocked' then
+        perform iclock_api.fail(409, 'conflict',
+            format('device "%s" is blocked', d.serial_number));
+    end if;
+
+    if action = 'reboot' then
+        command := iclock.reboot(d.serial_number);
+
+    -- it shakes hands, and is told the time
+    elsif action = 'sync-time' then
+        command := iclock.check_data(d.serial_number);
+
+    elsif body ->> 'table' is null then
+        perform iclock_api.wrong('#/table', 'is missing');
+
+    else
+        begin
+            command := iclock.request_reupload(d.serial_number,
+                                               body ->> 'table');
+        exception when invalid_parameter_value then
+            perform iclock_api.wrong('#/table',
+                'is no table that the device can be asked for');
+        end;
+    end if;
+
+    -- no command: the device does it when it starts
+    ids := array_remove(array[command], null);
+
+    return iclock_api.reply(202, json_build_object(
+        'commands', iclock_api.command_list(ids)),
+        meta => iclock_api.wait(request, ids));
+end
+$$;
+comment on function iclock_api.devices_action(jsonb) is
+    'POST /devices/{sn}/approve, block, reboot, sync-time, reupload';
+
+
+-- People as a terminal holds them
+
+create or replace function iclock_api.template_kind(type integer)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when type = 1       then 'fingerprint'
+                when type in (2, 9) then 'face'
+                when type = 7       then 'vein'
+                when type in (6, 8) then 'palm'
+                else type::text end
+$$;
+comment on function iclock_api.template_kind(integer) is
+    'Biometric type, as the API names it';
+
+create or replace function iclock_api.device_users(request jsonb)
+    returns iclock_api.reply
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    d      iclock.device := iclock_api.find_device(request,
+                                                   request #>> '{path,sn}');
+    size   integer;
+    after  jsonb;
+    items  json[];
+    keys   jsonb[];
+begin
+    perform iclock_api.parameters(request, '{limit,cursor}');
+
+    select p.* into size, after from iclock_api.page(request) as p;
+
+    select array_agg(json_build_object(
+               'user_id', u.pin,
+               'name', u.name,
+               'privilege', nullif(u.privilege, -1),
+               'card', nullif(u.card, ''),
+               'group', nullif(u.access_group, -1),
+               'templates', coalesce((
+                   select json_agg(json_build_object(
+                              'type', iclock_api.template_kind(t.type),
+                              'index', coalesce(nullif(t.no, -1),
+                                                nullif(t.index, -1)),
+                              'version', case when t.major_version >= 0
+                                  then concat_ws('.', t.major_version,
+                                           nullif(t.minor_version, -1)) end)
+                              order by t.type, t.no, t.index)
+                     from iclock.template t
+                    where t.device_id = d.id
+                      and t.pin = u.pin), '[]'),
+               'updated_at', iclock_api.utc(u.updated_at)) order by u.pin),
+           array_agg(to_jsonb(u.pin) order by u.pin)
+      into items, keys
+      from (select o.*
+              from iclock.device_user o
+             where o.device_id = d.id
+               and o.pin > coalesce(after #>> '{}', '')
+             order by o.pin
+             limit size + 1) as u;
+
+    return iclock_api.list(request, items, keys, size);
+end
+$$;
+comment on function iclock_api.device_users(jsonb) is
+    'GET /devices/{sn}/users';

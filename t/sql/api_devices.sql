@@ -152,5 +152,260 @@ select is(pg_temp.code(pg_temp.list('all', jsonb_build_object(
 select is(pg_temp.member(pg_temp.list('all', '{"limit":"5"}'), 'has_more'),
           'false', 'the last page');
 
+-- changes
+
+create function pg_temp.do(name text, method text, operation text, sn text,
+                           body text default null, request jsonb default '{}')
+    returns iclock_api.reply
+    language sql as $$
+    select pg_temp.api(name, operation, method,
+        '/devices' || case when sn is null then '' else '/{sn}' end,
+        jsonb_build_object('path', jsonb_strip_nulls(
+            jsonb_build_object('sn', sn)), 'base', 'https://x.test/v1')
+        || request, body)
+$$;
+create function pg_temp.post(name text, body text) returns iclock_api.reply
+    language sql as $$
+    select pg_temp.do(name, 'POST', 'devices_create', null, body)
+$$;
+
+select pg_temp.post('all', '{"serial_number":"AKJD193840129","name":"Main '
+    'Office Entrance","location":"Building A, Floor 1"}') as made \gset
+select is(pg_temp.code(:'made'), '201', 'a new device');
+select is((:'made'::iclock_api.reply).headers,
+          '{"Location":"https://x.test/v1/devices/AKJD193840129"}',
+          'with its address');
+select is(pg_temp.member(:'made', m), value, m)
+  from (values ('id', 'AKJD193840129'), ('name', 'Main Office Entrance'),
+               ('location', 'Building A, Floor 1'), ('status', 'offline'))
+       as v (m, value);
+select is(pg_temp.code(pg_temp.post('all',
+              '{"serial_number":"AKJD193840129"}')), '409 exists',
+          'it is there already');
+
+select is(pg_temp.code(pg_temp.post('all', body)), code, body)
+  from (values
+    ('{}', '422 invalid #/serial_number'),
+    ('{"serial_number":null}', '422 invalid #/serial_number'),
+    ('{"serial_number":""}', '422 invalid #/serial_number'),
+    ('{"serial_number":"A B"}', '422 invalid #/serial_number'),
+    ('{"serial_number":7}', '400 bad_request #/serial_number'),
+    ('{"serial_number":"C1","nmae":"x"}', '400 unknown_field #/nmae'),
+    ('{"serial_number":"C1","timezone":"Mars"}', '422 invalid #/timezone'),
+    ('{"serial_number":"C1","name":"a\tb"}', '422 invalid #/name'),
+    ('{"serial_number":"C1","location":"a\nb"}', '422 invalid #/location'),
+    ('{"serial_number":"C1","comm_key":""}', '422 invalid #/comm_key'),
+    ('{"serial_number":"C1","site":" "}', '422 invalid #/site'),
+    ('{"serial_number":"C1","name":"\u0000"}', '400 bad_json'),
+    ('{"serial_number":', '400 bad_json'),
+    ('[]', '400 bad_request #'),
+    (null, '400 bad_request #')) as b (body, code);
+select is((select count(*)::int from iclock.device
+            where serial_number = 'C1'), 0, 'nothing of it stays');
+
+select is(pg_temp.code(pg_temp.post('all', '{"serial_number":"N1",'
+              '"name":"New"}')), '200', 'one that waited is approved');
+select is(pg_temp.member(pg_temp.get('all', 'N1'), 'status'), 'online',
+          'and served');
+
+-- those of others
+
+select is(pg_temp.code(pg_temp.post(name, body)), code,
+          format('key %s: %s', name, body))
+  from (values
+    ('pune', '{"serial_number":"C2"}', '201'),
+    ('pune', '{"serial_number":"C3","site":"Delhi"}', '403 scope'),
+    ('pune', '{"serial_number":"B1"}', '409 exists'),
+    ('pune', '{"serial_number":"S1"}', '409 exists'),
+    ('one', '{"serial_number":"C4"}', '403 scope'),
+    ('test', '{"serial_number":"A1"}', '409 exists'),
+    ('test', '{"serial_number":"T1"}', '201')) as p (name, body, code);
+select is(pg_temp.member(pg_temp.get('pune', 'C2'), 'site'), 'Pune',
+          'the site of the key need not be named');
+select is(pg_temp.ids(pg_temp.list('test')), 'S1 T1', 'into the sandbox');
+select is(pg_temp.code(pg_temp.get('all', 'T1')), '404 not_found',
+          'where live keys do not look');
+
+insert into iclock.device (serial_number) values ('N2'), ('N3');
+select is(pg_temp.code(pg_temp.post('pune', '{"serial_number":"N2"}')), '200',
+          'a device that waits and stands nowhere');
+select is(pg_temp.member(pg_temp.get('pune', 'N2'), 'site'), 'Pune',
+          'is at the site then');
+select is(pg_temp.code(pg_temp.do('pune', m, o, 'B1', '{}')), '404 not_found',
+          format('%s of a device of another site', o))
+  from (values ('PATCH', 'devices_update'), ('DELETE', 'devices_delete'),
+               ('POST', 'devices_action')) as x (m, o);
+
+-- PATCH
+
+select is(pg_temp.code(pg_temp.do('all', 'PATCH', 'devices_update', 'A1',
+              '{"name":"Front","location":null,"timezone":"Asia/Tokyo"}')),
+          '200', 'a change');
+select is(pg_temp.member(pg_temp.get('all', 'A1'), m), value, m)
+  from (values ('name', 'Front'), ('location', null),
+               ('timezone', 'Asia/Tokyo'), ('site', 'Pune')) as v (m, value);
+select is((select comm_key from iclock.device where serial_number = 'A1'),
+          'secret', 'the rest is as it was');
+select is(pg_temp.code(pg_temp.do('all', 'PUT', 'devices_update', 'A1',
+              '{"comm_key":null,"site":"Delhi"}')), '200', 'another change');
+select is((select comm_key from iclock.device where serial_number = 'A1'),
+          null, 'null takes a setting back');
+select is((select count(*)::int from iclock.device_site s
+            where s.device_id = pg_temp.device('A1') and s.site = 'Pune'), 1,
+          'what it recorded stays with the site where it stood');
+select is(pg_temp.code(pg_temp.do(name, 'PATCH', 'devices_update', sn, body)),
+          code, format('key %s, %s: %s', name, sn, body))
+  from (values
+    ('all', 'A1', '{"serial_number":"A1"}', '200'),
+    ('all', 'A1', '{"serial_number":"A9"}', '422 invalid #/serial_number'),
+    ('all', 'A1', '{"timezone":"Mars"}', '422 invalid #/timezone'),
+    ('all', 'A1', '{"status":"blocked"}', '400 unknown_field #/status'),
+    ('all', 'A1', '{"site":null}', '200'),
+    ('pune', 'A2', '{"site":"Delhi"}', '403 scope'),
+    ('pune', 'A2', '{"site":null}', '422 invalid #/site'))
+    as p (name, sn, body, code);
+
+-- actions
+
+create function pg_temp.act(sn text, action text, body text default null,
+                            request jsonb default '{}')
+    returns iclock_api.reply
+    language sql as $$
+    select pg_temp.do('all', 'POST', 'devices_action', sn, body,
+        jsonb_build_object('route', '/devices/{sn}/' || action) || request)
+$$;
+
+select is(pg_temp.member(pg_temp.act('A2', a), 'status'), status, a)
+  from (values (1, 'block', 'blocked'), (2, 'approve', 'offline'))
+       as x (ord, a, status)
+ order by ord;
+select pg_temp.act('A2', 'reboot', null, '{"wait":5}') as asked \gset
+select is(pg_temp.code(:'asked'), '202', 'reboot');
+select is(pg_temp.member(:'asked', 'commands', '0', m), value, m)
+  from (values ('device_id', 'A2'), ('status', 'queued')) as v (m, value);
+select is((:'asked'::iclock_api.reply).meta, '{"wait":true}',
+          'nginx waits for it');
+select is((pg_temp.act('A2', 'reboot')).meta, null, 'unless nobody asked');
+select is(body, 'REBOOT', 'the command')
+  from iclock.command
+ where id = pg_temp.member(:'asked', 'commands', '0', 'id')::bigint;
+select is(pg_temp.code(pg_temp.act('A2', a, body)), code,
+          concat_ws(' ', a, body))
+  from (values
+    ('sync-time', null, '202'),
+    ('reupload', '{"table":"ATTLOG"}', '202'),
+    ('reupload', '{"table":"SECRETS"}', '422 invalid #/table'),
+    ('reupload', '{}', '422 invalid #/table'),
+    ('reupload', null, '422 invalid #/table'),
+    ('reboot', '{"when":1}', '400 unknown_field #/when')) as x (a, body, code);
+select iclock.block_device('X1');
+select is(pg_temp.code(pg_temp.act('X1', 'reboot')), '409 conflict',
+          'not of a blocked device');
+
+-- what a reply that waits becomes
+
+select is((select s.settled from iclock_api.settle((:'asked'
+              ::iclock_api.reply).body) as s), 'false', 'it waits');
+update iclock.command set status = 'done', return_code = 0
+ where id = pg_temp.member(:'asked', 'commands', '0', 'id')::bigint;
+select results_eq(
+    format($$ select s.settled, s.body::json #>> '{commands,0,status}'
+                from iclock_api.settle(%L) as s $$,
+           (:'asked'::iclock_api.reply).body),
+    $$ values ('true', 'done') $$, 'it has ended');
+select results_eq(
+    format($$ select * from iclock_api.settle(
+        '{"user_id":"1","status":"pending","commands":[{"id":%s}],"x":[1]}')
+        $$, pg_temp.member(:'asked', 'commands', '0', 'id')),
+    format($$ values ('true', '{"user_id":"1","status":"synced","commands":'
+                              '%s,"x":[1]}') $$,
+           iclock_api.command_list(array[pg_temp.member(:'asked', 'commands',
+                                             '0', 'id')::bigint])),
+    'a user is there then');
+select is((select s.settled from iclock_api.settle('{"status":"pending"}')
+              as s), 'true', 'nothing to wait for');
+
+-- DELETE
+
+select is(pg_temp.code(pg_temp.do('all', 'DELETE', 'devices_delete', 'A2',
+              null, '{"query":{"purge":"true"}}')), '403 scope',
+          'punches are not deleted');
+select iclock.reboot('A2');
+select is(pg_temp.code(pg_temp.do('all', 'DELETE', 'devices_delete', sn)),
+          '204', 'delete ' || sn)
+  from unnest('{A2,N1}'::text[]) as sn;
+select is(pg_temp.code(pg_temp.get('all', sn)), '404 not_found',
+          sn || ' is gone')
+  from unnest('{A2,N1}'::text[]) as sn;
+select results_eq(
+    $$ select status, removed_at is not null,
+              (select count(*)::int from iclock.punch p
+                where p.device_id = d.id),
+              (select count(*)::int from iclock.command c
+                where c.device_id = d.id and c.status = 'queued')
+         from iclock.device d where serial_number in ('A2', 'N1') $$,
+    $$ values ('blocked', true, 2, 0) $$,
+    'one that has punches is refused, keeps them, and fetches nothing');
+select iclock.register_devices('{A2}', '{active}', '{9}');
+select is((select status from iclock.device where serial_number = 'A2'),
+          'blocked', 'no handshake lets it in again');
+select is(pg_temp.code(pg_temp.post('all', '{"serial_number":"A2"}')), '201',
+          'whoever registers it does');
+select is(pg_temp.member(pg_temp.get('all', 'A2'), 'logs'), '2',
+          'with its punches');
+
+-- people on a terminal
+
+update iclock.device_user set card = '77', privilege = 14
+ where device_id = pg_temp.device('A2') and pin = '1';
+insert into iclock.template (device_id, pin, type, no, index, major_version,
+                             minor_version, data)
+values (pg_temp.device('A2'), '1', 1, 6, 0, 10, -1, 'x');
+select pg_temp.key('people', iclock.create_api_key('people', '{users:read}'));
+create function pg_temp.users(sn text, query jsonb) returns iclock_api.reply
+    language sql as $$
+    select pg_temp.api('people', 'device_users', 'GET', '/devices/{sn}/users',
+        jsonb_build_object('scope', 'users:read',
+                           'path', jsonb_build_object('sn', sn),
+                           'query', query))
+$$;
+select is((pg_temp.member(pg_temp.users('A2', '{"limit":"1"}'), 'data', '0'))
+              ::jsonb - 'updated_at',
+          '{"user_id":"1","name":"","privilege":14,"card":"77","group":null,
+            "templates":[{"type":"fingerprint","index":6,"version":"10"}]}',
+          'a user of a terminal');
+select is(pg_temp.member(pg_temp.users('A2', jsonb_build_object('cursor',
+              (pg_temp.users('A2', '{"limit":"1"}')).meta ->> 'next')),
+              'data', '1', 'user_id'), '3', 'the next page');
+select is(pg_temp.code(pg_temp.users('S1', '{}')), '404 not_found',
+          'not of the sandbox');
+
+-- plans: a list walks along an index, whatever the filters
+
+insert into iclock.device (serial_number, status, site, last_seen, sandbox)
+select 'Z' || lpad(i::text, 6, '0'), 'active', 'Site ' || i % 100, now(),
+       i % 5000 = 0
+  from generate_series(1, 20000) as i;
+analyze iclock.device;
+create function pg_temp.read_rows(name text, query jsonb) returns bigint
+    language plpgsql as $$
+declare
+    line  text;
+    rows  bigint := 0;
+begin
+    perform pg_stat_clear_snapshot();
+    rows := pg_stat_get_xact_tuples_returned('iclock.device'::regclass);
+    perform pg_temp.list(name, query);
+    return pg_stat_get_xact_tuples_returned('iclock.device'::regclass) - rows;
+end
+$$;
+select is(pg_temp.read_rows(name, query), 0::bigint,
+          format('key %s reads no device in vain: %s', name, query))
+  from (values
+    ('all', '{"limit":"5"}'::jsonb),
+    ('all', '{"limit":"5","status":"online"}'),
+    ('pune', '{"limit":"5"}'),
+    ('test', '{"limit":"5"}')) as q (name, query);
+
 select * from finish();
 rollback;
