@@ -127,6 +127,7 @@ declare
     status     constant text  := iclock_api.word(request, 'status',
         '{online,offline,pending,blocked}');
     online     constant boolean := iclock_api.flag(request, 'online');
+    sites      constant jsonb := nullif(request #> '{key,sites}', 'null');
     size       integer;
     after      jsonb;
     items      json[];
@@ -141,7 +142,10 @@ begin
     condition := concat(
         case when request #>> '{key,mode}' = 'test'
              then ' and d.sandbox' end,
-        case when request #>> '{key,sites}' is not null
+        -- of one site the index gives them in order
+        case when jsonb_array_length(sites) = 1
+             then ' and d.site = $1 #>> ''{key,sites,0}'''
+             when sites is not null
              then ' and d.site = any (array('
                   'select jsonb_array_elements_text($1 #> ''{key,sites}'')))'
              end,
