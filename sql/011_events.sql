@@ -91,8 +91,10 @@ create trigger device_event_insert
     for each row execute function iclock.device_event();
 
 create trigger device_event_update
-    after update of status on iclock.device
-    for each row when (new.status <> old.status)
+    after update of status, removed_at on iclock.device
+    for each row
+    when (new.removed_at is null and new.status <> old.status
+          or new.removed_at is not null and old.removed_at is null)
     execute function iclock.device_event();
 
 create trigger device_event_delete

@@ -42,7 +42,7 @@ create or replace function iclock.device_json(device iclock.device)
 as $$
     select '{"id":' || iclock.json_text($1.serial_number)
            || ',"name":' || iclock.json_text(nullif($1.name, ''))
-           || ',"location":' || iclock.json_text(to_jsonb($1) ->> 'location')
+           || ',"location":' || iclock.json_text($1.location)
            || ',"site":' || iclock.json_text($1.site)
            || ',"timezone":'
            || iclock.json_text(coalesce($1.timezone, $1.default_timezone))
@@ -92,7 +92,7 @@ begin
     d as materialized (
         select d.id, d.serial_number, d.site, d.dialect,
                coalesce(d.timezone, d.default_timezone) as zone,
-               iclock.is_sandbox(d.id) as sandbox,
+               d.sandbox,
                iclock.device_json(d) as text
           from iclock.device d
          where d.id in (select e.device_id from e)

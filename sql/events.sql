@@ -194,15 +194,14 @@ begin
 
     if general then
         hidden := array(select d.id from iclock.device d
-                         where mode = 'live' and iclock.is_sandbox(d.id));
+                         where mode = 'live' and d.sandbox);
     else
         seen := array(select d.id
                         from iclock.device d
                        where (sites is null or d.site = any (sites))
                          and (devices is null
                               or d.serial_number = any (devices))
-                         and (mode is null
-                              or iclock.is_sandbox(d.id) = (mode = 'test')));
+                         and (mode is null or d.sandbox = (mode = 'test')));
     end if;
 
     picked := array(
@@ -244,20 +243,6 @@ comment on function iclock.read_events(text, smallint[], text[], text[], text,
 grant execute on function iclock.read_events(text, smallint[], text[], text[],
     text, integer, boolean)
     to iclock_api;
-
-
--- Whether a device is a simulated one.
-create or replace function iclock.is_sandbox(device_id bigint)
-    returns boolean
-    language sql stable
-    set search_path = pg_catalog, iclock, pg_temp
-as $$
-    select coalesce((to_jsonb(d) ->> 'sandbox')::boolean, false)
-      from iclock.device d
-     where d.id = $1
-$$;
-comment on function iclock.is_sandbox(bigint) is
-    'Whether a device is a simulated one';
 
 
 -- switching
@@ -532,10 +517,13 @@ begin
         return null;
     end if;
 
-    perform iclock.event_write(case new.status
-                               when 'pending' then 'device.pending'
-                               when 'blocked' then 'device.blocked'
-                               else 'device.approved' end, new.id);
+    perform iclock.event_write(case
+                               when new.removed_at is not null then
+                                   'device.removed'
+                               else case new.status
+                                   when 'pending' then 'device.pending'
+                                   when 'blocked' then 'device.blocked'
+                                   else 'device.approved' end end, new.id);
     return null;
 end
 $$;
