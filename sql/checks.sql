@@ -108,3 +108,21 @@ $$;
 comment on function iclock.is_trans_times(text) is
     'Whether the text is what directive iclock_trans_times takes';
 grant execute on function iclock.is_trans_times(text) to iclock_module;
+
+-- The address of a webhook: what it leads to is decided when it is called.
+create or replace function iclock.is_webhook_url(url text)
+    returns boolean
+    language sql immutable strict parallel safe
+as $$
+    select octet_length(url) <= 2048
+       and url ~* ('^https?://'
+                   '([a-z0-9_]([a-z0-9_.-]*[a-z0-9_.])?|\[[0-9a-f:.]{2,45}\])'
+                   '(:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}'
+                   '|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?'
+                   '([/?][]!$-;=?-Z[_a-z~]*)?$')
+       and url !~ '%(?![0-9A-Fa-f]{2})'
+       and url !~ E'\n'
+$$;
+comment on function iclock.is_webhook_url(text) is
+    'Whether the text is an address that a webhook may have: http or https, '
+    'a host, neither user nor fragment, at most 2048 bytes';

@@ -156,7 +156,7 @@ set local check_function_bodies = off;
 \ir api_kept.sql
 \ir events.sql
 \ir event_upkeep.sql
-\ir webhooks.sql
+\ir webhook_templates.sql
 
 select coalesce(max(version), 0) < :newest as migrate
   from iclock.schema_version \gset
@@ -203,6 +203,9 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \ir views_attendance.sql
 \ir views_devices.sql
 \ir event_payload.sql
+\ir webhooks.sql
+\ir webhook_work.sql
+\ir views_webhooks.sql
 \ir api_call.sql
 \ir api_keys.sql
 \ir api_devices.sql

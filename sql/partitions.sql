@@ -566,9 +566,11 @@ begin
 
     more := iclock.maintain_retention();
     more := iclock.prune_api() or more;
+
     -- last, because its locks are kept until the commit
     pause := iclock.maintain_partitions();
     more := iclock.maintain_events() or more;
+    more := iclock.prune_webhooks() or more;
 
     if more then
         return 0;

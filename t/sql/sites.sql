@@ -305,6 +305,8 @@ select is(pg_temp.sees('t_come', 'device_status'),
 -- functions: those that take a serial number know none of other sites, however
 -- it is written; wire.sql calls those of the documents
 
+insert into iclock.webhook_endpoint (id, url, secret, cursor_xid, cursor_seq)
+values ('wh_aaaaaaaaaaaa', 'https://a.example/', sha256('x'), '3', 0);
 create temp table call (call text, answer text);
 insert into call values
 ($$queue_command('B-1', 'CHECK')$$, 'P0002'),
@@ -340,7 +342,14 @@ insert into call values
 ($$delete_user_from_site('Delhi', '5')$$, '42501'),
 ($$readmit_user('Delhi', '5')$$, '42501'),
 ($$set_site('Delhi', true)$$, '42501'),
-($$verify_all('2026-11-01', '2026-11-02', 'Delhi')$$, null);
+($$verify_all('2026-11-01', '2026-11-02', 'Delhi')$$, null),
+($$create_webhook('https://a.example/', sites => '{Delhi}')$$, '42501'),
+($$delete_webhook('wh_aaaaaaaaaaaa')$$, 'P0002'),
+($$rotate_webhook_secret('wh_aaaaaaaaaaaa')$$, 'P0002'),
+($$pause_webhook('wh_aaaaaaaaaaaa')$$, 'P0002'),
+($$resume_webhook('wh_aaaaaaaaaaaa')$$, 'P0002'),
+($$test_webhook('wh_aaaaaaaaaaaa')$$, 'P0002'),
+($$resend_webhook('wh_aaaaaaaaaaaa', state => 'dead')$$, 'P0002');
 select is(pg_temp.answer('t_asha', 'select iclock.' || c.call), c.answer,
           'not at other sites: ' || c.call)
   from call c;
@@ -412,7 +421,11 @@ select isnt(pg_temp.answer('t_asha', 'select iclock.' || c), e,
     ($$set_site('Pune', true)$$, null),
     ($$request_reupload('A-1', 'ATTLOG')$$, 'P0002'),
     ($$cancel_command((select min(id) from iclock.command_status
-                        where serial_number = 'A-1'))$$, null)) as f (c, e);
+                        where serial_number = 'A-1'))$$, null),
+    ($$create_webhook('https://a.example/')$$, null)) as f (c, e);
+select is((select sites from iclock.webhook_endpoint
+            where id <> 'wh_aaaaaaaaaaaa'), '{Elsewhere,Pune}',
+          'a webhook of theirs is for their sites');
 delete from iclock.command;
 select is(pg_temp.answer('t_asha', $$select count(*)
               from iclock.verify_all('2026-10-01', '2026-10-02')$$), '3',

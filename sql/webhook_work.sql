@@ -1,0 +1,925 @@
+-- How nginx delivers events to webhooks.  A sender, one of each nginx, leases
+-- endpoints, asks for work, and tells what came of it.
+--
+-- An event that was refused stands in webhook_retry and is tried again: after 1,
+-- 2, 4 ... seconds, an hour at most, until a day has passed; then it is dead.  An
+-- endpoint that has refused five times in a row is failing: it gets one event at
+-- a time, after pauses that grow to a quarter of an hour, until one succeeds.
+-- After a day without success it is disabled.
+
+create or replace function iclock.webhook_milliseconds(pause interval)
+    returns text
+    language sql immutable strict
+    set search_path = pg_catalog, pg_temp
+as $$
+    select greatest(0, ceil(extract(epoch from $1) * 1000))::bigint::text
+$$;
+comment on function iclock.webhook_milliseconds(interval) is
+    'An interval in milliseconds; none is negative';
+
+-- The pause after an attempt: it doubles, and differs by a tenth so that not all
+-- come at the same time.
+create or replace function iclock.webhook_pause(attempt integer, most interval)
+    returns interval
+    language sql volatile
+    set search_path = pg_catalog, pg_temp
+as $$
+    select least(make_interval(secs => 2.0 ^ least(greatest($1, 1) - 1, 20)),
+                 $2) * (0.9 + 0.2 * random())
+$$;
+comment on function iclock.webhook_pause(integer, interval) is
+    'How long to wait after an attempt of this number';
+
+
+create or replace function iclock.webhook_lease(sender text, most integer)
+    returns table (
+        id               text,
+        url              text,
+        secret           text,
+        previous_secret  text,
+        headers          text,
+        ordered          text,
+        concurrency      text,
+        batch            text,
+        cursor           text,
+        status           text,
+        probe_in         text,
+        paused           text)
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    moment  constant timestamptz := iclock.webhook_now();
+    until   constant timestamptz := moment + interval '30 seconds';
+    held    bigint;
+begin
+    if coalesce($1, '') = '' or $2 is null then
+        raise invalid_parameter_value
+            using message = 'a sender has a name, and a number of endpoints';
+    end if;
+
+    update iclock.webhook_endpoint e
+       set leased_until = until
+     where e.leased_by = $1;
+    get diagnostics held = row_count;
+
+    update iclock.webhook_endpoint e
+       set leased_by = $1, leased_until = until, probing = false
+     where e.id = any (array(
+               select f.id
+                 from iclock.webhook_endpoint f
+                where f.leased_by is null or f.leased_until < moment
+                order by f.enabled desc, f.id
+                limit greatest($2 - held, 0)
+                  for no key update skip locked));
+
+    return query
+    select e.id, e.url, iclock.webhook_secret_text(e.secret),
+           case when e.previous_until > moment
+                then iclock.webhook_secret_text(e.previous_secret) end,
+           e.headers::text, e.ordered::text, e.concurrency::text,
+           e.batch::text,
+           iclock.event_cursor_text(e.cursor_xid, e.cursor_seq), e.status,
+           case when e.enabled
+                then iclock.webhook_milliseconds(e.next_probe_at - moment)
+                end,
+           (not e.enabled)::text
+      from iclock.webhook_endpoint e
+     where e.leased_by = $1;
+end
+$$;
+comment on function iclock.webhook_lease(text, integer) is
+    'For nginx: leases endpoints for 30 seconds, or renews the leases, and '
+    'returns those that the sender has, with their secrets';
+grant execute on function iclock.webhook_lease(text, integer) to iclock_api;
+
+
+create or replace function iclock.webhook_release(sender text)
+    returns void
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    update iclock.webhook_endpoint e
+       set leased_by = null, leased_until = null
+     where e.leased_by = $1
+$$;
+comment on function iclock.webhook_release(text) is
+    'For nginx: gives back all that a sender has leased';
+grant execute on function iclock.webhook_release(text) to iclock_api;
+
+
+-- Events that are due again, at most as many as each endpoint has room for.  They
+-- are due once more in a minute, should the sender vanish.  An endpoint with an
+-- order gets the first one or none; one that is failing, that which was tried
+-- least.
+create or replace function iclock.webhook_due(
+        ids    text[],
+        rooms  integer[])
+    returns table (
+        endpoint_id  text,
+        xid          xid8,
+        seq          bigint,
+        type         text,
+        attempts     integer,
+        first_at     timestamptz,
+        payload      text)
+    language sql volatile
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    with picked as (
+        select r.endpoint_id, r.xid, r.seq
+          from unnest($1, $2) as w (id, room)
+          join iclock.webhook_endpoint e on e.id = w.id
+         cross join lateral (
+            select d.endpoint_id, d.xid, d.seq, d.next_at
+              from iclock.webhook_retry d
+             where d.endpoint_id = e.id
+               and d.state <> 'dead'
+               and (e.ordered or e.status = 'failing'
+                    or d.next_at <= iclock.webhook_now())
+             order by case when e.status = 'failing' and not e.ordered
+                           then d.attempts end,
+                      d.xid, d.seq
+             limit case when e.ordered or e.status = 'failing' then 1
+                        else w.room end) as r
+         where w.room > 0
+           and (e.status = 'failing' or r.next_at <= iclock.webhook_now())
+    ), taken as (
+        update iclock.webhook_retry t
+           set next_at = iclock.webhook_now() + interval '60 seconds'
+          from picked p
+         where t.endpoint_id = p.endpoint_id and t.xid = p.xid
+           and t.seq = p.seq
+        returning t.*
+    )
+    select t.endpoint_id, t.xid, t.seq, t.type, t.attempts, t.first_at,
+           t.payload
+      from taken t
+     order by t.endpoint_id, t.xid, t.seq
+$$;
+comment on function iclock.webhook_due(text[], integer[]) is
+    'Events that endpoints are to get again now';
+
+
+-- New events for many endpoints at once.  starts are cursors, whose texts are in
+-- the order of the events.  What several of them may want is read once, in pieces
+-- that grow; for a single endpoint the feed does the choosing.
+create or replace function iclock.webhook_new(
+        ids     text[],
+        starts  text[],
+        rooms   integer[])
+    returns table (
+        endpoint_id  text,
+        cursor       text,
+        settled      boolean,
+        event_id     text,
+        type         text,
+        payload      text,
+        scanned      text)
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    places text[] := starts;
+    free   integer[] := rooms;
+    ask    record;
+    single iclock.webhook_endpoint;
+    last   text;
+    size   integer;
+    item   record;
+begin
+    for round in 1 .. 8 loop
+        -- types NULL: one of them wants all
+        select min(p.place collate "C") as lowest, count(*) as many,
+               max(p.room) as room, min(p.id) as id,
+               case when not bool_or(e.types is null)
+                    then array(select distinct t
+                                 from unnest(ids, free) as o (id, room)
+                                 join iclock.webhook_endpoint x
+                                      on x.id = o.id,
+                                      unnest(x.types) as t
+                                where o.room > 0) end as types
+          into ask
+          from unnest(ids, places, free) as p (id, place, room)
+          join iclock.webhook_endpoint e on e.id = p.id
+         where p.room > 0;
+
+        exit when ask.many = 0;
+
+        size := greatest(least(32 * 2 ^ round, 500), least(ask.room, 10000));
+        single := null;
+
+        if ask.many = 1 then
+            size := greatest(least(8 * 2 ^ round, 500),
+                             least(ask.room, 100000));
+            select e.* into single
+              from iclock.webhook_endpoint e where e.id = ask.id;
+        end if;
+
+        last := null;
+
+        for item in
+            with w as materialized (
+                select p.n, p.id, p.place, p.room, e.types, e.sites,
+                       e.devices, e.mode, e.ordered
+                  from unnest(ids, places, free) with ordinality
+                       as p (id, place, room, n)
+                  join iclock.webhook_endpoint e on e.id = p.id
+                 where p.room > 0
+            ),
+            r as materialized (
+                select f.*, t.code, row_number() over () as at
+                  from iclock.read_events(ask.lowest, ask.types, single.sites,
+                                          single.devices, single.mode, size,
+                                          true) as f
+                  join iclock.event_type t on t.name = f.type
+            ),
+            matched as (
+                select w.n, w.room, r.*,
+                       row_number() over (partition by w.n order by r.at) as k
+                  from w
+                  join r on r.cursor collate "C" > w.place
+                        and r.type <> 'webhook.test'
+                        and (r.settled or not w.ordered)
+                        and iclock.webhook_wants(w.id, w.types, w.sites,
+                                w.devices, w.mode, r.code, r.type, r.site,
+                                r.device, r.sandbox, r.payload)
+                 -- what was refused has another way
+                 where not exists (
+                    select
+                      from iclock.webhook_retry x
+                     where x.endpoint_id = w.id
+                       and x.xid = ('x' || left(r.cursor, 16))
+                                   ::bit(64)::bigint::text::xid8
+                       and x.seq = ('x' || right(r.cursor, 16))
+                                   ::bit(64)::bigint)
+            )
+            select m.n, m.at, m.cursor, m.settled, m.event_id, m.type,
+                   m.payload
+              from matched m
+             where m.k <= m.room
+             union all
+            (select 0, r.at, r.cursor, null, null, null, null
+               from r
+              order by r.at desc
+              limit 1)
+             order by 2, 1
+        loop
+            if item.n = 0 then
+                last := case when item.at >= size then item.cursor end;
+                continue;
+            end if;
+
+            endpoint_id := ids[item.n];
+            cursor := item.cursor;
+            settled := item.settled;
+            event_id := item.event_id;
+            type := item.type;
+            payload := item.payload;
+            free[item.n] := free[item.n] - 1;
+            return next;
+        end loop;
+
+        -- all has been read
+        exit when last is null;
+
+        places := array(
+            select case when p.place collate "C" < last then last
+                        else p.place end
+              from unnest(places) with ordinality as p (place, n)
+             order by p.n);
+    end loop;
+
+    -- how far each has been read that got nothing; NULL: to the end
+    for item in
+        select p.id, case when last is not null then p.place end as scanned
+          from unnest(ids, places, free, rooms) as p (id, place, room, asked)
+         where p.room = p.asked and p.room > 0
+    loop
+        endpoint_id := item.id;
+        scanned := item.scanned;
+        cursor := null;
+        settled := null;
+        event_id := null;
+        type := null;
+        payload := null;
+        return next;
+    end loop;
+end
+$$;
+comment on function iclock.webhook_new(text[], text[], integer[]) is
+    'New events for endpoints, at most as many as each has room for; and a '
+    'row without an event for each that got none';
+
+
+create or replace function iclock.webhook_work(sender text, wanted jsonb)
+    returns table (
+        endpoint_id  text,
+        kind         text,
+        cursor       text,
+        settled      text,
+        event_id     text,
+        type         text,
+        attempt      text,
+        first_at     text,
+        payload      text)
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    moment   constant timestamptz := iclock.webhook_now();
+    stamp    constant text := to_char(moment at time zone 'UTC',
+                                      'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
+    -- before anything is read
+    horizon  constant text := iclock.event_cursor();
+    ids      text[];
+    starts   text[];
+    rooms    integer[];
+    saved    text[];
+    failing  boolean[];
+    bodies   json[];
+    got      integer[];
+    item     record;
+    i        integer;
+begin
+    -- a cursor of before a dump was restored counts for nothing
+    select array_agg(o.id), array_agg(o.start), array_agg(o.room),
+           array_agg(o.cursor), array_agg(o.failing),
+           array_agg(o.body), array_agg(0)
+      into ids, starts, rooms, saved, failing, bodies, got
+      from (select e.id, c.cursor, e.body, e.status = 'failing' as failing,
+                   case when left(w.after, 33) collate "C" > c.cursor
+                             and right(left(w.after, 33), 16) collate "C"
+                                 > s.rebased
+                        then left(w.after, 33)
+                        else c.cursor end as start,
+                   case when e.status = 'failing' then 1
+                        else least(w.max, 100000) end as room
+              from jsonb_to_recordset(wanted)
+                       as w (id text, after text, max integer)
+              join iclock.webhook_endpoint e
+                   on e.id = w.id and e.leased_by = $1
+             cross join lateral (
+                select iclock.event_cursor_text(e.cursor_xid, e.cursor_seq)
+                       as cursor) as c
+             cross join (
+                select lpad(to_hex(t.rebased_seq), 16, '0') as rebased
+                  from iclock.event_state t) as s
+             where e.enabled
+               and w.max > 0
+               and (e.next_probe_at is null or e.next_probe_at <= moment)
+             order by e.id) as o;
+
+    if ids is null then
+        return;
+    end if;
+
+    -- twice: first for those that work, then for those that are failing and
+    -- have no new event, which is the better probe
+    for pass in 1 .. 2 loop
+        for item in
+            select d.*
+              from iclock.webhook_due(
+                       array(select o.id
+                               from unnest(ids, failing, got)
+                                    as o (id, failing, got)
+                              where o.failing = (pass = 2) and o.got = 0),
+                       array(select o.room
+                               from unnest(rooms, failing, got)
+                                    as o (room, failing, got)
+                              where o.failing = (pass = 2) and o.got = 0))
+                   as d
+        loop
+            i := array_position(ids, item.endpoint_id);
+            got[i] := got[i] + 1;
+
+            endpoint_id := item.endpoint_id;
+            kind := 'retry';
+            cursor := null;
+            settled := null;
+            event_id := 'evt_' || iclock.event_cursor_text(item.xid, item.seq);
+            type := item.type;
+            attempt := item.attempts + 1;
+            first_at := to_char(item.first_at at time zone 'UTC',
+                                'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
+            payload := case when bodies[i] is null then item.payload
+                       else iclock.webhook_render(bodies[i],
+                                                  item.payload::json) end;
+            return next;
+        end loop;
+
+        exit when pass = 2;
+
+        -- what waits in front of an order blocks it
+        for item in
+            select n.*
+              from (select array_agg(o.id) as ids,
+                           array_agg(o.start) as starts,
+                           array_agg(o.room - o.got) as rooms
+                      from unnest(ids, starts, rooms, got)
+                           as o (id, start, room, got)
+                      join iclock.webhook_endpoint e on e.id = o.id
+                     where o.room > o.got
+                       and not (e.ordered and exists (
+                               select from iclock.webhook_retry r
+                                where r.endpoint_id = e.id
+                                  and r.state <> 'dead'))) as a
+             cross join lateral iclock.webhook_new(a.ids, a.starts, a.rooms)
+                   as n
+             where a.ids is not null
+        loop
+            i := array_position(ids, item.endpoint_id);
+
+            if item.event_id is null then
+                -- nothing for it in all that: so it need not be read again
+                if starts[i] = saved[i] then
+                    update iclock.webhook_endpoint e
+                       set cursor_xid = p.xid, cursor_seq = p.seq
+                      from iclock.event_place(
+                               case when item.scanned collate "C" < horizon
+                                    then item.scanned else horizon end) as p
+                     where e.id = item.endpoint_id
+                       and (e.cursor_xid, e.cursor_seq) < (p.xid, p.seq)
+                       and (item.scanned is not null
+                            or p.seq - e.cursor_seq > 500);
+                end if;
+                continue;
+            end if;
+
+            got[i] := got[i] + 1;
+
+            endpoint_id := item.endpoint_id;
+            kind := 'event';
+            cursor := item.cursor;
+            settled := item.settled;
+            event_id := item.event_id;
+            type := item.type;
+            attempt := 1;
+            first_at := stamp;
+            payload := case when bodies[i] is null then item.payload
+                       else iclock.webhook_render(bodies[i],
+                                                  item.payload::json) end;
+            return next;
+        end loop;
+    end loop;
+
+    -- one probe at a time; another one if nobody tells what became of it
+    update iclock.webhook_endpoint e
+       set probing = true, next_probe_at = moment + interval '60 seconds'
+      from unnest(ids, failing, got) as o (id, failing, got)
+     where e.id = o.id and o.failing and o.got > 0;
+end
+$$;
+comment on function iclock.webhook_work(text, jsonb) is
+    'For nginx: what there is to be sent. wanted: [{id, after, max}], for '
+    'each endpoint the newest settled event that it has got, and how many it '
+    'can take. Returns events, in order, and those that are due again; '
+    'nothing for endpoints that the sender has not leased';
+grant execute on function iclock.webhook_work(text, jsonb) to iclock_api;
+
+
+-- What an attempt led to makes the endpoint active, failing or disabled.  An
+-- event that the receiver does not want, of which 400, 409, 413, 415, 417 and
+-- 422 speak, counts once: it says nothing of the others.
+create or replace function iclock.webhook_judge(
+        endpoint  iclock.webhook_endpoint,
+        attempts  jsonb)
+    returns iclock.webhook_endpoint
+    language plpgsql volatile
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    moment   constant timestamptz := iclock.webhook_now();
+    tally    record;
+    pause    interval;
+begin
+    if not endpoint.enabled then
+        return endpoint;
+    end if;
+
+    select count(*) filter (where a.outcome = 'delivered') as delivered,
+           count(*) filter (where a.bad) as bad,
+           count(*) filter (where a.bad and not a.later) as tail,
+           count(*) filter (where a.outcome <> 'delivered') as failed,
+           bool_or(a.outcome = 'gone') as gone,
+           bool_or(a.outcome = 'address') as address,
+           max(a.attempt) filter (where a.bad) as attempt,
+           max(least(a.retry_after, 3600))
+               filter (where a.status in (429, 502, 503, 504)) as after
+      into tally
+      from (select o.*,
+                   o.outcome = 'failed'
+                   and (o.attempt <= 1
+                        or not coalesce(o.status = any (
+                               array[400, 409, 413, 415, 417, 422]), false))
+                       as bad,
+                   coalesce(bool_or(o.outcome = 'delivered') over (
+                       order by o.n rows between 1 following
+                                         and unbounded following),
+                            false) as later
+              from (select (i.value ->> 'outcome') as outcome,
+                           coalesce((i.value ->> 'attempt')::integer, 1)
+                               as attempt,
+                           (i.value ->> 'status')::integer as status,
+                           (i.value ->> 'retry_after')::numeric
+                               as retry_after, i.n
+                      from jsonb_array_elements(attempts) with ordinality
+                           as i (value, n)) as o) as a;
+
+    if tally.gone or tally.address then
+        endpoint.status := 'disabled';
+        endpoint.status_reason := case when tally.gone then 'gone'
+                                       else 'address' end;
+        endpoint.next_probe_at := null;
+        endpoint.probing := false;
+        return endpoint;
+    end if;
+
+    if tally.delivered > 0 then
+        endpoint.failures := 0;
+        endpoint.failing_since := null;
+        endpoint.probes := 0;
+        endpoint.probing := false;
+        endpoint.next_probe_at := null;
+        endpoint.status := 'active';
+        endpoint.status_reason := null;
+    end if;
+
+    if tally.tail > 0 then
+        endpoint.failures := endpoint.failures + tally.tail;
+        endpoint.failing_since := coalesce(endpoint.failing_since, moment);
+    end if;
+
+    if endpoint.failing_since <= moment - interval '24 hours'
+       and endpoint.status = 'failing' and tally.failed > 0
+    then
+        endpoint.status := 'disabled';
+        endpoint.status_reason := 'unreachable';
+        endpoint.next_probe_at := null;
+        endpoint.probing := false;
+        return endpoint;
+    end if;
+
+    if endpoint.status = 'active' and endpoint.failures >= 5 then
+        endpoint.status := 'failing';
+        endpoint.status_reason := 'five failures in a row';
+        endpoint.probes := coalesce(tally.attempt, 1);
+        pause := iclock.webhook_pause(endpoint.probes, '15 minutes');
+
+    -- others that were under way then say nothing new
+    elsif endpoint.status = 'failing' and endpoint.probing
+          and tally.failed > 0
+    then
+        endpoint.probes := endpoint.probes + 1;
+        pause := iclock.webhook_pause(endpoint.probes, '15 minutes');
+    end if;
+
+    if pause is not null then
+        endpoint.probing := false;
+        -- the last one after a day
+        endpoint.next_probe_at := least(
+            moment + pause,
+            greatest(endpoint.failing_since + interval '24 hours',
+                     moment + interval '1 second'));
+    end if;
+
+    if tally.after > 0 then
+        endpoint.next_probe_at := greatest(
+            endpoint.next_probe_at,
+            moment + make_interval(secs => tally.after::float8));
+    end if;
+
+    return endpoint;
+end
+$$;
+comment on function iclock.webhook_judge(iclock.webhook_endpoint, jsonb) is
+    'The endpoint after these attempts: active, failing, disabled';
+
+
+-- Keeps the events that were refused, until they are due again or dead.
+create or replace function iclock.webhook_refused(
+        endpoint  iclock.webhook_endpoint,
+        attempts  jsonb)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    moment  constant timestamptz := iclock.webhook_now();
+begin
+    with refused as (
+        -- the last of each
+        select distinct on (p.xid, p.seq) p.xid, p.seq, a.outcome, a.status,
+               a.error, a.attempt, coalesce(a.ms, 0) as ms, a.after
+          from (select i.value ->> 'event_id' as event_id,
+                       i.value ->> 'outcome' as outcome,
+                       (i.value ->> 'status')::integer as status,
+                       left(i.value ->> 'error', 200) as error,
+                       greatest((i.value ->> 'attempt')::integer, 1)
+                           as attempt,
+                       (i.value ->> 'ms')::numeric as ms,
+                       case when (i.value ->> 'status')::integer
+                                 in (429, 502, 503, 504)
+                            then least((i.value ->> 'retry_after')::numeric,
+                                       3600) end as after, i.n
+                  from jsonb_array_elements(attempts) with ordinality
+                       as i (value, n)
+                 where i.value ->> 'outcome' <> 'delivered'
+                   and i.value ->> 'event_id' ~ ('^evt_[0-7][0-9a-f]{15}'
+                                                 '_[0-7][0-9a-f]{15}$')) as a
+         cross join lateral iclock.event_place(a.event_id) as p
+         order by p.xid, p.seq, a.n desc
+    ), known as (
+        update iclock.webhook_retry r
+           set attempts = r.attempts + 1,
+               state = n.state,
+               next_at = n.next_at,
+               last_status = f.status,
+               last_error = f.error
+          from refused f,
+       lateral (select case when f.outcome = 'abort' then 'dead'
+                            when endpoint.status = 'active'
+                                 and moment >= o.first_at
+                                               + interval '24 hours'
+                            then 'dead' else 'retrying' end as state,
+                       greatest(
+                           least(moment + iclock.webhook_pause(
+                                              o.attempts + 1, '1 hour'),
+                                 greatest(o.first_at + interval '24 hours',
+                                          moment)),
+                           moment + make_interval(
+                               secs => f.after::float8)) as next_at,
+                       o.xid, o.seq
+                  from iclock.webhook_retry o
+                 where o.endpoint_id = endpoint.id
+                   and o.xid = f.xid and o.seq = f.seq) as n
+         where r.endpoint_id = endpoint.id
+           and r.xid = f.xid and r.seq = f.seq
+        returning r.xid, r.seq
+    )
+    insert into iclock.webhook_retry as r (endpoint_id, xid, seq, state,
+                attempts, first_at, next_at, last_status, last_error, type,
+                payload)
+    select endpoint.id, f.xid, f.seq,
+           case when f.outcome = 'abort' then 'dead' else 'retrying' end,
+           f.attempt, moment - make_interval(secs => f.ms::float8 / 1000),
+           greatest(moment + iclock.webhook_pause(f.attempt, '1 hour'),
+                    moment + make_interval(secs => f.after::float8)),
+           f.status, f.error, p.type, p.payload
+      from refused f
+      join iclock.event_payloads(array(
+               select e
+                 from refused o
+                 join iclock.event e on e.xid = o.xid and e.seq = o.seq
+                where not exists (select from iclock.webhook_retry k
+                                   where k.endpoint_id = endpoint.id
+                                     and k.xid = o.xid and k.seq = o.seq)))
+           as p on p.xid = f.xid and p.seq = f.seq
+     where not exists (select from known k
+                        where k.xid = f.xid and k.seq = f.seq)
+    on conflict on constraint webhook_retry_pkey do nothing;
+
+    -- what is dead counts its days from now
+    update iclock.webhook_retry r
+       set next_at = moment
+     where r.endpoint_id = endpoint.id
+       and r.state = 'dead'
+       and r.next_at > moment;
+end
+$$;
+comment on function iclock.webhook_refused(iclock.webhook_endpoint, jsonb) is
+    'Keeps events that an endpoint has refused, to be tried again, or dead';
+
+
+create or replace function iclock.webhook_results(sender text, results jsonb)
+    returns table (
+        endpoint_id  text,
+        status       text,
+        probe_in     text)
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+declare
+    moment    constant timestamptz := iclock.webhook_now();
+    work      record;
+    before    iclock.webhook_endpoint;
+    after     iclock.webhook_endpoint;
+    place     record;
+begin
+    insert into iclock.webhook_attempt (endpoint_id, event_id, attempt, at,
+                                        duration_ms, status, error, response)
+    select a.endpoint, a.event_id, coalesce(a.attempt, 1), moment, a.ms,
+           a.status, left(a.error, 200), left(a.response, 1024)
+      from jsonb_to_recordset(results -> 'attempts')
+               as a (endpoint text, event_id text, attempt integer,
+                     ms integer, status integer, error text, response text)
+     where a.endpoint is not null and a.event_id is not null;
+
+    for work in
+        select coalesce(c.id, a.id) as id, c.cursor,
+               coalesce(a.attempts, '[]') as attempts,
+               coalesce(a.failed, 0) as failed, a.delivered
+          from jsonb_each_text(coalesce(results -> 'cursors', '{}'))
+                   as c (id, cursor)
+          full join (select i.value ->> 'endpoint' as id,
+                            jsonb_agg(i.value order by i.n) as attempts,
+                            count(*) filter (
+                                where i.value ->> 'outcome' <> 'delivered')
+                                as failed,
+                            array_agg(i.value ->> 'event_id') filter (
+                                where i.value ->> 'outcome' = 'delivered')
+                                as delivered
+                       from jsonb_array_elements(
+                                coalesce(results -> 'attempts', '[]'))
+                            with ordinality as i (value, n)
+                      group by 1) as a on a.id = c.id
+         where coalesce(c.id, a.id) is not null
+         -- so that two senders never wait for each other
+         order by 1
+    loop
+        select e.* into before
+          from iclock.webhook_endpoint e
+         where e.id = work.id
+           for no key update;
+
+        if not found then
+            endpoint_id := work.id;
+            status := 'deleted';
+            probe_in := null;
+            return next;
+            continue;
+        end if;
+
+        after := iclock.webhook_judge(before, work.attempts);
+
+        if work.delivered is not null then
+            delete from iclock.webhook_retry r
+             where r.endpoint_id = work.id
+               and 'evt_' || iclock.event_cursor_text(r.xid, r.seq)
+                   = any (work.delivered);
+        end if;
+
+        if work.failed > 0 then
+            perform iclock.webhook_refused(after, work.attempts);
+        end if;
+
+        -- everything that waits goes out
+        if before.status = 'failing' and after.status = 'active' then
+            update iclock.webhook_retry r
+               set next_at = least(r.next_at, moment)
+             where r.endpoint_id = work.id and r.state <> 'dead';
+        end if;
+
+        if work.cursor is not null then
+            select * into place from iclock.event_place(work.cursor);
+
+            if (place.xid, place.seq) > (after.cursor_xid, after.cursor_seq)
+            then
+                after.cursor_xid := place.xid;
+                after.cursor_seq := place.seq;
+            end if;
+        end if;
+
+        if (after.cursor_xid, after.cursor_seq, after.status,
+            after.status_reason, after.failing_since, after.failures,
+            after.probes, after.probing, after.next_probe_at)
+           is distinct from
+           (before.cursor_xid, before.cursor_seq, before.status,
+            before.status_reason, before.failing_since, before.failures,
+            before.probes, before.probing, before.next_probe_at)
+        then
+            update iclock.webhook_endpoint e
+               set cursor_xid = after.cursor_xid,
+                   cursor_seq = after.cursor_seq, status = after.status,
+                   status_reason = after.status_reason,
+                   failing_since = after.failing_since,
+                   failures = after.failures, probes = after.probes,
+                   probing = after.probing,
+                   next_probe_at = after.next_probe_at
+             where e.id = work.id;
+        end if;
+
+        if after.status = 'disabled' and before.status <> 'disabled' then
+            perform iclock.event_write('webhook.disabled', null, format(
+                '{"id":"%s","status":"disabled","reason":"%s"}', work.id,
+                after.status_reason)::json);
+        end if;
+
+        endpoint_id := work.id;
+        status := after.status;
+        probe_in := case when after.status in ('active', 'failing')
+                         then iclock.webhook_milliseconds(
+                                  after.next_probe_at - moment) end;
+        return next;
+    end loop;
+end
+$$;
+comment on function iclock.webhook_results(text, jsonb) is
+    'For nginx: what came of its work. results: {cursors: {endpoint: cursor}, '
+    'attempts: [{endpoint, event_id, attempt, kind, ms, status, error, '
+    'response, outcome, retry_after}]}, outcome one of delivered, failed, '
+    'gone, abort, address. Returns how the endpoints stand, and the '
+    'milliseconds until the next one may be tried';
+grant execute on function iclock.webhook_results(text, jsonb) to iclock_api;
+
+
+-- Attempts are kept by days of UTC, a week long.
+
+create or replace function iclock.webhook_attempt_days()
+    returns table (relation regclass, day date)
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select c.oid::regclass, to_date(right(c.relname, 8), 'YYYYMMDD')
+      from pg_inherits i
+      join pg_class c on c.oid = i.inhrelid
+     where i.inhparent = 'iclock.webhook_attempt'::regclass
+       and c.relname ~ '^webhook_attempt_[0-9]{8}$'
+$$;
+comment on function iclock.webhook_attempt_days() is
+    'Partitions of webhook_attempt';
+
+-- The part of maintain() for webhooks; true if more is left.
+create or replace function iclock.prune_webhooks()
+    returns boolean
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    moment   constant timestamptz := iclock.webhook_now();
+    today    constant date := (moment at time zone 'UTC')::date;
+    change   record;
+    deleted  bigint;
+    more     boolean := false;
+begin
+    begin
+        for change in
+            select d.day, format('webhook_attempt_%s',
+                                 to_char(d.day, 'YYYYMMDD')) as name
+              from (select today + n from generate_series(0, 2) as n)
+                   as d (day)
+             where not exists (select from iclock.webhook_attempt_days() h
+                                where h.day = d.day)
+               -- those that came before their partition stay where they are
+               and not exists (
+                   select from only iclock.webhook_attempt_default o
+                    where o.at >= d.day::timestamp at time zone 'UTC'
+                      and o.at < (d.day + 1)::timestamp at time zone 'UTC')
+        loop
+            execute format(
+                'create table iclock.%I partition of iclock.webhook_attempt '
+                'for values from (%L) to (%L)', change.name,
+                change.day::timestamp at time zone 'UTC',
+                (change.day + 1)::timestamp at time zone 'UTC');
+            execute format('comment on table iclock.%I is %L', change.name,
+                           'Attempts of ' || change.day);
+        end loop;
+
+        for change in
+            select h.relation from iclock.webhook_attempt_days() h
+             where h.day < today - 7
+        loop
+            execute format('drop table %s', change.relation);
+        end loop;
+
+    -- nobody waits for this: the next call tries again
+    exception when lock_not_available or deadlock_detected then
+        null;
+    end;
+
+    delete from iclock.webhook_attempt_default o
+     where o.ctid = any (array(
+               select d.ctid from only iclock.webhook_attempt_default d
+                where d.at < moment - interval '7 days' limit 1000));
+    get diagnostics deleted = row_count;
+    more := deleted = 1000;
+
+    delete from iclock.webhook_retry r
+     where r.ctid = any (array(
+               select d.ctid from iclock.webhook_retry d
+                where d.state = 'dead'
+                  and d.next_at < moment - interval '30 days'
+                limit 1000 for update skip locked));
+    get diagnostics deleted = row_count;
+    more := more or deleted = 1000;
+
+    update iclock.webhook_endpoint e
+       set previous_secret = null, previous_until = null
+     where e.ctid = any (array(
+               select o.ctid from iclock.webhook_endpoint o
+                where o.previous_until < moment
+                limit 1000 for no key update skip locked));
+
+    return more;
+end
+$$;
+comment on function iclock.prune_webhooks() is
+    'The part of maintain() for webhooks: partitions of attempts, dead '
+    'events, secrets of before; true if more is left';
