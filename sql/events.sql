@@ -346,12 +346,12 @@ begin
         return;
     end if;
 
-    for attempt in 1 .. 6 loop
+    for attempt in 1 .. 5 loop
         begin
-            perform iclock.switch_events(wanted, attempt > 4);
+            perform iclock.switch_events(wanted, attempt > 2);
             exit;
         exception when lock_not_available or deadlock_detected then
-            if attempt = 6 then
+            if attempt = 5 then
                 raise;
             end if;
             perform pg_sleep(0.2);

@@ -49,7 +49,7 @@ sub calls {
         # the self-probe of the listener, and what only time brings about
         my $what = $query =~ /pg_notify|NOTIFY|LISTEN/i ? 'listener'
                  : $query =~ /due_devices|maintain|verify_due
-                              |refresh_timezones/x ? 'periodic'
+                              |refresh_timezones|watch_events/x ? 'periodic'
                  : $query =~ /dequeue_commands/ ? 'dequeue'
                  : $query =~ /unnest|BEGIN|COMMIT/ ? 'requests' : 'other';
 

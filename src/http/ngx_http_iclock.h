@@ -147,6 +147,8 @@ typedef struct {
     uint64_t                    changes;    /* counts notifications */
     uint64_t                    lost;       /* last one without a node */
 
+    ngx_atomic_t                events;     /* they are written */
+
     ngx_iclock_store_stat_t     pg;
     ngx_http_iclock_counters_t  counters;   /* of all workers */
 } ngx_http_iclock_shctx_t;
@@ -189,6 +191,13 @@ typedef struct {
     ngx_event_t                 presence;
     ngx_event_t                 due;
     ngx_event_t                 maintain;
+    ngx_event_t                 watch;
+    ngx_event_t                 wake;
+    ngx_msec_t                  woken;
+    ngx_uint_t                  waking;
+    ngx_uint_t                  wake_again;
+    ngx_uint_t                  watching;
+    ngx_uint_t                  watch_again;
     ngx_uint_t                  maintaining;
     ngx_uint_t                  maintain_failures;
     ngx_msec_t                  maintain_after;
@@ -599,6 +608,16 @@ void ngx_http_iclock_mend_pipelined(ngx_http_request_t *r);
 /* keeps communication keys out of logs */
 ngx_int_t ngx_http_iclock_init_log(ngx_conf_t *cf);
 void ngx_http_iclock_wrap_log(ngx_connection_t *c);
+
+
+/* ngx_http_iclock_events.c */
+
+void ngx_http_iclock_events_init(ngx_http_iclock_main_conf_t *imcf,
+    ngx_cycle_t *cycle, ngx_uint_t first);
+/* asks whether events are written */
+void ngx_http_iclock_watch_events(ngx_http_iclock_main_conf_t *imcf);
+void ngx_http_iclock_events_told(ngx_http_iclock_main_conf_t *imcf,
+    ngx_str_t *state);
 
 
 /* ngx_http_iclock_worker.c */

@@ -98,6 +98,10 @@ ngx_http_iclock_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_http_iclock_events_init(imcf, cycle,
+                                ngx_process == NGX_PROCESS_SINGLE
+                                || ngx_worker == 0);
+
     if (ngx_process == NGX_PROCESS_WORKER && ngx_worker != 0) {
         return NGX_OK;
     }
@@ -160,8 +164,13 @@ ngx_http_iclock_notify(ngx_uint_t channel, ngx_str_t *serial_number,
         ngx_http_iclock_maintain_soon(imcf);
         break;
 
+    case NGX_ICLOCK_CHANNEL_EVENTS:
+        ngx_http_iclock_events_told(imcf, serial_number);
+        break;
+
     default: /* NGX_ICLOCK_CHANNEL_ALL */
         ngx_http_iclock_zone_expire_all(imcf->zone);
+        ngx_http_iclock_watch_events(imcf);
         break;
     }
 }

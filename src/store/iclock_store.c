@@ -72,6 +72,7 @@ static const char  *ngx_iclock_store_channels[] = {
     "iclock_command",
     "iclock_device",
     "iclock_maintain",
+    "iclock_events",
     NULL
 };
 
@@ -139,6 +140,15 @@ ngx_iclock_store_listen(ngx_iclock_store_t *store, ngx_cycle_t *cycle,
                                                 stat, store);
 
     return store->listen ? NGX_OK : NGX_ERROR;
+}
+
+
+void
+ngx_iclock_store_watch_commits(ngx_iclock_store_t *store,
+    void (*committed)(void *data), void *data)
+{
+    store->committed = committed;
+    store->committed_data = data;
 }
 
 
@@ -437,6 +447,12 @@ ngx_iclock_store_done(ngx_iclock_pg_job_t *pgjob, void *data)
 
     work = (ngx_iclock_store_work_t *) pgjob;
     job = &work->job;
+
+    if (work->store->committed && work->pg.rc == NGX_OK
+        && (work->events || job->upload.items.nelts))
+    {
+        work->store->committed(work->store->committed_data);
+    }
 
     if (job->handler == NULL) {
         ngx_iclock_store_job_destroy(job);

@@ -141,11 +141,15 @@ enum {
     NGX_ICLOCK_CHANNEL_COMMAND = 0,     /* a command waits */
     NGX_ICLOCK_CHANNEL_DEVICE,          /* the device's row has changed */
     NGX_ICLOCK_CHANNEL_MAINTAIN,        /* iclock.maintain() has work */
+    NGX_ICLOCK_CHANNEL_EVENTS,          /* events are written, or not */
     NGX_ICLOCK_CHANNEL_ALL              /* after a gap in listening */
 };
 
 
-/* the serial number is NULL if all may have changed */
+/*
+ * The serial number is NULL if all may have changed.  Of channel EVENTS
+ * it is "on" or "off".
+ */
 typedef void (*ngx_iclock_store_notify_pt)(ngx_uint_t channel,
     ngx_str_t *serial_number, void *data);
 
@@ -177,6 +181,13 @@ ngx_int_t ngx_iclock_store_listen(ngx_iclock_store_t *store,
     ngx_cycle_t *cycle, ngx_iclock_store_conf_t *conf,
     ngx_iclock_store_stat_t *stat, ngx_iclock_store_notify_pt notify,
     void *data);
+
+/*
+ * Has it called after each commit of what may have written events: records,
+ * answers, commands that were taken or have expired.
+ */
+void ngx_iclock_store_watch_commits(ngx_iclock_store_t *store,
+    void (*committed)(void *data), void *data);
 
 ngx_uint_t ngx_iclock_store_listening(ngx_iclock_store_t *store);
 
@@ -219,6 +230,10 @@ ngx_int_t ngx_iclock_store_maintain(ngx_iclock_store_job_t *job);
 ngx_int_t ngx_iclock_store_refresh_timezones(ngx_iclock_store_job_t *job);
 ngx_int_t ngx_iclock_store_verify(ngx_iclock_store_job_t *job,
     time_t interval);
+/* job->text: "true" if events are written */
+ngx_int_t ngx_iclock_store_watch_events(ngx_iclock_store_job_t *job);
+/* those who read events have something to read */
+ngx_int_t ngx_iclock_store_wake_readers(ngx_iclock_store_job_t *job);
 /* b may be NULL; the result is job->text */
 ngx_int_t ngx_iclock_store_call(ngx_iclock_store_job_t *job, ngx_uint_t call,
     ngx_str_t *a, ngx_str_t *b);

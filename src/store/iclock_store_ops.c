@@ -56,6 +56,10 @@ ngx_iclock_store_add_op(ngx_iclock_store_job_t *job, ngx_uint_t statement,
         work->pg.once = 1;
     }
 
+    if (flags & NGX_ICLOCK_ST_EVENTS) {
+        work->events = 1;
+    }
+
     return NGX_OK;
 }
 
@@ -178,6 +182,20 @@ ngx_int_t
 ngx_iclock_store_refresh_timezones(ngx_iclock_store_job_t *job)
 {
     return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_TIMEZONES, NULL, 0);
+}
+
+
+ngx_int_t
+ngx_iclock_store_watch_events(ngx_iclock_store_job_t *job)
+{
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_WATCH_EVENTS, NULL, 0);
+}
+
+
+ngx_int_t
+ngx_iclock_store_wake_readers(ngx_iclock_store_job_t *job)
+{
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_WAKE_READERS, NULL, 0);
 }
 
 

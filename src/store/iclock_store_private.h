@@ -45,6 +45,9 @@ _Static_assert(NGX_ICLOCK_STATEMENTS <= 63, "ngx_iclock_pg_batch_add()");
 /* not idempotent: never sent again */
 #define NGX_ICLOCK_ST_ONCE    0x08
 
+/* it may write events, as records do */
+#define NGX_ICLOCK_ST_EVENTS  0x10
+
 
 /* the rows that one statement of a batch is about */
 typedef struct {
@@ -75,6 +78,7 @@ struct ngx_iclock_store_work_s {
     ngx_iclock_store_op_t       ops[4];
     ngx_array_t                 refused;    /* ngx_iclock_store_refused_t */
     ngx_uint_t                  counted;    /* items, for job->rejected */
+    ngx_uint_t                  events;     /* it may write some */
     ngx_msec_t                  started;
 };
 
@@ -120,6 +124,8 @@ struct ngx_iclock_store_s {
     ngx_iclock_pg_listen_t     *listen;
     ngx_iclock_store_notify_pt  notify;
     void                       *data;
+    void                      (*committed)(void *data);
+    void                       *committed_data;
 };
 
 

@@ -526,6 +526,24 @@ static const char  ngx_iclock_verify_text[] =
     " FROM unnest($1) WITH ORDINALITY AS u (seconds, ord)";
 
 
+static const Oid  ngx_iclock_watch_events_types[] = { I4 };
+
+static const char  ngx_iclock_watch_events_text[] =
+    "SELECT u.ord, iclock.watch_events()::text"
+    " FROM unnest($1) WITH ORDINALITY AS u (nothing, ord)";
+
+
+/*
+ * A NOTIFY within a transaction that stores something would make all commits
+ * of the cluster wait for each other.
+ */
+
+static const Oid  ngx_iclock_wake_readers_types[] = { I4 };
+
+static const char  ngx_iclock_wake_readers_text[] =
+    "SELECT pg_notify('iclock_event', '') WHERE $1 IS NOT NULL";
+
+
 /* the texts of NGX_ICLOCK_EACH_CALL() */
 
 #define ngx_iclock_call(function)                                            \

@@ -37,7 +37,7 @@
     X(NGX_ICLOCK_ST_RETURN, return, 0,                                       \
       ngx_iclock_store_add_return, NULL)                                     \
                                                                              \
-    X(NGX_ICLOCK_ST_DEQUEUE, dequeue, 0,                                     \
+    X(NGX_ICLOCK_ST_DEQUEUE, dequeue, NGX_ICLOCK_ST_EVENTS,                  \
       ngx_iclock_store_add_dequeue, ngx_iclock_store_command_row)            \
                                                                              \
     X(NGX_ICLOCK_ST_PRESENCE, presence, NGX_ICLOCK_ST_ALONE,                 \
@@ -49,14 +49,21 @@
     X(NGX_ICLOCK_ST_DUE, due, 0,                                             \
       ngx_iclock_store_add_seconds, ngx_iclock_store_due_row)                \
                                                                              \
-    X(NGX_ICLOCK_ST_MAINTAIN, maintain, NGX_ICLOCK_ST_ALONE,                 \
+    X(NGX_ICLOCK_ST_MAINTAIN, maintain,                                      \
+      NGX_ICLOCK_ST_ALONE|NGX_ICLOCK_ST_EVENTS,                              \
       ngx_iclock_store_add_nothing, ngx_iclock_store_text_row)               \
                                                                              \
     X(NGX_ICLOCK_ST_TIMEZONES, timezones, NGX_ICLOCK_ST_ALONE,               \
       ngx_iclock_store_add_nothing, NULL)                                    \
                                                                              \
     X(NGX_ICLOCK_ST_VERIFY, verify, NGX_ICLOCK_ST_ALONE,                     \
-      ngx_iclock_store_add_seconds, NULL)
+      ngx_iclock_store_add_seconds, NULL)                                    \
+                                                                             \
+    X(NGX_ICLOCK_ST_WATCH_EVENTS, watch_events, NGX_ICLOCK_ST_ALONE,         \
+      ngx_iclock_store_add_nothing, ngx_iclock_store_text_row)               \
+                                                                             \
+    X(NGX_ICLOCK_ST_WAKE_READERS, wake_readers, NGX_ICLOCK_ST_ALONE,         \
+      ngx_iclock_store_add_nothing, NULL)
 
 
 /*
