@@ -20,6 +20,7 @@
 #include <ngx_http.h>
 
 #include "iclock_store_query.h"
+#include "ngx_http_iclock_setting.h"
 
 
 /* of the text that names a key, see iclock.create_api_key() */
@@ -107,6 +108,7 @@ typedef struct {
     ngx_uint_t                  webhooks;
     ngx_uint_t                  event_retention;    /* seconds */
     ngx_uint_t                  locations;  /* with "iclock_api" */
+    ngx_int_t                   request_id; /* index of the variable */
     ngx_http_iclock_api_zone_t  *zone;      /* NULL: nothing uses it */
 
     /* of this worker process */
@@ -120,6 +122,13 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                  enable;
+    ngx_uint_t                  rate;       /* a minute; 0: off */
+    ngx_uint_t                  burst;
+    ngx_uint_t                  page_default;
+    ngx_uint_t                  page_max;
+    ngx_uint_t                  batch;
+    ngx_str_t                   base;       /* empty: of the request */
+    ngx_array_t                *cors;       /* of ngx_str_t; NULL: off */
 } ngx_http_iclock_api_loc_conf_t;
 
 
@@ -135,6 +144,21 @@ char *ngx_http_iclock_api_init_main_conf(ngx_conf_t *cf, void *conf);
 void *ngx_http_iclock_api_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_iclock_api_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
+
+
+/* ngx_http_iclock_api_conf_location.c: what locations have */
+
+extern ngx_http_iclock_param_t  ngx_http_iclock_api_page_params[];
+
+char *ngx_http_iclock_api_rate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_iclock_api_cors(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_uint_t ngx_http_iclock_api_valid_base(ngx_str_t *text);
+
+char *ngx_http_iclock_api_merge_others(ngx_conf_t *cf,
+    ngx_http_iclock_api_loc_conf_t *prev,
+    ngx_http_iclock_api_loc_conf_t *conf);
 
 
 /* ngx_http_iclock_api_request.c: the content handler */

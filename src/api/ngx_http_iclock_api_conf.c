@@ -4,8 +4,7 @@
  */
 
 
-#include "ngx_http_iclock_api.h"
-#include "ngx_http_iclock_setting.h"
+#include "ngx_http_iclock_api_gate.h"
 
 
 static char *ngx_http_iclock_api(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -69,6 +68,41 @@ ngx_command_t  ngx_http_iclock_api_commands[] = {
       ngx_http_iclock_api_main(event_retention),
       ngx_http_iclock_range(SEC, 3600, 31536000, 7 * 86400) },
 
+    { ngx_string("iclock_api_rate"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_iclock_api_rate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("iclock_api_page"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_http_iclock_set_params,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_http_iclock_api_page_params },
+
+    { ngx_string("iclock_api_batch"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_iclock_set,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_iclock_api_loc_conf_t, batch),
+      ngx_http_iclock_range(NUMBER, 1, 100000, 1000) },
+
+    { ngx_string("iclock_api_cors"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_iclock_api_cors,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("iclock_api_base"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_iclock_set,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_iclock_api_loc_conf_t, base),
+      ngx_http_iclock_text(ngx_http_iclock_api_valid_base, "") },
+
       ngx_null_command
 };
 
@@ -117,6 +151,10 @@ ngx_http_iclock_api_create_loc_conf(ngx_conf_t *cf)
     ngx_http_iclock_unset_all(ngx_http_iclock_api_commands,
                               NGX_HTTP_LOC_CONF_OFFSET, alcf);
 
+    alcf->rate = NGX_CONF_UNSET_UINT;
+    alcf->burst = NGX_CONF_UNSET_UINT;
+    alcf->cors = NGX_CONF_UNSET_PTR;
+
     return alcf;
 }
 
@@ -145,9 +183,13 @@ ngx_http_iclock_api_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         amcf = ngx_http_conf_get_module_main_conf(cf,
                                                   ngx_http_iclock_api_module);
         amcf->locations++;
+
+        if (ngx_http_iclock_api_error_pages(cf, clcf) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
     }
 
-    return NGX_CONF_OK;
+    return ngx_http_iclock_api_merge_others(cf, prev, conf);
 }
 
 
@@ -156,16 +198,28 @@ ngx_http_iclock_api(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_iclock_api_loc_conf_t *alcf = conf;
 
-    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_core_loc_conf_t         *clcf;
+    ngx_http_iclock_api_main_conf_t  *amcf;
+
+    static ngx_str_t  name = ngx_string("request_id");
 
     if (alcf->enable) {
         return "is duplicate";
     }
 
-    alcf->enable = 1;
-
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* a route is what follows the prefix */
+
+    if (clcf->named || clcf->regex) {
+        return "needs a location with a prefix";
+    }
+
+    alcf->enable = 1;
     clcf->handler = ngx_http_iclock_api_handler;
 
-    return NGX_CONF_OK;
+    amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_iclock_api_module);
+    amcf->request_id = ngx_http_get_variable_index(cf, &name);
+
+    return (amcf->request_id == NGX_ERROR) ? NGX_CONF_ERROR : NGX_CONF_OK;
 }

@@ -4,15 +4,14 @@
  */
 
 
-#include "ngx_http_iclock_api.h"
-#include "ngx_http_iclock.h"
+#include "ngx_http_iclock_api_gate.h"
 
 
 static ngx_int_t ngx_http_iclock_api_init(ngx_conf_t *cf);
 
 
 static ngx_http_module_t  ngx_http_iclock_api_module_ctx = {
-    NULL,                                  /* preconfiguration */
+    ngx_http_iclock_api_add_variables,     /* preconfiguration */
     ngx_http_iclock_api_init,              /* postconfiguration */
 
     ngx_http_iclock_api_create_main_conf,  /* create main configuration */

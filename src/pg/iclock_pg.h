@@ -302,6 +302,9 @@ ngx_iclock_pg_exec_t *ngx_iclock_pg_batch_add(ngx_iclock_pg_batch_t *batch,
     const ngx_iclock_pg_statement_t *statement, ngx_uint_t number,
     void *data);
 
+/* whether there is a connection, or one that is busy */
+ngx_uint_t ngx_iclock_pg_connected(ngx_iclock_pg_pool_t *pool);
+
 /* hash of the database that was connected last; 0: none until now */
 uint32_t ngx_iclock_pg_pool_database(ngx_iclock_pg_pool_t *pool);
 

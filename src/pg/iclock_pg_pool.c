@@ -155,6 +155,21 @@ ngx_iclock_pg_pool_database(ngx_iclock_pg_pool_t *pool)
 }
 
 
+ngx_uint_t
+ngx_iclock_pg_connected(ngx_iclock_pg_pool_t *pool)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < pool->conf->connections; i++) {
+        if (pool->members[i].conn.state >= NGX_ICLOCK_PG_IDLE) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_int_t
 ngx_iclock_pg_submit(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
 {

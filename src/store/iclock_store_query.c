@@ -206,6 +206,13 @@ ngx_iclock_query_destroy(ngx_iclock_query_t *q)
 
 
 ngx_uint_t
+ngx_iclock_query_connected(ngx_iclock_queries_t *queries)
+{
+    return ngx_iclock_pg_connected(queries->pool);
+}
+
+
+ngx_uint_t
 ngx_iclock_query_full(ngx_iclock_queries_t *queries, size_t held)
 {
     return ngx_iclock_pg_full(queries->pool, held);

@@ -107,6 +107,9 @@ ngx_iclock_query_t *ngx_iclock_query_create(ngx_iclock_queries_t *queries,
     ngx_uint_t statement, ngx_log_t *log);
 void ngx_iclock_query_destroy(ngx_iclock_query_t *q);
 
+/* whether the database could be asked now */
+ngx_uint_t ngx_iclock_query_connected(ngx_iclock_queries_t *queries);
+
 /* whether a query that holds that much would be refused */
 ngx_uint_t ngx_iclock_query_full(ngx_iclock_queries_t *queries, size_t held);
 
