@@ -1,0 +1,132 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# How many requests a key may make, and how many wrong keys an address.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+use Time::HiRes qw/ sleep time /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::API;
+
+my $t = Test::IClock->new;
+
+$t->psql('GRANT iclock_api TO iclock_nginx');
+$t->start(Test::IClock::API::server($t, server => <<'EOFC'));
+        location /slow { iclock_api; iclock_api_rate rate=120r/m burst=3; }
+        location /fast { iclock_api; iclock_api_rate rate=50r/s; }
+        location /free { iclock_api; iclock_api_rate off; }
+EOFC
+
+
+# n requests at once, as many connections; what is said, and how often
+
+sub burst {
+    my ($api, $n, %header) = @_;
+
+    return map { Test::IClock::API::response($_) }
+           $t->concurrently([ map { $api->format('GET', '/devices', undef,
+                                                 %header) } 1 .. $n ],
+                            connections => 20, raw => 1);
+}
+
+
+sub said {
+    my %n;
+    $n{$_->said}++ for @_;
+    return join ', ', map { "$_: $n{$_}" } sort keys %n;
+}
+
+
+# the default: 100 a minute, 100 at once
+
+my $api = Test::IClock::API->new($t);
+
+is($api->get('/devices')->header('RateLimit-Policy'), '"default";q=100;w=60',
+   'RateLimit-Policy');
+
+# each 0.6 seconds bring one more
+my $start = time;
+my @response = burst($api, 100 + 3);
+my $more = int((time - $start) / 0.6);
+my $passed = grep { $_->status == 200 } @response;
+
+ok($passed >= 99 && $passed <= 99 + $more, 'some are too many')
+    or diag(said(@response));
+
+my %left = map { $_->header('RateLimit') =~ /r=(\d+)/ ? ($1 => 1) : () }
+           @response;
+
+is(join(' ', sort { $a <=> $b } keys %left), join(' ', 0 .. 98),
+   'workers count together, and count down');
+
+my ($refused) = grep { $_->status == 429 } @response;
+
+is($refused->header('Retry-After'), 1, 'Retry-After');
+is($refused->header('RateLimit'), '"default";r=0;t=1', 'RateLimit');
+is($refused->json->{type}, 'https://iana.org/assignments/http-problem-types'
+                           . '#quota-exceeded', 'its type');
+is_deeply($refused->json->{'violated-policies'}, [ 'default' ],
+          'and the policy');
+
+sleep 1;
+is($api->get('/devices')->status, 200, 'a second later one passes');
+is(Test::IClock::API->new($t)->get('/devices')->status, 200,
+   'another key has its own');
+
+
+# locations, and keys with rates
+
+sub at {
+    my ($prefix, %option) = @_;
+    return Test::IClock::API->new($t, prefix => $prefix, %option);
+}
+
+is(said(burst(at('/slow'), 5)), '200: 3, 429 rate: 2', 'burst');
+is(at('/fast')->get('/devices')->header('RateLimit-Policy'),
+   '"default";q=3000;w=60', 'a rate per second');
+is(at('/free')->get('/devices')->header('RateLimit'), undef, 'off');
+is(said(burst(at('/free'), 150)), '200: 150', 'is off');
+
+my $own = at('/free', rate => 60, burst => 2);
+
+is($own->get('/devices')->header('RateLimit'), '"default";r=1;t=1',
+   'a key with a rate');
+is(said(burst($own, 3)), '200: 1, 429 rate: 2', 'has it everywhere');
+
+my $none = at('/slow', scopes => [ 'logs:read' ]);
+
+is(said(map { $none->get('/devices') } 1 .. 4), '403 scope: 3, 429 rate: 1',
+   'what is refused counts, too');
+
+
+# wrong keys
+
+my $wrong = 'ik_live_' . 'b' x 12 . '_' . 'A' x 43;
+my $thief = at('/v1', key => $wrong, address => '127.0.0.9');
+
+is(said(map { $thief->get('/devices') } 1 .. 22),
+   '401 bad_key: 20, 429 rate: 2', 'wrong keys of an address');
+
+$refused = $thief->get('/devices');
+
+cmp_ok($refused->header('Retry-After'), '>=', 1, 'Retry-After');
+is($refused->header('RateLimit'), undef, 'but nothing about a key');
+is(at('/v1', key => $wrong)->get('/devices')->said, '401 bad_key',
+   'another address');
+
+my $neighbor = at('/v1', address => '127.0.0.9');
+
+is($neighbor->get('/devices')->status, 429,
+   'a key that nginx has not met has to wait there');
+is($neighbor->get('/devices', -local => '127.0.0.1')->status, 200,
+   'elsewhere it need not');
+is($neighbor->get('/devices')->status, 200, 'and then it serves everywhere');
+
+$t->done();
