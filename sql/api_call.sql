@@ -643,6 +643,12 @@ begin
         if answer.status is null then
             raise;
         end if;
+
+        -- the client is told nothing, and the log of PostgreSQL all but values
+        if answer.status = 500 then
+            raise log 'operation "%" of the API: %', operation,
+                answer.meta ->> 'log';
+        end if;
         return answer;
     end;
 end

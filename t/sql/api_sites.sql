@@ -1,0 +1,167 @@
+-- Whatever a key reads, it is of the sites and devices that the key is limited
+-- to, and of the sandbox for test keys alone: asked of every operation that
+-- reads.
+
+\ir ../fixtures/pgtap.psql
+\ir ../fixtures/api.psql
+
+-- four worlds; everything in one bears its name
+
+create temp table world (name text, site text, sandbox boolean);
+insert into world
+values ('ALFA', 'Site 1', false), ('BRAVO', 'Site 2', false),
+       ('CHARLIE', null, false), ('DELTA', 'Site 1', true);
+
+select iclock.enable_events();
+
+delete from iclock.device;
+insert into iclock.device (serial_number, status, name, site, sandbox,
+                           last_seen)
+select w.name || '1', 'active', w.name || ' gate', w.site, w.sandbox, now()
+  from world w;
+insert into iclock.device_user (device_id, pin, name, card)
+select pg_temp.device(w.name || '1'), p, w.name || ' Asha', w.name || ' card'
+  from world w, unnest(array['7', w.name || '8']) as p;
+insert into iclock.template (device_id, pin, type, no, data)
+select pg_temp.device(w.name || '1'), p, 1, 6, convert_to(w.name, 'UTF8')
+  from world w, unnest(array['7', w.name || '8']) as p;
+insert into iclock.punch (device_id, local_time, pin, status, verify,
+                          punched_at, work_code)
+select pg_temp.device(w.name || '1'), timezone('UTC', now()), p, 0, 1, now(),
+       w.name || ' code'
+  from world w, unnest(array['7', w.name || '8']) as p;
+insert into iclock.command (id, device_id, body)
+select 100 + d.id, d.id, 'DATA UPDATE USERINFO PIN=' || w.name || '8'
+  from world w
+  join iclock.device d on d.serial_number = w.name || '1';
+
+-- settled, as the events of others are
+update iclock.event set xid = '3';
+
+-- who may see which
+
+select pg_temp.key('all', iclock.create_api_key('all', s))
+  from (select array_agg(r) from unnest(array[
+            'devices:read', 'users:read', 'templates:read', 'logs:read',
+            'events:read', 'commands:read', 'webhooks:manage']) as r) as a (s);
+select pg_temp.key(k.name, iclock.create_api_key(k.name, a.scopes, k.mode,
+                                                 k.sites, k.devices))
+  from (values
+    ('site', 'live', '{Site 1}'::text[], null::text[]),
+    ('device', 'live', null, '{ALFA1,DELTA1}'),
+    ('both', 'live', '{Site 1,Site 2}', '{ALFA1,CHARLIE1}'),
+    ('none', 'live', '{}', null),
+    ('test', 'test', null, null))
+    as k (name, mode, sites, devices),
+       iclock.api_key a
+ where a.id = (select id from api_key_of where name = 'all');
+
+create temp table sees (key text, worlds text[]);
+insert into sees
+values ('all', '{ALFA,BRAVO,CHARLIE}'), ('site', '{ALFA}'),
+       ('device', '{ALFA}'), ('both', '{ALFA}'), ('none', '{}'),
+       ('test', '{DELTA}');
+
+-- what there is to read; an asterisk stands for the name of a world, and then
+-- those that the key does not see are not there for it
+
+create temp table reads (operation text, scope text, path text, query text,
+                         about text);
+insert into reads
+values ('devices_list', 'devices:read', '{}', '{}', 'all'),
+       ('devices_list', 'devices:read', '{}', '{"q":"gate"}', 'all'),
+       ('devices_get', 'devices:read', '{"sn":"*1"}', '{}', 'one'),
+       ('device_users', 'users:read', '{"sn":"*1"}', '{}', 'one'),
+       ('users_list', 'users:read', '{}', '{}', 'all'),
+       ('users_list', 'users:read', '{}', '{"q":"Asha"}', 'all'),
+       ('users_list', 'users:read', '{}', '{"device_id":"*1"}', 'one'),
+       ('users_get', 'users:read', '{"id":"7"}', '{}', 'all'),
+       ('users_get', 'users:read', '{"id":"*8"}', '{}', 'one'),
+       ('templates_list', 'templates:read', '{"id":"7"}', '{}', 'some'),
+       ('templates_list', 'templates:read', '{"id":"*8"}', '{}', 'one'),
+       ('logs_list', 'logs:read', '{}', '{}', 'all'),
+       ('logs_list', 'logs:read', '{}', '{"user_id":"7"}', 'all'),
+       ('logs_list', 'logs:read', '{}', '{"device_id":"*1"}', 'one'),
+       ('daily_list', 'logs:read', '{}',
+        format('{"start_date":"%s","end_date":"%s"}', current_date - 2,
+               current_date + 2), 'some'),
+       ('events_list', 'events:read', '{}', '{"after":"0"}', 'all'),
+       ('events_list', 'events:read', '{}',
+        '{"after":"0","device_id":"*1"}', 'some'),
+       ('commands_list', 'commands:read', '{}', '{}', 'all'),
+       ('commands_list', 'commands:read', '{}', '{"device_id":"*1"}', 'one');
+
+create function pg_temp.read(key text, operation text, scope text, path text,
+                             query text)
+    returns iclock_api.reply
+    language sql as $$
+    select pg_temp.api(key, operation, 'GET', '/' || operation,
+        jsonb_build_object('scope', scope, 'path', path::jsonb,
+                           'query', query::jsonb,
+                           'event_retention', 604800))
+$$;
+
+create temp table answer as
+select r.operation, r.path, r.query, r.about, s.key, s.worlds, w.name as world,
+       pg_temp.read(s.key, r.operation, r.scope, replace(r.path, '*', w.name),
+                    replace(r.query, '*', w.name)) as reply
+  from reads r
+ cross join sees s
+ cross join world w
+ where (r.path || r.query like '%*%' or w.name = 'ALFA')
+   and to_regprocedure(format('iclock_api.%I(jsonb)', r.operation)) is not null;
+
+select is_empty(
+    $$ select a.operation, a.path, a.query, a.key, a.world,
+              (a.reply).status, (a.reply).meta
+         from answer a
+        where (a.reply).status not in (200, 404)
+           or (a.reply).status = 404
+              and a.about = 'all' and a.worlds <> '{}' $$,
+    'everything is answered');
+
+select is_empty(
+    $$ select a.operation, a.path, a.query, a.key, w.name as world
+         from answer a
+         join world w on w.name <> all (a.worlds)
+        where strpos((a.reply).body, w.name) > 0 $$,
+    'no key is told of a world that it does not see');
+
+select is_empty(
+    $$ select a.operation, a.path, a.query, a.key, w.name as world
+         from answer a
+         join world w on w.name = any (a.worlds)
+        where a.about = 'all'
+          and strpos(coalesce((a.reply).body, ''), w.name) = 0
+       union all
+       select a.operation, a.path, a.query, a.key, a.world
+         from answer a
+        where a.about = 'one'
+          and a.world = any (a.worlds)
+          and strpos(coalesce((a.reply).body, ''), a.world) = 0 $$,
+    'and each is told of those that it does');
+
+select is_empty(
+    $$ select a.operation, a.path, a.query, a.key, a.world
+         from answer a
+        where a.about = 'one'
+          and a.world <> all (a.worlds)
+          and (a.reply).status = 200
+          and ((a.reply).body::json -> 'data') is null $$,
+    'what it does not see is not there');
+
+select cmp_ok((select count(distinct operation)::int from answer), '>=', 5,
+              'operations that read were asked');
+
+-- the same of one event and of one command
+
+select is(pg_temp.code(pg_temp.read(s.key, 'commands_get', 'commands:read',
+              format('{"id":"%s"}', 100 + pg_temp.device(w.name || '1')),
+              '{}')),
+          case when w.name = any (s.worlds) then '200'
+               else '404 not_found' end,
+          format('key %s, command of %s', s.key, w.name))
+  from sees s cross join world w;
+
+select * from finish();
+rollback;
