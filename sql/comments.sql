@@ -476,3 +476,14 @@ comment on column iclock.webhook_attempt.response is 'First kilobyte of the answ
 comment on column iclock.webhook_attempt.id is 'In the order in which they were written';
 
 comment on table iclock.webhook_attempt_default is 'Attempts of days that have no partition';
+
+comment on table iclock.person is 'What is known of people besides what terminals hold; the API writes it';
+comment on column iclock.person.site is 'Site; empty: the terminals without one';
+comment on column iclock.person.pin is 'User: PIN on the terminals of the site';
+comment on column iclock.person.sandbox is 'Of simulated terminals: another person than who has the PIN elsewhere';
+comment on column iclock.person.name is 'Name, also where a terminal cuts it off; NULL: not known';
+comment on column iclock.person.department is 'Department, which terminals do not know';
+comment on column iclock.person.attributes is 'For other programs';
+comment on column iclock.person.created_at is 'When it was stored first';
+comment on column iclock.person.updated_at is 'When it changed last';
+comment on column iclock.person.removed_at is 'When it was asked to remove the person from all terminals; the row goes when that has happened';

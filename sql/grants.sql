@@ -54,7 +54,7 @@ grant select
       iclock.device_presence, iclock.operation, iclock.work_code,
       iclock.device_error, iclock.verify_label, iclock.status_label,
       iclock.label, iclock.retention, iclock.punch_state,
-      iclock.event_type
+      iclock.event_type, iclock.person
    to iclock_reader, iclock_operator;
 
 do $do$

@@ -153,6 +153,7 @@ set local check_function_bodies = off;
 \ir import.sql
 \ir served.sql
 \ir punch_names.sql
+\ir people.sql
 \ir api_kept.sql
 \ir events.sql
 \ir event_upkeep.sql

@@ -566,6 +566,7 @@ begin
 
     more := iclock.maintain_retention();
     more := iclock.prune_api() or more;
+    perform iclock.forget_persons();
 
     -- last, because its locks are kept until the commit
     pause := iclock.maintain_partitions();

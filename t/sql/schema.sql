@@ -15,7 +15,7 @@ select has_table('iclock', t, t)
                     'refused_answer', 'site', 'upgrade', 'attendance_check',
                     'job', 'share_backlog', 'role_site', 'removed_person',
                     'removed_from', 'api_key', 'api_idempotency', 'api_audit',
-                    'stream_token']) as t;
+                    'stream_token', 'person']) as t;
 select is_partitioned('iclock', 'punch', 'punch is partitioned');
 select has_view('iclock', v, v)
   from unnest(array['attendance', 'daily_attendance', 'device_status',
