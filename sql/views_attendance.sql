@@ -168,7 +168,8 @@ grant execute on function iclock.counted_until(timestamp, boolean, interval)
 create or replace function iclock.attendance_days(
         first_day  date,
         last_day   date,
-        by_shift   boolean)
+        by_shift   boolean,
+        devices    bigint[])
     returns table (
         site              text,
         pin               text,
@@ -216,6 +217,7 @@ select c.site,
                   from iclock.attendance a
                   left join iclock.site t on t.name = a.site
                  where a.counts
+                   and (devices is null or a.device_id = any (devices))
                    and a.local_time >= first_day::timestamp - interval '6 hours'
                    and a.local_time
                        < (last_day + case when by_shift then 2 else 1 end)
@@ -227,6 +229,32 @@ select c.site,
    and c.counted_until = c.local_time
    and (c.turned or c.too_soon = '0' or c.before is distinct from c.local_time)
  group by c.site, c.pin, c.day
+$$;
+comment on function iclock.attendance_days(date, date, boolean, bigint[]) is
+    'Days of people by site and PIN, from midnight or by the days of the '
+    'sites, by the punches of some devices; NULL: of all';
+grant execute on function iclock.attendance_days(date, date, boolean, bigint[])
+    to iclock_reader, iclock_operator;
+
+create or replace function iclock.attendance_days(
+        first_day  date,
+        last_day   date,
+        by_shift   boolean)
+    returns table (
+        site              text,
+        pin               text,
+        day               date,
+        user_name         text,
+        punches           bigint,
+        first_local_time  timestamp,
+        last_local_time   timestamp,
+        first_punched_at  timestamptz,
+        last_punched_at   timestamptz,
+        span              interval,
+        serial_numbers    text[])
+    language sql stable
+as $$
+select d.* from iclock.attendance_days(first_day, last_day, by_shift, null) as d
 $$;
 comment on function iclock.attendance_days(date, date, boolean) is
     'Days of people by site and PIN, from midnight or by the days of the '
