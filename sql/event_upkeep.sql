@@ -153,6 +153,22 @@ comment on function iclock.prune_events() is
     'Drops events that are older than table retention says; true if there may '
     'be more';
 
+-- For nginx: what directive iclock_event_retention says.  Who keeps events for
+-- ever does so all the same.
+create or replace function iclock.keep_events(seconds integer)
+    returns void
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    update iclock.retention r
+       set age = justify_hours(make_interval(secs => $1))
+     where r.kind = 'event'
+       and r.age <> make_interval(secs => $1)
+$$;
+comment on function iclock.keep_events(integer) is
+    'For nginx: keeps events for so long, unless for ever';
+grant execute on function iclock.keep_events(integer) to iclock_api;
+
 create or replace function iclock.note_dropped(xid xid8, seq bigint)
     returns void
     language sql

@@ -22,8 +22,12 @@ use constant WRITERS => 8;
 
 my $t = Test::IClock->new;
 my $pg = $t->pg;
-my $http = $t->device_server(location => 'iclock_command_limit count=10;');
+my $http = $t->device_server(
+    location => 'iclock_command_limit count=10;',
+    http => 'iclock_event_retention 3d;',
+    server => 'location /v1 { iclock_api; }');
 
+$t->psql('GRANT iclock_api TO iclock_nginx');
 $t->start($http, workers => 2);
 
 my $listener = $pg->session();
@@ -61,6 +65,13 @@ sub feed {
 }
 
 my $day = $t->psql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')");
+
+
+# the directive reaches the database
+
+ok(wait_until(10, sub {
+    $t->psql("SELECT age FROM iclock.retention WHERE kind = 'event'")
+        eq '3 days' }), 'iclock_event_retention');
 
 
 # nobody listens

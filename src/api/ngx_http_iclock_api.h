@@ -114,6 +114,7 @@ typedef struct {
     /* of this worker process */
     ngx_iclock_queries_t       *queries;
     ngx_event_t                 second;     /* of worker 0 */
+    ngx_uint_t                  retained;   /* the database knows */
     ngx_event_t                 watch;
     ngx_queue_t                 watchers;
     ngx_atomic_uint_t           watched;    /* sh->events, when last seen */
@@ -159,6 +160,11 @@ ngx_uint_t ngx_http_iclock_api_valid_base(ngx_str_t *text);
 char *ngx_http_iclock_api_merge_others(ngx_conf_t *cf,
     ngx_http_iclock_api_loc_conf_t *prev,
     ngx_http_iclock_api_loc_conf_t *conf);
+
+
+/* ngx_http_iclock_api_retention.c */
+
+void ngx_http_iclock_api_retain(ngx_http_iclock_api_main_conf_t *amcf);
 
 
 /* ngx_http_iclock_api_request.c: the content handler */

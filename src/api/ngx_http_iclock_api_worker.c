@@ -118,6 +118,7 @@ ngx_http_iclock_api_notify(ngx_uint_t channel, ngx_str_t *payload,
         break;
 
     default: /* NGX_ICLOCK_QUERY_CHANNEL_ALL */
+        amcf->retained = 0;
         ngx_http_iclock_api_zone_drop_all(amcf);
         ngx_http_iclock_api_news(amcf);
         break;
@@ -151,6 +152,7 @@ ngx_http_iclock_api_second_handler(ngx_event_t *ev)
     }
 
     ngx_add_timer(ev, NGX_HTTP_ICLOCK_API_SECOND);
+    ngx_http_iclock_api_retain(amcf);
 
     amcf->zone->sh->listening = ngx_iclock_queries_listening(amcf->queries);
 

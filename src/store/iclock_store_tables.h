@@ -154,6 +154,10 @@
  */
 
 #define NGX_ICLOCK_EACH_QUERY(X)                                             \
+    /* seconds */                                                            \
+    X(NGX_ICLOCK_QUERY_EVENTS_KEEP, events_keep, 1,                          \
+      "SELECT iclock.keep_events($1::integer)")                              \
+                                                                             \
     /* id of a key; no row: unknown */                                       \
     X(NGX_ICLOCK_QUERY_API_KEY, api_key, 1,                                  \
       "SELECT k.hash, k.scopes, k.rate, k.burst, k.state"                    \

@@ -423,6 +423,14 @@ select is((select r.status || ' ' || (r.meta -> 'problem' ->> 'code') || ' '
                       jsonb_build_object('after', (:'old'::text[])[1]))) as r),
           '410 gone ' || (:'old'::text[])[3], 'the API says so');
 
+select iclock.keep_events(86400);
+select is((select r.age from iclock.retention r where r.kind = 'event'),
+          interval '1 day', 'nginx says for how long');
+update iclock.retention set age = null where kind = 'event';
+select iclock.keep_events(86400);
+select is((select r.age from iclock.retention r where r.kind = 'event'), null,
+          'but not to who keeps them for ever');
+
 -- off again
 
 select lives_ok('select iclock.disable_events()', 'disable');
