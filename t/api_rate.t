@@ -53,7 +53,7 @@ is($api->get('/devices')->header('RateLimit-Policy'), '"default";q=100;w=60',
 
 # each 0.6 seconds bring one more
 my $start = time;
-my @response = burst($api, 100 + 3);
+my @response = burst($api, 100 + 10);
 my $more = int((time - $start) / 0.6);
 my $passed = grep { $_->status == 200 } @response;
 

@@ -27,13 +27,14 @@ my $json = JSON::PP->new->utf8->canonical;
 
 
 # The contents of http{} with the interface at /v1 on %%PORT%%.  Options:
-# database, pool, http, server, location (further lines).
+# database, pool, listen (of the socket), http, server, location (further
+# lines).
 
 sub server {
     my ($t, %option) = @_;
 
     %option = (http => '', server => '', location => '', pool => '',
-               database => $t->conninfo(), %option);
+               listen => '', database => $t->conninfo(), %option);
 
     my $pool = $option{pool} eq '' ? '' : "iclock_api_pool $option{pool};";
 
@@ -43,7 +44,7 @@ sub server {
     $option{http}
 
     server {
-        listen 127.0.0.1:%%PORT%%;
+        listen 127.0.0.1:%%PORT%% $option{listen};
         server_name localhost;
         $option{server}
 

@@ -1,0 +1,158 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# Answers of the HTTP interface that are held: events until there are some,
+# commands until they have ended.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+use Time::HiRes qw/ sleep time /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::API;
+
+my $t = Test::IClock->new;
+
+$t->psql('GRANT iclock_api TO iclock_nginx');
+
+my $server = Test::IClock::API::server($t, http => 'iclock_api_rate off;',
+    server => 'location /iclock { iclock; iclock_unknown_devices accept; }');
+
+$t->start($server, level => 'debug');
+
+my $api = Test::IClock::API->new($t);
+my $device = $t->device('WAIT0001');
+
+$device->handshake();
+$device->poll();
+
+sub event {
+    return $t->psql("SELECT iclock.event_write('device.online', id, '{}')"
+                    . " FROM iclock.device;"
+                    . " SELECT pg_notify('iclock_event', '')");
+}
+
+
+# sends a request, and returns the connection
+
+sub ask {
+    my ($method, $path, %header) = @_;
+
+    my $c = $t->connect(timeout => 20);
+    $c->write($api->format($method, $path, undef, %header));
+
+    return $c;
+}
+
+
+sub answer { return Test::IClock::API::response($_[0]->read($_[1] || 'GET')) }
+
+
+# events
+
+my $r = $api->get('/events');
+my $cursor = $r->json->{next_cursor};
+
+is($r->status, 200, 'where it begins');
+ok($cursor, 'a cursor');
+
+my @waiting = map { ask('GET', "/events?after=$cursor&wait=15") } 1 .. 8;
+
+sleep 0.5;
+ok(!grep({ defined $_->fill(0) } @waiting), 'nothing new: no answer');
+is($t->psql("SELECT count(*) FROM pg_stat_activity"
+            . " WHERE application_name ~ '/api' AND state <> 'idle'"), 0,
+   'and no connection is held');
+
+event();
+
+my $start = time;
+my @answer = map { answer($_) } @waiting;
+
+cmp_ok(time - $start, '<', 0.5, 'an event wakes them in every worker');
+is(scalar(grep { $_ && $_->status == 200 && @{$_->json->{data}} == 1 }
+          @answer), 8, 'all of them');
+
+$cursor = $answer[0]->json->{next_cursor};
+
+$start = time;
+$r = $api->get("/events?after=$cursor&wait=1");
+
+my $took = time - $start;
+
+ok($took > 0.9 && $took < 6, 'the time is up') or diag($took);
+is($r->status, 200, 'an answer all the same');
+is_deeply($r->json->{data}, [], 'an empty one');
+is($r->json->{next_cursor}, $cursor, 'with the same cursor');
+
+$start = time;
+is($api->get("/events?after=0&wait=10")->status, 200, 'old ones');
+cmp_ok(time - $start, '<', 1, 'are there at once');
+is($api->get('/events?wait=31')->said, '400 bad_request', 'more than 30 s');
+
+# clients that leave
+my @gone = map { ask('GET', "/events?after=$cursor&wait=15") } 1 .. 4;
+
+sleep 0.2;
+$_->abort() for splice @gone, 0, 2;
+$_->close() for @gone;
+event();
+
+is($api->get('/health')->status, 200, 'clients that leave harm nobody');
+
+# a reload: the worker that ends answers now
+$cursor = $api->get('/events')->json->{next_cursor};
+
+my $c = ask('GET', "/events?after=$cursor&wait=15");
+
+sleep 0.2;
+$t->reload();
+
+$start = time;
+$r = answer($c);
+is($r && $r->status, 200, 'a reload ends the wait');
+cmp_ok(time - $start, '<', 5, 'at once');
+
+
+# commands
+
+sub reboot { return ask('POST', '/devices/WAIT0001/reboot', @_) }
+
+$c = reboot(Prefer => 'respond-async, wait=15');
+sleep 0.4;
+ok(!defined $c->fill(0), 'Prefer: wait');
+
+my @command = $device->poll()->commands();
+
+is(scalar @command, 1, 'the terminal gets it');
+$device->ack($command[0][0], 0);
+
+$start = time;
+$r = answer($c, 'POST');
+
+cmp_ok(time - $start, '<', 1, 'its answer is the answer');
+is($r->status, 202, 'the status of before');
+is($r->header('Preference-Applied'), 'wait=15', 'Preference-Applied');
+is($r->json->{commands}[0]{status}, 'done', 'the command is done');
+
+$start = time;
+$r = answer(reboot(Prefer => 'wait=1'), 'POST');
+$took = time - $start;
+
+ok($took > 0.9 && $took < 6, 'a terminal that is silent') or diag($took);
+is($r->status, 202, 'also ends in an answer');
+is($r->json->{commands}[0]{status}, 'queued', 'the command waits');
+
+$start = time;
+$r = answer(reboot(), 'POST');
+is($r->header('Preference-Applied'), undef, 'without Prefer');
+cmp_ok(time - $start, '<', 0.5, 'there is an answer at once');
+
+like($t->error_log(), qr/iclock api wait: \d+ ms/, 'the debug log says so');
+
+$t->done();
