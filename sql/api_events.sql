@@ -110,7 +110,7 @@ begin
         select array_agg(e.payload order by e.cursor),
                array_agg(e.cursor order by e.cursor), max(c.head)
           into payloads, cursors, head
-          from (select iclock.event_cursor() as head) as c
+          from (select iclock.event_cursor() as head offset 0) as c
           left join iclock.read_events(after, filter.types, filter.sites,
                         filter.devices, filter.mode, size + 1) as e on true;
 

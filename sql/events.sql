@@ -68,7 +68,11 @@ comment on function iclock.event_place(text) is
 
 -- Until where all is settled and there: a reader that has got everything goes on
 -- from here, also when none of it was for him.  In the same statement as
--- read_events() it means the same events.
+-- read_events() it means the same events; OFFSET 0 has it called once:
+--
+--     select c.head, e.*
+--       from (select iclock.event_cursor() as head offset 0) as c
+--       left join iclock.read_events($1) as e on true
 create or replace function iclock.event_cursor(look_ahead boolean default false)
     returns text
     language sql stable security definer
