@@ -20,7 +20,8 @@ select e.id,
        e.next_probe_at,
        w.retrying,
        w.dead,
-       iclock.event_cursor_text(e.cursor_xid, e.cursor_seq)
+       lpad(to_hex(e.cursor_xid::text::bigint), 16, '0') || '_'
+           || lpad(to_hex(e.cursor_seq), 16, '0')
                                                  as cursor,
        e.ordered,
        e.concurrency,
@@ -74,8 +75,8 @@ create or replace view iclock.webhook_dead
     with (security_barrier)
 as
 select r.endpoint_id                             as webhook,
-       'evt_' || iclock.event_cursor_text(r.xid, r.seq)
-                                                 as event_id,
+       'evt_' || lpad(to_hex(r.xid::text::bigint), 16, '0') || '_'
+           || lpad(to_hex(r.seq), 16, '0')       as event_id,
        r.type,
        r.attempts,
        r.first_at,

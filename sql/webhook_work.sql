@@ -509,7 +509,8 @@ begin
            bool_or(a.outcome = 'gone') as gone,
            bool_or(a.outcome = 'address') as address,
            max(a.attempt) filter (where a.bad) as attempt,
-           max(least(a.retry_after, 3600))
+           max(case when a.retry_after > 3600 then 3600
+                    else a.retry_after end)
                filter (where a.status in (429, 502, 503, 504)) as after
       into tally
       from (select o.*,
@@ -625,6 +626,7 @@ begin
                        (i.value ->> 'ms')::numeric as ms,
                        case when (i.value ->> 'status')::integer
                                  in (429, 502, 503, 504)
+                                 and i.value ->> 'retry_after' is not null
                             then least((i.value ->> 'retry_after')::numeric,
                                        3600) end as after, i.n
                   from jsonb_array_elements(attempts) with ordinality

@@ -569,7 +569,7 @@ begin
         raise invalid_parameter_value
             using message = 'argument "event_ids": more than 10000 events';
     elsif event_ids is null and state is null
-          and not coalesce(since < coalesce(until, moment), false)
+          and not coalesce(since < coalesce(until, 'infinity'), false)
     then
         raise invalid_parameter_value
             using message = 'argument "since": is not before until';
@@ -581,7 +581,7 @@ begin
               from iclock.event e
              where case when event_ids is null
                         then e.created_at >= since
-                             and e.created_at < coalesce(until, moment)
+                             and e.created_at < coalesce(until, 'infinity')
                              and (endpoint.types is null
                                   or e.type = any (endpoint.types))
                    else (e.xid, e.seq) in (

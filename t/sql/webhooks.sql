@@ -315,5 +315,574 @@ select is(pg_temp.all_pins(),
 select is(pg_temp.pins(pg_temp.hook(n)), p, n || ', alone')
   from (values ('all', '4,5,8'), ('door', '5'), ('pune', '4,8'),
                ('sandbox', '6'), ('users', '8')) as x (n, p);
+
+-- what was read for nothing is not read again, in pieces of some hundreds
+
+select count(pg_temp.tell(pg_temp.hook(n),
+           array(select event_id from pg_temp.work(pg_temp.hook(n))),
+           'delivered', 200))
+  from unnest(array['all', 'door', 'pune', 'users', 'sandbox']) as n
+\gset ignored_
+insert into iclock.punch (device_id, local_time, pin, status, verify)
+select pg_temp.device('H-A'), timestamp '2026-03-29' + make_interval(secs => n),
+       '9', 0, 1
+  from generate_series(1, 4000) as n;
+select pg_temp.punch('H-B', '2026-03-30 08:00', '10') \gset ignored_
+select pg_temp.settle() \gset ignored_
+
+select is(pg_temp.pins(pg_temp.hook('door')), '10', 'one among thousands');
+select is((select count(*)::int from pg_temp.work(pg_temp.hook('all'), 1000)),
+          1000, 'a thousand at one go');
+select is(pg_temp.all_pins() ~ 'door 10;', false,
+          'with others it takes several goes');
+select is(pg_temp.all_pins() ~ 'door 10;', true, 'but it gets there');
+delete from iclock.event e where e.local_time::date = '2026-03-29';
+
+select count(iclock.delete_webhook(id)::text) from pg_temp.hook where name <> 'all'
+\gset ignored_
+delete from pg_temp.hook where name <> 'all';
+select iclock.resume_webhook(pg_temp.hook('all'), true) \gset ignored_
+truncate pg_temp.handed;
+
+-- an event that is refused, while others are delivered
+
+select pg_temp.punch('H-A', '2026-04-01 08:00', '11') \gset ignored_
+select pg_temp.settle() \gset ignored_
+
+create function pg_temp.poison() returns numeric[] language plpgsql as $$
+declare
+    hook   constant text := pg_temp.hook('all');
+    begun  constant timestamptz := now();
+    times  numeric[] := '{}';
+    item   record;
+    next   timestamptz;
+begin
+    loop
+        for item in select * from pg_temp.work(hook) loop
+            if item.payload::json #>> '{user,id}' = '11' then
+                times := times || round(extract(epoch from
+                             iclock.webhook_now() - begun)::numeric, 1);
+                perform pg_temp.tell(hook, array[item.event_id], 'failed',
+                                     500);
+                -- another one succeeds
+                perform pg_temp.punch('H-A', timestamp '2026-04-02'
+                            + make_interval(secs => cardinality(times)));
+                perform pg_temp.settle();
+            else
+                perform pg_temp.tell(hook, array[item.event_id],
+                                     'delivered', 200);
+            end if;
+        end loop;
+
+        select min(r.next_at) into next from iclock.webhook_retry r
+         where r.endpoint_id = hook and r.state <> 'dead';
+        exit when next is null;
+
+        if next > iclock.webhook_now() then
+            perform pg_temp.clock(next - now());
+        end if;
+    end loop;
+
+    for item in select * from pg_temp.work(hook) loop
+        perform pg_temp.tell(hook, array[item.event_id], 'delivered', 200);
+    end loop;
+    return times;
+end
+$$;
+select pg_temp.poison() as times \gset
+select ok(pg_temp.doubling((:'times'::numeric[])[1:13], 3600),
+          'pauses double: ' || (:'times'::numeric[])[1:13]::text);
+select ok((:'times'::numeric[])[14] - (:'times'::numeric[])[13]
+          between 3239 and 3961, 'to an hour');
+select ok((:'times'::numeric[])[cardinality(:'times'::numeric[])]
+          between 86399 and 86401, 'the last one is after a day');
+select is(pg_temp.status(pg_temp.hook('all')), 'active',
+          'the others were delivered meanwhile');
+select is((select count(*)::int from pg_temp.handed h
+            where h.payload::json #>> '{user,id}' = '7'),
+          cardinality(:'times'::numeric[]), 'each once');
+select is((select array_agg(d.type || ' ' || d.attempts || ' '
+                            || d.last_status || ' ' || d.last_error)
+             from iclock.webhook_dead d),
+          array['attendance.punch ' || cardinality(:'times'::numeric[])
+                || ' 500 e'], 'it is dead');
+select event_id from iclock.webhook_dead \gset
+
+delete from iclock.event
+ where 'evt_' || iclock.event_cursor_text(xid, seq) = :'event_id';
+select is(iclock.resend_webhook(pg_temp.hook('all'), state => 'dead'), 1,
+          'sent again, though the feed has forgotten it');
+select is((select array_agg(w.event_id || w.kind || w.attempt)
+             from pg_temp.work(pg_temp.hook('all')) w),
+          array[:'event_id' || 'retry1'], 'as the same event');
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'once');
+select pg_temp.tell(pg_temp.hook('all'), array[:'event_id'], 'delivered', 200)
+\gset ignored_
+select is((select count(*)::int from iclock.webhook_retry), 0, 'delivered');
+select is((select max(h.attempt::int) from pg_temp.handed h
+            where h.event_id = :'event_id'), cardinality(:'times'::numeric[]),
+          'attempts were numbered');
+
+-- what the receiver does not want says nothing of the receiver
+
+select pg_temp.clock('0') \gset ignored_
+truncate pg_temp.handed;
+select pg_temp.punch('H-A', '2026-04-05 08:00', '12') \gset ignored_
+select pg_temp.settle() \gset ignored_
+select ok(pg_temp.doubling(t[1:12], 3600) and cardinality(t) > 12, 'refused')
+  from pg_temp.suffer(pg_temp.hook('all'), '25 hours', 'failed', 417) as t;
+select is(pg_temp.status(pg_temp.hook('all')), 'active',
+          'one event alone, by 417: the endpoint is active');
+select is((select count(*)::int from iclock.webhook_dead), 1,
+          'and the event is dead');
+delete from iclock.webhook_retry;
+
+-- a receiver that is away
+
+select pg_temp.clock('0') \gset ignored_
+truncate pg_temp.handed;
+select pg_temp.punch('H-A', '2026-04-06 08:00', '13') \gset ignored_
+select pg_temp.settle() \gset ignored_
+select pg_temp.suffer(pg_temp.hook('all'), '140 seconds', 'failed', null)
+       as times \gset
+select is(cardinality(:'times'::numeric[]), 8, 'eight attempts in 140 s');
+select ok(pg_temp.doubling(:'times'::numeric[], 900),
+          'as by the schedule: ' || :'times');
+select is(pg_temp.status(pg_temp.hook('all')),
+          'failing five failures in a row', 'it is failing');
+insert into iclock.punch (device_id, local_time, pin, status, verify)
+select pg_temp.device('H-A'), timestamp '2026-04-07' + make_interval(secs => n),
+       '14', 0, 1
+  from generate_series(1, 50) as n;
+select pg_temp.settle() \gset ignored_
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'nothing before its time');
+select is((select l.status || (l.probe_in::int between 100000 and 282000)
+             from iclock.webhook_lease('one', 9) l), 'failingtrue',
+          'which the sender knows');
+update iclock.webhook_endpoint set next_probe_at = iclock.webhook_now();
+select is((select array_agg(w.kind || (w.payload::json #>> '{user,id}'))
+             from pg_temp.work(pg_temp.hook('all')) w), '{event14}',
+          'then one, a new one rather');
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'and no other');
+select is((pg_temp.tell(pg_temp.hook('all'),
+           array(select h.event_id from pg_temp.handed h
+                  where h.payload ~ '"14"'), 'delivered', 200)).status,
+          'active', 'it succeeds');
+select is((select array_agg(distinct w.payload::json #>> '{user,id}')
+                  || count(*)::text
+             from pg_temp.work(pg_temp.hook('all')) w), '{13,14,50}',
+          'at once everything is due');
+select is((select (array_agg(w.payload::json #>> '{user,id}'
+                             order by w.n desc))[50]
+             from pg_temp.handed w), '13', 'what is oldest first');
+delete from iclock.webhook_retry;
+select iclock.resume_webhook(pg_temp.hook('all'), true) \gset ignored_
+
+-- for more than a day
+
+select pg_temp.clock('0') \gset ignored_
+truncate pg_temp.handed;
+insert into pg_temp.hook
+select 'other', w.* from iclock.create_webhook('https://o.example/') as w;
+select count(*) from iclock.webhook_lease('one', 9) \gset ignored_
+insert into iclock.punch (device_id, local_time, pin, status, verify)
+select pg_temp.device('H-A'), timestamp '2026-04-08' + make_interval(secs => n),
+       n::text, 0, 1
+  from generate_series(101, 300) as n;
+select pg_temp.settle() \gset ignored_
+select pg_temp.suffer(pg_temp.hook('all'), '26 hours', 'failed', 503, 4)
+       as times \gset
+select ok(pg_temp.doubling((:'times'::numeric[])[1:10], 900)
+          and cardinality(:'times'::numeric[]) > 80,
+          'many wait: the pauses are the same');
+select ok((:'times'::numeric[])[cardinality(:'times'::numeric[])]
+          between 86399 and 86402, 'the last one is after a day');
+select is(pg_temp.status(pg_temp.hook('all')), 'disabled unreachable',
+          'it is disabled');
+select ok((select count(*) from iclock.webhook_retry) < 120,
+          'what waits takes no rows: '
+          || (select count(*) from iclock.webhook_retry));
+select is((select count(*)::int from iclock.webhook_dead), 0,
+          'nothing is dead');
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'nothing is sent');
+select pg_temp.settle() \gset ignored_
+select is((select array_agg((w.payload::json -> 'webhook')::text)
+             from pg_temp.work(pg_temp.hook('other'), 1000) w
+            where w.type = 'webhook.disabled'),
+          array[format('{"id":"%s","status":"disabled",'
+                       '"reason":"unreachable"}', pg_temp.hook('all'))],
+          'the others hear of it');
+select is((select l.status || l.paused from iclock.webhook_lease('one', 9) l
+            where l.id = pg_temp.hook('all')), 'disabledtrue',
+          'the sender knows');
+
+select throws_ok($$ select iclock.test_webhook(pg_temp.hook('all')) $$,
+                 '55000', null, 'no test of one that is disabled');
+select iclock.resume_webhook(pg_temp.hook('all')) \gset ignored_
+truncate pg_temp.handed;
+select is((select array_agg((w.payload::json #>> '{user,id}')::int
+                            order by w.n)
+             from pg_temp.work(pg_temp.hook('all'), 1000) w
+            where w.type = 'attendance.punch'),
+          array(select generate_series(101, 300)),
+          'resumed: all in order, none is missing');
+select is_empty($$ select h.* from pg_temp.handed h
+                    where h.type = 'webhook.disabled' $$,
+                'but not that it had been disabled');
+select iclock.delete_webhook(pg_temp.hook('other')) \gset ignored_
+delete from pg_temp.hook where name = 'other';
+select iclock.pause_webhook(pg_temp.hook('all')) \gset ignored_
+select is(pg_temp.status(pg_temp.hook('all')), 'paused', 'paused');
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'nothing is sent');
+select iclock.resume_webhook(pg_temp.hook('all'), from_now => true)
+\gset ignored_
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'resumed from now: nothing either');
+select cmp_ok((select count(*) from iclock.webhook_dead), '>', 0::bigint,
+              'what was under way is listed');
+delete from iclock.webhook_retry;
+
+-- answers that mean something else
+
+select pg_temp.clock('0') \gset ignored_
+
+create function pg_temp.answer(outcome text, status integer default null,
+        retry_after integer default null)
+    returns text language plpgsql as $$
+declare
+    hook   constant text := pg_temp.hook('all');
+    told   record;
+    event  text;
+begin
+    perform iclock.resume_webhook(hook, true);
+    delete from iclock.webhook_retry;
+    truncate pg_temp.handed;
+    perform pg_temp.punch('H-A', timestamp '2026-05-01'
+        + make_interval(secs => (select count(*) from iclock.punch)));
+    perform pg_temp.settle();
+    event := (select w.event_id from pg_temp.work(hook) w);
+    told := pg_temp.tell(hook, array[event], outcome, status, retry_after);
+    return concat_ws(' ', pg_temp.status(hook), told.probe_in,
+        (select string_agg(r.state || ' ' || r.attempts, ',')
+           from iclock.webhook_retry r));
+end
+$$;
+select is(pg_temp.answer('gone', 410), 'disabled gone retrying 1',
+          '410 disables, and the event is not lost');
+select is(pg_temp.answer('address'), 'disabled address retrying 1',
+          'an address that may not be called');
+select is(pg_temp.answer('abort', 200), 'active dead 1',
+          'abort-message: the event is dead');
+select is(pg_temp.answer('failed', 500, 7), 'active retrying 1',
+          'Retry-After counts with some answers only');
+select is(pg_temp.answer('failed', 429, 7), 'active 7000 retrying 1',
+          '429 with Retry-After');
+select pg_temp.clock('6.9 seconds') \gset ignored_
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'nothing for seven seconds');
+select pg_temp.clock('7 seconds') \gset ignored_
+select is((select count(*)::int from pg_temp.work(pg_temp.hook('all'))), 1,
+          'then again');
+select pg_temp.clock('0') \gset ignored_
+select is(pg_temp.answer('failed', 503, 86400), 'active 3600000 retrying 1',
+          'an hour at most');
+select pg_temp.clock('0') \gset ignored_
+
+-- events in their order
+
+select iclock.delete_webhook(pg_temp.hook('all')) \gset ignored_
+truncate pg_temp.handed;
+delete from pg_temp.hook;
+insert into pg_temp.hook
+select 'all', w.* from iclock.create_webhook('https://a.example/',
+                                             ordered => true, batch => 50)
+       as w;
+select is((select l.ordered || l.batch || l.concurrency
+             from iclock.webhook_lease('one', 9) l), 'true504',
+          'the sender knows of order and batch');
+insert into iclock.punch (device_id, local_time, pin, status, verify)
+select pg_temp.device('H-A'), timestamp '2026-06-01' + make_interval(secs => n),
+       n::text, 0, 1
+  from generate_series(1, 5) as n;
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'what others may come before does not go out');
+select pg_temp.settle() \gset ignored_
+select is(pg_temp.pins(pg_temp.hook('all')), '1,2,3,4,5', 'in order');
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select h.event_id from pg_temp.handed h order by h.n limit 1),
+           'failed', 500) \gset ignored_
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'the first fails: it blocks the others');
+select pg_temp.clock('1.2 seconds') \gset ignored_
+select is((select array_agg(w.kind || (w.payload::json #>> '{user,id}'))
+             from pg_temp.work(pg_temp.hook('all')) w), '{retry1}',
+          'comes again alone');
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select h.event_id from pg_temp.handed h order by h.n limit 1),
+           'delivered', 200) \gset ignored_
+select is(pg_temp.pins(pg_temp.hook('all')), '2,3,4,5', 'and the others');
+select ok(pg_temp.doubling(t[1:12], 900), 'it is tried alone')
+  from pg_temp.suffer(pg_temp.hook('all'), '12 hours', 'failed', 500, 1)
+       as t;
+select is((select count(*)::int from iclock.webhook_retry), 1,
+          'no other event was tried');
+select iclock.delete_webhook(pg_temp.hook('all')) \gset ignored_
+delete from pg_temp.hook;
+select pg_temp.clock('0') \gset ignored_
+
+-- a test
+
+insert into pg_temp.hook
+select 'all', w.* from iclock.create_webhook('https://a.example/',
+                           types => '{user.enrolled}', sites => '{Pune}')
+       as w
+ union all
+select 'other', w.* from iclock.create_webhook('https://o.example/') as w;
+select count(*) from iclock.webhook_lease('one', 9) \gset ignored_
+truncate pg_temp.handed;
+select iclock.test_webhook(pg_temp.hook('all')) as event_id \gset
+select pg_temp.settle() \gset ignored_
+select is((select array_agg(w.event_id || w.type
+                            || (w.payload::json -> 'webhook'))
+             from pg_temp.work(pg_temp.hook('all')) w),
+          array[:'event_id' || format('webhook.test{"id":"%s","test":true}',
+                                      pg_temp.hook('all'))],
+          'arrives, whatever was asked for, and is marked');
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('other')) $$,
+                'nobody else gets it');
+select pg_temp.tell(pg_temp.hook('all'), array[:'event_id'], 'delivered', 200)
+\gset ignored_
+select is((select count(*)::int from iclock.webhook_retry), 0, 'it is gone');
+
+-- sending again
+
+insert into iclock.punch (device_id, local_time, pin, status, verify)
+select d.id, timestamp '2026-07-01' + make_interval(secs => n), n::text, 0, 1
+  from generate_series(1, 3) as n, iclock.device d
+ where d.serial_number in ('H-A', 'H-B');
+insert into iclock.device_user (device_id, pin)
+select id, '21' from iclock.device;
+select pg_temp.settle() \gset ignored_
+select is(iclock.resend_webhook(pg_temp.hook('all'),
+              since => now() - interval '1 hour'), 2,
+          'what it has asked for: the user, and that of before');
+select is(iclock.resend_webhook(pg_temp.hook('other'),
+              array(select 'evt_' || iclock.event_cursor_text(e.xid, e.seq)
+                      from iclock.event e
+                     where e.local_time::date = '2026-07-01')), 6,
+          'events by name');
+select is(iclock.resend_webhook(pg_temp.hook('all'),
+              array(select 'evt_' || iclock.event_cursor_text(e.xid, e.seq)
+                      from iclock.event e
+                     where e.local_time::date = '2026-07-01')), 0,
+          'not what is for others');
+select throws_ok(format('select iclock.resend_webhook(pg_temp.hook(''all'')'
+                        ', %s)', bad), '22023', null, 'refused: ' || bad)
+  from unnest(array[$$ state => 'retrying' $$, $$ since => null $$,
+                    $$ since => '2026-01-02', until => '2026-01-01' $$,
+                    $$ until => '2026-01-01' $$,
+                    $$ array['x'], state => 'dead' $$,
+                    $$ array['evt_x'] $$,
+                    $$ array(select 'x' from generate_series(1, 10001)) $$])
+       as bad;
+
+-- secrets
+
+select iclock.rotate_webhook_secret(pg_temp.hook('all')) as fresh \gset
+select is((select l.secret || l.previous_secret
+             from iclock.webhook_lease('one', 9) l
+            where l.id = pg_temp.hook('all')),
+          :'fresh' || (select h.secret from pg_temp.hook h
+                        where h.name = 'all'), 'both for a day');
+select isnt(:'fresh', (select h.secret from pg_temp.hook h
+                        where h.name = 'all'), 'a new one');
+select pg_temp.clock('24 hours') \gset ignored_
+select is((select l.secret || coalesce(l.previous_secret, '')
+             from iclock.webhook_lease('one', 9) l
+            where l.id = pg_temp.hook('all')), :'fresh', 'then one');
+select pg_temp.clock('25 hours') \gset ignored_
+select iclock.prune_webhooks() \gset ignored_
+select is((select count(*)::int from iclock.webhook_endpoint e
+            where e.previous_secret is not null), 0, 'the old one is forgotten');
+select pg_temp.clock('0') \gset ignored_
+
+select ok(not has_any_column_privilege(r, 'iclock.' || t, 'select'),
+          r || ' cannot read ' || t)
+  from unnest(array['iclock_operator', 'iclock_reader', 'iclock_module',
+                    'iclock_api']) as r,
+       unnest(array['webhook_endpoint', 'webhook_retry', 'webhook_attempt',
+                    'webhook_attempt_default']) as t;
+select is(pg_temp.as_role(r, 'select * from iclock.webhook_lease(''x'', 1)'),
+          case r when 'iclock_api' then 'ok' else '42501' end,
+          'webhook_lease: ' || r)
+  from unnest(array['iclock_api', 'iclock_module', 'iclock_operator',
+                    'iclock_reader']) as r;
+select iclock.webhook_release('x') \gset ignored_
+select is(pg_temp.as_role('iclock_operator', c), 'ok', 'operator: ' || c)
+  from unnest(array['select * from iclock.webhook_status',
+                    'select * from iclock.webhook_dead']) as c;
+select is_empty(
+    $$ select p.proname from pg_proc p
+        where p.pronamespace = 'iclock'::regnamespace
+          and p.proname ~ 'webhook'
+          and has_function_privilege('iclock_reader', p.oid, 'execute') $$,
+    'readers call nothing of webhooks');
+select is_empty(
+    $$ select a.attname from pg_attribute a
+        where a.attrelid in ('iclock.webhook_status'::regclass,
+                             'iclock.webhook_dead'::regclass)
+          and a.attname in ('secret', 'previous_secret', 'headers', 'body',
+                            'payload') $$, 'views show no secrets');
+
+-- templates
+
+create function pg_temp.render(template text, payload text default
+    '{"type":"attendance.punch","sequence":7,"late":false,'
+    '"user":{"id":"0042","name":"O\"Neil \u2028 😀\\"},'
+    '"punch":{"type":"CheckIn","timestamp":"2026-03-27T08:30:12Z",'
+    '"local_time":"2026-03-27T14:00:12","temperature":36.5,'
+    '"work_code":null}}') returns text language sql as $$
+    select iclock.webhook_render($1::json, $2::json)
+$$;
+select is(pg_temp.render(t), r, 'template: ' || t)
+  from (values
+    ('{"b": "{{user.id}}", "a" : [1, true, null, "x", 1.50]}',
+     '{"b":"0042","a":[1,true,null,"x",1.5]}'),
+    ('{"n": "{{sequence}}", "l": "{{ late }}"}', '{"n":7,"l":false}'),
+    ('{"t": "{{punch.temperature}} C"}', '{"t":"36.5 C"}'),
+    ('{"w": "{{punch.work_code}}", "x": "<{{punch.work_code}}>"}',
+     '{"w":null,"x":"<>"}'),
+    ('{"w": "{{punch.nothing.here}}", "x": "{{no}}{{user.id}}"}',
+     '{"w":null,"x":"0042"}'),
+    ('{"at": "{{punch.local_time|datetime}}"}',
+     '{"at":"2026-03-27 14:00:12"}'),
+    ('{"at": "{{punch.timestamp | date}} {{punch.timestamp|time}}"}',
+     '{"at":"2026-03-27 08:30:12"}'),
+    ('{"at": "{{punch.timestamp|unix}}"}', '{"at":1774600212}'),
+    ('{"at": "{{punch.local_time|unix}}"}', '{"at":null}'),
+    ('{"d": "{{punch.type|inout}}"}', '{"d":"IN"}'),
+    ('{"d": "{{type|inout}}"}', '{"d":null}'),
+    ('{"i": "{{user.id|number}}", "j": "{{type|number}}"}',
+     '{"i":42,"j":null}'),
+    ('{"i": "{{sequence|text}}"}', '{"i":"7"}'),
+    ('{"u": "{{user}}"}', '{"u":{"id":"0042","name":"O\"Neil \u2028 😀\\"}}'),
+    ('{"u": "a \"{{user.name}}\" b"}', E'{"u":"a \\"O\\"Neil \u2028 😀\\\\\\" b"}'),
+    ('[]', '[]'), ('{}', '{}'),
+    ('["{{user.id}}{{user.id}}"]', '["00420042"]')) as x (t, r);
+select is(pg_temp.render('{"x": "{{.}}"}', '{"a":1,"b":[2]}'),
+          '{"x":{"a":1,"b":[2]}}', 'the whole payload');
+select is(iclock.webhook_template_error(t::json), e, 'template: ' || left(t, 60))
+  from (values
+    ('{"a": "{{user.id}} {{ punch.type | inout }}", "b": [{}]}', null),
+    ('"{{user.id}}"', 'not an object'),
+    ('{"a": "{{user.id}"}', 'names no member of the payload: "{{user.id}"'),
+    ('{"a": "{{user.id|upper}}"}',
+     'names no member of the payload: "{{user.id|upper}}"'),
+    ('{"a": "{{1}}"}', 'names no member of the payload: "{{1}}"'),
+    ('{"a": "{{a.b.c.d.e.f.g.h.i}}"}',
+     'names no member of the payload: "{{a.b.c.d.e.f.g.h.i}}"'),
+    ('{"{{a}}": 1}', 'a name of a member is taken as it is: "{{a}}"'),
+    ('{"a": {"7": 1}}', 'a member is called "7"'),
+    ('{"a": 1, "a": 2}', 'two members are called "a"'),
+    ('{"a": 1e5}', 'a number of more than 15 digits, or with an exponent'),
+    (repeat('[', 16) || repeat(']', 16), null),
+    (repeat('[', 17) || repeat(']', 17), 'more than 16 levels'),
+    ('{"a": "' || repeat('x', 16384 - 9) || '"}', null),
+    ('{"a": "' || repeat('x', 16384 - 8) || '"}', 'longer than 16384 bytes'))
+    as x (t, e);
+select count(iclock.delete_webhook(id)::text) from pg_temp.hook \gset ignored_
+delete from pg_temp.hook;
+insert into pg_temp.hook
+select 'all', w.* from iclock.create_webhook('https://a.example/',
+           types => '{attendance.punch}',
+           body => '{"who": "{{user.id}}", "at": "{{punch.local_time|datetime}}",
+                     "d": "{{punch.type|inout}}"}') as w;
+select count(*) from iclock.webhook_lease('one', 9) \gset ignored_
+select pg_temp.punch('H-A', '2026-08-01 08:00:01', '31') \gset ignored_
+select pg_temp.settle() \gset ignored_
+select is((select array_agg(w.payload)
+             from pg_temp.work(pg_temp.hook('all')) w),
+          array['{"who":"31","at":"2026-08-01 08:00:01","d":"IN"}'],
+          'the body is made of the template');
+select pg_temp.tell(pg_temp.hook('all'), array(select event_id
+                      from pg_temp.work(pg_temp.hook('all'))), 'failed', 500)
+\gset ignored_
+select pg_temp.clock('2 seconds') \gset ignored_
+select is((select array_agg(w.payload)
+             from pg_temp.work(pg_temp.hook('all')) w),
+          array['{"who":"31","at":"2026-08-01 08:00:01","d":"IN"}'],
+          'again, too');
+
+-- what is not kept for ever
+
+truncate iclock.webhook_attempt;
+select pg_temp.clock('0') \gset ignored_
+update iclock.webhook_retry set state = 'dead', next_at = now();
+insert into iclock.webhook_attempt (endpoint_id, event_id, attempt, at)
+values ('x', 'y', 1, now()), ('x', 'y', 1, now() + interval '40 days');
+select is((select array_agg(a.tableoid::regclass::text order by a.at)
+             from iclock.webhook_attempt a),
+          array['iclock.webhook_attempt_'
+                || to_char(now() at time zone 'UTC', 'YYYYMMDD'),
+                'iclock.webhook_attempt_default'], 'a partition for each day');
+select cmp_ok((select count(*)::int from iclock.webhook_attempt_days()), '>=',
+              3, 'today and two more');
+select pg_temp.clock('7 days') \gset ignored_
+select iclock.prune_webhooks() \gset ignored_
+select is((select count(*)::int from iclock.webhook_attempt), 2,
+          'kept for seven days');
+select pg_temp.clock('8 days') \gset ignored_
+select iclock.prune_webhooks() \gset ignored_
+select is((select count(*)::int from iclock.webhook_attempt), 1,
+          'and no longer');
+select pg_temp.clock('29 days') \gset ignored_
+select iclock.prune_webhooks() \gset ignored_
+select is((select count(*)::int from iclock.webhook_dead), 1,
+          'dead ones for 30 days');
+select pg_temp.clock('31 days') \gset ignored_
+select iclock.maintain() \gset ignored_
+select is((select count(*)::int from iclock.webhook_dead), 0, 'and no longer');
+select pg_temp.clock('48 days') \gset ignored_
+select iclock.prune_webhooks() \gset ignored_
+select is((select count(*)::int from iclock.webhook_attempt), 0,
+          'also those without a partition');
+select pg_temp.clock('0') \gset ignored_
+
+-- a thousand endpoints
+
+select count(iclock.delete_webhook(id)::text) from pg_temp.hook \gset ignored_
+insert into iclock.webhook_endpoint (id, url, secret, cursor_xid, cursor_seq,
+                                     status, next_probe_at, failing_since,
+                                     failures)
+select 'wh_' || translate(lpad(n::text, 12, '0'), '0123456789', 'abcdefghij'),
+       'https://x.example/', sha256(n::text::bytea), p.xid, p.seq,
+       case when n % 100 = 0 then 'active' else 'failing' end,
+       case when n % 100 > 0 then now() + interval '1 hour' end,
+       case when n % 100 > 0 then now() - interval '1 hour' end,
+       case when n % 100 > 0 then 9 else 0 end
+  from generate_series(1, 1000) as n, iclock.webhook_start() as p;
+select is((select count(*)::int from iclock.webhook_lease('one', 1000)), 1000,
+          'a thousand endpoints');
+insert into iclock.webhook_retry (endpoint_id, xid, seq, state, first_at,
+                                  next_at, type, payload)
+select e.id, '50', n, 'retrying', now(), now(), 'attendance.punch', '{}'
+  from iclock.webhook_endpoint e, generate_series(1, 5) as n
+ where e.status = 'failing';
+analyze iclock.webhook_endpoint, iclock.webhook_retry;
+select pg_temp.punch('H-A', '2026-09-01 08:00:01', '41') \gset ignored_
+select pg_temp.settle() \gset ignored_
+select json_agg(json_build_object('id', e.id, 'max', 4))::text as wanted
+  from iclock.webhook_endpoint e \gset
+select is((select count(*)::int
+             from iclock.webhook_work('one', :'wanted'::jsonb)), 10,
+          'of which ten live');
+select performs_ok(format('select * from iclock.webhook_work(''one'', %L)',
+                          :'wanted'), 500, 'are asked for work at one go');
+
 select * from finish();
 rollback;
