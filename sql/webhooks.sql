@@ -568,6 +568,12 @@ begin
     elsif cardinality(event_ids) > 10000 then
         raise invalid_parameter_value
             using message = 'argument "event_ids": more than 10000 events';
+    elsif exists (select from unnest(event_ids) as i
+                   where i !~ '^evt_[0-7][0-9a-f]{15}_[0-7][0-9a-f]{15}$')
+    then
+        raise invalid_parameter_value
+            using message = 'argument "event_ids": not all are identifiers '
+                            'of events';
     elsif event_ids is null and state is null
           and not coalesce(since < coalesce(until, 'infinity'), false)
     then
@@ -582,13 +588,14 @@ begin
              where case when event_ids is null
                         then e.created_at >= since
                              and e.created_at < coalesce(until, 'infinity')
+                             and e.type <> all (
+                                     iclock.event_types('{webhook.test}'))
                              and (endpoint.types is null
                                   or e.type = any (endpoint.types))
                    else (e.xid, e.seq) in (
                             select p.xid, p.seq
                               from unnest(event_ids) as i,
-                                   iclock.event_place(i) as p
-                             where i like 'evt\_%') end
+                                   iclock.event_place(i) as p) end
              order by e.xid, e.seq
              limit 10001);
 
