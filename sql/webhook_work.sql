@@ -686,6 +686,12 @@ begin
                         where k.xid = f.xid and k.seq = f.seq)
     on conflict on constraint webhook_retry_pkey do nothing;
 
+    -- who tries looks at the attempts
+    delete from iclock.webhook_retry r
+     where r.endpoint_id = endpoint.id
+       and r.type = 'webhook.test'
+       and r.attempts > 0;
+
     -- what is dead counts its days from now
     update iclock.webhook_retry r
        set next_at = moment

@@ -658,6 +658,12 @@ select is_empty($$ select * from pg_temp.work(pg_temp.hook('other')) $$,
 select pg_temp.tell(pg_temp.hook('all'), array[:'event_id'], 'delivered', 200)
 \gset ignored_
 select is((select count(*)::int from iclock.webhook_retry), 0, 'it is gone');
+select iclock.test_webhook(pg_temp.hook('all')) as event_id \gset
+select count(*) from pg_temp.work(pg_temp.hook('all')) \gset ignored_
+select pg_temp.tell(pg_temp.hook('all'), array[:'event_id'], 'failed', 417)
+\gset ignored_
+select is((select count(*)::int from iclock.webhook_retry), 0,
+          'one that fails is not tried again');
 
 -- sending again
 
@@ -776,6 +782,29 @@ select is(pg_temp.render(t), r, 'template: ' || t)
     ('["{{user.id}}{{user.id}}"]', '["00420042"]')) as x (t, r);
 select is(pg_temp.render('{"x": "{{.}}"}', '{"a":1,"b":[2]}'),
           '{"x":{"a":1,"b":[2]}}', 'the whole payload');
+
+-- those of docs/integrate-hr.md
+
+select is(pg_temp.render(t, '{"type":"attendance.punch","event_id":"evt_1",'
+    '"device":{"id":"AKJD193840129"},"user":{"id":"EMP_001","name":"John"},'
+    '"punch":{"type":"CheckIn","timestamp":"2026-03-27T08:30:12Z",'
+    '"local_time":"2026-03-27T14:00:12"}}'), r, n)
+  from (values
+    ('Frappe HR',
+     '{"employee_field_value": "{{user.id}}",
+       "timestamp": "{{punch.local_time|datetime}}",
+       "device_id": "{{device.id}}", "log_type": "{{punch.type|inout}}",
+       "latitude": 18.52}',
+     '{"employee_field_value":"EMP_001","timestamp":"2026-03-27 14:00:12",'
+     '"device_id":"AKJD193840129","log_type":"IN","latitude":18.52}'),
+    ('Odoo',
+     '{"badge": "{{user.id}}", "at": "{{punch.timestamp|datetime}}",
+       "direction": "{{punch.type|inout}}"}',
+     '{"badge":"EMP_001","at":"2026-03-27 08:30:12","direction":"IN"}'),
+    ('Odoo, JSON-2',
+     '{"vals_list": [{"x_badge": "{{user.id}}", "x_event": "{{event_id}}"}]}',
+     '{"vals_list":[{"x_badge":"EMP_001","x_event":"evt_1"}]}'))
+       as x (n, t, r);
 select is(iclock.webhook_template_error(t::json), e, 'template: ' || left(t, 60))
   from (values
     ('{"a": "{{user.id}} {{ punch.type | inout }}", "b": [{}]}', null),
