@@ -118,6 +118,7 @@ typedef struct {
     ngx_event_t                 watch;
     ngx_queue_t                 watchers;
     ngx_atomic_uint_t           watched;    /* sh->events, when last seen */
+    ngx_uint_t                  changed;    /* counts news of webhooks */
 } ngx_http_iclock_api_main_conf_t;
 
 

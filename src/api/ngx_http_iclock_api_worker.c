@@ -114,12 +114,15 @@ ngx_http_iclock_api_notify(ngx_uint_t channel, ngx_str_t *payload,
         break;
 
     case NGX_ICLOCK_QUERY_CHANNEL_EVENT:
+        /* those of events have no payload */
+        amcf->changed += (payload && payload->len);
         ngx_http_iclock_api_news(amcf);
         break;
 
     default: /* NGX_ICLOCK_QUERY_CHANNEL_ALL */
         amcf->retained = 0;
         ngx_http_iclock_api_zone_drop_all(amcf);
+        amcf->changed++;
         ngx_http_iclock_api_news(amcf);
         break;
     }

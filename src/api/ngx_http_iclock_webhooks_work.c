@@ -1,0 +1,563 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+#include "ngx_http_iclock_webhooks.h"
+
+
+/* columns of work */
+enum {
+    NGX_HTTP_ICLOCK_WORK_WEBHOOK = 0,
+    NGX_HTTP_ICLOCK_WORK_KIND,
+    NGX_HTTP_ICLOCK_WORK_CURSOR,
+    NGX_HTTP_ICLOCK_WORK_SETTLED,
+    NGX_HTTP_ICLOCK_WORK_ID,
+    NGX_HTTP_ICLOCK_WORK_TYPE,
+    NGX_HTTP_ICLOCK_WORK_ATTEMPT,
+    NGX_HTTP_ICLOCK_WORK_FIRST,
+    NGX_HTTP_ICLOCK_WORK_PAYLOAD,
+    NGX_HTTP_ICLOCK_WORK_COLUMNS
+};
+
+
+/* with many events ahead of the feed each look brings all of them again */
+#define NGX_HTTP_ICLOCK_WORK_AHEAD   500
+#define NGX_HTTP_ICLOCK_WORK_PAUSE   1000
+
+#define NGX_HTTP_ICLOCK_WORK_WANTED  128
+
+
+static ngx_uint_t ngx_http_iclock_webhooks_pause(ngx_http_iclock_sender_t *s);
+static ngx_int_t ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *q);
+static ngx_uint_t ngx_http_iclock_webhook_room(ngx_http_iclock_webhook_t *w);
+static ngx_uint_t ngx_http_iclock_webhook_window(
+    ngx_http_iclock_webhook_t *w);
+static void ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q);
+static void ngx_http_iclock_webhook_row(ngx_http_iclock_webhook_t *w,
+    ngx_str_t *row);
+static void ngx_http_iclock_webhook_event(ngx_http_iclock_webhook_t *w,
+    ngx_str_t *row);
+static void ngx_http_iclock_webhook_retry(ngx_http_iclock_webhook_t *w,
+    ngx_str_t *row);
+static ngx_http_iclock_letter_t *ngx_http_iclock_letter_create(
+    ngx_http_iclock_webhook_t *w, ngx_str_t *row);
+static u_char *ngx_http_iclock_letter_text(u_char *p, ngx_str_t *dst,
+    ngx_str_t *src);
+static ngx_http_iclock_letter_t *ngx_http_iclock_letter_find(
+    ngx_http_iclock_webhook_t *w, ngx_str_t *name);
+static void ngx_http_iclock_letter_know(ngx_http_iclock_letter_t *l,
+    ngx_str_t *name);
+static void ngx_http_iclock_letter_order(ngx_http_iclock_letter_t *l);
+
+
+/* one look at a time; who asks meanwhile is served by the next one */
+
+void
+ngx_http_iclock_webhooks_work(ngx_http_iclock_sender_t *s)
+{
+    ngx_int_t            rc;
+    ngx_iclock_query_t  *q;
+
+    if (ngx_http_iclock_sender_leaving(s)) {
+        return;
+    }
+
+    if (s->working) {
+        s->again = 1;
+        return;
+    }
+
+    if (ngx_http_iclock_webhooks_pause(s)) {
+        return;
+    }
+
+    q = ngx_iclock_query_create(s->amcf->queries,
+                                NGX_ICLOCK_QUERY_WEBHOOK_WORK, s->log);
+    if (q == NULL) {
+        return;
+    }
+
+    q->params[0] = s->conf->name;
+
+    rc = ngx_http_iclock_webhooks_wanted(s, q);
+
+    if (rc == NGX_OK) {
+        q->data = s;
+        q->handler = ngx_http_iclock_webhooks_worked;
+
+        rc = ngx_iclock_query_submit(q);
+    }
+
+    if (rc != NGX_OK) {
+        ngx_iclock_query_destroy(q);
+        return;
+    }
+
+    s->working = 1;
+    s->again = 0;
+    s->worked = ngx_current_msec;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_webhooks_pause(ngx_http_iclock_sender_t *s)
+{
+    ngx_msec_t  passed, pause;
+
+    if (s->nahead < NGX_HTTP_ICLOCK_WORK_AHEAD) {
+        return 0;
+    }
+
+    passed = ngx_current_msec - s->worked;
+    pause = ngx_min(s->nahead / 10, NGX_HTTP_ICLOCK_WORK_PAUSE);
+
+    if (passed >= pause) {
+        return 0;
+    }
+
+    s->again = 1;
+    ngx_http_iclock_sender_timer(&s->soon, pause - passed);
+
+    return 1;
+}
+
+
+/* [{"id":"...","after":"...","max":n}]; NGX_DECLINED: nothing is wanted */
+
+static ngx_int_t
+ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *q)
+{
+    u_char                     *p;
+    size_t                      size;
+    ngx_uint_t                  room;
+    ngx_queue_t                *e;
+    ngx_http_iclock_webhook_t  *w;
+
+    size = 2 + s->nwebhooks * NGX_HTTP_ICLOCK_WORK_WANTED;
+
+    p = ngx_pnalloc(q->pool, size);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    q->params[1].data = p;
+
+    for (e = ngx_queue_head(&s->all);
+         e != ngx_queue_sentinel(&s->all);
+         e = ngx_queue_next(e))
+    {
+        w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
+
+        w->got = 0;
+        w->asked = 0;
+
+        room = ngx_http_iclock_webhook_room(w);
+
+        if (room == 0) {
+            continue;
+        }
+
+        w->asked = room;
+
+        *p = (p == q->params[1].data) ? '[' : ',';
+
+        p = ngx_slprintf(p + 1, q->params[1].data + size - 1,
+                         "{\"id\":\"%V\",\"after\":\"%V\",\"max\":%ui}",
+                         &w->node.str, &w->position, room + w->nahead);
+    }
+
+    if (p == q->params[1].data) {
+        return NGX_DECLINED;
+    }
+
+    *p++ = ']';
+
+    q->params[1].len = p - q->params[1].data;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_webhook_room(ngx_http_iclock_webhook_t *w)
+{
+    ngx_uint_t  window;
+
+    if (w->gone || w->held || w->nahead >= NGX_HTTP_ICLOCK_WEBHOOK_AHEAD) {
+        return 0;
+    }
+
+    /* one that is failing gets a single one, which is a probe */
+
+    if (w->failing) {
+        return (w->sending || (w->probe && w->waiting)) ? 0 : 1;
+    }
+
+    if (w->sender->bytes > NGX_HTTP_ICLOCK_WEBHOOK_MEMORY) {
+        return (w->waiting || w->sending) ? 0 : 1;
+    }
+
+    window = ngx_http_iclock_webhook_window(w);
+
+    return (w->waiting < window) ? window - w->waiting : 0;
+}
+
+
+/* four rounds of what may be under way at once */
+
+static ngx_uint_t
+ngx_http_iclock_webhook_window(ngx_http_iclock_webhook_t *w)
+{
+    ngx_uint_t  n;
+
+    n = w->ordered ? w->batch : w->batch * w->concurrency;
+
+    return ngx_max(16, ngx_min(4 * n, NGX_HTTP_ICLOCK_WEBHOOK_WAITING));
+}
+
+
+static void
+ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q)
+{
+    ngx_str_t                  *row;
+    ngx_uint_t                  i, n, again;
+    ngx_queue_t                *e;
+    ngx_http_iclock_sender_t   *s;
+    ngx_http_iclock_webhook_t  *w;
+
+    s = q->data;
+    s->working = 0;
+
+    again = s->again;
+    n = (q->rc == NGX_OK && q->ncols == NGX_HTTP_ICLOCK_WORK_COLUMNS)
+        ? q->nrows : 0;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, s->log, 0,
+                   "iclock webhooks: looked for work: %i, events: %ui",
+                   q->rc, q->nrows);
+
+    for (i = 0; i < n && !ngx_http_iclock_sender_leaving(s); i++) {
+
+        row = ngx_iclock_query_value(q, i, 0);
+        w = ngx_http_iclock_webhook_find(s,
+                                         &row[NGX_HTTP_ICLOCK_WORK_WEBHOOK]);
+
+        /* what was asked for before a reset begins in the wrong place */
+
+        if (w && !w->gone && w->asked) {
+            ngx_http_iclock_webhook_row(w, row);
+        }
+    }
+
+    ngx_iclock_query_destroy(q);
+
+    if (n) {
+        for (e = ngx_queue_head(&s->all);
+             e != ngx_queue_sentinel(&s->all);
+             e = ngx_queue_next(e))
+        {
+            w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
+
+            w->more = (w->asked && w->got >= w->asked && !w->failing);
+
+            if (w->got) {
+                ngx_http_iclock_webhook_advance(w);
+                ngx_http_iclock_webhook_ready(w);
+            }
+        }
+    }
+
+    ngx_http_iclock_webhooks_send(s);
+
+    if (again) {
+        ngx_http_iclock_webhooks_work(s);
+    }
+}
+
+
+static void
+ngx_http_iclock_webhook_row(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
+{
+    ngx_str_t  *kind;
+
+    kind = &row[NGX_HTTP_ICLOCK_WORK_KIND];
+
+    if (w->failing) {
+        w->probe = 1;
+    }
+
+    if (kind->len == sizeof("retry") - 1
+        && ngx_strncmp(kind->data, "retry", kind->len) == 0)
+    {
+        ngx_http_iclock_webhook_retry(w, row);
+        return;
+    }
+
+    if (row[NGX_HTTP_ICLOCK_WORK_CURSOR].len == 0
+        || row[NGX_HTTP_ICLOCK_WORK_CURSOR].len > sizeof(w->texts[0]))
+    {
+        return;
+    }
+
+    ngx_http_iclock_webhook_event(w, row);
+}
+
+
+/*
+ * Something may still come in front of an event that is not settled.  It is
+ * sent nevertheless, unless the order matters, and comes again as a settled
+ * one: so long it is known by its cursor.
+ */
+
+static void
+ngx_http_iclock_webhook_event(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
+{
+    ngx_str_t                 *cursor, *settled;
+    ngx_uint_t                 ahead;
+    ngx_http_iclock_letter_t  *l;
+
+    cursor = &row[NGX_HTTP_ICLOCK_WORK_CURSOR];
+    settled = &row[NGX_HTTP_ICLOCK_WORK_SETTLED];
+
+    ahead = (settled->len == 0 || settled->data[0] != 't');
+
+    l = ngx_http_iclock_letter_find(w, cursor);
+
+    if (ahead && (l || w->ordered
+                  || w->nahead >= NGX_HTTP_ICLOCK_WEBHOOK_AHEAD))
+    {
+        return;
+    }
+
+    if (l == NULL) {
+
+        l = ngx_http_iclock_letter_create(w, row);
+        if (l == NULL) {
+            return;
+        }
+
+        w->got++;
+        ngx_http_iclock_letter_wait(l, 0);
+
+        if (ahead) {
+            w->nahead++;
+            w->sender->nahead++;
+            ngx_http_iclock_letter_know(l, &l->cursor);
+            return;
+        }
+
+    } else {
+        ngx_rbtree_delete(&w->known, &l->node.node);
+        l->known = 0;
+        w->nahead--;
+        w->sender->nahead--;
+        w->got += (w->got == 0);
+    }
+
+    ngx_http_iclock_letter_order(l);
+
+    ngx_memcpy(w->position.data, cursor->data, cursor->len);
+    w->position.len = cursor->len;
+}
+
+
+/* it may come again before its result was stored */
+
+static void
+ngx_http_iclock_webhook_retry(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
+{
+    ngx_http_iclock_letter_t  *l;
+
+    if (ngx_http_iclock_letter_find(w, &row[NGX_HTTP_ICLOCK_WORK_ID])) {
+        return;
+    }
+
+    l = ngx_http_iclock_letter_create(w, row);
+    if (l == NULL) {
+        return;
+    }
+
+    l->retry = 1;
+    w->got++;
+
+    ngx_http_iclock_letter_know(l, &l->id);
+    ngx_http_iclock_letter_wait(l, 0);
+}
+
+
+static ngx_http_iclock_letter_t *
+ngx_http_iclock_letter_create(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
+{
+    u_char                    *p;
+    size_t                     size;
+    ngx_int_t                  attempt;
+    ngx_http_iclock_letter_t  *l;
+
+    size = sizeof(ngx_http_iclock_letter_t)
+           + row[NGX_HTTP_ICLOCK_WORK_CURSOR].len
+           + row[NGX_HTTP_ICLOCK_WORK_ID].len
+           + row[NGX_HTTP_ICLOCK_WORK_TYPE].len
+           + row[NGX_HTTP_ICLOCK_WORK_PAYLOAD].len;
+
+    l = ngx_alloc(size, w->sender->log);
+    if (l == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(l, sizeof(ngx_http_iclock_letter_t));
+
+    l->webhook = w;
+    l->size = size;
+
+    attempt = ngx_atoi(row[NGX_HTTP_ICLOCK_WORK_ATTEMPT].data,
+                       row[NGX_HTTP_ICLOCK_WORK_ATTEMPT].len);
+    l->attempt = ngx_max(attempt, 1);
+
+    p = (u_char *) (l + 1);
+
+    p = ngx_http_iclock_letter_text(p, &l->cursor,
+                                    &row[NGX_HTTP_ICLOCK_WORK_CURSOR]);
+    p = ngx_http_iclock_letter_text(p, &l->id, &row[NGX_HTTP_ICLOCK_WORK_ID]);
+    p = ngx_http_iclock_letter_text(p, &l->type,
+                                    &row[NGX_HTTP_ICLOCK_WORK_TYPE]);
+    (void) ngx_http_iclock_letter_text(p, &l->payload,
+                                       &row[NGX_HTTP_ICLOCK_WORK_PAYLOAD]);
+
+    ngx_http_iclock_webhook_compact(&l->payload);
+
+    w->sender->bytes += size;
+
+    return l;
+}
+
+
+static u_char *
+ngx_http_iclock_letter_text(u_char *p, ngx_str_t *dst, ngx_str_t *src)
+{
+    dst->data = p;
+    dst->len = src->len;
+
+    return ngx_cpymem(p, src->data, src->len);
+}
+
+
+static ngx_http_iclock_letter_t *
+ngx_http_iclock_letter_find(ngx_http_iclock_webhook_t *w, ngx_str_t *name)
+{
+    return (ngx_http_iclock_letter_t *)
+               ngx_str_rbtree_lookup(&w->known, name,
+                                     ngx_crc32_short(name->data, name->len));
+}
+
+
+static void
+ngx_http_iclock_letter_know(ngx_http_iclock_letter_t *l, ngx_str_t *name)
+{
+    l->known = 1;
+    l->node.str = *name;
+    l->node.node.key = ngx_crc32_short(name->data, name->len);
+
+    ngx_rbtree_insert(&l->webhook->known, &l->node.node);
+}
+
+
+static void
+ngx_http_iclock_letter_order(ngx_http_iclock_letter_t *l)
+{
+    l->ordered = 1;
+    ngx_queue_insert_tail(&l->webhook->order, &l->order);
+}
+
+
+void
+ngx_http_iclock_letter_wait(ngx_http_iclock_letter_t *l, ngx_uint_t first)
+{
+    ngx_queue_t                *queue;
+    ngx_http_iclock_webhook_t  *w;
+
+    w = l->webhook;
+    queue = l->retry ? &w->retries : &w->ready;
+
+    if (first) {
+        ngx_queue_insert_head(queue, &l->ready);
+
+    } else {
+        ngx_queue_insert_tail(queue, &l->ready);
+    }
+
+    l->waiting = 1;
+    w->waiting++;
+}
+
+
+void
+ngx_http_iclock_letter_take(ngx_http_iclock_letter_t *l)
+{
+    ngx_queue_remove(&l->ready);
+
+    l->waiting = 0;
+    l->webhook->waiting--;
+}
+
+
+void
+ngx_http_iclock_letter_free(ngx_http_iclock_letter_t *l)
+{
+    ngx_http_iclock_webhook_t  *w;
+
+    w = l->webhook;
+
+    if (l->waiting) {
+        ngx_http_iclock_letter_take(l);
+    }
+
+    if (l->ordered) {
+        ngx_queue_remove(&l->order);
+    }
+
+    if (l->known) {
+        ngx_rbtree_delete(&w->known, &l->node.node);
+
+        if (!l->retry) {
+            w->nahead--;
+            w->sender->nahead--;
+        }
+    }
+
+    w->sender->bytes -= l->size;
+
+    ngx_free(l);
+}
+
+
+void
+ngx_http_iclock_webhook_advance(ngx_http_iclock_webhook_t *w)
+{
+    ngx_queue_t               *q;
+    ngx_http_iclock_letter_t  *l;
+
+    while (!ngx_queue_empty(&w->order)) {
+
+        q = ngx_queue_head(&w->order);
+        l = ngx_queue_data(q, ngx_http_iclock_letter_t, order);
+
+        if (!l->done) {
+            return;
+        }
+
+        ngx_memcpy(w->cursor.data, l->cursor.data, l->cursor.len);
+        w->cursor.len = l->cursor.len;
+
+        if (!w->moved) {
+            w->moved = 1;
+            ngx_http_iclock_sender_timer(&w->sender->flush,
+                                         NGX_HTTP_ICLOCK_WEBHOOK_FLUSH);
+        }
+
+        ngx_http_iclock_letter_free(l);
+    }
+}
