@@ -80,6 +80,11 @@ for my $user ([], @other ? [ @other ] : ()) {
     unlike($said, qr/psql "/, "${who}no psql for what stops");
     like($said, qr/\| .* 09:00:02 \| 1001 +\| Asha /,
          "${who}the punches are shown");
+    like($said, qr/^==> \s a \s punch \s of .* \n (?:\ {4}.*\n)*
+                   \ {4}webhook: \s attendance\.punch, \s attempt \s 1, \s
+                   signature \s verified\n
+                   \ {4}\{"type":"attendance\.punch",/mx,
+         "${who}a punch, and the webhook of it");
     like($said, qr/nginx \s stopped\n==> \s PostgreSQL \s stopped; .*
                    "make \s run" \s keeps \s both \s running\n\z/x,
          "${who}both are stopped, and what comes next");
@@ -108,6 +113,16 @@ for my $user ([], @other ? [ @other ] : ()) {
     is($t->get('/iclock/ping?SN=SAMPLE0001', -port => $env->{ICLOCK_PORT})
           ->status, 200, 'a terminal is answered');
 
+    # the line that it prints, but for the address of the machine
+
+    my ($curl) = slurp($out) =~ /^ {4}(curl .*\\\n {8}'http:.*')$/m;
+
+    like($curl, qr/Bearer ik_live_/, 'a key, and a line for it');
+    $curl =~ s!http://[^/]*!http://127.0.0.1:$env->{ICLOCK_PORT}!;
+    command({ out => "$dir.curl" }, 'sh', '-c', "$curl -sS");
+    like(slurp("$dir.curl"), qr/"user_id":"1001"/, 'which works')
+        or diag($curl);
+
     my ($status, $again) = (0, "$dir.again");
 
     $status = command({ out => $again, env => $env }, "$root/tools/run");
@@ -134,8 +149,12 @@ for my $user ([], @other ? [ @other ] : ()) {
     my $status = command({ out => $out, env => $env }, "$root/tools/run");
 
     is($status, 0, 'ICLOCK_DATABASE') or diag(slurp($out));
-    is($t->psql('SELECT count(*) FROM iclock.punch'), 8,
+    is($t->psql('SELECT count(*) FROM iclock.punch'), 9,
        'the punches are in it');
+    is($t->psql("SELECT (SELECT count(*) FROM iclock.webhook_endpoint),"
+                . " (SELECT count(*) FROM iclock.api_key"
+                . " WHERE revoked_at IS NULL)"), '0|0',
+       'and no webhook or key that works');
     ok(!-e "$dir/pg", 'there is no private cluster');
 
     unlink $out;
