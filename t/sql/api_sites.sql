@@ -35,6 +35,19 @@ select 100 + d.id, d.id, 'DATA UPDATE USERINFO PIN=' || w.name || '8'
   from world w
   join iclock.device d on d.serial_number = w.name || '1';
 
+create temp table hook as
+select w.name as world,
+       (iclock.create_webhook('https://' || lower(w.name) || '.test/',
+            sites => array[w.site], devices => array[w.name || '1'],
+            description => w.name || ' hook',
+            mode => case when w.sandbox then 'test' else 'live' end)).id
+  from world w
+ where w.site is not null;
+insert into hook
+select 'CHARLIE', (iclock.create_webhook('https://charlie.test/',
+                       devices => '{CHARLIE1}',
+                       description => 'CHARLIE hook')).id;
+
 -- settled, as the events of others are
 update iclock.event set xid = '3';
 
@@ -88,6 +101,7 @@ values ('devices_list', 'devices:read', '{}', '{}', 'all'),
        ('events_list', 'events:read', '{}', '{"after":"0"}', 'all'),
        ('events_list', 'events:read', '{}',
         '{"after":"0","device_id":"*1"}', 'some'),
+       ('webhooks_list', 'webhooks:manage', '{}', '{}', 'all'),
        ('commands_list', 'commands:read', '{}', '{}', 'all'),
        ('commands_list', 'commands:read', '{}', '{"device_id":"*1"}', 'one');
 
@@ -153,7 +167,7 @@ select is_empty(
 select cmp_ok((select count(distinct operation)::int from answer), '>=', 5,
               'operations that read were asked');
 
--- the same of one event and of one command
+-- the same of one command and of one webhook
 
 select is(pg_temp.code(pg_temp.read(s.key, 'commands_get', 'commands:read',
               format('{"id":"%s"}', 100 + pg_temp.device(w.name || '1')),
@@ -162,6 +176,16 @@ select is(pg_temp.code(pg_temp.read(s.key, 'commands_get', 'commands:read',
                else '404 not_found' end,
           format('key %s, command of %s', s.key, w.name))
   from sees s cross join world w;
+select is(pg_temp.code(pg_temp.read(s.key, o.operation, 'webhooks:manage',
+              format('{"id":"%s"}', h.id), '{}')),
+          case when h.world = any (s.worlds) then '200'
+               else '404 not_found' end,
+          format('key %s, %s of %s', s.key, o.operation, h.world))
+  from sees s
+ cross join hook h
+ cross join unnest(array['webhooks_get', 'webhook_attempts', 'webhook_dead'])
+       as o (operation)
+ where to_regprocedure(format('iclock_api.%I(jsonb)', o.operation)) is not null;
 
 select * from finish();
 rollback;
