@@ -564,9 +564,12 @@ declare
     places   jsonb[];
     items    json[]  := '{}';
     keys     jsonb[] := '{}';
+    form     constant text := coalesce($1 ->> 'format', 'json');
+    next     text;
 begin
     perform iclock_api.parameters($1, array[
-        'start_date', 'end_date', 'user_id', 'site', 'limit', 'cursor']);
+        'start_date', 'end_date', 'user_id', 'site', 'limit', 'cursor',
+        'format']);
 
     first := iclock_api.date($1, 'start_date');
     until := coalesce(iclock_api.date($1, 'end_date'), first);
@@ -631,7 +634,45 @@ begin
         days := 2 * days;
     end loop;
 
-    return iclock_api.list($1, items[1:size + 1], keys[1:size + 1], size);
+    if form = 'json' then
+        return iclock_api.list($1, items[1:size + 1], keys[1:size + 1], size);
+    end if;
+
+    next := case when cardinality(items) > size
+                 then iclock_api.cursor($1, keys[size]) end;
+
+    return row(200,
+        jsonb_build_object('Content-Type',
+            case form when 'csv' then 'text/csv; charset=utf-8'
+                      else 'application/x-ndjson' end),
+        (select concat(
+             case when form = 'csv'
+                   and not coalesce(($1 ->> 'continued')::boolean, false) then
+                 'date,user_id,user_name,department,site,first,last,'
+                 'first_local_time,last_local_time,span,punches,devices'
+                 || E'\r\n'
+             end,
+             string_agg(
+                 case form when 'ndjson' then
+                     -- made compact: the parts have no blanks but in strings
+                     (select '{' || string_agg(concat(to_json(m.key), ':',
+                                 m.value), ',' order by m.ordinality) || '}'
+                        from json_each(i.item) with ordinality as m)
+                     || E'\n'
+                 else
+                     (select string_agg(iclock_api.csv(case m.key
+                                 when 'devices' then
+                                     (select string_agg(v, ' ')
+                                        from json_array_elements_text(m.value)
+                                             as v)
+                                 else m.value #>> '{}' end), ','
+                                 order by m.ordinality)
+                        from json_each(i.item) with ordinality as m)
+                     || E'\r\n'
+                 end, '' order by i.ord))
+           from unnest(items[1:size]) with ordinality as i (item, ord)),
+        jsonb_build_object('rows', least(cardinality(items), size),
+                           'next', next))::iclock_api.reply;
 end
 $$;
 comment on function iclock_api.daily_list(jsonb) is

@@ -10,10 +10,11 @@ create function pg_temp.logs(name text, query jsonb default '{}',
     select pg_temp.api(name, 'logs_list', 'GET', '/logs',
         jsonb_build_object('query', query, 'scope', 'logs:read') || more)
 $$;
-create function pg_temp.days(name text, query jsonb) returns iclock_api.reply
+create function pg_temp.days(name text, query jsonb, more jsonb default '{}')
+    returns iclock_api.reply
     language sql as $$
     select pg_temp.api(name, 'daily_list', 'GET', '/attendance/daily',
-        jsonb_build_object('query', query, 'scope', 'logs:read'))
+        jsonb_build_object('query', query, 'scope', 'logs:read') || more)
 $$;
 -- one member of each row
 create function pg_temp.column(reply iclock_api.reply, name text) returns text
@@ -380,6 +381,20 @@ select is(pg_temp.column(pg_temp.days('all',
     || jsonb_build_object('cursor', (pg_temp.days('all',
        '{"start_date":"2026-03-27","end_date":"2026-03-29","limit":"3"}')).meta
        ->> 'next')), 'user_id'), '9', 'and the next');
+select is((pg_temp.days('pune', '{"start_date":"2026-03-27"}',
+                        '{"format":"csv"}')).body, concat(
+    'date,user_id,user_name,department,site,first,last,first_local_time,'
+    'last_local_time,span,punches,devices', E'\r\n',
+    '2026-03-27,EMP_001,"John Doe, whom the terminal cuts off",Sales,Pune,'
+    '2026-03-27T03:30:00Z,2026-03-27T12:00:00Z,2026-03-27T09:00:00,'
+    '2026-03-27T17:30:00,30600,2,L1', E'\r\n'), 'CSV');
+select is((pg_temp.days('one', '{"start_date":"2026-03-27"}',
+                        '{"format":"ndjson"}')).body, concat(
+    '{"date":"2026-03-27","user_id":"7","user_name":"\tcmd",'
+    '"department":null,"site":"Delhi","first":"2026-03-27T04:30:00Z",'
+    '"last":"2026-03-27T04:30:00Z","first_local_time":'
+    '"2026-03-27T10:00:00","last_local_time":"2026-03-27T10:00:00",'
+    '"span":0,"punches":1,"devices":["L2"]}', E'\n'), 'ndjson');
 select is(pg_temp.code(pg_temp.days('all', query)), '400 bad_request',
           query::text)
   from (values ('{}'::jsonb),
