@@ -59,8 +59,9 @@ sub feed {
     my ($server, $after, %option) = @_;
 
     return $server->psql("SELECT string_agg(e.payload::json #>> '{user,id}',"
-        . " ' ' ORDER BY e.cursor COLLATE \"C\") FROM iclock.read_events('$after',"
-        . ' look_ahead => ' . ($option{ahead} ? 'true' : 'false')
+        . " ' ' ORDER BY e.cursor COLLATE \"C\")"
+        . " FROM iclock.read_events('$after', look_ahead => "
+        . ($option{ahead} ? 'true' : 'false')
         . ') e');
 }
 
@@ -83,7 +84,8 @@ is(upload('FEED0001', 1, "$day 00:00:01"), '200 OK: 1', 'an upload');
 sleep 0.3;
 is(woken(), 0, 'nobody is woken while events are disabled');
 is($t->psql("SELECT count(*) FROM pg_stat_activity WHERE application_name"
-            . " ~ '^iclock/[0-9]' AND query ~ 'pg_notify'"), 0, 'nor tried to be');
+            . " ~ '^iclock/[0-9]' AND query ~ 'pg_notify'"), 0,
+   'nor tried to be');
 
 
 # enabling waits for no one for long, and nobody waits for it
@@ -196,7 +198,8 @@ is(feed($pg, $ahead, ahead => 1), 'E',
    'a reader who says what he has seen gets the rest');
 $pg->terminate('far away');
 $hold->wait();
-ok(wait_until(5, sub { feed($pg, $cursor) eq 'D E' }), 'then nothing is missing');
+ok(wait_until(5, sub { feed($pg, $cursor) eq 'D E' }),
+   'then nothing is missing');
 
 
 # Eight writers whose transactions end in another order than they begin, two
@@ -304,7 +307,8 @@ SQL
 
     command({ out => $out }, "$node/node", '-e', <<'JS', $in);
 let bad = 0, n = 0;
-for (const b of require('fs').readFileSync(process.argv[1], 'utf8').split('\n')) {
+const text = require('fs').readFileSync(process.argv[1], 'utf8');
+for (const b of text.split('\n')) {
     if (b === '') continue;
     n++;
     if (JSON.stringify(JSON.parse(b)) !== b) { bad++; console.log(b); }
