@@ -114,7 +114,8 @@ begin
               when e.type = 11 then ',"user":' || e.data
               when e.pin is null then ''
               else ',"user":{"id":' || iclock.json_text(e.pin)
-                   || ',"name":' || iclock.json_text(nullif(u.name, '')) || '}'
+                   || ',"name":' || iclock.json_text(
+                          coalesce(o.name, nullif(u.name, ''))) || '}'
               end
            || case
               when e.type = 1 then
@@ -151,6 +152,9 @@ begin
       left join d on d.id = e.device_id
       left join iclock.device_user u on u.device_id = e.device_id
                                     and u.pin = e.pin
+      left join iclock.person o
+             on o.pin = e.pin and o.site = coalesce(d.site, '')
+            and o.sandbox = d.sandbox
       left join iclock.punch p
              on p.device_id = e.device_id and p.local_time = e.local_time
             and p.pin = e.pin and p.status = e.status

@@ -114,6 +114,13 @@ select matches(e.payload ->> 'created_at',
 select matches(e.event_id, '^evt_[0-9a-f]{16}_[0-9a-f]{16}$', 'event_id')
   from iclock.read_events('0', look_ahead => true) as e limit 1;
 
+insert into iclock.person (site, pin, name) values ('Pune', '2', 'Asha Rao');
+insert into iclock.person (site, pin, name) values ('Delhi', '3', 'Nobody');
+select is((select string_agg(e.payload #>> '{user,name}', ' ')
+             from pg_temp.events(:'last', 'attendance.punch') as e
+            where e.payload #>> '{user,id}' in ('2', '3')), 'Asha Rao',
+          'the name that the site knows comes before that of the terminal');
+
 select pg_temp.last() as last \gset
 insert into iclock.punch (device_id, local_time, pin)
 values (pg_temp.device('E0001'), 'infinity', '1'),
