@@ -105,5 +105,15 @@ create table iclock.webhook_attempt (
 create table iclock.webhook_attempt_default
     partition of iclock.webhook_attempt default;
 
+alter table iclock.retention
+    drop constraint retention_kind_check,
+    add constraint retention_kind_check
+        check (kind in ('command', 'command_body', 'unanswered_body', 'photo',
+                        'operation', 'rejected_line', 'device_error',
+                        'event', 'webhook_attempt', 'webhook_dead'));
+
+insert into iclock.retention (kind, age)
+values ('webhook_attempt', '7 days'), ('webhook_dead', '30 days');
+
 insert into iclock.schema_version (version, description)
 values (12, 'webhooks');

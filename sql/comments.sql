@@ -338,7 +338,7 @@ comment on column iclock.punch_state.txid_base is 'What is added to the number o
 comment on column iclock.punch_state.cluster is 'Identifier of the cluster whose transactions are numbered so';
 
 comment on table iclock.retention is 'How long things are kept after they have ended or arrived; change the ages with UPDATE';
-comment on column iclock.retention.kind is 'command, photo (attendance photos only), operation, rejected_line, device_error, event: the rows; command_body: what may be secret in finished commands; unanswered_body: the same of commands that were sent and never answered';
+comment on column iclock.retention.kind is 'command, photo (attendance photos only), operation, rejected_line, device_error, event, webhook_attempt, webhook_dead (events that were given up): the rows; command_body: what may be secret in finished commands; unanswered_body: the same of commands that were sent and never answered';
 comment on column iclock.retention.age is 'How long; NULL: for ever';
 comment on column iclock.retention.done_until is 'Commands that ended before that have been seen to, but for those of skipped_at';
 comment on column iclock.retention.skipped_at is 'When the first command ended that somebody had locked then: maintain() comes back to it';

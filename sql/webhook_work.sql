@@ -59,9 +59,15 @@ begin
             using message = 'a sender has a name, and a number of endpoints';
     end if;
 
+    -- results are stored in this order, too: neither waits for the other
     update iclock.webhook_endpoint e
        set leased_until = until
-     where e.leased_by = $1;
+     where e.id = any (array(
+               select h.id
+                 from iclock.webhook_endpoint h
+                where h.leased_by = $1
+                order by h.id
+                  for no key update));
     get diagnostics held = row_count;
 
     update iclock.webhook_endpoint e
@@ -145,10 +151,16 @@ as $$
                         else w.room end) as r
          where w.room > 0
            and (e.status = 'failing' or r.next_at <= iclock.webhook_now())
+    ), free as (
+        -- nobody waits here: results may hold what this one is about
+        select f.endpoint_id, f.xid, f.seq
+          from iclock.webhook_retry f
+          join picked p using (endpoint_id, xid, seq)
+           for update of f skip locked
     ), taken as (
         update iclock.webhook_retry t
            set next_at = iclock.webhook_now() + interval '60 seconds'
-          from picked p
+          from free p
          where t.endpoint_id = p.endpoint_id and t.xid = p.xid
            and t.seq = p.seq
         returning t.*
@@ -315,6 +327,32 @@ comment on function iclock.webhook_new(text[], text[], integer[]) is
     'row without an event for each that got none';
 
 
+-- What an endpoint has not asked for need not be read again: its cursor moves
+-- over it, if that is worth a write.
+create or replace function iclock.webhook_skip(
+        endpoint_id  text,
+        horizon      text,
+        scanned      text)
+    returns void
+    language sql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    update iclock.webhook_endpoint e
+       set cursor_xid = p.xid, cursor_seq = p.seq
+      from iclock.event_place(case when $3 collate "C" < $2 then $3
+                                   else $2 end) as p
+     where e.id = (select f.id
+                     from iclock.webhook_endpoint f
+                    where f.id = $1
+                      for no key update skip locked)
+       and (e.cursor_xid, e.cursor_seq) < (p.xid, p.seq)
+       and ($3 is not null or p.seq - e.cursor_seq > 500)
+$$;
+comment on function iclock.webhook_skip(text, text, text) is
+    'Moves the cursor of an endpoint over events that it has not asked for: '
+    'to the horizon, or as far as it has been scanned';
+
+
 create or replace function iclock.webhook_work(sender text, wanted jsonb)
     returns table (
         endpoint_id  text,
@@ -438,15 +476,8 @@ begin
             if item.event_id is null then
                 -- nothing for it in all that: so it need not be read again
                 if starts[i] = saved[i] then
-                    update iclock.webhook_endpoint e
-                       set cursor_xid = p.xid, cursor_seq = p.seq
-                      from iclock.event_place(
-                               case when item.scanned collate "C" < horizon
-                                    then item.scanned else horizon end) as p
-                     where e.id = item.endpoint_id
-                       and (e.cursor_xid, e.cursor_seq) < (p.xid, p.seq)
-                       and (item.scanned is not null
-                            or p.seq - e.cursor_seq > 500);
+                    perform iclock.webhook_skip(
+                        item.endpoint_id, horizon, item.scanned);
                 end if;
                 continue;
             end if;
@@ -471,8 +502,12 @@ begin
     -- one probe at a time; another one if nobody tells what became of it
     update iclock.webhook_endpoint e
        set probing = true, next_probe_at = moment + interval '60 seconds'
-      from unnest(ids, failing, got) as o (id, failing, got)
-     where e.id = o.id and o.failing and o.got > 0;
+     where e.id = any (array(
+               select f.id
+                 from unnest(ids, failing, got) as o (id, failing, got)
+                 join iclock.webhook_endpoint f on f.id = o.id
+                where o.failing and o.got > 0
+                  for no key update of f skip locked));
 end
 $$;
 comment on function iclock.webhook_work(text, jsonb) is
@@ -838,7 +873,7 @@ comment on function iclock.webhook_results(text, jsonb) is
 grant execute on function iclock.webhook_results(text, jsonb) to iclock_api;
 
 
--- Attempts are kept by days of UTC, a week long.
+-- Attempts are kept by days of UTC: table retention says how long.
 
 create or replace function iclock.webhook_attempt_days()
     returns table (relation regclass, day date)
@@ -863,6 +898,10 @@ as $$
 declare
     moment   constant timestamptz := iclock.webhook_now();
     today    constant date := (moment at time zone 'UTC')::date;
+    kept     constant interval := (select r.age from iclock.retention r
+                                    where r.kind = 'webhook_attempt');
+    dead     constant interval := (select r.age from iclock.retention r
+                                    where r.kind = 'webhook_dead');
     change   record;
     deleted  bigint;
     more     boolean := false;
@@ -892,7 +931,7 @@ begin
 
         for change in
             select h.relation from iclock.webhook_attempt_days() h
-             where h.day < today - 7
+             where (h.day + 1)::timestamp at time zone 'UTC' <= moment - kept
         loop
             execute format('drop table %s', change.relation);
         end loop;
@@ -905,7 +944,7 @@ begin
     delete from iclock.webhook_attempt_default o
      where o.ctid = any (array(
                select d.ctid from only iclock.webhook_attempt_default d
-                where d.at < moment - interval '7 days' limit 1000));
+                where d.at < moment - kept limit 1000));
     get diagnostics deleted = row_count;
     more := deleted = 1000;
 
@@ -913,7 +952,7 @@ begin
      where r.ctid = any (array(
                select d.ctid from iclock.webhook_retry d
                 where d.state = 'dead'
-                  and d.next_at < moment - interval '30 days'
+                  and d.next_at < moment - dead
                 limit 1000 for update skip locked));
     get diagnostics deleted = row_count;
     more := more or deleted = 1000;
