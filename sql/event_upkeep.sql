@@ -192,15 +192,13 @@ create or replace function iclock.rebase_events()
     set lock_timeout = '500ms'
 as $$
 declare
-    hooks   constant boolean :=
+    hooks    constant boolean :=
         to_regclass('iclock.webhook_endpoint') is not null;
-    future  constant xid8 := greatest(
-        pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
-        coalesce(pg_current_xact_id_if_assigned()::text::bigint + 1, 0)
-        )::text::xid8;
-    newest  xid8;
-    hook    record;
-    last    bigint;
+    newest   xid8;
+    dropped  xid8;
+    future   xid8;
+    hook     record;
+    last     bigint;
 begin
     select e.xid into newest
       from iclock.event e
@@ -214,11 +212,17 @@ begin
         select '0'::xid8 as xid into hook;
     end if;
 
+    select s.dropped_xid into dropped from iclock.event_state s;
+
+    -- Asked last: each statement sees what was committed before it, and what
+    -- others write meanwhile is not of the future.
+    future := greatest(
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+        coalesce(pg_current_xact_id_if_assigned()::text::bigint + 1, 0)
+        )::text::xid8;
+
     if not exists (select
-                     from (values (newest), (hook.xid),
-                                  ((select s.dropped_xid
-                                      from iclock.event_state s)))
-                          as v (xid)
+                     from (values (newest), (hook.xid), (dropped)) as v (xid)
                     where v.xid >= future)
     then
         return false;
