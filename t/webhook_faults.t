@@ -1,0 +1,248 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# Webhooks while workers die, nginx is reloaded, PostgreSQL restarts, receivers
+# hang, and transactions stay open: no event is lost, and few come twice.
+
+use strict;
+use warnings;
+
+use FindBin;
+use JSON::PP ();
+use Test::More;
+use Time::HiRes qw/ sleep time /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+
+use constant HOOKS => 'iclock_webhooks on; iclock_webhook_http on;'
+                      . ' iclock_webhook_allow 127.0.0.1/32;'
+                      . ' iclock_webhook_limits timeout=3s;';
+
+my $t = Test::IClock->new;
+my $receiver = $t->receiver();
+my $other = Test::IClock::Nginx->new($t->dir() . '/other');
+
+# the second one must not stay behind, whatever happens
+END { $other->kill_all() if $other && $other->{creator} == $$ }
+
+$t->psql('GRANT iclock_api TO iclock_nginx');
+
+
+sub hook {
+    my ($path, %option) = @_;
+
+    my %argument = (url => "'" . $receiver->url($path) . "'",
+                    types => "'{user.updated}'", %option);
+
+    my ($id) = split /\|/, $t->psql('SELECT * FROM iclock.create_webhook('
+        . join(', ', map { "$_ => $argument{$_}" } sort keys %argument) . ')');
+
+    return $id;
+}
+
+sub delete_hook { $t->psql("SELECT iclock.delete_webhook('$_[0]')") }
+
+
+# Transactions with one event each, while the test goes on.
+
+sub stream {
+    my ($first, $last, $pause) = @_;
+
+    return $t->pg->background("DO \$\$ BEGIN FOR n IN $first .. $last LOOP"
+        . " PERFORM iclock.event_write('user.updated', null,"
+        . " json_build_object('id', n::text)); COMMIT;"
+        . " PERFORM pg_sleep($pause); END LOOP; END \$\$");
+}
+
+sub name { JSON::PP::decode_json($_[0]{body})->{user}{id} }
+
+# how often each event came, of those that were answered
+sub came {
+    my ($path) = @_;
+
+    my %count;
+
+    $count{name($_)}++ for grep { $_->{status} == 200 }
+                           $receiver->requests($path);
+
+    return \%count;
+}
+
+sub all_came {
+    my ($path, $n, $seconds) = @_;
+
+    # to look at all requests takes long
+    return wait_until($seconds || 20, sub {
+        $receiver->count($path) >= $n && keys %{came($path)} >= $n
+    });
+}
+
+sub twice { scalar grep { $_ > 1 } values %{came($_[0])} }
+
+sub endpoint {
+    my ($id, $column) = @_;
+
+    return $t->psql("SELECT $column FROM iclock.webhook_endpoint"
+                    . " WHERE id = '$id'");
+}
+
+
+# the worker that sends also listens for notifications
+
+sub kill_sender {
+    my @listens = $t->error_log() =~ /(\d+)#\d+: iclock: listening for/g;
+
+    return $t->kill_worker($listens[-1]);
+}
+
+
+$t->start($t->device_server(http => HOOKS));
+$t->allow(qr/exited on signal 9/);
+
+
+# the worker that sends is killed
+
+my $id = hook('/kill', concurrency => 4);
+my $writer = stream(1, 400, 0.004);
+
+for (1 .. 3) {
+    sleep 0.4;
+
+    kill_sender();
+}
+
+$writer->wait();
+ok(all_came('/kill', 400), 'workers are killed: every event arrives');
+cmp_ok(twice('/kill'), '<=', 3 * (4 + 60), 'few come twice');
+delete_hook($id);
+
+
+# reloads
+
+$id = hook('/reload');
+$writer = stream(1, 500, 0.008);
+
+for (1 .. 5) {
+    sleep 0.6;
+    $t->reload();
+}
+
+$writer->wait();
+ok(all_came('/reload', 500), 'reloads: every event arrives');
+is(twice('/reload'), 0, 'none comes twice');
+ok(wait_until(10, sub { !$t->nginx->old_workers() }), 'old workers leave');
+is($t->psql('SELECT rebased_seq FROM iclock.event_state'), 0,
+   'maintenance leaves cursors alone');
+delete_hook($id);
+
+
+# PostgreSQL
+
+$id = hook('/restart');
+$writer = stream(1, 60, 0.004);
+sleep 0.2;
+$writer->wait();
+$t->pg->restart();
+$t->psql("SELECT iclock.event_write('user.updated', null,"
+         . " json_build_object('id', n::text))"
+         . " FROM generate_series(61, 120) AS n");
+ok(all_came('/restart', 120, 15), 'PostgreSQL restarts: every event arrives');
+delete_hook($id);
+
+
+# receivers that hang
+
+$receiver->answer("/hang$_", { action => 'hang' }) for 1 .. 19;
+my @hang = map { hook("/hang$_") } 1 .. 19;
+
+$id = hook('/fine');
+sleep 0.3;
+$writer = stream(1, 200, 0.005);
+$writer->wait();
+ok(all_came('/fine', 200), '19 receivers hang, one does not');
+
+my %written = map { split /\|/ } $t->psql_lines('SELECT seq,'
+    . ' extract(epoch FROM created_at) FROM iclock.event');
+my @delay = sort { $a <=> $b }
+            map { $_->{begun} - $written{JSON::PP::decode_json($_->{body})
+                                         ->{sequence}} }
+            $receiver->requests('/fine');
+
+cmp_ok($delay[100], '<', 1, 'it gets half of its events soon');
+cmp_ok($delay[-3], '<', 2.5, 'and the others');
+cmp_ok($receiver->stats()->{answering}, '>=', 19, 'requests were hanging');
+delete_hook($_) for @hang;
+delete_hook($id);
+
+
+# a transaction of another database holds the horizon back
+
+$t->psql('CREATE DATABASE elsewhere');
+
+$id = hook('/ahead');
+sleep 0.3;
+
+my $open = $t->pg->session(dbname => 'elsewhere');
+
+$open->query('BEGIN');
+$open->query('SELECT pg_current_xact_id()');
+
+my $cursor = endpoint($id, 'cursor_seq');
+
+stream(1, 50, 0.002)->wait();
+ok(all_came('/ahead', 50, 2), 'events come ahead of the horizon');
+sleep 0.4;
+is(endpoint($id, 'cursor_seq'), $cursor, 'the cursor stays');
+is(twice('/ahead'), 0, 'none comes twice');
+
+kill_sender();
+stream(51, 60, 0.002)->wait();
+ok(all_came('/ahead', 60), 'a worker is killed with events sent ahead');
+$open->query('COMMIT');
+stream(61, 61, 0)->wait();
+ok(all_came('/ahead', 61), 'the transaction ends');
+ok(wait_until(5, sub {
+    endpoint($id, 'cursor_seq') == $t->psql('SELECT max(seq)'
+                                            . ' FROM iclock.event')
+}), 'and the cursor follows');
+delete_hook($id);
+
+
+# two machines
+
+$other->start($t->device_server(http => HOOKS));
+
+my @id = map { hook("/two$_") } 1 .. 8;
+
+ok(wait_until(5, sub {
+    $t->psql('SELECT count(*) FROM iclock.webhook_endpoint'
+             . ' WHERE leased_by IS NOT NULL') == 8
+}), 'two machines share endpoints');
+
+stream(1, 50, 0.002)->wait();
+ok(all_came("/two$_", 50), "endpoint $_ gets all") for 1 .. 8;
+is(scalar(grep { twice("/two$_") } 1 .. 8), 0, 'each event comes from one');
+
+$other->stop('QUIT');
+$t->quit();
+is($t->psql('SELECT count(*) FROM iclock.webhook_endpoint'
+            . ' WHERE leased_by IS NOT NULL'), 0,
+   'who stops gives its endpoints back');
+
+# one of them dies
+$other->start($t->device_server(http => HOOKS));
+wait_until(5, sub {
+    $t->psql('SELECT count(*) FROM iclock.webhook_endpoint'
+             . ' WHERE leased_by IS NOT NULL') == 8
+});
+$other->kill_all();
+$t->start($t->device_server(http => HOOKS));
+stream(51, 60, 0.002)->wait();
+sleep 1.5;
+is($receiver->count('/two1'), 50, 'a lease holds');
+$t->psql("UPDATE iclock.webhook_endpoint SET leased_until = now()");
+ok(all_came("/two$_", 60), "endpoint $_ is taken over") for 1 .. 8;
+
+$t->done();
