@@ -263,7 +263,6 @@ void ngx_http_iclock_webhooks_result(ngx_http_iclock_parcel_t *p);
 void ngx_http_iclock_webhooks_flush(ngx_http_iclock_sender_t *s);
 
 /* ngx_http_iclock_webhooks_json.c */
-void ngx_http_iclock_webhook_compact(ngx_str_t *json);
 /* a flat object of texts; NULL: it is not */
 ngx_array_t *ngx_http_iclock_webhook_headers(ngx_str_t *json,
     ngx_pool_t *pool);

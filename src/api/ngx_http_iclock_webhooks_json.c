@@ -23,46 +23,6 @@ static u_char *ngx_http_iclock_read_escape(ngx_http_iclock_reader_t *r,
 static u_char *ngx_http_iclock_write_utf8(u_char *out, ngx_uint_t c);
 
 
-/* in place: blanks between tokens go */
-
-void
-ngx_http_iclock_webhook_compact(ngx_str_t *json)
-{
-    u_char  *p, *last, *out;
-
-    p = json->data;
-    last = p + json->len;
-    out = p;
-
-    while (p < last) {
-
-        if (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r') {
-            p++;
-            continue;
-        }
-
-        if (*p != '"') {
-            *out++ = *p++;
-            continue;
-        }
-
-        do {
-            if (*p == '\\' && p + 1 < last) {
-                *out++ = *p++;
-            }
-
-            *out++ = *p++;
-        } while (p < last && *p != '"');
-
-        if (p < last) {
-            *out++ = *p++;
-        }
-    }
-
-    json->len = out - json->data;
-}
-
-
 ngx_array_t *
 ngx_http_iclock_webhook_headers(ngx_str_t *json, ngx_pool_t *pool)
 {

@@ -5,6 +5,7 @@
 
 
 #include "ngx_http_iclock_webhooks.h"
+#include "ngx_http_iclock_api_json.h"
 
 
 /* columns of work */
@@ -427,7 +428,7 @@ ngx_http_iclock_letter_create(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
     (void) ngx_http_iclock_letter_text(p, &l->payload,
                                        &row[NGX_HTTP_ICLOCK_WORK_PAYLOAD]);
 
-    ngx_http_iclock_webhook_compact(&l->payload);
+    ngx_http_iclock_api_json_compact(&l->payload);
 
     w->sender->bytes += size;
 
