@@ -97,6 +97,19 @@ typedef struct {
 } ngx_http_iclock_api_zone_t;
 
 
+/* of the live stream, see ngx_http_iclock_api_ring.c */
+
+typedef struct ngx_http_iclock_api_ring_sh_s  ngx_http_iclock_api_ring_sh_t;
+typedef struct ngx_http_iclock_api_streams_s  ngx_http_iclock_api_streams_t;
+typedef struct ngx_http_iclock_api_stream_s   ngx_http_iclock_api_stream_t;
+
+typedef struct {
+    ngx_http_iclock_api_ring_sh_t  *sh;
+    ngx_slab_pool_t            *shpool;
+    size_t                      size;
+} ngx_http_iclock_api_ring_t;
+
+
 /*
  * Configuration
  */
@@ -110,9 +123,14 @@ typedef struct {
     ngx_uint_t                  locations;  /* with "iclock_api" */
     ngx_int_t                   request_id; /* index of the variable */
     ngx_http_iclock_api_zone_t  *zone;      /* NULL: nothing uses it */
+    ngx_http_iclock_api_ring_t  *ring;
+    size_t                      stream_buffer;
+    ngx_uint_t                  stream_clients;     /* of a worker */
+    ngx_msec_t                  stream_heartbeat;
 
     /* of this worker process */
     ngx_iclock_queries_t       *queries;
+    ngx_http_iclock_api_streams_t  *streams;
     ngx_event_t                 second;     /* of worker 0 */
     ngx_uint_t                  retained;   /* the database knows */
     ngx_event_t                 watch;
@@ -205,6 +223,31 @@ ngx_int_t ngx_http_iclock_api_zone_meter(
     ngx_http_iclock_api_main_conf_t *amcf, ngx_uint_t type, u_char *name,
     ngx_uint_t n, ngx_uint_t rate, ngx_uint_t burst,
     ngx_http_iclock_api_meter_t *meter);
+
+
+/* ngx_http_iclock_api_ring.c */
+
+ngx_int_t ngx_http_iclock_api_ring_add(ngx_conf_t *cf,
+    ngx_http_iclock_api_main_conf_t *amcf);
+
+/* this key has changed; NULL: any may have */
+void ngx_http_iclock_api_ring_key(ngx_http_iclock_api_ring_t *ring,
+    ngx_str_t *id);
+
+
+/* ngx_http_iclock_api_stream_worker.c: all streams of this worker */
+
+ngx_int_t ngx_http_iclock_api_stream_init(ngx_cycle_t *cycle,
+    ngx_http_iclock_api_main_conf_t *amcf);
+
+
+/* ngx_http_iclock_api_stream_fill.c: what worker 0 does for all of them */
+
+void ngx_http_iclock_api_stream_own(ngx_http_iclock_api_main_conf_t *amcf,
+    ngx_cycle_t *cycle);
+
+/* the feed has something new, or it is time to look */
+void ngx_http_iclock_api_stream_fill(ngx_http_iclock_api_main_conf_t *amcf);
 
 
 /* ngx_http_iclock_api_worker.c */

@@ -30,6 +30,25 @@ static ngx_http_iclock_param_t  ngx_http_iclock_api_pool_params[] = {
 };
 
 
+#define ngx_http_iclock_api_stream(field)                                    \
+    offsetof(ngx_http_iclock_api_main_conf_t, stream_##field)
+
+
+static ngx_http_iclock_param_t  ngx_http_iclock_api_stream_params[] = {
+
+    { ngx_string("buffer="), ngx_http_iclock_api_stream(buffer),
+      ngx_http_iclock_range(SIZE, 65536, 1024 * 1024 * 1024, 1024 * 1024) },
+
+    { ngx_string("clients="), ngx_http_iclock_api_stream(clients),
+      ngx_http_iclock_range(NUMBER, 1, 1000000, 256) },
+
+    { ngx_string("heartbeat="), ngx_http_iclock_api_stream(heartbeat),
+      ngx_http_iclock_range(MSEC, 1000, 3600000, 15000) },
+
+    { ngx_null_string, 0, NULL }
+};
+
+
 #define ngx_http_iclock_api_main(field)                                      \
     NGX_HTTP_MAIN_CONF_OFFSET,                                               \
     offsetof(ngx_http_iclock_api_main_conf_t, field)
@@ -103,6 +122,13 @@ ngx_command_t  ngx_http_iclock_api_commands[] = {
       offsetof(ngx_http_iclock_api_loc_conf_t, base),
       ngx_http_iclock_text(ngx_http_iclock_api_valid_base, "") },
 
+    { ngx_string("iclock_stream"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_1MORE,
+      ngx_http_iclock_set_params,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      ngx_http_iclock_api_stream_params },
+
       ngx_null_command
 };
 
@@ -166,6 +192,8 @@ ngx_http_iclock_api_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_iclock_api_loc_conf_t *conf = child;
 
     ngx_http_core_loc_conf_t         *clcf;
+    ngx_http_iclock_srv_conf_t       *iscf;
+    ngx_http_iclock_main_conf_t      *imcf;
     ngx_http_iclock_api_main_conf_t  *amcf;
 
     ngx_http_iclock_merge_all(ngx_http_iclock_api_commands,
@@ -183,6 +211,13 @@ ngx_http_iclock_api_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         amcf = ngx_http_conf_get_module_main_conf(cf,
                                                   ngx_http_iclock_api_module);
         amcf->locations++;
+
+        /* tokens of streams are arguments */
+
+        imcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_iclock_module);
+        iscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_iclock_module);
+        imcf->tokens = 1;
+        iscf->tokens = 1;
 
         if (ngx_http_iclock_api_error_pages(cf, clcf) != NGX_OK) {
             return NGX_CONF_ERROR;

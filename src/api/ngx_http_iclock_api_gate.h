@@ -182,6 +182,7 @@ struct ngx_http_iclock_api_ctx_s {
     ngx_str_t                   key_text;
     ngx_str_t                   key_id;         /* once it is verified */
     ngx_str_t                   candidate;      /* until then */
+    ngx_str_t                   token;          /* in its place */
     ngx_http_iclock_api_key_t   key;
     ngx_http_iclock_api_quota_t quota;
 
@@ -212,6 +213,8 @@ struct ngx_http_iclock_api_ctx_s {
     /* where the next call begins; empty: as the request says */
     ngx_str_t                   cursor;
     u_char                      cursor_text[NGX_HTTP_ICLOCK_API_CURSOR];
+
+    ngx_http_iclock_api_stream_t  *stream;      /* of events */
 
     unsigned                    submitted:1;
     unsigned                    settling:1;     /* a handler has its query */
@@ -429,6 +432,16 @@ ngx_int_t ngx_http_iclock_api_openapi(ngx_http_request_t *r,
 /* ngx_http_iclock_api_variables.c */
 
 ngx_int_t ngx_http_iclock_api_add_variables(ngx_conf_t *cf);
+
+
+/* ngx_http_iclock_api_stream.c */
+
+/* "Accept: text/event-stream" */
+ngx_uint_t ngx_http_iclock_api_wants_stream(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx);
+
+ngx_int_t ngx_http_iclock_api_stream_handler(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx);
 
 
 #endif /* _NGX_HTTP_ICLOCK_API_GATE_H_INCLUDED_ */

@@ -18,6 +18,14 @@ static ngx_uint_t ngx_http_iclock_api_key_text(ngx_http_request_t *r,
     ngx_str_t *text);
 static ngx_uint_t ngx_http_iclock_api_key_shape(ngx_str_t *text,
     ngx_str_t *id);
+static ngx_int_t ngx_http_iclock_api_key_find(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx);
+static ngx_uint_t ngx_http_iclock_api_key_token(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_api_key_ask_token(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_api_key_asked_token(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_api_key_ask(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_api_key_asked(ngx_http_request_t *r,
@@ -39,12 +47,12 @@ ngx_int_t
 ngx_http_iclock_api_authenticate(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx)
 {
-    ngx_int_t                         rc;
-    ngx_http_iclock_api_main_conf_t  *amcf;
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
-
     if (!ngx_http_iclock_api_key_text(r, &ctx->key_text)) {
+
+        if (ngx_http_iclock_api_key_token(r, ctx)) {
+            return ngx_http_iclock_api_key_wrong(r, ctx, 0);
+        }
+
         return ngx_http_iclock_api_problem(r, ctx,
                                            NGX_HTTP_ICLOCK_PROBLEM_NO_KEY,
                                            "send \"Authorization: Bearer\" "
@@ -54,6 +62,19 @@ ngx_http_iclock_api_authenticate(ngx_http_request_t *r,
     if (!ngx_http_iclock_api_key_shape(&ctx->key_text, &ctx->candidate)) {
         return ngx_http_iclock_api_key_wrong(r, ctx, 1);
     }
+
+    return ngx_http_iclock_api_key_find(r, ctx);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_api_key_find(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx)
+{
+    ngx_int_t                         rc;
+    ngx_http_iclock_api_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
 
     rc = ngx_http_iclock_api_zone_find(amcf, ctx->candidate.data, &ctx->key);
 
@@ -65,6 +86,67 @@ ngx_http_iclock_api_authenticate(ngx_http_request_t *r,
     }
 
     return ngx_http_iclock_api_key_wrong(r, ctx, 0);
+}
+
+
+/* "?token=": a browser cannot send a key when it opens a stream */
+
+static ngx_uint_t
+ngx_http_iclock_api_key_token(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx)
+{
+    return ngx_http_iclock_api_wants_stream(r, ctx)
+           && ngx_http_arg(r, (u_char *) "token", 5, &ctx->token) == NGX_OK
+           && ctx->token.len
+           && ngx_iclock_valid_text(&ctx->token);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_api_key_ask_token(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx)
+{
+    ngx_iclock_query_t  *q;
+
+    q = ngx_http_iclock_api_query(r, ctx, NGX_ICLOCK_QUERY_STREAM_TOKEN);
+    if (q == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    q->params[0] = ctx->token;
+    q->once = 1;
+
+    return ngx_http_iclock_api_submit(r, ctx,
+                                      ngx_http_iclock_api_key_asked_token);
+}
+
+
+/* it stands for the key that has asked for it */
+
+static ngx_int_t
+ngx_http_iclock_api_key_asked_token(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx)
+{
+    ngx_str_t  *id;
+
+    if (ctx->call->rc != NGX_OK) {
+        return ngx_http_iclock_api_failed(r, ctx);
+    }
+
+    id = ctx->call->values;
+
+    if (ctx->call->nrows != 1 || id->len != NGX_HTTP_ICLOCK_API_KEY_ID) {
+        return ngx_http_iclock_api_key_wrong(r, ctx, 1);
+    }
+
+    ctx->candidate.len = id->len;
+    ctx->candidate.data = ngx_pstrdup(r->pool, id);
+
+    if (ctx->candidate.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_iclock_api_key_find(r, ctx);
 }
 
 
@@ -142,6 +224,10 @@ ngx_http_iclock_api_key_ask(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx)
 {
     ngx_iclock_query_t  *q;
+
+    if (ctx->candidate.len == 0) {
+        return ngx_http_iclock_api_key_ask_token(r, ctx);
+    }
 
     q = ngx_http_iclock_api_query(r, ctx, NGX_ICLOCK_QUERY_API_KEY);
     if (q == NULL) {
@@ -271,8 +357,10 @@ ngx_http_iclock_api_key_judge(ngx_http_request_t *r,
 
     /* a key that there is not has a hash of zeros */
 
-    right = CRYPTO_memcmp(hash, ctx->key.hash, NGX_HTTP_ICLOCK_API_KEY_HASH)
-            == 0;
+    right = ctx->token.len
+            || CRYPTO_memcmp(hash, ctx->key.hash,
+                             NGX_HTTP_ICLOCK_API_KEY_HASH)
+               == 0;
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "iclock api key: state:%ui, right:%ui", ctx->key.state,

@@ -77,6 +77,9 @@ ngx_http_iclock_api_init(ngx_conf_t *cf)
     amcf->listen = imcf->listen;
 
     amcf->zone = ngx_http_iclock_api_zone_add(cf);
+    if (amcf->zone == NULL) {
+        return NGX_ERROR;
+    }
 
-    return amcf->zone ? NGX_OK : NGX_ERROR;
+    return amcf->locations ? ngx_http_iclock_api_ring_add(cf, amcf) : NGX_OK;
 }

@@ -9,8 +9,6 @@
 
 static ngx_int_t ngx_http_iclock_api_context(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
-static ngx_int_t ngx_http_iclock_api_wants_stream(ngx_http_request_t *r,
-    ngx_http_iclock_api_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_api_form(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
 static void ngx_http_iclock_api_form_wait(ngx_http_iclock_api_ctx_t *ctx);
@@ -131,12 +129,6 @@ ngx_http_iclock_api_admitted(ngx_http_request_t *r,
     ngx_int_t    rc;
     const char  *error;
 
-    if (ngx_http_iclock_api_wants_stream(r, ctx)) {
-        return ngx_http_iclock_api_problem(r, ctx,
-                                       NGX_HTTP_ICLOCK_PROBLEM_NOT_ACCEPTABLE,
-                                       "streams are not served here");
-    }
-
     error = NULL;
     rc = ngx_http_iclock_api_query_params(r, &ctx->query, &error);
 
@@ -150,30 +142,9 @@ ngx_http_iclock_api_admitted(ngx_http_request_t *r,
                                            error);
     }
 
-    return ngx_http_iclock_api_form(r, ctx);
-}
-
-
-/* "Accept: text/event-stream" */
-
-static ngx_int_t
-ngx_http_iclock_api_wants_stream(ngx_http_request_t *r,
-    ngx_http_iclock_api_ctx_t *ctx)
-{
-    ngx_table_elt_t  *h;
-
-    static ngx_str_t  name = ngx_string("Accept");
-    static ngx_str_t  type = ngx_string("text/event-stream");
-
-    if (!(ctx->route->flags & NGX_HTTP_ICLOCK_API_STREAM)) {
-        return 0;
-    }
-
-    h = ngx_http_iclock_api_find_header(r, &name);
-
-    return h && ngx_strlcasestrn(h->value.data, h->value.data + h->value.len,
-                                 type.data, type.len - 1)
-                != NULL;
+    return ngx_http_iclock_api_wants_stream(r, ctx)
+           ? ngx_http_iclock_api_stream_handler(r, ctx)
+           : ngx_http_iclock_api_form(r, ctx);
 }
 
 

@@ -14,6 +14,8 @@
 #define NGX_HTTP_ICLOCK_API_SECOND  1000
 
 
+static ngx_int_t ngx_http_iclock_api_init_first(ngx_cycle_t *cycle,
+    ngx_http_iclock_api_main_conf_t *amcf);
 static void ngx_http_iclock_api_notify(ngx_uint_t channel,
     ngx_str_t *payload, void *data);
 static void ngx_http_iclock_api_start_timer(ngx_event_t *ev,
@@ -60,8 +62,28 @@ ngx_http_iclock_api_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    if (amcf->ring
+        && ngx_http_iclock_api_stream_init(cycle, amcf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (ngx_process == NGX_PROCESS_WORKER && ngx_worker != 0) {
         return NGX_OK;
+    }
+
+    return ngx_http_iclock_api_init_first(cycle, amcf);
+}
+
+
+/* one worker does what must not be done twice */
+
+static ngx_int_t
+ngx_http_iclock_api_init_first(ngx_cycle_t *cycle,
+    ngx_http_iclock_api_main_conf_t *amcf)
+{
+    if (amcf->ring) {
+        ngx_http_iclock_api_stream_own(amcf, cycle);
     }
 
     if (ngx_iclock_queries_listen(amcf->queries, cycle, &amcf->listen,
@@ -111,6 +133,11 @@ ngx_http_iclock_api_notify(ngx_uint_t channel, ngx_str_t *payload,
 
     case NGX_ICLOCK_QUERY_CHANNEL_KEY:
         ngx_http_iclock_api_zone_drop(amcf, payload);
+
+        if (amcf->ring) {
+            ngx_http_iclock_api_ring_key(amcf->ring, payload);
+        }
+
         break;
 
     case NGX_ICLOCK_QUERY_CHANNEL_EVENT:
@@ -123,6 +150,11 @@ ngx_http_iclock_api_notify(ngx_uint_t channel, ngx_str_t *payload,
         amcf->retained = 0;
         ngx_http_iclock_api_zone_drop_all(amcf);
         amcf->changed++;
+
+        if (amcf->ring) {
+            ngx_http_iclock_api_ring_key(amcf->ring, NULL);
+        }
+
         ngx_http_iclock_api_news(amcf);
         break;
     }
@@ -161,6 +193,9 @@ ngx_http_iclock_api_second_handler(ngx_event_t *ev)
 
     if (!amcf->zone->sh->listening) {
         ngx_http_iclock_api_news(amcf);
+
+    } else if (amcf->ring) {
+        ngx_http_iclock_api_stream_fill(amcf);
     }
 }
 
@@ -169,6 +204,10 @@ static void
 ngx_http_iclock_api_news(ngx_http_iclock_api_main_conf_t *amcf)
 {
     (void) ngx_atomic_fetch_add(&amcf->zone->sh->events, 1);
+
+    if (amcf->ring) {
+        ngx_http_iclock_api_stream_fill(amcf);
+    }
 
     ngx_http_iclock_api_wake(amcf);
 }

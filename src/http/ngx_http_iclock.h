@@ -184,6 +184,7 @@ typedef struct {
     ngx_msec_t                  presence_interval;
     ngx_uint_t                  verify_interval;    /* seconds; 0: off */
     ngx_uint_t                  locations;      /* with "iclock" */
+    ngx_uint_t                  tokens;         /* others with secrets */
     ngx_array_t                 ports;          /* of their servers */
 
     /* of this worker process */
@@ -212,6 +213,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                  devices;        /* has such locations */
+    ngx_uint_t                  tokens;         /* others with secrets */
     ngx_uint_t                  masks;          /* or shares a port */
 } ngx_http_iclock_srv_conf_t;
 
@@ -379,7 +381,7 @@ ngx_int_t ngx_http_iclock_parse_args(ngx_http_request_t *r,
 ngx_uint_t ngx_http_iclock_mask_keys(u_char *start, u_char *last,
     ngx_uint_t bare, ngx_uint_t write);
 
-/* a name of a communication key, in any case */
+/* a name of a communication key in any case, or of a token of src/api */
 ngx_uint_t ngx_http_iclock_is_key(u_char *name, size_t len);
 
 #define ngx_http_iclock_arg_is(arg, name)                                    \

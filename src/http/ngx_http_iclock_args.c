@@ -210,6 +210,10 @@ ngx_http_iclock_is_key(u_char *name, size_t len)
 {
     const ngx_http_iclock_arg_t  *arg;
 
+    if (len == 5 && ngx_strncmp(name, "token", 5) == 0) {
+        return 1;
+    }
+
     arg = ngx_http_iclock_find_arg(name, len);
 
     return arg && arg->offset == offsetof(ngx_http_iclock_args_t, comm_key);

@@ -70,7 +70,7 @@ ngx_http_iclock_init(ngx_conf_t *cf)
         imcf->listen.resolver_timeout = timeout;
     }
 
-    if (imcf->locations == 0) {
+    if (imcf->locations == 0 && imcf->tokens == 0) {
         return NGX_OK;
     }
 

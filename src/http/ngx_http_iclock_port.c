@@ -8,8 +8,9 @@
 
 
 typedef struct {
-    ngx_int_t  family;
-    in_port_t  port;
+    ngx_int_t   family;
+    in_port_t   port;
+    ngx_uint_t  devices;    /* unsigned  devices:1; */
 } ngx_http_iclock_port_t;
 
 
@@ -17,9 +18,10 @@ static ngx_int_t ngx_http_iclock_find_port(ngx_conf_t *cf,
     ngx_http_iclock_main_conf_t *imcf, ngx_array_t *addrs);
 static ngx_array_t *ngx_http_iclock_port_servers(ngx_conf_t *cf,
     ngx_array_t *addrs);
-static ngx_uint_t ngx_http_iclock_is_port(ngx_http_iclock_main_conf_t *imcf,
-    struct sockaddr *sockaddr);
+static ngx_http_iclock_port_t *ngx_http_iclock_is_port(
+    ngx_http_iclock_main_conf_t *imcf, struct sockaddr *sockaddr);
 static void ngx_http_iclock_init_connection(ngx_connection_t *c);
+static void ngx_http_iclock_init_masked(ngx_connection_t *c);
 
 
 /* ports are shared by servers, and listeners by addresses of a port */
@@ -62,7 +64,7 @@ static ngx_int_t
 ngx_http_iclock_find_port(ngx_conf_t *cf, ngx_http_iclock_main_conf_t *imcf,
     ngx_array_t *addrs)
 {
-    ngx_uint_t                    i;
+    ngx_uint_t                    i, devices, tokens;
     ngx_array_t                  *servers;
     struct sockaddr              *sockaddr;
     ngx_http_conf_addr_t         *addr;
@@ -75,14 +77,15 @@ ngx_http_iclock_find_port(ngx_conf_t *cf, ngx_http_iclock_main_conf_t *imcf,
     }
 
     iscf = servers->elts;
+    devices = 0;
+    tokens = 0;
 
     for (i = 0; i < servers->nelts; i++) {
-        if (iscf[i]->devices) {
-            break;
-        }
+        devices |= iscf[i]->devices;
+        tokens |= iscf[i]->tokens;
     }
 
-    if (i == servers->nelts) {
+    if (!devices && !tokens) {
         return NGX_OK;
     }
 
@@ -102,6 +105,7 @@ ngx_http_iclock_find_port(ngx_conf_t *cf, ngx_http_iclock_main_conf_t *imcf,
 
     port->family = sockaddr->sa_family;
     port->port = ngx_inet_get_port(sockaddr);
+    port->devices = devices;
 
     return NGX_OK;
 }
@@ -148,11 +152,12 @@ ngx_http_iclock_init_module(ngx_cycle_t *cycle)
 {
     ngx_uint_t                    i;
     ngx_listening_t              *ls;
+    ngx_http_iclock_port_t       *port;
     ngx_http_iclock_main_conf_t  *imcf;
 
     imcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_iclock_module);
 
-    if (imcf == NULL || imcf->locations == 0) {
+    if (imcf == NULL) {
         return NGX_OK;
     }
 
@@ -160,10 +165,15 @@ ngx_http_iclock_init_module(ngx_cycle_t *cycle)
 
     for (i = 0; i < cycle->listening.nelts; i++) {
 
-        if (ls[i].handler == ngx_http_init_connection
-            && ngx_http_iclock_is_port(imcf, ls[i].sockaddr))
-        {
-            ls[i].handler = ngx_http_iclock_init_connection;
+        if (ls[i].handler != ngx_http_init_connection) {
+            continue;
+        }
+
+        port = ngx_http_iclock_is_port(imcf, ls[i].sockaddr);
+
+        if (port) {
+            ls[i].handler = port->devices ? ngx_http_iclock_init_connection
+                                          : ngx_http_iclock_init_masked;
         }
     }
 
@@ -171,7 +181,7 @@ ngx_http_iclock_init_module(ngx_cycle_t *cycle)
 }
 
 
-static ngx_uint_t
+static ngx_http_iclock_port_t *
 ngx_http_iclock_is_port(ngx_http_iclock_main_conf_t *imcf,
     struct sockaddr *sockaddr)
 {
@@ -185,11 +195,11 @@ ngx_http_iclock_is_port(ngx_http_iclock_main_conf_t *imcf,
         if (port[i].family == sockaddr->sa_family
             && port[i].port == ngx_inet_get_port(sockaddr))
         {
-            return 1;
+            return &port[i];
         }
     }
 
-    return 0;
+    return NULL;
 }
 
 
@@ -197,7 +207,13 @@ static void
 ngx_http_iclock_init_connection(ngx_connection_t *c)
 {
     ngx_http_iclock_mend_lines(c);
+    ngx_http_iclock_init_masked(c);
+}
 
+
+static void
+ngx_http_iclock_init_masked(ngx_connection_t *c)
+{
     /*
      * With "deferred" the first bytes are there already, and nginx would
      * handle the request, with the key in it, before the log is wrapped.  So

@@ -179,6 +179,23 @@
       " FROM iclock.read_events($1, $2::smallint[], $3::text[],"             \
       " $4::text[], $5, $6::integer, $7::boolean) e")                        \
                                                                              \
+    /* where the feed ends now */                                           \
+    X(NGX_ICLOCK_QUERY_STREAM_END, stream_end, 0,                            \
+      "SELECT iclock.event_cursor(true)")                                    \
+                                                                             \
+    /* as above, but all that can be seen; and where that ends */            \
+    X(NGX_ICLOCK_QUERY_STREAM_READ, stream_read, 6,                          \
+      "SELECT c.place, e.cursor, e.settled::text, e.event_id, e.type,"       \
+      " e.site, e.device, e.sandbox::text, e.payload"                        \
+      " FROM (SELECT iclock.event_cursor(true) AS place) c"                  \
+      " LEFT JOIN iclock.read_events($1, $2::smallint[], $3::text[],"        \
+      " $4::text[], $5, $6::integer, true) e ON true"                        \
+      " ORDER BY e.cursor COLLATE \"C\"")                                    \
+                                                                             \
+    /* the key that a token of a stream is of */                             \
+    X(NGX_ICLOCK_QUERY_STREAM_TOKEN, stream_token, 1,                        \
+      "SELECT iclock_api.use_stream_token($1)")                              \
+                                                                             \
     /* sender, number of endpoints */                                        \
     X(NGX_ICLOCK_QUERY_WEBHOOK_LEASE, webhook_lease, 2,                      \
       "SELECT w.id, w.url, w.secret, w.previous_secret, w.headers,"          \

@@ -1,0 +1,359 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# The live stream: who gets it, what it shows and how soon, and that nothing
+# is missing whatever ends it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use JSON::PP qw/ decode_json /;
+use Test::More;
+use Time::HiRes qw/ sleep time /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::Postgres;
+use Test::IClock::Process qw/ slurp /;
+use Test::IClock::Stream;
+
+use constant CLIENTS => 7;
+
+my $t = Test::IClock->new;
+my $uri = '/v1/events';
+my $access = $t->dir() . '/access.log';
+
+$t->psql('GRANT iclock_api TO ' . Test::IClock::Postgres::LOGIN());
+
+my $http = $t->device_server(
+    http => 'iclock_stream clients=' . CLIENTS . ' heartbeat=1s;'
+            . ' log_format uri "$request $request_uri $args $arg_token";',
+    server => "access_log $access uri;");
+
+
+$http =~ s/\}\s*\z//;
+$http =~ s/listen 127.0.0.1:%%PORT%%;/listen 127.0.0.1:%%PORT%% sndbuf=32k;/;
+$http .= '    location /v1 { iclock_api; iclock_api_rate off; } }';
+
+$t->start($http);
+
+
+# keys and devices
+
+sub make_key {
+    my ($more) = @_;
+
+    return $t->psql("SELECT iclock.create_api_key('test',"
+                    . " array['events:read']" . ($more ? ", $more" : '')
+                    . ')');
+}
+
+
+sub id { (split /_/, $_[0])[2] }
+
+
+# nginx may not have seen yet that others are gone: it is asked again then
+
+sub stream {
+    my ($key, %option) = @_;
+
+    my $args = delete $option{args};
+    my $last = delete $option{last};
+    my $once = delete $option{once};
+    my $s;
+
+    for (1 .. 100) {
+        $s = Test::IClock::Stream->new(
+            port => $t->port(), uri => $uri . ($args ? "?$args" : ''),
+            header => [ $key ? (Authorization => "Bearer $key") : (),
+                        $last ? ('Last-Event-ID' => $last) : () ], %option);
+
+        last if $once || $s->status() != 429 && $s->status() != 503;
+
+        $s->close();
+        sleep 0.05;
+    }
+
+    return $s;
+}
+
+
+my $second = 0;
+
+# a punch each second of one day, so that each is another one
+
+sub punch {
+    my ($device, $pin, $n) = @_;
+
+    my @line;
+
+    for (1 .. $n || 1) {
+        my $s = $second++;
+        push @line, sprintf "%s\t2026-03-%02d %02d:%02d:%02d\t0\t1",
+                            $pin, 2 + $s / 86400, $s / 3600 % 24,
+                            $s / 60 % 60, $s % 60;
+    }
+
+    $device->punches(@line);
+}
+
+
+sub pin { decode_json($_[0]{data})->{user}{id} }
+
+my $key = make_key();
+my $device = $t->device('STREAM0001');
+
+$device->handshake();
+$t->psql(q{UPDATE iclock.device SET site = 'North'});
+
+
+# what it looks like
+
+my $s = stream($key);
+
+is($s->status(), 200, 'the stream is open');
+like($s->head(), qr!^Content-Type: text/event-stream\r$!m, 'its type');
+like($s->head(), qr!^Cache-Control: no-store\r$!m, 'nobody keeps it');
+like($s->head(), qr!^X-Accel-Buffering: no\r$!m, 'nor holds it back');
+
+punch($device, 'FIRST');
+
+my $e = $s->next(10);
+
+is($s->retry(), 3000, 'when to connect again');
+is($e->{event}, 'attendance.punch', 'an event by its name');
+like($e->{id}, qr/^[0-9a-f]{16}_[0-9a-f]{16}\z/, 'with a cursor');
+is(decode_json($e->{data})->{type}, 'attendance.punch', 'its payload');
+is(pin($e), 'FIRST', 'the punch');
+unlike($e->{data}, qr/[:,] /, 'without blanks');
+
+
+# how soon: the best of some, since other tests run, too
+
+my $best = 10;
+
+for (1 .. 8) {
+    my $sent = time;
+
+    punch($device, "SOON$_");
+    $s->next(10);
+
+    my $took = time - $sent;
+    $best = $took if $took < $best;
+}
+
+cmp_ok($best, '<', 0.25, "a punch comes within 250 ms, here $best s");
+
+wait_until(5, sub { $s->next(0.1); $s->comments() });
+is(($s->comments())[0], 'ping', 'a sign of life while nothing happens');
+
+
+# what a stream shows
+
+my $devices = stream($key, args => 'types=device.blocked,device.approved');
+my $south = stream($key, args => 'site=South');
+my $limited = stream(make_key("sites => array['South']"));
+my $test = stream(make_key("mode => 'test'"));
+
+is(join(' ', map { $_->status() } $devices, $south, $limited, $test),
+   '200 200 200 200', 'filters');
+
+sleep 0.3;
+punch($device, 'NORTH');
+$t->psql(q{SELECT iclock.block_device('STREAM0001')});
+$t->psql(q{SELECT iclock.approve_device('STREAM0001')});
+
+is(pin($s->next(10)), 'NORTH', 'everything');
+is($devices->next(10)->{event}, 'device.blocked', 'types');
+is($_->[0]->next(0.3), undef, $_->[1])
+    for [ $south, 'another site' ], [ $limited, 'a key of another site' ],
+        [ $test, 'a test key' ];
+
+$t->psql(q{UPDATE iclock.device SET site = 'South'});
+punch($device, 'SOUTH');
+is(pin($south->next(10)), 'SOUTH', 'the site');
+is(pin($limited->next(10)), 'SOUTH', 'and the key');
+
+$_->close() for $devices, $south, $limited, $test;
+
+my $bad = stream($key, args => 'types=nothing');
+is($bad->status(), 422, 'a type that there is not') or diag($bad->body());
+is(stream($key, args => 'after=x')->status(), 400, 'no cursor');
+is(stream($key, args => 'since=x')->status(), 400, 'no parameter');
+is(stream($t->psql(q{SELECT iclock.create_api_key('x',
+                     array['logs:read'])}))->status(), 403, 'no right');
+
+
+# tokens, for browsers that cannot send a key
+
+my $r = $t->post('/v1/stream-tokens', '{}',
+                 Authorization => "Bearer $key",
+                 'Content-Type' => 'application/json');
+
+is($r->status(), 201, 'a token');
+
+my $token = decode_json($r->body())->{token};
+my $browser = stream(undef, args => "token=$token");
+
+is($browser->status(), 200, 'opens a stream');
+
+punch($device, 'BROWSER');
+is(pin($browser->next(10)), 'BROWSER', 'that shows events');
+$browser->close();
+
+is(stream(undef, args => "token=$token")->status(), 401, 'once');
+is(stream(undef, args => 'token=ist_wrong')->status(), 401, 'a wrong one');
+is($t->get("/v1/events?token=$token")->status(), 401, 'not the list');
+
+
+# no event is missing after a cut
+
+sub catch_up {
+    my ($cuts, $each) = @_;
+
+    my ($from, %seen) = $second;
+    my $last = $s->last_id();
+    my $cut = stream($key, last => $last);
+    my $pid = fork;
+
+    if ($pid == 0) {
+        my $many = $t->device('STREAM0001');
+
+        for (1 .. $cuts) {
+            punch($many, 'CUT', $each);
+            sleep 0.01;
+        }
+
+        POSIX::_exit(0);
+    }
+
+    for (1 .. $cuts) {
+        my $n = int rand 6;
+
+        while ($n-- && (my $e = $cut->next(1))) {
+            $seen{decode_json($e->{data})->{event_id}}++;
+        }
+
+        $last = $cut->last_id() || $last;
+        rand() < 0.5 ? $cut->abort() : $cut->close();
+        $cut = stream($key, last => $last);
+    }
+
+    waitpid $pid, 0;
+    $second = $from + $cuts * $each;
+
+    while (my $e = $cut->next(keys %seen < $cuts * $each ? 5 : 0.2)) {
+        $seen{decode_json($e->{data})->{event_id}}++;
+    }
+
+    $cut->close();
+
+    return scalar keys %seen;
+}
+
+
+1 while $s->next(0.3);
+is(catch_up(100, 3), 300, 'a stream that is cut 100 times misses nothing');
+
+
+# as many as there may be
+
+$s->close();
+
+my @many = map { stream($key, once => $_ == 6) } 1 .. 6;
+
+is(join(' ', map { $_->status() } @many), '200 200 200 200 200 429',
+   'a key has five streams');
+$_->close() for @many;
+
+my @crowd;
+
+for (1 .. 2 * CLIENTS + 1) {
+    push @crowd, stream(make_key(), once => 1);
+    last if $crowd[-1]->status() != 200;
+}
+
+is($crowd[-1]->status(), 503, 'a worker has so many');
+cmp_ok(scalar @crowd, '>', CLIENTS, 'as was said');
+$_->close() for @crowd;
+
+
+# a key that ends, and one whose sites change
+
+my $doomed = make_key();
+
+$s = stream($doomed);
+$t->psql("SELECT iclock.revoke_api_key('" . id($doomed) . "')");
+ok($s->ended(5), 'a revoked key ends its streams');
+is(stream($doomed)->status(), 401, 'and opens none');
+
+
+# a client that does not read
+
+my $slow = stream($key, rcvbuf => 4096);
+$s = stream($key);
+
+my $got = 0;
+
+for my $upload (1 .. 4) {
+    punch($device, 'BULK', 1000);
+    $got++ while $got < 1000 * $upload && $s->next(10);
+}
+
+is($got, 4000, 'who reads gets everything');
+ok($t->wait_log(qr/stream is closed, the client reads too slowly/),
+   'who does not is left behind');
+$slow->close();
+
+
+# a reload
+
+my $last = $s->last_id();
+
+punch($device, 'BEFORE');
+is(pin($s->next(10)), 'BEFORE', 'before a reload');
+$last = $s->last_id();
+
+$t->reload($http);
+
+my $bye;
+
+while (my $e = $s->next(5)) {
+    $bye = $e->{event} if $e->{event} eq 'bye';
+}
+
+is($bye, 'bye', 'the old worker says good bye');
+is($s->retry(), 500, 'the client is to come again soon');
+ok($s->eof(), 'and it ends');
+
+punch($device, 'BETWEEN');
+$s = stream($key, last => $last);
+is(pin($s->next(10)), 'BETWEEN', 'the new one goes on where it ended');
+
+
+# what is not kept any more
+
+$t->psql('UPDATE iclock.event_state SET (dropped_xid, dropped_seq) ='
+         . ' (SELECT xid, seq FROM iclock.event'
+         . ' ORDER BY xid DESC, seq DESC LIMIT 1)');
+
+my $late = stream($key, last => $e->{id});
+
+$e = $late->next(5);
+is($e->{event}, 'reset', 'a place that is not kept any more');
+like(decode_json($e->{data})->{oldest}, qr/^[0-9a-f]{16}_[0-9a-f]{16}\z/,
+     'and which one is');
+
+punch($device, 'LIVE');
+is(pin($late->next(10)), 'LIVE', 'it goes on live');
+$_->close() for $late, $s;
+
+my $log = slurp($access);
+
+like($log, qr/token=\*+/, 'the access log has no token');
+unlike($log, qr/\Q$token/, 'in no form');
+unlike($t->error_log(), qr/\Q$token/, 'nor has the error log');
+
+$t->done();
