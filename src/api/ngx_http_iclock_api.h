@@ -168,16 +168,15 @@ char *ngx_http_iclock_api_merge_loc_conf(ngx_conf_t *cf, void *parent,
 
 /* ngx_http_iclock_api_conf_location.c: what locations have */
 
-extern ngx_http_iclock_param_t  ngx_http_iclock_api_page_params[];
-
 char *ngx_http_iclock_api_rate(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_http_iclock_api_page(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 char *ngx_http_iclock_api_cors(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 ngx_uint_t ngx_http_iclock_api_valid_base(ngx_str_t *text);
 
-char *ngx_http_iclock_api_merge_others(ngx_conf_t *cf,
-    ngx_http_iclock_api_loc_conf_t *prev,
+void ngx_http_iclock_api_merge_others(ngx_http_iclock_api_loc_conf_t *prev,
     ngx_http_iclock_api_loc_conf_t *conf);
 
 

@@ -96,10 +96,10 @@ ngx_command_t  ngx_http_iclock_api_commands[] = {
 
     { ngx_string("iclock_api_page"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
-      ngx_http_iclock_set_params,
+      ngx_http_iclock_api_page,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
-      ngx_http_iclock_api_page_params },
+      NULL },
 
     { ngx_string("iclock_api_batch"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -179,6 +179,8 @@ ngx_http_iclock_api_create_loc_conf(ngx_conf_t *cf)
 
     alcf->rate = NGX_CONF_UNSET_UINT;
     alcf->burst = NGX_CONF_UNSET_UINT;
+    alcf->page_default = NGX_CONF_UNSET_UINT;
+    alcf->page_max = NGX_CONF_UNSET_UINT;
     alcf->cors = NGX_CONF_UNSET_PTR;
 
     return alcf;
@@ -224,7 +226,9 @@ ngx_http_iclock_api_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         }
     }
 
-    return ngx_http_iclock_api_merge_others(cf, prev, conf);
+    ngx_http_iclock_api_merge_others(prev, conf);
+
+    return NGX_CONF_OK;
 }
 
 

@@ -20,13 +20,13 @@ static ngx_uint_t ngx_http_iclock_api_valid_url(ngx_str_t *text,
     offsetof(ngx_http_iclock_api_loc_conf_t, field)
 
 
-ngx_http_iclock_param_t  ngx_http_iclock_api_page_params[] = {
+static ngx_http_iclock_param_t  ngx_http_iclock_api_page_params[] = {
 
     { ngx_string("default="), ngx_http_iclock_api_location(page_default),
-      ngx_http_iclock_range(NUMBER, 1, 10000, 100) },
+      ngx_http_iclock_range(NUMBER, 1, 10000, 0) },
 
     { ngx_string("max="), ngx_http_iclock_api_location(page_max),
-      ngx_http_iclock_range(NUMBER, 1, 10000, 1000) },
+      ngx_http_iclock_range(NUMBER, 1, 10000, 0) },
 
     { ngx_null_string, 0, NULL }
 };
@@ -117,6 +117,30 @@ ngx_http_iclock_api_rate_value(ngx_str_t *text)
     n = ngx_atoi(text->data, text->len - 3);
 
     return (n > NGX_HTTP_ICLOCK_API_MAX_RATE) ? NGX_ERROR : n * scale;
+}
+
+
+char *
+ngx_http_iclock_api_page(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_iclock_api_loc_conf_t *alcf = conf;
+
+    char           *rv;
+    ngx_command_t   params;
+
+    params = *cmd;
+    params.post = ngx_http_iclock_api_page_params;
+
+    rv = ngx_http_iclock_set_params(cf, &params, conf);
+
+    if (rv == NGX_CONF_OK
+        && alcf->page_default != NGX_CONF_UNSET_UINT
+        && alcf->page_default > alcf->page_max)
+    {
+        return "has a \"default\" larger than \"max\"";
+    }
+
+    return rv;
 }
 
 
@@ -216,21 +240,17 @@ ngx_http_iclock_api_valid_url(ngx_str_t *text, const char *allowed)
 }
 
 
-char *
-ngx_http_iclock_api_merge_others(ngx_conf_t *cf,
-    ngx_http_iclock_api_loc_conf_t *prev,
+void
+ngx_http_iclock_api_merge_others(ngx_http_iclock_api_loc_conf_t *prev,
     ngx_http_iclock_api_loc_conf_t *conf)
 {
     ngx_conf_merge_uint_value(conf->rate, prev->rate, 100);
     ngx_conf_merge_uint_value(conf->burst, prev->burst, 100);
+    ngx_conf_merge_uint_value(conf->page_default, prev->page_default, 100);
+    ngx_conf_merge_uint_value(conf->page_max, prev->page_max, 1000);
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
 
-    if (conf->page_default > conf->page_max) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"default\" is larger than \"max\" in "
-                           "\"iclock_api_page\"");
-        return NGX_CONF_ERROR;
-    }
+    /* they may come from two levels */
 
-    return NGX_CONF_OK;
+    conf->page_default = ngx_min(conf->page_default, conf->page_max);
 }

@@ -429,6 +429,14 @@ ngx_int_t ngx_http_iclock_api_openapi(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
 
 
+/* ngx_http_iclock_api_schema.c */
+
+/* all of them; the name of that of a request's body */
+void ngx_http_iclock_api_schemas(ngx_http_iclock_api_text_t *out);
+const char *ngx_http_iclock_api_input(
+    const ngx_http_iclock_api_route_t *route);
+
+
 /* ngx_http_iclock_api_variables.c */
 
 ngx_int_t ngx_http_iclock_api_add_variables(ngx_conf_t *cf);

@@ -51,7 +51,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
 
     { NGX_HTTP_GET, ngx_string("/openapi.json"), ngx_string("openapi"),
       NGX_HTTP_ICLOCK_API_NO_SCOPE, ngx_http_iclock_api_flags1(OPEN),
-      ngx_http_iclock_api_openapi, 200, "Any",
+      ngx_http_iclock_api_openapi, 200, "Object",
       "",
       "This document" },
 
@@ -135,7 +135,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
     { NGX_HTTP_GET, ngx_string("/devices/{sn}/users"),
       ngx_string("device_users"),
       NGX_HTTP_ICLOCK_API_USERS_READ, ngx_http_iclock_api_flags1(LIST),
-      NULL, 200, "List",
+      NULL, 200, "DeviceUserList",
       "",
       "People as they are on a terminal" },
 
@@ -191,8 +191,8 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
     { NGX_HTTP_GET, ngx_string("/users/{id}/templates"),
       ngx_string("templates_list"),
       NGX_HTTP_ICLOCK_API_TEMPLATES_READ, ngx_http_iclock_api_flags1(LIST),
-      NULL, 200, "List",
-      "device_id include",
+      NULL, 200, "TemplateList",
+      "device_id site include",
       "Templates of a person" },
 
     { NGX_HTTP_GET, ngx_string("/logs"), ngx_string("logs_list"),
@@ -202,15 +202,15 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       "Punches" },
 
     { NGX_HTTP_GET, ngx_string("/attendance/daily"), ngx_string("daily_list"),
-      NGX_HTTP_ICLOCK_API_LOGS_READ, ngx_http_iclock_api_flags2(LIST, FORMATS),
-      NULL, 200, "List",
+      NGX_HTTP_ICLOCK_API_LOGS_READ, ngx_http_iclock_api_flags1(LIST),
+      NULL, 200, "DayList",
       "start_date end_date user_id site",
       "First and last punch of each day" },
 
     { NGX_HTTP_GET, ngx_string("/events"), ngx_string("events_list"),
       NGX_HTTP_ICLOCK_API_EVENTS_READ, ngx_http_iclock_api_flags2(POLL, STREAM),
       NULL, 200, "EventList",
-      "after types device_id site limit",
+      "after types device_id site limit wait",
       "Events, as a list or as a stream" },
 
     { NGX_HTTP_GET, ngx_string("/events/{event_id}"), ngx_string("events_get"),
@@ -227,7 +227,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
 
     { NGX_HTTP_GET, ngx_string("/commands"), ngx_string("commands_list"),
       NGX_HTTP_ICLOCK_API_COMMANDS_READ, ngx_http_iclock_api_flags1(LIST),
-      NULL, 200, "List",
+      NULL, 200, "CommandList",
       "device_id status",
       "Commands for terminals" },
 
@@ -246,13 +246,13 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
 
     { NGX_HTTP_GET, ngx_string("/webhooks"), ngx_string("webhooks_list"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE, ngx_http_iclock_api_flags1(LIST),
-      NULL, 200, "List",
-      "",
+      NULL, 200, "WebhookList",
+      "status",
       "Webhooks" },
 
     { NGX_HTTP_POST, ngx_string("/webhooks"), ngx_string("webhooks_create"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE, ngx_http_iclock_api_flags1(BODY),
-      NULL, 201, "Webhook",
+      NULL, 201, "Object",
       "",
       "Makes a webhook" },
 
@@ -280,7 +280,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       ngx_string("webhooks_action"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
       ngx_http_iclock_api_flags2(MAY_BODY, ACTION),
-      NULL, 202, "Any",
+      NULL, 202, "Object",
       "",
       "Sends a test" },
 
@@ -288,7 +288,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       ngx_string("webhooks_action"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
       ngx_http_iclock_api_flags2(MAY_BODY, ACTION),
-      NULL, 200, "Any",
+      NULL, 200, "Object",
       "",
       "Sends nothing for a while" },
 
@@ -296,7 +296,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       ngx_string("webhooks_action"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
       ngx_http_iclock_api_flags2(MAY_BODY, ACTION),
-      NULL, 200, "Any",
+      NULL, 200, "Object",
       "",
       "Sends again" },
 
@@ -304,7 +304,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       ngx_string("webhooks_action"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
       ngx_http_iclock_api_flags2(MAY_BODY, ACTION),
-      NULL, 200, "Any",
+      NULL, 200, "Object",
       "",
       "Makes a new secret" },
 
@@ -319,28 +319,28 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
     { NGX_HTTP_GET, ngx_string("/webhooks/{id}/attempts"),
       ngx_string("webhook_attempts"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE, ngx_http_iclock_api_flags1(LIST),
-      NULL, 200, "List",
-      "",
+      NULL, 200, "AttemptList",
+      "event_id",
       "What was tried of late" },
 
     { NGX_HTTP_GET, ngx_string("/webhooks/{id}/dead"),
       ngx_string("webhook_dead"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE, ngx_http_iclock_api_flags1(LIST),
-      NULL, 200, "List",
+      NULL, 200, "DeadEventList",
       "",
       "Events that could not be delivered" },
 
     { NGX_HTTP_POST, ngx_string("/sandbox/devices"),
       ngx_string("sandbox_devices"),
       NGX_HTTP_ICLOCK_API_DEVICES_WRITE, ngx_http_iclock_api_flags1(BODY),
-      NULL, 201, "Any",
+      NULL, 201, "Object",
       "",
       "Makes a simulated terminal, for keys of tests" },
 
     { NGX_HTTP_POST, ngx_string("/sandbox/devices/{sn}/punches"),
       ngx_string("sandbox_punches"),
       NGX_HTTP_ICLOCK_API_DEVICES_WRITE, ngx_http_iclock_api_flags1(BODY),
-      NULL, 201, "Any",
+      NULL, 201, "Object",
       "",
       "Stores punches of a simulated terminal" },
 

@@ -1,0 +1,395 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+/*
+ * What bodies look like, for openapi.json.
+ */
+
+
+#include "ngx_http_iclock_api_gate.h"
+
+
+/*
+ * Members are words "name:type": text, integer, number, boolean, time, date,
+ * object, any, or a schema; "[type]" is an array, "|null" may follow, and "!"
+ * if requests have to have it.  Answers have all of theirs.
+ */
+typedef struct {
+    const char                 *name;
+    const char                 *members;
+} ngx_http_iclock_api_schema_t;
+
+
+/* what the operation is sent */
+typedef struct {
+    const char                 *operation;
+    const char                 *schema;
+} ngx_http_iclock_api_input_t;
+
+
+/* words of members */
+typedef struct {
+    const char                 *name;
+    const char                 *json;
+} ngx_http_iclock_api_type_t;
+
+
+static void ngx_http_iclock_api_schema(ngx_http_iclock_api_text_t *out,
+    const ngx_http_iclock_api_schema_t *schema);
+static void ngx_http_iclock_api_schema_members(
+    ngx_http_iclock_api_text_t *out, const char *members, ngx_uint_t input,
+    ngx_uint_t required);
+static void ngx_http_iclock_api_schema_type(ngx_http_iclock_api_text_t *out,
+    ngx_str_t *type);
+static void ngx_http_iclock_api_schema_plain(ngx_http_iclock_api_text_t *out,
+    ngx_str_t *type);
+static ngx_uint_t ngx_http_iclock_api_schema_ends(const char *name,
+    const char *end);
+
+
+#define NGX_HTTP_ICLOCK_API_USER_MEMBERS                                     \
+    "name:text|null department:text|null card:any privilege:integer|null "   \
+    "password:any group:integer|null valid_from:text|null "                  \
+    "valid_until:text|null templates:[TemplateInput] photo:text|null"
+
+
+static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
+
+    { "Service", "service:text version:text time:time" },
+
+    { "Health", "database:boolean listening:boolean webhooks:boolean" },
+
+    { "Problem", "type:text title:text status:integer code:text "
+      "detail:text|null error:text|null instance:text" },
+
+    { "Device", "id:text serial_number:text name:text|null "
+      "location:text|null site:text|null timezone:text|null status:text "
+      "users:integer|null logs:integer|null storage:text|null "
+      "firmware:text|null push_version:text|null ip_address:text|null "
+      "last_seen:time|null clock_skew_seconds:number|null "
+      "waiting_commands:integer" },
+
+    { "DeviceInput", "serial_number:text name:text|null location:text|null "
+      "site:text|null timezone:text|null comm_key:text|null" },
+
+    { "CommandRef", "id:integer device_id:text status:text" },
+
+    { "Action", "commands:[CommandRef]" },
+
+    { "TableInput", "table:text" },
+
+    { "TemplateRef", "type:text index:integer|null version:text|null" },
+
+    { "DeviceUser", "user_id:text name:text|null privilege:integer|null "
+      "card:text|null group:integer|null templates:[TemplateRef] "
+      "updated_at:time|null" },
+
+    { "UserDevice", "device_id:text status:text card:text|null "
+      "privilege:integer|null templates:[TemplateRef]" },
+
+    { "User", "user_id:text name:text|null department:text|null "
+      "devices:[UserDevice]" },
+
+    { "Skipped", "device_id:text what:text reason:text" },
+
+    { "UserWritten", "user_id:text status:text commands:[CommandRef] "
+      "skipped:[Skipped]" },
+
+    { "TemplateInput", "type:text! data:text! index:integer version:any" },
+
+    { "UserInput", "user_id:any! device_id:text device_ids:[text] site:text "
+      NGX_HTTP_ICLOCK_API_USER_MEMBERS },
+
+    { "UserChangeInput", NGX_HTTP_ICLOCK_API_USER_MEMBERS },
+
+    { "BatchInput", "device_id:text device_ids:[text] site:text "
+      "users:[object]! partial:boolean" },
+
+    { "Batch", "results:[object] commands:[CommandRef]" },
+
+    { "EnrollInput", "device_id:text! type:text index:integer "
+      "overwrite:boolean" },
+
+    { "Template", "device_id:text type:text index:integer|null "
+      "version:text|null valid:boolean|null duress:boolean|null "
+      "size:integer|null updated_at:time|null data:text|null" },
+
+    { "Log", "id:text user_id:text user_name:text|null punch_type:text "
+      "method:text timestamp:time|null local_time:text timezone:text|null "
+      "device_id:text device_name:text|null site:text|null "
+      "status:integer|null verify:integer|null temperature:number|null "
+      "mask_detected:boolean|null work_code:text|null received_at:time" },
+
+    { "Day", "date:date user_id:text user_name:text|null "
+      "department:text|null site:text|null first:time|null last:time|null "
+      "first_local_time:text last_local_time:text span:integer|null "
+      "punches:integer devices:[text]" },
+
+    { "Event", "type:text event:text event_id:text sequence:integer "
+      "timestamp:time created_at:time" },
+
+    { "StreamToken", "token:text expires_at:time" },
+
+    { "Command", "id:integer device_id:text command:text|null "
+      "user_id:text|null status:text return_code:integer|null "
+      "result:any attempts:integer created_at:time sent_at:time|null "
+      "finished_at:time|null expires_at:time|null" },
+
+    { "Webhook", "id:text url:text description:text|null types:any "
+      "sites:any devices:any mode:text status:text status_reason:text|null "
+      "ordered:boolean concurrency:integer batch:integer headers:object "
+      "body:any failures:integer failing_since:time|null "
+      "next_attempt_at:time|null retrying:integer dead:integer "
+      "previous_secret_until:time|null created_at:time" },
+
+    { "WebhookInput", "url:text description:text|null types:any sites:any "
+      "devices:any ordered:boolean concurrency:integer batch:integer "
+      "headers:any body:any" },
+
+    { "Attempt", "event_id:text attempt:integer at:time "
+      "duration_ms:integer|null status:integer|null error:text|null "
+      "response:text|null" },
+
+    { "DeadEvent", "event_id:text type:text|null attempts:integer "
+      "first_at:time dead_at:time|null status:integer|null "
+      "error:text|null" },
+
+    { "ResendInput", "event_ids:[text] since:text until:text state:text" },
+
+    { "Count", "count:integer" },
+
+    { "PunchesInput", "punches:[object]!" },
+
+    { "Object", "" },
+    { NULL, NULL }
+};
+
+
+static const ngx_http_iclock_api_input_t  ngx_http_iclock_api_inputs[] = {
+    { "devices_create", "DeviceInput" },
+    { "devices_update", "DeviceInput" },
+    { "devices_action", "TableInput" },
+    { "users_create", "UserInput" },
+    { "users_batch", "BatchInput" },
+    { "users_update", "UserChangeInput" },
+    { "users_enroll", "EnrollInput" },
+    { "webhooks_create", "WebhookInput" },
+    { "webhooks_update", "WebhookInput" },
+    { "sandbox_devices", "DeviceInput" },
+    { "sandbox_punches", "PunchesInput" },
+    { NULL, "Object" }
+};
+
+
+static const ngx_http_iclock_api_type_t  ngx_http_iclock_api_types[] = {
+    { "text", "\"string\"" },
+    { "time", "\"string\"" },
+    { "date", "\"string\"" },
+    { "integer", "\"integer\"" },
+    { "number", "\"number\"" },
+    { "boolean", "\"boolean\"" },
+    { "object", "\"object\"" },
+    { NULL, NULL }
+};
+
+
+const char *
+ngx_http_iclock_api_input(const ngx_http_iclock_api_route_t *route)
+{
+    const ngx_http_iclock_api_input_t  *input;
+
+    if (ngx_http_iclock_api_is(&route->operation, "webhooks_action")
+        && (route->flags & NGX_HTTP_ICLOCK_API_BODY))
+    {
+        return "ResendInput";
+    }
+
+    for (input = ngx_http_iclock_api_inputs; input->operation; input++) {
+        if (ngx_http_iclock_api_is(&route->operation, input->operation)) {
+            break;
+        }
+    }
+
+    return input->schema;
+}
+
+
+void
+ngx_http_iclock_api_schemas(ngx_http_iclock_api_text_t *out)
+{
+    ngx_uint_t                           n;
+    const ngx_http_iclock_api_route_t   *route;
+    const ngx_http_iclock_api_schema_t  *schema;
+
+    n = 0;
+
+    for (schema = ngx_http_iclock_api_schema_rows; schema->name; schema++) {
+        ngx_http_iclock_api_text_raw(out, n++ ? "," : "");
+        ngx_http_iclock_api_schema(out, schema);
+    }
+
+    /* lists of them */
+
+    for (route = ngx_http_iclock_api_routes; route->path.len; route++) {
+
+        if (!ngx_http_iclock_api_schema_ends(route->schema, "List")) {
+            continue;
+        }
+
+        ngx_http_iclock_api_text_raw(out, ",\"");
+        ngx_http_iclock_api_text_raw(out, route->schema);
+        ngx_http_iclock_api_text_raw(out, "\":{\"type\":\"object\","
+                                     "\"required\":[\"data\",\"has_more\","
+                                     "\"next_cursor\"],\"properties\":"
+                                     "{\"data\":{\"type\":\"array\","
+                                     "\"items\":{\"$ref\":"
+                                     "\"#/components/schemas/");
+        ngx_http_iclock_api_text_add(out, (u_char *) route->schema,
+                                     ngx_strlen(route->schema)
+                                     - sizeof("List") + 1);
+        ngx_http_iclock_api_text_raw(out, "\"}},\"has_more\":{\"type\":"
+                                     "\"boolean\"},\"next_cursor\":{\"type\":"
+                                     "[\"string\",\"null\"]}}}");
+    }
+}
+
+
+static void
+ngx_http_iclock_api_schema(ngx_http_iclock_api_text_t *out,
+    const ngx_http_iclock_api_schema_t *schema)
+{
+    ngx_uint_t  input;
+
+    input = ngx_http_iclock_api_schema_ends(schema->name, "Input");
+
+    ngx_http_iclock_api_text_raw(out, "\"");
+    ngx_http_iclock_api_text_raw(out, schema->name);
+    ngx_http_iclock_api_text_raw(out, "\":{\"type\":\"object\","
+                                 "\"required\":[");
+    ngx_http_iclock_api_schema_members(out, schema->members, input, 1);
+    ngx_http_iclock_api_text_raw(out, "],\"properties\":{");
+    ngx_http_iclock_api_schema_members(out, schema->members, input, 0);
+    ngx_http_iclock_api_text_raw(out, input
+                                      ? "},\"additionalProperties\":false}"
+                                      : "}}");
+}
+
+
+/* the names of those that are required, or all with their types */
+
+static void
+ngx_http_iclock_api_schema_members(ngx_http_iclock_api_text_t *out,
+    const char *members, ngx_uint_t input, ngx_uint_t required)
+{
+    u_char      *p, *last;
+    ngx_str_t    name, type;
+    ngx_uint_t   n, needed;
+
+    n = 0;
+    last = (u_char *) members + ngx_strlen(members);
+
+    for (name.data = (u_char *) members; name.data < last; name.data = p + 1) {
+
+        type.data = ngx_strlchr(name.data, last, ':') + 1;
+        name.len = type.data - name.data - 1;
+
+        p = ngx_strlchr(type.data, last, ' ');
+        p = p ? p : last;
+        type.len = p - type.data;
+
+        needed = (type.data[type.len - 1] == '!');
+        type.len -= needed;
+
+        if (required && input && !needed) {
+            continue;
+        }
+
+        ngx_http_iclock_api_text_raw(out, n++ ? "," : "");
+        ngx_http_iclock_api_text_string(out, &name);
+
+        if (!required) {
+            ngx_http_iclock_api_text_raw(out, ":");
+            ngx_http_iclock_api_schema_type(out, &type);
+        }
+    }
+}
+
+
+static void
+ngx_http_iclock_api_schema_type(ngx_http_iclock_api_text_t *out,
+    ngx_str_t *type)
+{
+    ngx_str_t  item;
+
+    if (type->data[0] != '[') {
+        ngx_http_iclock_api_schema_plain(out, type);
+        return;
+    }
+
+    item.data = type->data + 1;
+    item.len = type->len - 2;
+
+    ngx_http_iclock_api_text_raw(out, "{\"type\":\"array\",\"items\":");
+    ngx_http_iclock_api_schema_plain(out, &item);
+    ngx_http_iclock_api_text_raw(out, "}");
+}
+
+
+static void
+ngx_http_iclock_api_schema_plain(ngx_http_iclock_api_text_t *out,
+    ngx_str_t *type)
+{
+    ngx_str_t                          name;
+    ngx_uint_t                         null;
+    const ngx_http_iclock_api_type_t  *t;
+
+    name = *type;
+    null = name.len > 5
+           && ngx_strncmp(name.data + name.len - 5, "|null", 5) == 0;
+    name.len -= null ? 5 : 0;
+
+    if (ngx_http_iclock_api_is(&name, "any")) {
+        ngx_http_iclock_api_text_raw(out, "{}");
+        return;
+    }
+
+    for (t = ngx_http_iclock_api_types; t->name; t++) {
+
+        if (!ngx_http_iclock_api_is(&name, t->name)) {
+            continue;
+        }
+
+        ngx_http_iclock_api_text_raw(out, null ? "{\"type\":[" : "{\"type\":");
+        ngx_http_iclock_api_text_raw(out, t->json);
+        ngx_http_iclock_api_text_raw(out, null ? ",\"null\"]" : "");
+
+        if (ngx_http_iclock_api_is(&name, "time")) {
+            ngx_http_iclock_api_text_raw(out, ",\"format\":\"date-time\"");
+
+        } else if (ngx_http_iclock_api_is(&name, "date")) {
+            ngx_http_iclock_api_text_raw(out, ",\"format\":\"date\"");
+        }
+
+        ngx_http_iclock_api_text_raw(out, "}");
+        return;
+    }
+
+    ngx_http_iclock_api_text_raw(out, "{\"$ref\":\"#/components/schemas/");
+    ngx_http_iclock_api_text_str(out, &name);
+    ngx_http_iclock_api_text_raw(out, "\"}");
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_api_schema_ends(const char *name, const char *end)
+{
+    size_t  len, n;
+
+    len = ngx_strlen(name);
+    n = ngx_strlen(end);
+
+    return len > n && ngx_strcmp(name + len - n, end) == 0;
+}
