@@ -15,7 +15,7 @@ comment on function iclock_api.seen_lately(iclock.device) is
     'Whether a device has called within five minutes';
 
 -- Numbers are what the device reports.  If it reports none, what is stored is
--- counted, up to 10,000: NULL says that there are more.
+-- counted, up to 1,000: NULL says that there are more.
 create or replace function iclock_api.device_json(d iclock.device)
     returns json
     language plpgsql stable
@@ -39,7 +39,7 @@ begin
                      where c.device_id = d.id
                        and c.status = 'queued'
                        and (c.expires_at is null or c.expires_at > now())
-                     limit 10000) as w),
+                     limit 1000) as w),
            (select o.value
               from iclock.device_option o
              where o.device_id = d.id
@@ -61,19 +61,19 @@ begin
     end if;
 
     if users is null then
-        select nullif(count(*), 10001) into users
+        select nullif(count(*), 1001) into users
           from (select
                   from iclock.device_user u
                  where u.device_id = d.id
-                 limit 10001) as u;
+                 limit 1001) as u;
     end if;
 
     if logs is null then
-        select nullif(count(*), 10001) into logs
+        select nullif(count(*), 1001) into logs
           from (select
                   from iclock.punch p
                  where p.device_id = d.id
-                 limit 10001) as p;
+                 limit 1001) as p;
     end if;
 
     return json_build_object(

@@ -83,6 +83,15 @@ select is(pg_temp.member(pg_temp.get('all', sn), m), value,
     ('A2', 'clock_skew_seconds', null), ('A2', 'last_seen', null))
     as v (sn, m, value);
 
+insert into iclock.punch (device_id, local_time, pin)
+select pg_temp.device('B1'), '2026-01-01', i from generate_series(1, 1001) as i;
+select is(pg_temp.member(pg_temp.get('all', 'B1'), 'logs'), null,
+          'more than it counts');
+delete from iclock.punch
+ where device_id = pg_temp.device('B1') and pin = '1001';
+select is(pg_temp.member(pg_temp.get('all', 'B1'), 'logs'), '1000',
+          'as many as it counts');
+
 -- who sees what
 
 select is(pg_temp.ids(pg_temp.list(name)), ids, 'a list of key ' || name)
