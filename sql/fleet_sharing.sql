@@ -7,6 +7,8 @@
 -- A terminal that was sent a copy may upload it again, shortened or completed in
 -- its own way.  Such an echo goes no further; what would be sent to a terminal
 -- that holds the same already is not sent either.  So nothing goes in circles.
+--
+-- Simulated devices take no part in any of this.
 create or replace function iclock.share_changes()
     returns trigger
     language plpgsql security definer
@@ -40,6 +42,7 @@ begin
         '  join iclock.device d on d.id = a.device_id '
         '  left join iclock.site s on s.name = d.site '
         ' where d.site is not null and d.status = ''active'' '
+        '   and not d.sandbox '
         '   and (s.share_people '
         '        or exists (select from iclock.removed_person r '
         '                    where r.site = d.site and r.pin = a.pin)) '
@@ -106,7 +109,7 @@ begin
                                        change.pin, false)
                from iclock.device d
               where d.site = change.site and d.status = 'active'
-                and d.id <> change.device_id;
+                and not d.sandbox and d.id <> change.device_id;
         end loop;
         return;
     end if;
@@ -117,7 +120,7 @@ begin
           from unnest($1, $2) as u (device_id, pin)
           join iclock.device d on d.id = u.device_id
           join iclock.device t on t.site = d.site and t.status = 'active'
-                              and t.id <> d.id
+                              and not t.sandbox and t.id <> d.id
          order by t.id, u.pin, d.id
             on conflict do nothing
         returning target_id
@@ -230,7 +233,8 @@ begin
           from iclock.device d
          where d.site = coalesce($3, (select s.site from iclock.device s
                                        where s.id = iclock.device_id($2)))
-           and d.status = 'active' and d.serial_number <> $2
+           and d.status = 'active' and not d.sandbox
+           and d.serial_number <> $2
            and iclock.may_see(d.site)
          order by d.id
     loop
@@ -271,7 +275,7 @@ begin
              where not r.gone) as c
      where d.site = coalesce($2, (select s.site from iclock.device s
                                    where s.id = source_id))
-       and d.status = 'active' and d.id <> source_id
+       and d.status = 'active' and not d.sandbox and d.id <> source_id
        and u.device_id = source_id
        and iclock.may_see(d.site, (select iclock.visible_sites()));
 end
@@ -290,7 +294,8 @@ as $$
 declare
     members  constant bigint[] := array(
         select d.id from iclock.device d
-         where d.site = $1 and d.status = 'active' order by d.id);
+         where d.site = $1 and d.status = 'active' and not d.sandbox
+         order by d.id);
 begin
     perform iclock.own_site('site', $1);
 

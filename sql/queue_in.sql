@@ -177,7 +177,8 @@ begin
     then
         perform iclock.readmit(d.site, split_part(new.subject, E'\t', 2))
            from iclock.device d
-          where d.id = new.device_id;
+          where d.id = new.device_id
+            and not d.sandbox;
     end if;
 
     return new;

@@ -690,6 +690,35 @@ select is((select count(*)::int from iclock.device_user
           'each of them once on each terminal');
 select is_empty('select from iclock.share_backlog', 'nothing is left');
 
+-- simulated devices are beside all that
+
+insert into iclock.device (serial_number, status, site, dialect, sandbox,
+                           fingerprint_version)
+values ('F-S', 'active', 'Pune', '2.4', true, '10');
+delete from iclock.command;
+select pg_temp.upload_user('F-S', '9001', 'Nobody');
+select pg_temp.upload_user('F-A', '9002', 'Somebody');
+select is(pg_temp.waiting('F-A'), 0, 'nothing comes from a simulated device');
+select is(pg_temp.waiting('F-S'), 0, 'nor goes to one');
+select is(pg_temp.waiting('F-B'), 1, 'others share');
+select iclock.sync_site('Pune');
+select iclock.copy_site('F-A');
+select iclock.copy_user_to_site('9002', 'F-A');
+select is(pg_temp.waiting('F-S'), 0, 'nor when somebody asks for it');
+select is((select count(*)::int from iclock.command
+            where subject like E'user\t9001%'), 0, 'nor from there');
+
+insert into iclock.device_user (device_id, pin)
+values (pg_temp.device('F-S'), '9002');
+insert into iclock.removed_person (site, pin, terminals)
+values ('Pune', '9002', '{}');
+select iclock.put_user('F-S', '9002', 'Somebody');
+select is((select count(*)::int from iclock.removed_person where pin = '9002'),
+          1, 'who is put on one is removed as before');
+select iclock.put_user('F-B', '9002', 'Somebody');
+select is((select count(*)::int from iclock.removed_person where pin = '9002'),
+          0, 'whoever is put on a terminal is not');
+
 -- comparing
 
 select is(iclock.card_number(c), n, 'card ' || c)
