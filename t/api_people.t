@@ -1,0 +1,171 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# People and punches through the HTTP interface, with terminals that act:
+# what a program puts on a terminal arrives, what a terminal uploads is read.
+
+use strict;
+use warnings;
+
+use FindBin;
+use MIME::Base64 qw/ encode_base64 /;
+use Test::More;
+use Time::HiRes qw/ sleep time /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::API;
+
+my $t = Test::IClock->new;
+
+$t->psql('GRANT iclock_api TO iclock_nginx');
+
+$t->start(Test::IClock::API::server($t, http => 'iclock_api_rate off;',
+    server => 'client_max_body_size 10m;'
+              . ' location /iclock { iclock; iclock_unknown_devices accept;'
+              . ' iclock_timezone Asia/Kolkata; }'));
+
+my $api = Test::IClock::API->new($t);
+my $terminal = $t->terminal('AKJD193840129');
+
+$terminal->online();
+$terminal->work_off();
+
+# what waits reaches the terminal when nginx has been notified
+
+sub work_off {
+    sleep 0.3;
+    return $terminal->work_off();
+}
+
+
+# a user is put on a terminal
+
+my $finger = encode_base64('Asha', '');
+
+my $r = $api->post('/users', {
+    device_id => 'AKJD193840129', user_id => 'EMP_001', name => 'John Doe',
+    department => 'Engineering',
+    templates => [ { type => 'fingerprint', data => $finger, index => 0 },
+                   { type => 'fingerprint', data => $finger, index => 1,
+                     version => '9.0' } ],
+});
+
+is($r->status, 201, 'created') or diag($r->body);
+like($r->header('Location') || '', qr!^http://.*/v1/users/EMP_001\z!,
+     'Location');
+is($r->json->{user_id}, 'EMP_001', 'its name');
+is($r->json->{status}, 'pending', 'the terminal has yet to fetch it');
+is_deeply($r->json->{skipped}, [ {
+    device_id => 'AKJD193840129', what => 'fingerprint 1',
+    reason => 'it is of version 9 of the algorithm, the terminal has'
+              . ' version 10' } ], 'what the terminal cannot take');
+is($api->get('/users/EMP_001')->json->{devices}[0]{status}, 'pending',
+   'so says the user');
+
+is(work_off(), 2, 'it fetches user and template');
+is($terminal->user('EMP_001')->{name}, 'John Doe', 'the user arrived');
+is_deeply([ $terminal->templates('EMP_001') ], [ '1/0/0/10' ],
+          'the template, too');
+
+$r = $api->get('/users/EMP_001');
+is($r->json->{devices}[0]{status}, 'synced', 'acknowledged');
+is($r->json->{department}, 'Engineering', 'and what no terminal knows');
+
+# while the client waits
+
+sub ask {
+    my ($method, $path, $body, $wait) = @_;
+
+    my $c = $t->connect(timeout => 20);
+    $c->write($api->format($method, $path, $body, Prefer => "wait=$wait"));
+
+    return $c;
+}
+
+my $c = ask('PUT', '/users/EMP_001', { name => 'John A. Doe' }, 10);
+work_off();
+
+my $start = time;
+$r = Test::IClock::API::response($c->read('PUT'));
+cmp_ok(time - $start, '<', 1, 'an answer after the acknowledgement');
+is($r->header('Preference-Applied'), 'wait=10', 'Prefer: wait');
+is($r->json->{status}, 'synced', 'the terminal has it');
+is($terminal->user('EMP_001')->{name}, 'John A. Doe', 'it does');
+
+$r = Test::IClock::API::response(
+    ask('PUT', '/users/EMP_001', { card => '777' }, 1)->read('PUT'));
+is($r->json->{status}, 'pending', 'nobody has answered in time');
+work_off();
+is($terminal->user('EMP_001')->{card}, '777', 'it is done later');
+
+# many
+
+my $people = {
+    device_id => 'AKJD193840129',
+    users => [ map { { user_id => "B$_", name => "Person $_" } } 1 .. 200 ],
+};
+
+$r = $api->post('/users/batch', $people);
+is($r->status, 201, 'a batch') or diag($r->body);
+is(scalar(grep { $_->{status} == 201 } @{$r->json->{results}}), 200,
+   'each of them');
+is(work_off(), 200, 'arrives');
+is($terminal->user('B200')->{name}, 'Person 200', 'whole');
+
+$people->{users}[7]{templates} = [ { type => 'palm', data => 'AB!' } ];
+$r = $api->post('/users/batch', $people);
+is($r->said, '422 invalid', 'one of them is wrong');
+is($r->json->{errors}[0]{pointer}, '#/users/7/templates/0/data', 'this one');
+is(work_off(), 0, 'nothing is done');
+
+is(scalar @{$api->get('/users?q=person&limit=150')->json->{data}}, 150,
+   'a page of them');
+like($api->get('/users?q=person&limit=150')->header('Link') || '',
+     qr/rel="next"/, 'there is another');
+
+# punches
+
+$terminal->punch('EMP_001', '2026-03-27 14:00:12');
+$terminal->punch('EMP_001', '2026-03-27 18:00:00', status => 1, verify => 15);
+
+$r = $api->get('/logs?start_date=2026-03-27&end_date=2026-03-27'
+               . '&user_id=EMP_001');
+is(join(' ', map { "$_->{user_name}: $_->{punch_type} $_->{method}"
+                   . " $_->{timestamp}" } @{$r->json->{data}}),
+   'John A. Doe: CheckIn Fingerprint 2026-03-27T08:30:12Z'
+   . ' John A. Doe: CheckOut Face 2026-03-27T12:30:00Z', 'punches');
+unlike($r->body, qr/": |, "/, 'compact');
+
+$r = $api->get('/attendance/daily?start_date=2026-03-27');
+is($r->json->{data}[0]{span}, 14388, 'a day');
+
+# more than a page of 5,000
+
+$t->psql("INSERT INTO iclock.punch (device_id, local_time, pin)
+          SELECT d.id, timestamp '2026-04-01' + i * interval '1 second',
+                 'EMP_001'
+            FROM iclock.device d, generate_series(1, 12000) AS i");
+
+for my $form (qw/ ndjson csv /) {
+    $r = $api->get("/logs?format=$form&start_date=2026-04-01");
+    my @line = split /\r?\n/, $r->body;
+
+    is($r->status, 200, $form);
+    is(scalar @line, 12000 + ($form eq 'csv'), "$form: a line each");
+    is(scalar keys %{{ map { $_ => 1 } @line }}, scalar @line,
+       "$form: none twice");
+}
+
+# removal
+
+is($api->delete('/users/EMP_001?device_id=AKJD193840129')->status, 202,
+   'removed');
+work_off();
+is($terminal->user('EMP_001'), undef, 'the terminal has deleted the user');
+is($api->get('/users/EMP_001')->said, '404 not_found', 'gone');
+is(scalar @{$api->get('/logs?user_id=EMP_001')->json->{data}}, 100,
+   'punches stay');
+
+$t->done();
