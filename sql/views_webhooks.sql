@@ -20,6 +20,8 @@ select e.id,
        e.next_probe_at,
        w.retrying,
        w.dead,
+       n.lag_events,
+       now() - n.oldest                          as lag,
        lpad(to_hex(e.cursor_xid::text::bigint), 16, '0') || '_'
            || lpad(to_hex(e.cursor_seq), 16, '0')
                                                  as cursor,
@@ -39,6 +41,16 @@ select e.id,
                count(*) filter (where r.state = 'dead')  as dead
           from iclock.webhook_retry r
          where r.endpoint_id = e.id) as w
+ -- of sites and devices it takes more than that to know
+ cross join lateral
+       (select count(*) as lag_events, min(o.created_at) as oldest
+          from (select v.created_at
+                  from iclock.event v
+                 where (v.xid, v.seq) > (e.cursor_xid, e.cursor_seq)
+                   and (e.types is null
+                        or v.type operator(pg_catalog.=) any (e.types))
+                 order by v.xid, v.seq
+                 limit 10000) as o) as n
  where (select iclock.visible_sites()) is null
     or e.sites operator(pg_catalog.<@) (select iclock.visible_sites());
 comment on view iclock.webhook_status is
@@ -57,6 +69,8 @@ comment on column iclock.webhook_status.failures is 'Failures in a row';
 comment on column iclock.webhook_status.next_probe_at is 'When it is tried next, if it is failing or has asked for a pause';
 comment on column iclock.webhook_status.retrying is 'Events that are to be tried again';
 comment on column iclock.webhook_status.dead is 'Events that were given up';
+comment on column iclock.webhook_status.lag_events is 'Events of its types that it has not been given yet, counted to 10000; some may be of sites and devices that it does not ask for';
+comment on column iclock.webhook_status.lag is 'Age of the oldest of them';
 comment on column iclock.webhook_status.cursor is 'Place in the feed: what comes before has been tried';
 comment on column iclock.webhook_status.ordered is 'Events go out one by one, in their order';
 comment on column iclock.webhook_status.concurrency is 'Requests at a time';

@@ -440,6 +440,7 @@ delete from iclock.webhook_retry;
 
 -- a receiver that is away
 
+select iclock.resume_webhook(pg_temp.hook('all')) \gset ignored_
 select pg_temp.clock('0') \gset ignored_
 truncate pg_temp.handed;
 select pg_temp.punch('H-A', '2026-04-06 08:00', '13') \gset ignored_
@@ -456,6 +457,9 @@ select pg_temp.device('H-A'), timestamp '2026-04-07' + make_interval(secs => n),
        '14', 0, 1
   from generate_series(1, 50) as n;
 select pg_temp.settle() \gset ignored_
+select is((select s.status || s.failures || s.retrying || s.lag_events || s.lag
+             from iclock.webhook_status s where s.id = pg_temp.hook('all')),
+          'failing8150' || interval '0', 'the view shows what waits');
 select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
                 'nothing before its time');
 select is((select l.status || (l.probe_in::int between 100000 and 282000)
