@@ -101,18 +101,28 @@ comment on function iclock.webhook_lease(text, integer) is
 grant execute on function iclock.webhook_lease(text, integer) to iclock_api;
 
 
-create or replace function iclock.webhook_release(sender text)
+create or replace function iclock.webhook_release(
+        sender  text,
+        ids     text[]  default null)
     returns void
-    language sql security definer
+    language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
+begin
     update iclock.webhook_endpoint e
        set leased_by = null, leased_until = null
      where e.leased_by = $1
+       and ($2 is null or e.id = any ($2));
+
+    -- somebody may be waiting for them
+    if found then
+        perform iclock.webhook_changed();
+    end if;
+end
 $$;
-comment on function iclock.webhook_release(text) is
-    'For nginx: gives back all that a sender has leased';
-grant execute on function iclock.webhook_release(text) to iclock_api;
+comment on function iclock.webhook_release(text, text[]) is
+    'For nginx: gives back endpoints that a sender has leased, or all of them';
+grant execute on function iclock.webhook_release(text, text[]) to iclock_api;
 
 
 -- Events that are due again, at most as many as each endpoint has room for.  They

@@ -173,6 +173,21 @@ my @delay = sort { $a <=> $b }
 cmp_ok($delay[100], '<', 1, 'it gets half of its events soon');
 cmp_ok($delay[-3], '<', 2.5, 'and the others');
 cmp_ok($receiver->stats()->{answering}, '>=', 19, 'requests were hanging');
+
+
+# a reload waits for them, and for nothing else
+
+sleep 0.3;
+$t->psql("SELECT iclock.event_write('user.updated', null,"
+         . " json_build_object('id', '201'))");
+ok(all_came('/fine', 201), 'one more');
+wait_until(5, sub { $receiver->stats()->{answering} >= 19 });
+$t->reload();
+$t->psql("SELECT iclock.event_write('user.updated', null,"
+         . " json_build_object('id', '202'))");
+ok(wait_until(2.5, sub { $receiver->count('/fine') >= 202 }),
+   'after a reload others do not wait for those that hang');
+ok(wait_until(15, sub { !$t->nginx->old_workers() }), 'old workers leave');
 delete_hook($_) for @hang;
 delete_hook($id);
 

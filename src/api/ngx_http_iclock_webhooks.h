@@ -26,6 +26,9 @@
 #define NGX_HTTP_ICLOCK_WEBHOOK_RESULTS  256
 #define NGX_HTTP_ICLOCK_WEBHOOK_RETRY    1000   /* a query that failed */
 
+/* "wh_...", with room */
+#define NGX_HTTP_ICLOCK_WEBHOOK_ID       64
+
 /* of an endpoint: sent before everything before them was settled */
 #define NGX_HTTP_ICLOCK_WEBHOOK_AHEAD    65536
 
@@ -176,6 +179,7 @@ struct ngx_http_iclock_webhook_s {
     unsigned                    moved:1;    /* the cursor, and nobody knows */
     unsigned                    waits:1;    /* is in the turn */
     unsigned                    more:1;     /* than there was room for */
+    unsigned                    released:1;
 };
 
 

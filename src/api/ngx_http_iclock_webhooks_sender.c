@@ -18,6 +18,9 @@ static void ngx_http_iclock_sender_tick_handler(ngx_event_t *ev);
 static void ngx_http_iclock_sender_soon_handler(ngx_event_t *ev);
 static void ngx_http_iclock_sender_flush_handler(ngx_event_t *ev);
 static void ngx_http_iclock_sender_farewell_handler(ngx_event_t *ev);
+static void ngx_http_iclock_sender_release_some(ngx_http_iclock_sender_t *s);
+static ngx_int_t ngx_http_iclock_sender_release(ngx_http_iclock_sender_t *s,
+    ngx_str_t *ids, ngx_iclock_query_handler_pt handler);
 static void ngx_http_iclock_sender_released(ngx_iclock_query_t *q);
 
 
@@ -180,37 +183,114 @@ ngx_http_iclock_sender_leaving(ngx_http_iclock_sender_t *s)
 }
 
 
+/*
+ * Endpoints are given back as soon as nothing of them is on its way: none has
+ * to wait for the receiver of another one.
+ */
+
 void
 ngx_http_iclock_sender_leave(ngx_http_iclock_sender_t *s)
 {
-    ngx_iclock_query_t  *q;
+    if (!s->leaving || s->left || s->leasing) {
+        return;
+    }
 
-    if (!s->leaving || s->left || s->sending || s->nresults
-        || s->report.pool || s->leasing)
-    {
+    if (s->sending || s->nresults || s->report.pool) {
+        ngx_http_iclock_sender_release_some(s);
         return;
     }
 
     s->left = 1;
 
-    q = ngx_iclock_query_create(s->amcf->queries,
-                                NGX_ICLOCK_QUERY_WEBHOOK_RELEASE, s->log);
-
-    if (q) {
-        q->params[0] = s->conf->name;
-        q->data = s;
-        q->handler = ngx_http_iclock_sender_released;
-
-        if (ngx_iclock_query_submit(q) == NGX_OK) {
-            return;
-        }
-
-        ngx_iclock_query_destroy(q);
-    }
-
-    if (s->farewell.timer_set) {
+    if (ngx_http_iclock_sender_release(s, NULL,
+                                       ngx_http_iclock_sender_released)
+        != NGX_OK
+        && s->farewell.timer_set)
+    {
         ngx_del_timer(&s->farewell);
     }
+}
+
+
+/* "{id,id}" */
+
+static void
+ngx_http_iclock_sender_release_some(ngx_http_iclock_sender_t *s)
+{
+    u_char                     *p;
+    ngx_str_t                   ids;
+    ngx_queue_t                *q;
+    ngx_http_iclock_webhook_t  *w;
+
+    ids.data = ngx_alloc(s->nwebhooks * NGX_HTTP_ICLOCK_WEBHOOK_ID + 2,
+                         s->log);
+    if (ids.data == NULL) {
+        return;
+    }
+
+    p = ids.data;
+
+    for (q = ngx_queue_head(&s->all);
+         q != ngx_queue_sentinel(&s->all);
+         q = ngx_queue_next(q))
+    {
+        w = ngx_queue_data(q, ngx_http_iclock_webhook_t, queue);
+
+        if (w->released || w->sending || w->untold || w->moved
+            || w->node.str.len >= NGX_HTTP_ICLOCK_WEBHOOK_ID)
+        {
+            continue;
+        }
+
+        w->released = 1;
+
+        *p = (p == ids.data) ? '{' : ',';
+        p = ngx_cpymem(p + 1, w->node.str.data, w->node.str.len);
+    }
+
+    if (p > ids.data) {
+        *p++ = '}';
+        ids.len = p - ids.data;
+
+        (void) ngx_http_iclock_sender_release(s, &ids,
+                                              ngx_iclock_query_destroy);
+    }
+
+    ngx_free(ids.data);
+}
+
+
+/* what is not given back is free in half a minute */
+
+static ngx_int_t
+ngx_http_iclock_sender_release(ngx_http_iclock_sender_t *s, ngx_str_t *ids,
+    ngx_iclock_query_handler_pt handler)
+{
+    ngx_iclock_query_t  *q;
+
+    q = ngx_iclock_query_create(s->amcf->queries,
+                                NGX_ICLOCK_QUERY_WEBHOOK_RELEASE, s->log);
+    if (q == NULL) {
+        return NGX_ERROR;
+    }
+
+    q->params[0] = s->conf->name;
+    q->data = s;
+    q->handler = handler;
+
+    if (ids) {
+        q->params[1].len = ids->len;
+        q->params[1].data = ngx_pstrdup(q->pool, ids);
+    }
+
+    if ((ids && q->params[1].data == NULL)
+        || ngx_iclock_query_submit(q) != NGX_OK)
+    {
+        ngx_iclock_query_destroy(q);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

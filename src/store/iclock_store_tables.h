@@ -214,9 +214,9 @@
       "SELECT w.endpoint_id, w.status, w.probe_in"                           \
       " FROM iclock.webhook_results($1, $2::jsonb) w")                       \
                                                                              \
-    /* sender */                                                             \
-    X(NGX_ICLOCK_QUERY_WEBHOOK_RELEASE, webhook_release, 1,                  \
-      "SELECT iclock.webhook_release($1)")
+    /* sender, endpoints: NULL is all */                                     \
+    X(NGX_ICLOCK_QUERY_WEBHOOK_RELEASE, webhook_release, 2,                  \
+      "SELECT iclock.webhook_release($1, $2::text[])")
 
 
 #endif /* _ICLOCK_STORE_TABLES_H_INCLUDED_ */
