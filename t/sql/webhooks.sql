@@ -787,7 +787,7 @@ select is(pg_temp.render(t), r, 'template: ' || t)
 select is(pg_temp.render('{"x": "{{.}}"}', '{"a":1,"b":[2]}'),
           '{"x":{"a":1,"b":[2]}}', 'the whole payload');
 
--- those of docs/integrate-hr.md
+-- those of docs/integrate.md
 
 select is(pg_temp.render(t, '{"type":"attendance.punch","event_id":"evt_1",'
     '"device":{"id":"AKJD193840129"},"user":{"id":"EMP_001","name":"John"},'
