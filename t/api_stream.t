@@ -150,6 +150,28 @@ wait_until(5, sub { $s->next(0.1); $s->comments() });
 is(($s->comments())[0], 'ping', 'a sign of life while nothing happens');
 
 
+# an open transaction hides what is younger from lists, not from a stream
+
+my $hold = $t->pg()->hold('SELECT pg_current_xact_id()');
+my $settled = $s->last_id();
+
+punch($device, 'AHEAD');
+$e = $s->next(10);
+is(pin($e), 'AHEAD', 'a stream looks ahead');
+is($e->{id}, $settled, 'and its cursor stays where all is settled');
+
+my $again = stream($key, last => $e->{id});
+
+is(pin($again->next(10)), 'AHEAD', 'which may show an event once more');
+$again->close();
+
+$hold->release();
+punch($device, 'BEHIND');
+$e = $s->next(10);
+is(pin($e), 'BEHIND', 'and then the next one, none twice');
+cmp_ok($e->{id}, 'gt', $settled, 'with a cursor of its own');
+
+
 # what a stream shows
 
 my $devices = stream($key, args => 'types=device.blocked,device.approved');
@@ -316,7 +338,7 @@ punch($device, 'BEFORE');
 is(pin($s->next(10)), 'BEFORE', 'before a reload');
 $last = $s->last_id();
 
-$t->reload($http);
+$t->reload($http =~ s/clients=/buffer=64k clients=/r);
 
 my $bye;
 
@@ -331,6 +353,54 @@ ok($s->eof(), 'and it ends');
 punch($device, 'BETWEEN');
 $s = stream($key, last => $last);
 is(pin($s->next(10)), 'BETWEEN', 'the new one goes on where it ended');
+
+
+# a ring that is too small for what comes at once
+
+punch($device, 'MANY', 50) for 1 .. 30;
+
+punch($device, 'END');
+
+my %many;
+
+while (my $e = $s->next(10)) {
+    last if pin($e) eq 'END';
+    $many{decode_json($e->{data})->{event_id}}++;
+}
+
+is(scalar keys %many, 1500,
+   'a stream that the ring has left behind reads the feed');
+
+
+# worker 0, which fills the ring, is killed
+
+$t->allow(qr/exited on signal 9/);
+$s->close();
+
+my @stream = map { stream($key) } 1 .. 5;
+my ($killed) = sort { $a <=> $b } $t->workers();
+
+punch($device, 'ALIVE');
+is(join(' ', map { pin($_->next(10)) } @stream), join(' ', ('ALIVE') x 5),
+   'all streams');
+
+$t->kill_worker($killed);
+
+my @left = grep { !$_->ended(0.2) } @stream;
+
+cmp_ok(scalar @left, '<', 5, 'without worker 0 some streams have ended');
+
+for (0 .. $#stream) {
+    $stream[$_] = stream($key, last => $stream[$_]->last_id())
+        if $stream[$_]->eof();
+}
+
+punch($device, 'RESTORED');
+is(join(' ', map { pin($_->next(10)) } @stream), join(' ', ('RESTORED') x 5),
+   'its successor goes on, for all');
+
+$s = pop @stream;
+$_->close() for @stream;
 
 
 # what is not kept any more

@@ -83,6 +83,7 @@ struct ngx_http_iclock_api_stream_s {
     size_t                      unsent;
 
     unsigned                    ring:1;     /* it follows the ring */
+    unsigned                    handed:1;   /* it has got something there */
     unsigned                    more:1;     /* the page was full */
     unsigned                    failing:1;
     unsigned                    stale:1;    /* the key may have changed */

@@ -151,6 +151,7 @@ ngx_http_iclock_api_stream_follow(ngx_http_iclock_api_stream_t *s)
     /* the stream may end while it is handed out; lapped: once more */
 
     s->ring = 1;
+    s->handed = 0;
 
     if (ngx_http_iclock_api_stream_hand_out(s->amcf, &s->mark, s) != NGX_OK) {
         s->ring = 0;

@@ -330,7 +330,9 @@ ngx_http_iclock_api_stream_lost(ngx_http_iclock_api_streams_t *streams,
         s->ring = 0;
         s->more = 1;
 
-        if (place->len) {
+        /* what it has read itself may be newer than what the ring had then */
+
+        if (place->len && s->handed) {
             /* without memory it sees some events once more */
             (void) ngx_http_iclock_api_place_set(&s->place, place->data,
                                                  place->len);
@@ -371,6 +373,7 @@ ngx_http_iclock_api_stream_hand_out(ngx_http_iclock_api_main_conf_t *amcf,
 
     while ((s = ngx_http_iclock_api_walk_next(&walk)) != NULL) {
         if (s->ring) {
+            s->handed = 1;
             ngx_http_iclock_api_stream_hand(s, records, len);
         }
     }
