@@ -48,7 +48,7 @@ $t->psql(sprintf <<'EOFQ', ROWS);
 EOFQ
 
 my $server = Test::IClock::API::server($t,
-    pool => 'connections=2 timeout=1s', listen => 'sndbuf=64k',
+    pool => 'connections=2 timeout=2s', listen => 'sndbuf=64k',
     http => 'iclock_api_rate off; log_format api "$iclock_api_rows";'
             . ' iclock_api_key_cache 1h;',
     server => 'access_log %%PREFIX%%/access.log api;'
@@ -134,7 +134,9 @@ cmp_ok($took, '<', 0.5, 'at once');
 
 my $grown = ($t->nginx->rss($worker) - $before) / 1048576;
 
-cmp_ok($grown, '<', 3 * READERS / 2, 'a page each is in memory');
+# with sanitizers all takes more
+cmp_ok($grown, '<', ($ENV{TEST_SANITIZE} ? 10 : 3) * READERS / 2,
+       'a page each is in memory');
 
 # one of them comes back to life
 my $slow = pop @reader;
@@ -150,13 +152,13 @@ is(scalar(() = ($end ? $end->body : '') =~ /\n/g), ROWS,
 
 # a busy pool: terminals have another one
 
-my @busy = map { $t->connect() } 1 .. 8;
+my @busy = map { $t->connect() } 1 .. 12;
 
-$_->write($api->format('GET', '/users?q=0.4')) for @busy;
+$_->write($api->format('GET', '/users?q=1.2')) for @busy;
 sleep 0.1;
 
 ($took, $r) = timed(sub { $device->punches("1\t2026-11-21 08:00:00\t0\t1") });
-cmp_ok($took, '<', 0.35, 'a terminal does not wait for them')
+cmp_ok($took, '<', 1, 'a terminal does not wait for them')
     or diag($took);
 
 my %said;
@@ -174,7 +176,7 @@ $t->pg->freeze();
 ($took, $r) = timed(sub { $api->get('/devices') });
 is($r->said, '503 unavailable', 'a frozen database');
 is($r->header('Retry-After'), 1, 'Retry-After');
-ok($took > 0.8 && $took < 3, 'after the timeout of the pool') or diag($took);
+ok($took > 1.5 && $took < 5, 'after the timeout of the pool') or diag($took);
 is(poll(), '200 OK', 'terminals poll as before');
 
 $t->pg->thaw();

@@ -207,6 +207,7 @@ struct ngx_http_iclock_api_ctx_s {
     ngx_str_t                   reply;
     size_t                      room;           /* for it */
     ngx_buf_t                   page;
+    ngx_uint_t                  tries;          /* for the next one */
     ngx_uint_t                  rows;
     ngx_str_t                   code;           /* of a problem */
 
@@ -435,6 +436,12 @@ ngx_int_t ngx_http_iclock_api_openapi(ngx_http_request_t *r,
 void ngx_http_iclock_api_schemas(ngx_http_iclock_api_text_t *out);
 const char *ngx_http_iclock_api_input(
     const ngx_http_iclock_api_route_t *route);
+
+
+/* ngx_http_iclock_api_log.c */
+
+/* keeps keys out of logs */
+ngx_int_t ngx_http_iclock_api_init_log(ngx_conf_t *cf);
 
 
 /* ngx_http_iclock_api_variables.c */

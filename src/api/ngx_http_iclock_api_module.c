@@ -81,5 +81,13 @@ ngx_http_iclock_api_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    return amcf->locations ? ngx_http_iclock_api_ring_add(cf, amcf) : NGX_OK;
+    if (amcf->locations == 0) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_iclock_api_ring_add(cf, amcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_iclock_api_init_log(cf);
 }

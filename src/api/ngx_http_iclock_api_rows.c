@@ -14,6 +14,14 @@
 #include "ngx_http_iclock_api_gate.h"
 
 
+/* a page that cannot be had is asked for again: how often, and how soon */
+#define NGX_HTTP_ICLOCK_API_ROWS_TRIES  20
+#define NGX_HTTP_ICLOCK_API_ROWS_PAUSE  500
+
+
+static ngx_int_t ngx_http_iclock_api_rows_later(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx);
+static void ngx_http_iclock_api_rows_again(ngx_event_t *ev);
 static ngx_int_t ngx_http_iclock_api_next_rows(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_api_more_rows(ngx_http_request_t *r,
@@ -90,6 +98,12 @@ ngx_http_iclock_api_more_rows(ngx_http_request_t *r,
 
     value = ctx->call->values;
 
+    if (ctx->call->rc != NGX_OK
+        && ctx->tries++ < NGX_HTTP_ICLOCK_API_ROWS_TRIES)
+    {
+        return ngx_http_iclock_api_rows_later(r, ctx);
+    }
+
     if (ctx->call->rc != NGX_OK || ctx->call->nrows != 1
         || ctx->call->ncols != 4
         || ngx_http_iclock_api_json_member(&value[3], "problem", &problem)
@@ -100,9 +114,51 @@ ngx_http_iclock_api_more_rows(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
+    ctx->tries = 0;
+
     ngx_http_iclock_api_take_rows(ctx, &value[3]);
 
     return ngx_http_iclock_api_send_rows(r, ctx, &value[3]);
+}
+
+
+/* a database that is busy, or away for a moment, does not cut it off */
+
+static ngx_int_t
+ngx_http_iclock_api_rows_later(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx)
+{
+    ctx->timer.handler = ngx_http_iclock_api_rows_again;
+    ctx->timer.data = r;
+    ctx->timer.log = r->connection->log;
+
+    ngx_add_timer(&ctx->timer, NGX_HTTP_ICLOCK_API_ROWS_PAUSE);
+
+    r->main->count++;
+    r->read_event_handler = ngx_http_test_reading;
+
+    return NGX_DONE;
+}
+
+
+static void
+ngx_http_iclock_api_rows_again(ngx_event_t *ev)
+{
+    ngx_int_t            rc;
+    ngx_connection_t    *c;
+    ngx_http_request_t  *r;
+
+    r = ev->data;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    rc = ngx_http_iclock_api_call(r,
+                         ngx_http_get_module_ctx(r, ngx_http_iclock_api_module),
+                         ngx_http_iclock_api_more_rows);
+
+    ngx_http_finalize_request(r, (rc == NGX_DONE) ? NGX_DONE : NGX_ERROR);
+    ngx_http_run_posted_requests(c);
 }
 
 
