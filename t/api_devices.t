@@ -123,6 +123,18 @@ is($api->post('/devices', { serial_number => 'TWICE2' },
               'Idempotency-Key' => '"7f3a"')->said, '422 reused_key',
    'another one may not have its name');
 
+my @ten = $t->concurrently([
+    ($api->format('POST', '/devices', { serial_number => 'TEN1' },
+                  'Idempotency-Key' => 'ten')) x 10 ]);
+my %seen;
+
+$seen{join ' ', Test::IClock::API::response($_)->said,
+      $_->header('Idempotency-Replayed') || ()}++ for @ten;
+
+is(delete $seen{201}, 1, 'of ten at the same time one is done');
+is(join(' ', grep { !/^(?:201 true|409 busy_key)\z/ } sort keys %seen), '',
+   'the others get its answer, or are told that it is under way');
+
 
 # what has punches stays, out of sight
 
