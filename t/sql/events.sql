@@ -438,6 +438,37 @@ select iclock.keep_events(86400);
 select is((select r.age from iclock.retention r where r.kind = 'event'), null,
           'but not to who keeps them for ever');
 
+-- a receiver that lags keeps its days, for a month
+
+update iclock.retention set age = '7 days' where kind = 'event';
+select id as hook from iclock.create_webhook('https://a.example/in') \gset
+create function pg_temp.day(days integer) returns void
+    language plpgsql as $$
+declare
+    day  constant date := (now() at time zone 'UTC')::date - days;
+begin
+    execute format('create table iclock.event_old_%s (like iclock.event '
+                   'including indexes)', days);
+    execute format('alter table iclock.event attach partition '
+                   'iclock.event_old_%s for values from (%L) to (%L)', days,
+                   day || ' 00:00Z', (day + 1) || ' 00:00Z');
+    insert into iclock.event (xid, created_at, type)
+    values ('3', day + interval '12 hours', 18);
+end
+$$;
+select pg_temp.day(40), pg_temp.day(9);
+update iclock.webhook_endpoint w set cursor_xid = '3', cursor_seq = 0;
+select is(iclock.prune_events(), true, 'a day of more than a month ago goes');
+select is(iclock.prune_events(), false, 'one that a receiver has to get stays');
+select has_table('iclock', 'event_old_9', 'it is there');
+select is(iclock.event_gone(iclock.event_cursor_text(e.xid, e.seq)), null,
+          'and readers can read it')
+  from iclock.event_old_9 as e;
+update iclock.webhook_endpoint w set cursor_seq = 1000000;
+select is(iclock.prune_events(), true, 'when the receiver has got it, it goes');
+select hasnt_table('iclock', 'event_old_9', 'it is gone');
+select iclock.delete_webhook(:'hook');
+
 -- off again
 
 select lives_ok('select iclock.disable_events()', 'disable');
