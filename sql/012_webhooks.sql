@@ -75,6 +75,7 @@ create table iclock.webhook_retry (
     attempts     integer      not null default 0,
     first_at     timestamptz  not null,
     next_at      timestamptz  not null,
+    taken        boolean      not null default false,
     last_status  integer,
     last_error   text,
     type         text         not null,

@@ -459,6 +459,7 @@ comment on column iclock.webhook_retry.state is 'retrying; resend: somebody has 
 comment on column iclock.webhook_retry.attempts is 'How often it was sent';
 comment on column iclock.webhook_retry.first_at is 'First attempt, from which its day counts';
 comment on column iclock.webhook_retry.next_at is 'Next attempt; of dead ones, when they were given up';
+comment on column iclock.webhook_retry.taken is 'A sender has it, since it was asked for';
 comment on column iclock.webhook_retry.last_status is 'Last answer; NULL: none';
 comment on column iclock.webhook_retry.last_error is 'What went wrong then';
 comment on column iclock.webhook_retry.type is 'Type of the event';

@@ -169,7 +169,8 @@ as $$
            for update of f skip locked
     ), taken as (
         update iclock.webhook_retry t
-           set next_at = iclock.webhook_now() + interval '60 seconds'
+           set next_at = iclock.webhook_now() + interval '60 seconds',
+               taken = true
           from free p
          where t.endpoint_id = p.endpoint_id and t.xid = p.xid
            and t.seq = p.seq
@@ -685,6 +686,7 @@ begin
         update iclock.webhook_retry r
            set attempts = r.attempts + 1,
                state = n.state,
+               taken = false,
                next_at = n.next_at,
                last_status = f.status,
                last_error = f.error
@@ -812,9 +814,11 @@ begin
 
         after := iclock.webhook_judge(before, work.attempts);
 
+        -- not what somebody has asked for while it was on its way
         if work.delivered is not null then
             delete from iclock.webhook_retry r
              where r.endpoint_id = work.id
+               and r.taken
                and 'evt_' || iclock.event_cursor_text(r.xid, r.seq)
                    = any (work.delivered);
         end if;

@@ -472,7 +472,7 @@ begin
 
     -- they have their day from now
     update iclock.webhook_retry r
-       set first_at = moment, next_at = moment,
+       set first_at = moment, next_at = moment, taken = false,
            state = case when $2 then 'dead' else r.state end
      where r.endpoint_id = $1
        and r.state <> 'dead';
@@ -617,13 +617,17 @@ begin
                                     p.device, p.sandbox, p.payload)
         on conflict on constraint webhook_retry_pkey do update
            set state = 'resend', attempts = 0, first_at = moment,
-               next_at = moment;
+               -- what is on its way would be taken for this
+               next_at = moment + case when r.taken then interval '1 second'
+                                       else interval '0' end,
+               taken = false;
         get diagnostics sent = row_count;
     end if;
 
     -- those that are kept longer than the feed keeps them
     update iclock.webhook_retry r
-       set state = 'resend', attempts = 0, first_at = moment, next_at = moment
+       set state = 'resend', attempts = 0, first_at = moment,
+           next_at = moment, taken = false
      where r.endpoint_id = endpoint.id
        and r.state = 'dead'
        and case when $5 = 'dead' then true

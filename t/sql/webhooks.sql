@@ -681,6 +681,17 @@ select pg_temp.settle() \gset ignored_
 select is(iclock.resend_webhook(pg_temp.hook('all'),
               since => now() - interval '1 hour'), 2,
           'what it has asked for: the user, and that of before');
+select is((select count(*)::int from pg_temp.work(pg_temp.hook('all'))), 2,
+          'they go out');
+select iclock.resend_webhook(pg_temp.hook('all'),
+           since => now() - interval '1 hour') \gset ignored_
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select h.event_id from pg_temp.handed h order by h.n desc limit 2),
+           'delivered', 200) \gset ignored_
+select pg_temp.clock('1 second') \gset ignored_
+select is((select count(*)::int from pg_temp.work(pg_temp.hook('all'))), 2,
+          'and again, asked for while they were on their way');
+select pg_temp.clock('0') \gset ignored_
 select is(iclock.resend_webhook(pg_temp.hook('other'),
               array(select 'evt_' || iclock.event_cursor_text(e.xid, e.seq)
                       from iclock.event e

@@ -1,0 +1,123 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# Webhooks from the beginning to the end by HTTP alone: made, tried, called,
+# paused, resumed, sent again.  t/sql/api_webhooks.sql has what the database
+# answers, t/webhooks.t what receivers get.
+
+use strict;
+use warnings;
+
+use FindBin;
+use JSON::PP ();
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::API;
+use Test::IClock::Receiver;
+
+my $t = Test::IClock->new;
+my $receiver = $t->receiver();
+
+$t->psql('GRANT iclock_api TO iclock_nginx');
+$t->start(Test::IClock::API::server($t,
+    http => 'iclock_api_rate off; iclock_webhooks on; iclock_webhook_http on;'
+            . ' iclock_webhook_allow 127.0.0.1/32;',
+    server => 'location /iclock { iclock; iclock_unknown_devices accept; }'));
+
+my $api = Test::IClock::API->new($t);
+
+sub data { JSON::PP::decode_json($_[0]{body}) }
+sub request { ($receiver->requests($_[0]))[$_[1]] }
+
+
+# made and called at once
+
+my $r = $api->post('/webhooks', { url => $receiver->url('/in'),
+                                  types => [ 'attendance.punch' ],
+                                  headers => { 'X-Token' => 's3cr3t' } });
+is($r->status, 201, 'a webhook is made');
+my ($id, $secret) = @{$r->json}{qw/ id secret /};
+like($r->header('Location'), qr!/v1/webhooks/\Q$id\E\z!, 'it has an address');
+like($r->body, qr/\A\{"id":"\Q$id\E","url":"/, 'without blanks');
+
+my $device = $t->device('HOOK0001');
+$device->handshake();
+$device->punches([ 7, '2026-07-15 09:00:00', 0, 1 ]);
+is($receiver->wait_for(1, '/in', 3), 1, 'a punch is there within 3 s');
+ok($receiver->verified(request('/in', 0), $secret), 'signed with the secret');
+is(request('/in', 0)->{headers}{'x-token'}, 's3cr3t', 'with the header');
+
+my $shown = $api->get("/webhooks/$id");
+is($shown->json->{status}, 'active', 'it is shown');
+unlike($shown->body, qr/s3cr3t|\Q$secret\E/, 'without what is secret');
+is($api->get('/webhooks')->json->{data}[0]{id}, $id, 'in the list, too');
+
+$r = $api->post("/webhooks/$id/test", {});
+is($r->status, 202, 'a test');
+is($receiver->wait_for(2, '/in', 3), 2, 'arrives');
+is(data(request('/in', 1))->{event_id}, $r->json->{event_id}, 'by its name');
+is_deeply(data(request('/in', 1))->{webhook},
+          { id => $id, test => JSON::PP::true() }, 'and is marked');
+ok(Test::IClock::wait_until(5, sub {
+    @{$api->get("/webhooks/$id/attempts")->json->{data}} == 2;
+}), 'both attempts are listed');
+is_deeply([ map { "$_->{attempt} $_->{status}" }
+                @{$api->get("/webhooks/$id/attempts?limit=1")->json->{data}} ],
+          [ '1 200' ], 'page by page');
+
+
+# paused, resumed, changed
+
+is($api->post("/webhooks/$id/pause", {})->json->{status}, 'paused', 'paused');
+is($api->post("/webhooks/$id/test", {})->said, '409 conflict', 'no test then');
+$device->punches([ 8, '2026-07-15 09:01:00', 0, 1 ]);
+is($receiver->wait_for(3, '/in', 1), 2, 'nothing is sent');
+is($api->patch("/webhooks/$id", { url => $receiver->url('/new') })
+       ->json->{url}, $receiver->url('/new'), 'it goes elsewhere');
+is($api->post("/webhooks/$id/resume", {})->json->{status}, 'active', 'resumed');
+is($receiver->wait_for(1, '/new', 3), 1, 'what has waited comes');
+is(data(request('/new', 0))->{user}{id}, '8', 'to the new address');
+
+my $new = $api->post("/webhooks/$id/rotate-secret", {})->json->{secret};
+isnt($new, $secret, 'a new secret');
+
+
+# given up, and sent again
+
+$receiver->answer('/new', { status => 500, headers =>
+                            { 'webhook-delivery' => 'abort-message' } });
+$device->punches([ 9, '2026-07-15 09:02:00', 0, 1 ]);
+ok(Test::IClock::wait_until(5, sub {
+    @{$api->get("/webhooks/$id/dead")->json->{data}} == 1;
+}), 'an event that the receiver gives up is dead');
+my ($dead) = @{$api->get("/webhooks/$id/dead")->json->{data}};
+
+$receiver->answer('/new', { status => 200 });
+is($api->post("/webhooks/$id/resend", { state => 'dead' })->json->{count}, 1,
+   'sent again');
+is($receiver->wait_for(3, '/new', 3), 3, 'it comes');
+is(data(request('/new', 2))->{event_id}, $dead->{event_id}, 'as the same');
+ok($receiver->verified(request('/new', 2), $new), 'with the new secret');
+is($api->post("/webhooks/$id/resend",
+              { event_ids => [ $dead->{event_id} ] })->json->{count}, 1,
+   'once more, by its name');
+is($receiver->wait_for(4, '/new', 3), 4, 'it comes once more');
+is($api->post("/webhooks/$id/resend", {})->said, '422 invalid', 'not nothing');
+
+is($api->delete("/webhooks/$id")->status, 204, 'deleted');
+is($api->get("/webhooks/$id")->said, '404 not_found', 'it is gone');
+$device->punches([ 10, '2026-07-15 09:03:00', 0, 1 ]);
+is($receiver->wait_for(5, '/new', 1), 4, 'nothing is sent any more');
+
+is($api->post('/webhooks', { url => 'https://u:p@a.example/' })->said,
+   '422 invalid', 'an address with a password');
+is($api->post('/webhooks', { url => $receiver->url(),
+                             headers => { 'webhook-id' => 'x' } })->said,
+   '422 invalid', 'a header that is not theirs');
+
+unlike($t->error_log(), qr/s3cr3t|whsec_/, 'no secrets in the log');
+
+$t->done();
