@@ -561,6 +561,10 @@ begin
       into tally
       from (select o.*,
                    o.outcome = 'failed'
+                   -- the events of a batch have one answer
+                   and (endpoint.batch = 1
+                        or o.answer is distinct from
+                           lag(o.answer) over (order by o.n))
                    and (o.attempt <= 1
                         or not coalesce(o.status = any (
                                array[400, 409, 413, 415, 417, 422]), false))
@@ -574,7 +578,9 @@ begin
                                as attempt,
                            (i.value ->> 'status')::integer as status,
                            (i.value ->> 'retry_after')::numeric
-                               as retry_after, i.n
+                               as retry_after,
+                           i.value - '{event_id,attempt,response}'::text[]
+                               as answer, i.n
                       from jsonb_array_elements(attempts) with ordinality
                            as i (value, n)) as o) as a;
 

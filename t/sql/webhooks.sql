@@ -639,6 +639,27 @@ select iclock.delete_webhook(pg_temp.hook('all')) \gset ignored_
 delete from pg_temp.hook;
 select pg_temp.clock('0') \gset ignored_
 
+-- in batches
+
+insert into pg_temp.hook
+select 'all', w.* from iclock.create_webhook('https://a.example/', batch => 9)
+       as w;
+select count(*) from iclock.webhook_lease('one', 9) \gset ignored_
+insert into iclock.punch (device_id, local_time, pin, status, verify)
+select pg_temp.device('H-A'), timestamp '2026-06-02' + make_interval(secs => n),
+       n::text, 0, 1
+  from generate_series(1, 9) as n;
+select pg_temp.settle() \gset ignored_
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select w.event_id from pg_temp.work(pg_temp.hook('all')) w),
+           'failed', 500) \gset ignored_
+select is((select e.status || e.failures from iclock.webhook_endpoint e),
+          'active1', 'a batch that fails is one failure');
+select is((select count(*)::int from iclock.webhook_retry), 9,
+          'of each of its events');
+select iclock.delete_webhook(pg_temp.hook('all')) \gset ignored_
+delete from pg_temp.hook;
+
 -- a test
 
 insert into pg_temp.hook
