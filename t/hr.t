@@ -144,9 +144,9 @@ like(records('json2'), qr/^EMP_001 IN 2026-11-20 03:30:00 HRDEVICE1 evt_\w+$/m,
 sub again {
     my ($system) = @_;
 
-    my $event = $t->psql("SELECT event_id FROM iclock.webhook_attempt WHERE"
-                         . " endpoint_id = '$hook{$system}' AND status = 200"
-                         . " ORDER BY at LIMIT 1");
+    my $event = wait_until(20, sub { $t->psql(
+        "SELECT event_id FROM iclock.webhook_attempt WHERE endpoint_id ="
+        . " '$hook{$system}' AND status = 200 ORDER BY at LIMIT 1") });
 
     $t->psql("SELECT iclock.resend_webhook('$hook{$system}',"
              . " ARRAY['$event'])");
