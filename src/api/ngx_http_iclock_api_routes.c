@@ -96,7 +96,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       ngx_string("devices_action"),
       NGX_HTTP_ICLOCK_API_DEVICES_WRITE,
       ngx_http_iclock_api_flags3(MAY_BODY, PREFER, ACTION),
-      NULL, 202, "Action",
+      NULL, 200, "Device",
       "",
       "Admits a terminal that waits" },
 
@@ -104,7 +104,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       ngx_string("devices_action"),
       NGX_HTTP_ICLOCK_API_DEVICES_WRITE,
       ngx_http_iclock_api_flags3(MAY_BODY, PREFER, ACTION),
-      NULL, 202, "Action",
+      NULL, 200, "Device",
       "",
       "Refuses a terminal" },
 

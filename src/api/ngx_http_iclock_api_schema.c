@@ -15,7 +15,7 @@
 /*
  * Members are words "name:type": text, integer, number, boolean, time, date,
  * object, any, or a schema; "[type]" is an array, "|null" may follow, and "!"
- * if requests have to have it.  Answers have all of theirs.
+ * if requests have to have it.  Answers have all of theirs but those with "?".
  */
 typedef struct {
     const char                 *name;
@@ -63,7 +63,9 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
     { "Health", "database:boolean listening:boolean webhooks:boolean" },
 
     { "Problem", "type:text title:text status:integer code:text "
-      "detail:text|null error:text|null instance:text" },
+      "detail:text|null error:text|null instance:text errors:[ProblemAt]?" },
+
+    { "ProblemAt", "pointer:text detail:text" },
 
     { "Device", "id:text serial_number:text name:text|null "
       "location:text|null site:text|null timezone:text|null status:text "
@@ -95,8 +97,8 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
 
     { "Skipped", "device_id:text what:text reason:text" },
 
-    { "UserWritten", "user_id:text status:text commands:[CommandRef] "
-      "skipped:[Skipped]" },
+    { "UserWritten", "user_id:text name:text|null? department:text|null? "
+      "status:text commands:[CommandRef] skipped:[Skipped]" },
 
     { "TemplateInput", "type:text! data:text! index:integer version:any" },
 
@@ -129,7 +131,19 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
       "punches:integer devices:[text]" },
 
     { "Event", "type:text event:text event_id:text sequence:integer "
-      "timestamp:time created_at:time" },
+      "timestamp:time created_at:time late:boolean device:EventDevice|null "
+      "user:EventUser? punch:EventPunch? photo:object? template:object? "
+      "command:object? webhook:object?" },
+
+    { "EventDevice", "id:text name:text|null location:text|null "
+      "site:text|null timezone:text|null" },
+
+    { "EventUser", "id:text name:text|null" },
+
+    { "EventPunch", "type:text method:text timestamp:time|null "
+      "local_time:text status:integer|null verify:integer|null "
+      "work_code:text|null temperature:number|null "
+      "mask_detected:boolean|null" },
 
     { "StreamToken", "token:text expires_at:time" },
 
@@ -143,7 +157,7 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
       "ordered:boolean concurrency:integer batch:integer headers:object "
       "body:any failures:integer failing_since:time|null "
       "next_attempt_at:time|null retrying:integer dead:integer "
-      "previous_secret_until:time|null created_at:time" },
+      "previous_secret_until:time|null created_at:time secret:text?" },
 
     { "WebhookInput", "url:text description:text|null types:any sites:any "
       "devices:any ordered:boolean concurrency:integer batch:integer "
@@ -300,10 +314,14 @@ ngx_http_iclock_api_schema_members(ngx_http_iclock_api_text_t *out,
         p = p ? p : last;
         type.len = p - type.data;
 
-        needed = (type.data[type.len - 1] == '!');
-        type.len -= needed;
+        needed = !input;
 
-        if (required && input && !needed) {
+        if (type.data[type.len - 1] == (input ? '!' : '?')) {
+            needed = input;
+            type.len--;
+        }
+
+        if (required && !needed) {
             continue;
         }
 
@@ -377,9 +395,11 @@ ngx_http_iclock_api_schema_plain(ngx_http_iclock_api_text_t *out,
         return;
     }
 
+    ngx_http_iclock_api_text_raw(out, null ? "{\"anyOf\":[{\"type\":\"null\"},"
+                                           : "");
     ngx_http_iclock_api_text_raw(out, "{\"$ref\":\"#/components/schemas/");
     ngx_http_iclock_api_text_str(out, &name);
-    ngx_http_iclock_api_text_raw(out, "\"}");
+    ngx_http_iclock_api_text_raw(out, null ? "\"}]}" : "\"}");
 }
 
 
