@@ -13,6 +13,7 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+use Test::IClock::Process qw/ slurp /;
 
 my $t = Test::IClock->new;
 my $database = $t->conninfo();
@@ -67,6 +68,20 @@ my $api = 'iclock/0/api iclock/1/api iclock/listen/api';
 
 is(names($api), $api,
    'without devices there is one pool, and its listener');
+
+# tokens are masked there, too
+
+my $access = $t->dir() . '/access.log';
+
+$t->reload(api_server('log_format uri "$request $args $arg_token";',
+                      "access_log $access uri;"));
+
+is($t->get('/v1/events?token=ist_SECRET&types=x',
+           Accept => 'text/event-stream')->status(), 500,
+   'nginx has no right to ask the database yet');
+ok(wait_until(10, sub { -s $access }), 'an access log');
+like(slurp($access), qr/token=\*+&types=x/, 'without the token');
+unlike(slurp($access), qr/SECRET/, 'in any form');
 
 # and with one
 

@@ -62,13 +62,15 @@ sub stream {
     my $args = delete $option{args};
     my $last = delete $option{last};
     my $once = delete $option{once};
+    my $header = delete $option{header} || [];
     my $s;
 
     for (1 .. 100) {
         $s = Test::IClock::Stream->new(
             port => $t->port(), uri => $uri . ($args ? "?$args" : ''),
             header => [ $key ? (Authorization => "Bearer $key") : (),
-                        $last ? ('Last-Event-ID' => $last) : () ], %option);
+                        $last ? ('Last-Event-ID' => $last) : (),
+                        @$header ], %option);
 
         last if $once || $s->status() != 429 && $s->status() != 503;
 
@@ -128,6 +130,25 @@ like($e->{id}, qr/^[0-9a-f]{16}_[0-9a-f]{16}\z/, 'with a cursor');
 is(decode_json($e->{data})->{type}, 'attendance.punch', 'its payload');
 is(pin($e), 'FIRST', 'the punch');
 unlike($e->{data}, qr/[:,] /, 'without blanks');
+
+
+# clients of HTTP/1.0, and those that want to know only what there is
+
+my $old = stream($key, header => [ -version => '1.0' ]);
+
+is($old->status(), 200, 'HTTP/1.0');
+unlike($old->head(), qr/^Transfer-Encoding/mi, 'without chunks');
+like($old->head(), qr/^Connection: close\r$/mi, 'until it is closed');
+punch($device, 'OLD');
+is(pin($old->next(10)), 'OLD', 'shows the same');
+is(pin($s->next(10)), 'OLD', 'as others');
+$old->close();
+
+my $head = $t->request("HEAD $uri HTTP/1.1\r\nHost: localhost\r\n"
+                       . "Accept: text/event-stream\r\n"
+                       . "X-API-Key: $key\r\nConnection: close\r\n\r\n");
+
+is($head->status(), 200, 'HEAD ends at once');
 
 
 # how soon: the best of some, since other tests run, too
