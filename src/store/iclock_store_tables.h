@@ -172,18 +172,11 @@
     X(NGX_ICLOCK_QUERY_API_SETTLE, api_settle, 1,                            \
       "SELECT s.settled, s.body FROM iclock_api.settle($1) s")               \
                                                                              \
-    /* cursor; types, sites, devices, mode: NULL is all; rows; look ahead */ \
-    X(NGX_ICLOCK_QUERY_EVENTS_READ, events_read, 7,                          \
-      "SELECT e.cursor, e.settled::text, e.event_id, e.type, e.site,"        \
-      " e.device, e.sandbox::text, e.payload"                                \
-      " FROM iclock.read_events($1, $2::smallint[], $3::text[],"             \
-      " $4::text[], $5, $6::integer, $7::boolean) e")                        \
-                                                                             \
     /* where the feed ends now */                                           \
     X(NGX_ICLOCK_QUERY_STREAM_END, stream_end, 0,                            \
       "SELECT iclock.event_cursor(true)")                                    \
                                                                              \
-    /* as above, but all that can be seen; and where that ends */            \
+    /* place; types, sites, devices, mode: NULL is all; rows */              \
     X(NGX_ICLOCK_QUERY_STREAM_READ, stream_read, 6,                          \
       "SELECT c.place, e.cursor, e.settled::text, e.event_id, e.type,"       \
       " e.site, e.device, e.sandbox::text, e.payload"                        \
