@@ -21,6 +21,7 @@
 
 #include "iclock_store_query.h"
 #include "ngx_http_iclock_setting.h"
+#include "ngx_http_iclock_api_counters.h"
 
 
 /* of the text that names a key, see iclock.create_api_key() */
@@ -87,6 +88,7 @@ typedef struct {
     ngx_atomic_t                listening;
 
     ngx_iclock_store_stat_t     pg;
+    ngx_http_iclock_api_counters_t  counters;   /* of all workers */
 } ngx_http_iclock_api_shctx_t;
 
 

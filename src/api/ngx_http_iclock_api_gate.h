@@ -115,6 +115,11 @@ typedef enum {
 } ngx_http_iclock_api_problem_e;
 
 
+/* fails to compile if they are not all counted */
+typedef u_char  ngx_http_iclock_api_problems_fit_t[
+    (NGX_HTTP_ICLOCK_PROBLEMS <= NGX_HTTP_ICLOCK_API_COUNT_PROBLEMS) ? 1 : -1];
+
+
 /*
  * Routes
  */
@@ -171,6 +176,7 @@ typedef struct {
 
 struct ngx_http_iclock_api_ctx_s {
     const ngx_http_iclock_api_route_t  *route;
+    ngx_uint_t                  number;         /* of the route, from 1 */
     ngx_str_t                   prefix;         /* of the location */
     ngx_str_t                   segments[NGX_HTTP_ICLOCK_API_SEGMENTS];
     ngx_uint_t                  nsegments;
@@ -198,6 +204,7 @@ struct ngx_http_iclock_api_ctx_s {
     ngx_iclock_query_t         *call;
     ngx_iclock_query_t         *kept;           /* its rows are being sent */
     ngx_http_iclock_api_watch_t  watch;
+    ngx_http_iclock_api_main_conf_t  *watched;
     ngx_event_t                 timer;
     ngx_msec_t                  looked;
 
@@ -343,8 +350,8 @@ ngx_int_t ngx_http_iclock_api_answered(ngx_http_request_t *r,
 /* copies and compacts the body; adds the number of rows */
 ngx_int_t ngx_http_iclock_api_take_body(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx, ngx_str_t *body);
-void ngx_http_iclock_api_take_rows(ngx_http_iclock_api_ctx_t *ctx,
-    ngx_str_t *meta);
+void ngx_http_iclock_api_take_rows(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx, ngx_str_t *meta);
 
 /* the member of that name becomes ctx->cursor; NGX_DECLINED: there is none */
 ngx_int_t ngx_http_iclock_api_take_cursor(ngx_http_iclock_api_ctx_t *ctx,

@@ -50,7 +50,7 @@ ngx_http_iclock_api_answered(ngx_http_request_t *r,
     ctx->status = status;
     meta = &value[3];
 
-    ngx_http_iclock_api_take_rows(ctx, meta);
+    ngx_http_iclock_api_take_rows(r, ctx, meta);
 
     if (ngx_http_iclock_api_may_hold(ctx, meta) && !ctx->settles) {
         return ngx_http_iclock_api_hold(r, ctx);
@@ -167,11 +167,12 @@ ngx_http_iclock_api_take_body(ngx_http_request_t *r,
 
 
 void
-ngx_http_iclock_api_take_rows(ngx_http_iclock_api_ctx_t *ctx,
-    ngx_str_t *meta)
+ngx_http_iclock_api_take_rows(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx, ngx_str_t *meta)
 {
-    ngx_int_t  n;
-    ngx_str_t  value;
+    ngx_int_t                         n;
+    ngx_str_t                         value;
+    ngx_http_iclock_api_main_conf_t  *amcf;
 
     if (ngx_http_iclock_api_json_member(meta, "rows", &value) != NGX_OK) {
         return;
@@ -181,6 +182,9 @@ ngx_http_iclock_api_take_rows(ngx_http_iclock_api_ctx_t *ctx,
 
     if (n > 0) {
         ctx->rows += n;
+
+        amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
+        ngx_http_iclock_api_count(amcf, rows, n);
     }
 }
 

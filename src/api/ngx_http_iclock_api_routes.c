@@ -348,6 +348,12 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
 };
 
 
+/* fails to compile if they are not all counted */
+typedef u_char  ngx_http_iclock_api_routes_fit_t[
+    (sizeof(ngx_http_iclock_api_routes) / sizeof(ngx_http_iclock_api_route_t)
+     <= NGX_HTTP_ICLOCK_API_COUNT_ROUTES) ? 1 : -1];
+
+
 static const char  *ngx_http_iclock_api_scope_names[] = {
     NULL,
     NGX_HTTP_ICLOCK_API_EACH_SCOPE(ngx_http_iclock_api_scope_text)
@@ -384,6 +390,7 @@ ngx_http_iclock_api_find_route(ngx_http_request_t *r,
 
         if (route->method == method) {
             ctx->route = route;
+            ctx->number = route - ngx_http_iclock_api_routes + 1;
             return NGX_OK;
         }
     }

@@ -116,7 +116,7 @@ ngx_http_iclock_api_more_rows(ngx_http_request_t *r,
 
     ctx->tries = 0;
 
-    ngx_http_iclock_api_take_rows(ctx, &value[3]);
+    ngx_http_iclock_api_take_rows(r, ctx, &value[3]);
 
     return ngx_http_iclock_api_send_rows(r, ctx, &value[3]);
 }

@@ -93,7 +93,9 @@ ngx_http_iclock_api_hold(ngx_http_request_t *r,
         ctx->watch.handler = ngx_http_iclock_api_woken;
         ctx->watch.data = r;
         ngx_http_iclock_api_watch(amcf, &ctx->watch);
+        ngx_http_iclock_api_count(amcf, waiting, 1);
         ctx->watching = 1;
+        ctx->watched = amcf;
 
         ctx->timer.handler = ngx_http_iclock_api_timer_handler;
         ctx->timer.data = r;
@@ -126,6 +128,7 @@ ngx_http_iclock_api_release(ngx_http_iclock_api_ctx_t *ctx)
 {
     if (ctx->watching) {
         ngx_http_iclock_api_unwatch(&ctx->watch);
+        ngx_http_iclock_api_count(ctx->watched, waiting, -1);
         ctx->watching = 0;
     }
 
