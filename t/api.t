@@ -55,13 +55,16 @@ EOFQ
 my $server = Test::IClock::API::server($t,
     http => 'log_format api "$request_method $iclock_api_key'
             . ' $iclock_api_operation $iclock_api_code $iclock_api_rows";'
-            . "\n    iclock_api_rate rate=100000r/m;",
+            . "\n    iclock_api_rate rate=100000r/m;"
+            . ' limit_req_zone $server_name zone=limit:1m rate=1r/m;',
     server => "access_log %%PREFIX%%/access.log api;\n"
               . 'client_max_body_size 1m;'
               . ' location /cors { iclock_api;'
               . ' iclock_api_cors https://a.example https://b.example:8443; }'
               . ' location /base { iclock_api;'
               . ' iclock_api_base https://api.example/v2; }'
+              . ' location /limited { iclock_api; limit_req zone=limit;'
+              . ' limit_req_status 429; }'
               . ' location /r { rewrite ^/r(/.*)$ /v1$1 last; }');
 
 $t->start($server, level => 'debug');
@@ -163,6 +166,14 @@ like($t->error_log(), qr/\[error\].*operation "users_list" failed.*22012/,
      'but the log does');
 
 
+my $limited = Test::IClock::API->new($t, prefix => '/limited',
+                                     key => $api->key);
+
+is($limited->get('/devices')->status, 200, 'nginx limits requests, too');
+is($limited->get('/devices')->said, '429 rate',
+   'what it refuses is a problem document');
+
+
 # bodies
 
 sub body {
@@ -198,6 +209,8 @@ my $large = '{"a":"' . 'x' x (1048576 - 8) . '"}';
 
 is(body($large), '201', '1 MB');
 is(body("$large "), '413 too_large', 'a byte more');
+is($nobody->post('/devices', "$large ")->said, '401 no_key',
+   'a key is asked for before');
 is($api->post('/devices', chunked("$large "), -length => undef,
               'Transfer-Encoding' => 'chunked')->said, '413 too_large',
    'in chunks, too');

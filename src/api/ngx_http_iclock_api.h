@@ -149,6 +149,7 @@ typedef struct {
     ngx_uint_t                  page_default;
     ngx_uint_t                  page_max;
     ngx_uint_t                  batch;
+    off_t                       body_max;   /* 0: any */
     ngx_str_t                   base;       /* empty: of the request */
     ngx_array_t                *cors;       /* of ngx_str_t; NULL: off */
 } ngx_http_iclock_api_loc_conf_t;

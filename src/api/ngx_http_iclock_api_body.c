@@ -7,6 +7,8 @@
 #include "ngx_http_iclock_api_gate.h"
 
 
+static ngx_int_t ngx_http_iclock_api_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
 static ngx_uint_t ngx_http_iclock_api_media_type(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_iclock_api_is_json(u_char *p, size_t len);
 static ngx_uint_t ngx_http_iclock_api_charset(u_char *p, u_char *last);
@@ -15,13 +17,61 @@ static ngx_int_t ngx_http_iclock_api_body_check(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
 
 
+static ngx_http_request_body_filter_pt  ngx_http_iclock_api_next_filter;
+
+
+void
+ngx_http_iclock_api_init_body(void)
+{
+    ngx_http_iclock_api_next_filter = ngx_http_top_request_body_filter;
+    ngx_http_top_request_body_filter = ngx_http_iclock_api_body_filter;
+}
+
+
+/* a body whose length is not known before */
+
+static ngx_int_t
+ngx_http_iclock_api_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
+{
+    ngx_chain_t                     *cl;
+    ngx_http_iclock_api_ctx_t       *ctx;
+    ngx_http_iclock_api_loc_conf_t  *alcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_api_module);
+
+    if (ctx) {
+        alcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_api_module);
+
+        for (cl = in; cl; cl = cl->next) {
+            ctx->received += ngx_buf_size(cl->buf);
+        }
+
+        if (alcf->body_max && ctx->received > alcf->body_max) {
+            return NGX_HTTP_REQUEST_ENTITY_TOO_LARGE;
+        }
+    }
+
+    return ngx_http_iclock_api_next_filter(r, in);
+}
+
+
 ngx_int_t
 ngx_http_iclock_api_read_body(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx, ngx_http_iclock_api_handler_pt handler)
 {
-    ngx_int_t  rc;
+    ngx_int_t                        rc;
+    ngx_http_iclock_api_loc_conf_t  *alcf;
 
     static ngx_str_t  encoding = ngx_string("Content-Encoding");
+
+    alcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_api_module);
+
+    if (alcf->body_max && r->headers_in.content_length_n > alcf->body_max) {
+        return ngx_http_iclock_api_problem(r, ctx,
+                                           NGX_HTTP_ICLOCK_PROBLEM_TOO_LARGE,
+                                           "the body is larger than the "
+                                           "server takes");
+    }
 
     if (r->headers_in.content_length_n > 0 || r->headers_in.chunked) {
 

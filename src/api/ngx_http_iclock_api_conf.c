@@ -224,6 +224,11 @@ ngx_http_iclock_api_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         if (ngx_http_iclock_api_error_pages(cf, clcf) != NGX_OK) {
             return NGX_CONF_ERROR;
         }
+
+        /* whoever exceeds it gets a problem document, see _body.c */
+
+        conf->body_max = clcf->client_max_body_size;
+        clcf->client_max_body_size = 0;
     }
 
     ngx_http_iclock_api_merge_others(prev, conf);

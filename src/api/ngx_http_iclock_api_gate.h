@@ -193,6 +193,7 @@ struct ngx_http_iclock_api_ctx_s {
     ngx_http_iclock_api_quota_t quota;
 
     ngx_str_t                   body;
+    off_t                       received;       /* of it */
     ngx_str_t                   idempotency;
     ngx_str_t                   fingerprint;
     ngx_str_t                   format;         /* "json", "ndjson", "csv" */
@@ -307,6 +308,9 @@ ngx_int_t ngx_http_iclock_api_sha256(u_char *hash, ngx_str_t *a,
 
 
 /* ngx_http_iclock_api_body.c */
+
+/* bodies are measured while they are read */
+void ngx_http_iclock_api_init_body(void);
 
 /* reads and checks the body; then the handler is called */
 ngx_int_t ngx_http_iclock_api_read_body(ngx_http_request_t *r,

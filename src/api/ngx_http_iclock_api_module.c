@@ -89,5 +89,7 @@ ngx_http_iclock_api_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
+    ngx_http_iclock_api_init_body();
+
     return ngx_http_iclock_api_init_log(cf);
 }
