@@ -506,6 +506,7 @@ begin
         next := case when page.last is not null
                      then iclock_api.cursor($1, page.last) end;
     else
+        select null::iclock.punch[] as punches into page;
         rows := 0;
     end if;
 

@@ -303,6 +303,10 @@ select is((select count(l::json)::int
              from regexp_split_to_table((pg_temp.logs('all', '{}',
                       '{"format":"ndjson"}')).body, E'\n') as l
             where l <> ''), 8, 'an object on each line');
+select is((pg_temp.logs('all', '{"site":"Nowhere"}',
+                        format('{"format":"%s"}', form)::jsonb)).status, 200,
+          form || ' of no terminal')
+  from unnest(array['json', 'csv', 'ndjson']) as form;
 select is((pg_temp.logs('test', '{}', '{"format":"ndjson"}')).body, '',
           'nothing');
 
