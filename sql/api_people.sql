@@ -131,72 +131,70 @@ create or replace function iclock_api.user_items(
 as $$
 begin
     with holding as materialized (
-        select h.* from iclock_api.holdings(ids, pins) as h
+        select h.device_id, h.pin, h.status, d.serial_number,
+               coalesce(d.site, '') as site
+          from iclock_api.holdings(ids, pins) as h
+          join iclock.device d on d.id = h.device_id
     ),
     person as materialized (
-        select s.*, coalesce(s.held, false) as here
-          from (select p.*,
-                       (select true
-                          from holding h
-                          join iclock.device d on d.id = h.device_id
-                         where h.pin = p.pin and coalesce(d.site, '') = p.site
-                         limit 1) as held
-                  from iclock_api.seen_persons(request, pins) as p) as s
-         where s.held or not iclock_api.of_devices(request)
+        select p.pin, p.name, p.department, p.updated_at,
+               t.pin is not null as here
+          from iclock_api.seen_persons(request, pins) as p
+          left join (select distinct h.pin, h.site from holding h) as t
+                 on t.pin = p.pin and t.site = p.site
+         where t.pin is not null or not iclock_api.of_devices(request)
     ),
-    known as (
-        select w.pin,
-               coalesce((select s.name
-                           from person s
-                          where s.pin = w.pin and s.name is not null
-                          order by s.here desc, s.updated_at desc
-                          limit 1),
-                        (select u.name
-                           from iclock.device_user u
-                          where u.device_id = any (ids) and u.pin = w.pin
-                            and u.name <> ''
-                          order by u.updated_at desc
-                          limit 1)) as name,
-               (select s.department
-                  from person s
-                 where s.pin = w.pin and s.department is not null
-                 order by s.here desc, s.updated_at desc
-                 limit 1) as department,
-               (select json_agg(json_build_object(
-                           'device_id', d.serial_number,
-                           'status', h.status,
-                           'card', nullif(u.card, ''),
-                           'privilege', nullif(u.privilege, -1),
-                           'templates', coalesce(
-                               (select json_agg(json_build_object(
-                                    'type', iclock_api.template_kind(t.type),
-                                    'index', coalesce(nullif(t.no, -1),
-                                                      nullif(t.index, -1)),
-                                    'version',
-                                    case when t.major_version >= 0
-                                         then concat_ws('.', t.major_version,
-                                             nullif(t.minor_version, -1)) end)
-                                    order by t.type, t.no, t.index)
-                                  from iclock.template t
-                                 where t.device_id = h.device_id
-                                   and t.pin = h.pin), '[]'))
-                           order by d.serial_number)
-                  from holding h
-                  join iclock.device d on d.id = h.device_id
-                  left join iclock.device_user u
-                         on u.device_id = h.device_id and u.pin = h.pin
-                 where h.pin = w.pin) as devices
-          from unnest(pins) as w (pin)
+    -- the record of a site where one of the devices has the person comes first
+    record as (
+        select p.pin,
+               (array_agg(p.name order by p.name is null, p.here desc,
+                          p.updated_at desc))[1] as name,
+               (array_agg(p.department order by p.department is null,
+                          p.here desc, p.updated_at desc))[1] as department
+          from person p
+         group by p.pin
+    ),
+    template as (
+        select t.device_id, t.pin,
+               json_agg(json_build_object(
+                   'type', iclock_api.template_kind(t.type),
+                   'index', coalesce(nullif(t.no, -1), nullif(t.index, -1)),
+                   'version', case when t.major_version >= 0
+                                   then concat_ws('.', t.major_version,
+                                            nullif(t.minor_version, -1)) end)
+                   order by t.type, t.no, t.index) as list
+          from iclock.template t
+         where t.device_id = any (ids) and t.pin = any (pins)
+         group by t.device_id, t.pin
+    ),
+    place as (
+        select h.pin,
+               json_agg(json_build_object(
+                   'device_id', h.serial_number,
+                   'status', h.status,
+                   'card', nullif(u.card, ''),
+                   'privilege', nullif(u.privilege, -1),
+                   'templates', coalesce(t.list, '[]'))
+                   order by h.serial_number) as devices,
+               (array_agg(u.name order by u.name = '', u.updated_at desc))[1]
+                   as name
+          from holding h
+          left join iclock.device_user u
+                 on u.device_id = h.device_id and u.pin = h.pin
+          left join template t
+                 on t.device_id = h.device_id and t.pin = h.pin
+         group by h.pin
     )
     select array_agg(json_build_object(
-               'user_id', k.pin,
-               'name', k.name,
-               'department', k.department,
-               'devices', coalesce(k.devices, '[]')) order by k.pin)
+               'user_id', w.pin,
+               'name', coalesce(r.name, nullif(l.name, '')),
+               'department', r.department,
+               'devices', coalesce(l.devices, '[]')) order by w.pin)
       into items
-      from known k
-     where k.devices is not null
-        or exists (select from person s where s.pin = k.pin);
+      from unnest(pins) as w (pin)
+      left join record r on r.pin = w.pin
+      left join place l on l.pin = w.pin
+     where r.pin is not null or l.pin is not null;
 end
 $$;
 comment on function iclock_api.user_items(jsonb, bigint[], text[]) is

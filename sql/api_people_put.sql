@@ -666,6 +666,13 @@ begin
 
     devices := iclock_api.targets(request);
 
+    -- what a statement can do before nginx gives it up
+    if cardinality(devices) * jsonb_array_length(body -> 'users') > 10000 then
+        perform iclock_api.wrong('#/users', format(
+            'are too many for %s devices at once: users times devices are '
+            'limited to 10000', cardinality(devices)));
+    end if;
+
     -- no user is put before all have been looked at
     for given in
         select u.value as item, '#/users/' || u.ordinality - 1 as place,

@@ -463,6 +463,12 @@ select is(pg_temp.code(pg_temp.batch('all', pg_temp.people(1001))),
           '422 invalid #/users', 'too many');
 select is(pg_temp.code(pg_temp.batch('all', '{"device_id":"P1","users":[]}')),
           '422 invalid #/users', 'none');
+insert into iclock.device (serial_number, status, site)
+select 'T' || i, 'active', 'Town' from generate_series(1, 11) as i;
+select is(pg_temp.code(pg_temp.batch('all',
+              (pg_temp.people(1000)::jsonb - 'device_id'
+               || '{"site":"Town"}')::text)),
+          '422 invalid #/users', 'too many for eleven terminals');
 select is(pg_temp.code(pg_temp.batch('all', pg_temp.people(1000, 500))),
           '422 invalid #/users/499/user_id', 'one is wrong');
 select is(pg_temp.waiting(), '', 'nothing is queued');
