@@ -106,6 +106,10 @@ create table iclock.webhook_attempt (
 create table iclock.webhook_attempt_default
     partition of iclock.webhook_attempt default;
 
+create trigger api_key_webhooks
+    after update of revoked_at, replaced_by on iclock.api_key
+    for each row execute function iclock.api_key_webhooks();
+
 alter table iclock.retention
     drop constraint retention_kind_check,
     add constraint retention_kind_check

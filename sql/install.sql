@@ -158,6 +158,7 @@ set local check_function_bodies = off;
 \ir events.sql
 \ir event_upkeep.sql
 \ir webhook_templates.sql
+\ir webhook_keys.sql
 
 select coalesce(max(version), 0) < :newest as migrate
   from iclock.schema_version \gset

@@ -386,5 +386,21 @@ select is((select string_agg(distinct w.payload::json #>> '{device,id}', ' ')
   join (values ('pune', 'A1 A2'), ('one', 'A2'), ('both', 'A2'),
                ('test', 'S1')) as x (name, devices) using (name);
 
+-- keys come and go
+
+select pg_temp.key('next', iclock.rotate_api_key(
+    (select id from api_key_of where name = 'pune')));
+select is((select e.key_id from iclock.webhook_endpoint e
+            where e.id = pg_temp.hook('pune')),
+          (select id from api_key_of where name = 'next'),
+          'webhooks are those of the key that takes the place');
+select iclock.revoke_api_key((select id from api_key_of where name = 'pune'));
+select is(pg_temp.member(pg_temp.get('next', pg_temp.hook('pune')), 'status'),
+          'active', 'the old one may go');
+select iclock.revoke_api_key((select id from api_key_of where name = 'next'));
+select is((select array_agg(e.status || ' ' || e.status_reason)
+             from iclock.webhook_endpoint e where e.status = 'paused'),
+          '{paused key}', 'when a key is revoked its webhooks pause');
+
 select * from finish();
 rollback;
