@@ -53,6 +53,7 @@ create table iclock.webhook_endpoint (
     failures         integer      not null default 0,
     probes           integer      not null default 0,
     probing          boolean      not null default false,
+    choosy           boolean      not null default false,
     next_probe_at    timestamptz,
     leased_by        text,
     leased_until     timestamptz,

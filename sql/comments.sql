@@ -444,6 +444,7 @@ comment on column iclock.webhook_endpoint.failing_since is 'First failure since 
 comment on column iclock.webhook_endpoint.failures is 'Failures in a row';
 comment on column iclock.webhook_endpoint.probes is 'Step of the schedule, while it is failing';
 comment on column iclock.webhook_endpoint.probing is 'A sender is trying it';
+comment on column iclock.webhook_endpoint.choosy is 'It answers, and has refused a few events only: new ones may be tried at once';
 comment on column iclock.webhook_endpoint.next_probe_at is 'Nothing is sent before';
 comment on column iclock.webhook_endpoint.leased_by is 'Sender that delivers to it';
 comment on column iclock.webhook_endpoint.leased_until is 'When another one may take over';

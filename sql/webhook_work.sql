@@ -4,7 +4,8 @@
 -- An event that was refused stands in webhook_retry and is tried again: after 1,
 -- 2, 4 ... seconds, an hour at most, until a day has passed; then it is dead.  An
 -- endpoint that has refused five times in a row is failing: it gets one event at
--- a time, after pauses that grow to a quarter of an hour, until one succeeds.
+-- a time, after pauses that grow to a quarter of an hour, until one succeeds; a
+-- new event at once, if it has answered and refused few others only.
 -- After a day without success it is disabled.
 
 create or replace function iclock.webhook_milliseconds(pause interval)
@@ -391,6 +392,7 @@ declare
     rooms    integer[];
     saved    text[];
     failing  boolean[];
+    early    boolean[];
     bodies   json[];
     got      integer[];
     item     record;
@@ -398,10 +400,11 @@ declare
 begin
     -- a cursor of before a dump was restored counts for nothing
     select array_agg(o.id), array_agg(o.start), array_agg(o.room),
-           array_agg(o.cursor), array_agg(o.failing),
+           array_agg(o.cursor), array_agg(o.failing), array_agg(o.early),
            array_agg(o.body), array_agg(0)
-      into ids, starts, rooms, saved, failing, bodies, got
+      into ids, starts, rooms, saved, failing, early, bodies, got
       from (select e.id, c.cursor, e.body, e.status = 'failing' as failing,
+                   coalesce(e.next_probe_at > moment, false) as early,
                    case when left(w.after, 33) collate "C" > c.cursor
                              and right(left(w.after, 33), 16) collate "C"
                                  > s.rebased
@@ -421,7 +424,8 @@ begin
                   from iclock.event_state t) as s
              where e.enabled
                and w.max > 0
-               and (e.next_probe_at is null or e.next_probe_at <= moment)
+               and (e.next_probe_at is null or e.next_probe_at <= moment
+                    or e.status = 'failing' and e.choosy and not e.probing)
              order by e.id) as o;
 
     if ids is null then
@@ -435,13 +439,15 @@ begin
             select d.*
               from iclock.webhook_due(
                        array(select o.id
-                               from unnest(ids, failing, got)
-                                    as o (id, failing, got)
-                              where o.failing = (pass = 2) and o.got = 0),
+                               from unnest(ids, failing, early, got)
+                                    as o (id, failing, early, got)
+                              where o.failing = (pass = 2) and not o.early
+                                and o.got = 0),
                        array(select o.room
-                               from unnest(rooms, failing, got)
-                                    as o (room, failing, got)
-                              where o.failing = (pass = 2) and o.got = 0))
+                               from unnest(rooms, failing, early, got)
+                                    as o (room, failing, early, got)
+                              where o.failing = (pass = 2) and not o.early
+                                and o.got = 0))
                    as d
         loop
             i := array_position(ids, item.endpoint_id);
@@ -757,6 +763,27 @@ comment on function iclock.webhook_refused(iclock.webhook_endpoint, jsonb) is
     'Keeps events that an endpoint has refused, to be tried again, or dead';
 
 
+-- Whether an endpoint answers, and it is for a few events that it is failing: so
+-- these need not keep the others waiting.
+create or replace function iclock.webhook_choosy(endpoint_id text)
+    returns boolean
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select coalesce(count(*) < 5
+                    and bool_and(r.last_status is not null
+                                 and r.last_status <> all (
+                                     array[429, 502, 503, 504])), false)
+      from (select o.last_status
+              from iclock.webhook_retry o
+             where o.endpoint_id = $1
+               and o.state = 'retrying'
+             limit 5) as r
+$$;
+comment on function iclock.webhook_choosy(text) is
+    'Whether an endpoint answers and has refused a few events only';
+
+
 create or replace function iclock.webhook_results(sender text, results jsonb)
     returns table (
         endpoint_id  text,
@@ -831,6 +858,9 @@ begin
 
         if work.failed > 0 then
             perform iclock.webhook_refused(after, work.attempts);
+
+            after.choosy := after.status = 'failing'
+                            and iclock.webhook_choosy(work.id);
         end if;
 
         -- everything that waits goes out
@@ -852,11 +882,12 @@ begin
 
         if (after.cursor_xid, after.cursor_seq, after.status,
             after.status_reason, after.failing_since, after.failures,
-            after.probes, after.probing, after.next_probe_at)
+            after.probes, after.probing, after.choosy, after.next_probe_at)
            is distinct from
            (before.cursor_xid, before.cursor_seq, before.status,
             before.status_reason, before.failing_since, before.failures,
-            before.probes, before.probing, before.next_probe_at)
+            before.probes, before.probing, before.choosy,
+            before.next_probe_at)
         then
             update iclock.webhook_endpoint e
                set cursor_xid = after.cursor_xid,
@@ -864,7 +895,7 @@ begin
                    status_reason = after.status_reason,
                    failing_since = after.failing_since,
                    failures = after.failures, probes = after.probes,
-                   probing = after.probing,
+                   probing = after.probing, choosy = after.choosy,
                    next_probe_at = after.next_probe_at
              where e.id = work.id;
         end if;

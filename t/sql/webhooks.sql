@@ -438,6 +438,34 @@ select is((select count(*)::int from iclock.webhook_dead), 1,
           'and the event is dead');
 delete from iclock.webhook_retry;
 
+-- an endpoint that has refused one event only, five times, is failing; but the
+-- next ones need not wait
+
+select iclock.resume_webhook(pg_temp.hook('all')) \gset ignored_
+select pg_temp.clock('0') \gset ignored_
+truncate pg_temp.handed;
+select pg_temp.punch('H-A', '2026-04-05 09:00', '61') \gset ignored_
+select pg_temp.settle() \gset ignored_
+select pg_temp.suffer(pg_temp.hook('all'), '20 seconds', 'failed', 500)
+\gset ignored_
+select is(pg_temp.status(pg_temp.hook('all')),
+          'failing five failures in a row', 'failing by 500');
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'the event waits');
+select pg_temp.punch('H-A', '2026-04-05 09:01', '62') \gset ignored_
+select pg_temp.punch('H-A', '2026-04-05 09:02', '63') \gset ignored_
+select pg_temp.settle() \gset ignored_
+select is(pg_temp.pins(pg_temp.hook('all')), '62', 'another does not');
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'one at a time');
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select h.event_id from pg_temp.handed h order by h.n desc limit 1),
+           'delivered', 200) \gset ignored_
+select is(pg_temp.status(pg_temp.hook('all')), 'active', 'it is active');
+select is(pg_temp.pins(pg_temp.hook('all')), '61,63', 'all goes on');
+delete from iclock.webhook_retry;
+select iclock.resume_webhook(pg_temp.hook('all'), true) \gset ignored_
+
 -- a receiver that is away
 
 select iclock.resume_webhook(pg_temp.hook('all')) \gset ignored_
