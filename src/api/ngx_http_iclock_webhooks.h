@@ -103,6 +103,7 @@ struct ngx_http_iclock_sender_s {
     ngx_queue_t                 results;
     ngx_uint_t                  nresults;
     ngx_http_iclock_report_t    report;
+    ngx_uint_t                  refused;    /* how often it was */
 
     ngx_http_iclock_api_watch_t watch;
     ngx_event_t                 tick;

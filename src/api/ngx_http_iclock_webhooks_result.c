@@ -10,6 +10,9 @@
 /* of the text of an answer that is kept, before it is escaped */
 #define NGX_HTTP_ICLOCK_RESULT_ERROR  200
 
+/* how often a report is told that PostgreSQL refuses: for 15 seconds */
+#define NGX_HTTP_ICLOCK_RESULT_REFUSED  4
+
 /* of numbers and names of members */
 #define NGX_HTTP_ICLOCK_RESULT_SIZE   256
 
@@ -42,6 +45,8 @@ static u_char *ngx_http_iclock_report_attempts(ngx_http_iclock_sender_t *s,
     u_char *p);
 static void ngx_http_iclock_report_tell(ngx_http_iclock_sender_t *s);
 static void ngx_http_iclock_report_told(ngx_iclock_query_t *q);
+static ngx_int_t ngx_http_iclock_report_refused(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *q);
 static void ngx_http_iclock_report_stored(ngx_http_iclock_sender_t *s);
 static void ngx_http_iclock_report_row(ngx_http_iclock_sender_t *s,
     ngx_str_t *row);
@@ -456,7 +461,11 @@ ngx_http_iclock_report_tell(ngx_http_iclock_sender_t *s)
 }
 
 
-/* nothing is forgotten until it is stored */
+/*
+ * Nothing is forgotten until it is stored.  What PostgreSQL refuses again and
+ * again must not hold up the results of others for ever: who is concerned is
+ * leased anew, and gets once more what it has got.
+ */
 
 static void
 ngx_http_iclock_report_told(ngx_iclock_query_t *q)
@@ -471,22 +480,16 @@ ngx_http_iclock_report_told(ngx_iclock_query_t *q)
                    "iclock webhooks: told results: %i, %uz bytes",
                    q->rc, s->report.json.len);
 
-    if (q->rc != NGX_OK) {
-
-        if (q->rc == NGX_ERROR) {
-            ngx_log_error(NGX_LOG_ERR, s->log, 0,
-                          "results of webhooks were not stored: %V %V",
-                          &q->sqlstate, &q->message);
-        }
-
+    if (q->rc != NGX_OK && ngx_http_iclock_report_refused(s, q) == NGX_AGAIN) {
         ngx_iclock_query_destroy(q);
-        ngx_http_iclock_sender_timer(&s->flush, NGX_HTTP_ICLOCK_WEBHOOK_RETRY);
         return;
     }
 
+    s->refused = 0;
+
     ngx_http_iclock_report_stored(s);
 
-    if (q->ncols == NGX_HTTP_ICLOCK_TOLD_COLUMNS) {
+    if (q->rc == NGX_OK && q->ncols == NGX_HTTP_ICLOCK_TOLD_COLUMNS) {
         for (i = 0; i < q->nrows; i++) {
             ngx_http_iclock_report_row(s, ngx_iclock_query_value(q, i, 0));
         }
@@ -504,6 +507,37 @@ ngx_http_iclock_report_told(ngx_iclock_query_t *q)
     ngx_http_iclock_webhooks_send(s);
     ngx_http_iclock_webhooks_work(s);
     ngx_http_iclock_sender_leave(s);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_report_refused(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *q)
+{
+    ngx_queue_t               *e;
+    ngx_http_iclock_result_t  *r;
+
+    if (q->rc != NGX_ERROR
+        || ++s->refused < NGX_HTTP_ICLOCK_RESULT_REFUSED)
+    {
+        ngx_http_iclock_sender_timer(&s->flush, NGX_HTTP_ICLOCK_WEBHOOK_RETRY
+                                                << s->refused);
+        return NGX_AGAIN;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, s->log, 0,
+                  "results of webhooks were not stored: %V: %V",
+                  &q->sqlstate, &q->message);
+
+    for (e = ngx_queue_head(&s->report.results);
+         e != ngx_queue_sentinel(&s->report.results);
+         e = ngx_queue_next(e))
+    {
+        r = ngx_queue_data(e, ngx_http_iclock_result_t, queue);
+        ngx_http_iclock_webhook_drop(r->webhook);
+    }
+
+    return NGX_OK;
 }
 
 

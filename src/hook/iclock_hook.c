@@ -420,7 +420,9 @@ ngx_iclock_hook_finish(ngx_iclock_transfer_t *t, CURLcode rc)
 
     ngx_iclock_hook_outcome(t, rc);
 
-    d->ms = ngx_current_msec - t->start;
+    /* not every clock is monotonic */
+
+    d->ms = ngx_max((ngx_msec_int_t) (ngx_current_msec - t->start), 0);
 
     ngx_queue_remove(&t->queue);
     ngx_iclock_hook_release(t);
