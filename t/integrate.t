@@ -198,12 +198,47 @@ for (@child) {
 }
 
 
-# the stream: its names are those of the module
+# the stream, read as a browser does
 
-like($program{'stream.js'}, qr/\$\{BASE\}\/events\?token=\$\{token\}/,
-     'stream.js: the address');
-is($t->get('/v1/events?token=no', Accept => 'text/event-stream')->status, 401,
-   'a token that is none');
+my $shown = put('stream.log', '');
+my $token = decode_json($t->post('/v1/stream-tokens', '', Authorization
+                                 => "Bearer $key")->body)->{token};
+
+command({ out => $t->dir . '/npm.log' }, "$FindBin::Bin/../tools/npm/fetch",
+        "$FindBin::Bin/../build/npm") == 0
+    or die "no packages of npm: " . slurp($t->dir . '/npm.log');
+
+my $browser = put('browser.js', <<'END' . $program{'stream.js'} . <<'END');
+const EventSource = require('eventsource');
+const BASE = process.env.BASE, token = process.env.TOKEN;
+const show = (...words) => console.log(...words);
+END
+source.onopen = () => console.log('open');
+source.onerror = error => console.log('error', error.status);
+END
+
+for my $again (0, 1) {
+    my $pid = spawn({ out => $shown, env => { BASE => $base, TOKEN => $token,
+                          NODE_PATH => "$FindBin::Bin/../build/npm/"
+                                       . 'node_modules' } },
+                    'setpriv', '--pdeathsig', 'KILL', '--', 'node', $browser);
+
+    if ($again) {
+        ok(wait_until(15, sub { slurp($shown) =~ /^error 401$/m }),
+           'a token opens one stream') or diag(slurp($shown));
+
+    } else {
+        ok(wait_until(15, sub { slurp($shown) =~ /^open$/m }),
+           'stream.js opens') or diag(slurp($shown));
+        $terminal->punches([ 'EMP_001', '2026-03-28 17:30:00', 1, 1 ]);
+        ok(wait_until(15, sub {
+               slurp($shown) =~ /^John Doe 2026-03-28T17:30:00$/m }),
+           'and shows a punch') or diag(slurp($shown));
+    }
+
+    kill 'KILL', $pid;
+    waitpid $pid, 0;
+}
 
 
 # references
