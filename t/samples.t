@@ -242,7 +242,7 @@ like(said($python, sample('enroll.py', "import base64\n"
 # samples: try again after 429
 
 my $slow = $t->psql("SELECT iclock.create_api_key('slow',"
-                    . " ARRAY['users:write'], rate => 60, burst => 1)");
+                    . " ARRAY['users:write'], rate => 30, burst => 1)");
 
 like(said($python, sample('api_request.py', '', <<"END")),
 
@@ -251,7 +251,7 @@ for name in ('One', 'Two'):
                 {'device_id': 'DEVICE_12345', 'user_id': '77', 'name': name})
     print(name)
 END
-     qr/^One\n(?:Retrying in 1s \(HTTP 429\)\.\.\.\n)+Two\n\z/,
+     qr/^One\n(?:Retrying in \ds \(HTTP 429\)\.\.\.\n)+Two\n\z/,
      'api_request.py waits and goes on');
 
 
