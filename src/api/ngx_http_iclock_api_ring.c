@@ -49,6 +49,8 @@ struct ngx_http_iclock_api_ring_sh_s {
 
 static ngx_int_t ngx_http_iclock_api_ring_init(ngx_shm_zone_t *shm_zone,
     void *data);
+static ngx_uint_t ngx_http_iclock_api_slot_used(
+    ngx_http_iclock_api_slot_t *slot);
 static void ngx_http_iclock_api_ring_note(ngx_http_iclock_api_ring_sh_t *sh,
     ngx_str_t *place);
 static void ngx_http_iclock_api_ring_write(
@@ -140,12 +142,34 @@ ngx_http_iclock_api_ring_init(ngx_shm_zone_t *shm_zone, void *data)
 void
 ngx_http_iclock_api_ring_own(ngx_http_iclock_api_ring_t *ring)
 {
+    ngx_uint_t                   i;
+    ngx_http_iclock_api_slot_t  *slots;
+
+    slots = ring->sh->slots;
+
     ngx_http_iclock_api_ring_lock(ring);
 
     ring->sh->owner = ngx_pid;
     ring->sh->filled = 0;
 
+    for (i = 0; i < NGX_HTTP_ICLOCK_API_SLOTS; i++) {
+        if (!ngx_http_iclock_api_slot_used(&slots[i])) {
+            slots[i].pid = 0;
+        }
+    }
+
     ngx_http_iclock_api_ring_unlock(ring);
+}
+
+
+/* a worker that was killed gives nothing back */
+
+static ngx_uint_t
+ngx_http_iclock_api_slot_used(ngx_http_iclock_api_slot_t *slot)
+{
+    return slot->pid
+           && (slot->pid == ngx_pid || kill(slot->pid, 0) == 0
+               || ngx_errno != NGX_ESRCH);
 }
 
 
@@ -359,14 +383,11 @@ ngx_http_iclock_api_ring_enter(ngx_http_iclock_api_ring_t *ring, u_char *id,
         if (slots[i].pid
             && ngx_memcmp(slots[i].id, id, NGX_HTTP_ICLOCK_API_KEY_ID) == 0)
         {
-            if (slots[i].pid == ngx_pid || kill(slots[i].pid, 0) == 0
-                || ngx_errno != NGX_ESRCH)
-            {
+            if (ngx_http_iclock_api_slot_used(&slots[i])) {
                 n++;
                 continue;
             }
 
-            /* a worker that was killed */
             slots[i].pid = 0;
         }
 

@@ -99,6 +99,11 @@ ngx_http_iclock_api_stream_read_done(ngx_iclock_query_t *q)
         return;
     }
 
+    if (s->unsent > NGX_HTTP_ICLOCK_API_STREAM_WAIT) {
+        /* who lives has to take what comes */
+        s->more = 1;
+    }
+
     if (s->more) {
         ngx_http_iclock_api_stream_read(s);
         return;

@@ -140,7 +140,9 @@ ngx_http_iclock_api_stream_flush(ngx_http_iclock_api_stream_t *s,
         return NGX_ERROR;
     }
 
-    if (s->unsent > NGX_HTTP_ICLOCK_API_STREAM_UNSENT) {
+    /* while it catches up the next page waits for it */
+
+    if (s->ring && s->unsent > NGX_HTTP_ICLOCK_API_STREAM_UNSENT) {
         *why = "the client reads too slowly";
         return NGX_ERROR;
     }
