@@ -27,6 +27,10 @@ my @directive = (
     [ iclock_api_key_cache => '30s', 'm', qw/ x -1 25h 1x / ],
     [ iclock_event_retention => '8d', 'm', qw/ x -1 59m 366d / ],
     [ iclock_webhooks => 'off', 'm', qw/ yes 1 maybe / ],
+    [ iclock_stream => 'buffer=64k clients=10 heartbeat=5s', 'm',
+      qw/ 1m buffer=63k buffer=2g buffer=x clients=0 clients=1000001
+          clients=x heartbeat=999ms heartbeat=2h heartbeat=x foo=1 /,
+      'clients=1 clients=2' ],
     [ iclock_api_rate => 'rate=10r/m burst=5', 'l',
       qw{ 100 rate=100 rate=0r/m rate=-1r/m rate=xr/m rate=10r/h rate=r/m
           rate=1000001r/m rate=100000r/s on burst=5 foo=1 },

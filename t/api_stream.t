@@ -439,6 +439,17 @@ punch($device, 'LIVE');
 is(pin($late->next(10)), 'LIVE', 'it goes on live');
 $_->close() for $late, $s;
 
+# without notifications
+
+$t->allow(qr/no connection to PostgreSQL for notifications/);
+$t->reload('iclock_listen_database "host=127.0.0.1 port=1 dbname=x user=x";'
+           . $http);
+
+$s = stream($key);
+punch($device, 'DEAF');
+is(pin($s->next(10)), 'DEAF', 'nginx looks itself while nothing is notified');
+$s->close();
+
 my $log = slurp($access);
 
 like($log, qr/token=\*+/, 'the access log has no token');
