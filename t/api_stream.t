@@ -422,6 +422,23 @@ $s = pop @stream;
 $_->close() for @stream;
 
 
+# events that are dropped before nginx could read them
+
+$t->psql(q{BEGIN;
+INSERT INTO iclock.punch (device_id, local_time, pin, status, verify,
+                          punched_at)
+SELECT id, '2026-05-01 08:00', 'LOST', 0, 1, '2026-05-01 08:00+00'
+  FROM iclock.device;
+UPDATE iclock.event_state SET (dropped_xid, dropped_seq) =
+    (SELECT xid, seq FROM iclock.event ORDER BY xid DESC, seq DESC LIMIT 1);
+SELECT pg_notify('iclock_event', '');
+COMMIT});
+
+is($s->next(10)->{event}, 'reset', 'a stream says that something is missing');
+punch($device, 'AGAIN');
+is(pin($s->next(10)), 'AGAIN', 'and goes on');
+
+
 # what is not kept any more
 
 $t->psql('UPDATE iclock.event_state SET (dropped_xid, dropped_seq) ='

@@ -257,14 +257,9 @@ ngx_http_iclock_api_stream_header(ngx_http_request_t *r,
 static ngx_int_t
 ngx_http_iclock_api_stream_hello(ngx_http_iclock_api_stream_t *s)
 {
-    ngx_str_t   *reset;
     const char  *why;
 
     static u_char  retry[] = "retry: 3000\n\n";
-    static u_char  begin[] = "event: reset\ndata: {\"oldest\":\"";
-    static u_char  end[] = "\"}\n\n";
-
-    reset = &s->filter.reset;
 
     if (ngx_http_iclock_api_stream_add(s, retry, sizeof(retry) - 1)
         != NGX_OK)
@@ -272,18 +267,31 @@ ngx_http_iclock_api_stream_hello(ngx_http_iclock_api_stream_t *s)
         return NGX_ERROR;
     }
 
-    if (reset->len
-        && (ngx_http_iclock_api_stream_add(s, begin, sizeof(begin) - 1)
-            != NGX_OK
-            || ngx_http_iclock_api_stream_add(s, reset->data, reset->len)
-               != NGX_OK
-            || ngx_http_iclock_api_stream_add(s, end, sizeof(end) - 1)
-               != NGX_OK))
+    if (s->filter.reset.len
+        && ngx_http_iclock_api_stream_reset(s, &s->filter.reset) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return ngx_http_iclock_api_stream_flush(s, &why);
+}
+
+
+ngx_int_t
+ngx_http_iclock_api_stream_reset(ngx_http_iclock_api_stream_t *s,
+    ngx_str_t *oldest)
+{
+    static u_char  begin[] = "event: reset\ndata: {\"oldest\":\"";
+    static u_char  end[] = "\"}\n\n";
+
+    if (ngx_http_iclock_api_stream_add(s, begin, sizeof(begin) - 1) != NGX_OK
+        || ngx_http_iclock_api_stream_add(s, oldest->data, oldest->len)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_iclock_api_stream_add(s, end, sizeof(end) - 1);
 }
 
 

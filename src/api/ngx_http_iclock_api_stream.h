@@ -25,6 +25,7 @@
 /* columns of NGX_ICLOCK_QUERY_STREAM_READ */
 typedef enum {
     NGX_HTTP_ICLOCK_API_EVENT_PLACE = 0,
+    NGX_HTTP_ICLOCK_API_EVENT_GONE,         /* the oldest place, or NULL */
     NGX_HTTP_ICLOCK_API_EVENT_CURSOR,
     NGX_HTTP_ICLOCK_API_EVENT_SETTLED,
     NGX_HTTP_ICLOCK_API_EVENT_ID,
@@ -116,6 +117,10 @@ struct ngx_http_iclock_api_streams_s {
 /* the key may have changed: asks again */
 void ngx_http_iclock_api_stream_check(ngx_http_iclock_api_stream_t *s);
 
+/* says that events are missing; NGX_OK or NGX_ERROR */
+ngx_int_t ngx_http_iclock_api_stream_reset(ngx_http_iclock_api_stream_t *s,
+    ngx_str_t *oldest);
+
 /* ends it at once */
 void ngx_http_iclock_api_stream_close(ngx_http_iclock_api_stream_t *s,
     const char *why);
@@ -143,7 +148,8 @@ ngx_int_t ngx_http_iclock_api_place_query(ngx_http_iclock_api_place_t *place,
 
 /*
  * Moves the place behind the rows of the query, and says how many of them
- * count, and whether there are more.
+ * count, and whether there are more.  NGX_DECLINED: what comes after the place
+ * is not kept any more, or the place is of another cluster; now it is the end.
  */
 ngx_int_t ngx_http_iclock_api_place_move(ngx_http_iclock_api_place_t *place,
     ngx_iclock_query_t *q, ngx_uint_t *rows, ngx_uint_t *more);

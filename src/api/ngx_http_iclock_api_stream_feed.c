@@ -13,6 +13,9 @@
  */
 
 
+static ngx_int_t ngx_http_iclock_api_place_page(
+    ngx_http_iclock_api_place_t *place, ngx_iclock_query_t *q,
+    ngx_uint_t *rows, ngx_uint_t *more);
 static ngx_int_t ngx_http_iclock_api_place_after(
     ngx_http_iclock_api_place_t *place, ngx_str_t *cursor);
 static uint64_t ngx_http_iclock_api_decimal(u_char **p, u_char *last);
@@ -95,6 +98,17 @@ ngx_http_iclock_api_place_move(ngx_http_iclock_api_place_t *place,
         return NGX_ERROR;
     }
 
+    value = ngx_iclock_query_value(q, 0, 0);
+
+    if (value[NGX_HTTP_ICLOCK_API_EVENT_GONE].data) {
+        *rows = 0;
+        value = &value[NGX_HTTP_ICLOCK_API_EVENT_PLACE];
+
+        return (ngx_http_iclock_api_place_set(place, value->data, value->len)
+                == NGX_OK)
+               ? NGX_DECLINED : NGX_ERROR;
+    }
+
     if (q->nrows < place->most) {
 
         if (ngx_iclock_query_value(q, 0, NGX_HTTP_ICLOCK_API_EVENT_CURSOR)
@@ -110,7 +124,17 @@ ngx_http_iclock_api_place_move(ngx_http_iclock_api_place_t *place,
         return ngx_http_iclock_api_place_set(place, value->data, value->len);
     }
 
-    /* behind the last row that is settled: others may come before the rest */
+    return ngx_http_iclock_api_place_page(place, q, rows, more);
+}
+
+
+/* a full page: behind the last settled row, others may come before the rest */
+
+static ngx_int_t
+ngx_http_iclock_api_place_page(ngx_http_iclock_api_place_t *place,
+    ngx_iclock_query_t *q, ngx_uint_t *rows, ngx_uint_t *more)
+{
+    ngx_str_t  *value;
 
     while (*rows) {
         value = ngx_iclock_query_value(q, *rows - 1,

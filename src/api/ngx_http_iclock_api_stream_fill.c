@@ -161,11 +161,13 @@ ngx_http_iclock_api_stream_fill_done(ngx_iclock_query_t *q)
         return;
     }
 
+    /* also if the place is not there any more */
+
     if (ngx_http_iclock_api_place_move(&streams->filled, q, &rows, &more)
         != NGX_OK
         || ngx_http_iclock_api_stream_publish(amcf, q, rows) != NGX_OK)
     {
-        /* the streams look into the feed themselves, until it begins anew */
+        /* streams look into the feed themselves, until it begins anew */
         ngx_http_iclock_api_ring_end(amcf->ring);
         ngx_http_iclock_api_stream_forget(streams);
         ngx_iclock_query_destroy(q);

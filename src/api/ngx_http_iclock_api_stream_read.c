@@ -81,6 +81,16 @@ ngx_http_iclock_api_stream_read_done(ngx_iclock_query_t *q)
                    q->rc, q->nrows, q->elapsed);
 
     if (q->rc != NGX_OK) {
+
+        if (q->sqlstate.len
+            && ngx_strncmp(q->sqlstate.data, "22", 2) == 0)
+        {
+            /* it would fail again and again */
+            ngx_iclock_query_destroy(q);
+            ngx_http_iclock_api_stream_close(s, "its place is none");
+            return;
+        }
+
         s->failing = 1;
         ngx_iclock_query_destroy(q);
         return;
@@ -117,14 +127,22 @@ static ngx_int_t
 ngx_http_iclock_api_stream_rows(ngx_http_iclock_api_stream_t *s,
     ngx_iclock_query_t *q)
 {
+    ngx_int_t   rc;
     ngx_str_t   settled, frame;
     ngx_uint_t  i, rows, more;
 
-    if (ngx_http_iclock_api_place_move(&s->place, q, &rows, &more) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    rc = ngx_http_iclock_api_place_move(&s->place, q, &rows, &more);
 
     s->more = more;
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_iclock_api_stream_reset(s,
+            ngx_iclock_query_value(q, 0, NGX_HTTP_ICLOCK_API_EVENT_GONE));
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     ngx_http_iclock_api_place_settled(&s->place, &settled);
 

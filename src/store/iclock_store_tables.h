@@ -178,9 +178,10 @@
                                                                              \
     /* place; types, sites, devices, mode: NULL is all; rows */              \
     X(NGX_ICLOCK_QUERY_STREAM_READ, stream_read, 6,                          \
-      "SELECT c.place, e.cursor, e.settled::text, e.event_id, e.type,"       \
-      " e.site, e.device, e.sandbox::text, e.payload"                        \
-      " FROM (SELECT iclock.event_cursor(true) AS place) c"                  \
+      "SELECT c.place, c.gone, e.cursor, e.settled::text, e.event_id,"       \
+      " e.type, e.site, e.device, e.sandbox::text, e.payload"                \
+      " FROM (SELECT iclock.event_cursor(true) AS place,"                    \
+      " iclock.event_gone($1) AS gone) c"                                    \
       " LEFT JOIN iclock.read_events($1, $2::smallint[], $3::text[],"        \
       " $4::text[], $5, $6::integer, true) e ON true"                        \
       " ORDER BY e.cursor COLLATE \"C\"")                                    \
