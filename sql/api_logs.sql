@@ -304,7 +304,7 @@ create or replace function iclock_api.punch_rows(
         punch_type     text,
         method         text,
         moment         text,
-        local_time     text,
+        local_time     timestamp,
         timezone       text,
         device_id      text,
         device_name    text,
@@ -341,10 +341,10 @@ as $$
            iclock.named_punch_type(s.dialect, p.status, l.direction),
            iclock.named_punch_method(s.dialect, p.record_type, p.verify,
                                      v.label),
-           -- as JSON writes times: five times as fast as to_char()
-           translate(to_json(date_trunc('second', timezone('UTC',
-                         p.punched_at)))::text, '"', '') || 'Z',
-           translate(to_json(p.local_time)::text, '"', ''),
+           -- several times as fast as to_char()
+           replace(left(timezone('UTC', p.punched_at)::text, 19), ' ', 'T')
+               || 'Z',
+           p.local_time,
            s.timezone,
            s.serial_number,
            s.name,
@@ -354,8 +354,8 @@ as $$
            trim_scale(p.temperature),
            case when p.mask >= 0 then p.mask = 1 end,
            nullif(p.work_code, ''),
-           translate(to_json(date_trunc('second', timezone('UTC',
-                         p.received_at)))::text, '"', '') || 'Z'
+           replace(left(timezone('UTC', p.received_at)::text, 19), ' ', 'T')
+               || 'Z'
       from unnest($1) with ordinality as p
       join iclock_api.stays($2) as s
         on s.id = p.device_id
@@ -385,7 +385,8 @@ $$;
 comment on function iclock_api.csv(text) is
     'A text as a cell of CSV, which no spreadsheet takes for a formula';
 
--- By hand, for there are many: json_build_object() takes twice as long.
+-- A row of a query becomes JSON at once: json_build_object() takes several times
+-- as long, for it looks at each value anew.
 create or replace function iclock_api.punch_json(
         punches    iclock.punch[],
         request    jsonb,
@@ -396,27 +397,13 @@ create or replace function iclock_api.punch_json(
     set datestyle = 'ISO'
     set jit = off
 as $$
-    select string_agg(concat(
-               '{"id":"', r.id,
-               '","user_id":', to_json(r.user_id),
-               ',"user_name":', coalesce(to_json(r.user_name)::text, 'null'),
-               ',"punch_type":"', r.punch_type,
-               '","method":"', r.method,
-               '","timestamp":', coalesce('"' || r.moment || '"', 'null'),
-               ',"local_time":"', r.local_time,
-               '","timezone":"', r.timezone,
-               '","device_id":', to_json(r.device_id),
-               ',"device_name":',
-               coalesce(to_json(r.device_name)::text, 'null'),
-               ',"site":', coalesce(to_json(r.site)::text, 'null'),
-               ',"status":', coalesce(r.status::text, 'null'),
-               ',"verify":', coalesce(r.verify::text, 'null'),
-               ',"temperature":', coalesce(r.temperature::text, 'null'),
-               ',"mask_detected":',
-               coalesce(r.mask_detected::text, 'null'),
-               ',"work_code":', coalesce(to_json(r.work_code)::text, 'null'),
-               ',"received_at":"', r.received_at, '"}'), $3 order by r.ord)
-      from iclock_api.punch_rows($1, $2) as r
+    select string_agg(row_to_json(o)::text, $3)
+      from (select r.id, r.user_id, r.user_name, r.punch_type, r.method,
+                   r.moment as "timestamp", r.local_time, r.timezone,
+                   r.device_id, r.device_name, r.site, r.status, r.verify,
+                   r.temperature, r.mask_detected, r.work_code, r.received_at
+              from iclock_api.punch_rows($1, $2) as r
+             order by r.ord) as o
 $$;
 comment on function iclock_api.punch_json(iclock.punch[], jsonb, text) is
     'Punches as JSON objects';
@@ -433,7 +420,8 @@ as $$
     select string_agg(concat(
                r.id, ',', iclock_api.csv(r.user_id), ',',
                iclock_api.csv(r.user_name), ',', r.punch_type, ',', r.method,
-               ',', r.moment, ',', r.local_time, ',', r.timezone, ',',
+               ',', r.moment, ',', replace(r.local_time::text, ' ', 'T'), ',',
+               r.timezone, ',',
                iclock_api.csv(r.device_id), ',',
                iclock_api.csv(r.device_name), ',', iclock_api.csv(r.site),
                ',', r.status, ',', r.verify, ',', r.temperature, ',',
