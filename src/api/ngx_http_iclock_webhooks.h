@@ -196,11 +196,13 @@ struct ngx_http_iclock_letter_s {
     ngx_str_t                   payload;
     ngx_uint_t                  attempt;
     size_t                      size;
-    unsigned                    retry:1;
-    unsigned                    known:1;
-    unsigned                    ordered:1;  /* is in the order */
-    unsigned                    waiting:1;
-    unsigned                    done:1;
+
+    /* no bit fields: the analyzer of gcc takes those for uninitialized */
+    u_char                      retry;
+    u_char                      known;
+    u_char                      ordered;    /* is in the order */
+    u_char                      waiting;
+    u_char                      done;
 };
 
 
