@@ -128,6 +128,11 @@ begin
             'rows', least(coalesce(cardinality(payloads), 0), size),
             'next', case when more then next end,
             'empty', coalesce(cardinality(payloads), 0) = 0,
+            -- nginx looks again soon: when they settle, nobody notifies it
+            'unsettled', coalesce(cardinality(payloads), 0) = 0 and exists (
+                select
+                  from iclock.event e
+                 where e.xid >= pg_snapshot_xmin(pg_current_snapshot())),
             'resume', next))::iclock_api.reply;
 end
 $$;

@@ -95,6 +95,23 @@ is($api->get("/events?after=0&wait=10")->status, 200, 'old ones');
 cmp_ok(time - $start, '<', 1, 'are there at once');
 is($api->get('/events?wait=31')->said, '400 bad_request', 'more than 30 s');
 
+# an event that an older transaction holds back, when that has ended
+
+$cursor = $api->get('/events')->json->{next_cursor};
+
+my $held = ask('GET', "/events?after=$cursor&wait=15");
+my $older = $t->pg->session();
+
+$older->query('BEGIN; SELECT pg_current_xact_id()');
+event();
+sleep 0.6;
+ok(!defined $held->fill(0), 'an event that is not settled wakes nobody');
+
+$older->query('COMMIT');
+$start = time;
+is(scalar @{answer($held)->json->{data}}, 1, 'until it is');
+cmp_ok(time - $start, '<', 5, 'and then at once');
+
 # clients that leave
 my @gone = map { ask('GET', "/events?after=$cursor&wait=15") } 1 .. 4;
 

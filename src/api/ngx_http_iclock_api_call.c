@@ -30,7 +30,8 @@ ngx_int_t
 ngx_http_iclock_api_call(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx, ngx_http_iclock_api_handler_pt handler)
 {
-    ngx_iclock_query_t  *q;
+    ngx_iclock_query_t               *q;
+    ngx_http_iclock_api_main_conf_t  *amcf;
 
     q = ngx_http_iclock_api_query(r, ctx, NGX_ICLOCK_QUERY_API_CALL);
 
@@ -43,6 +44,11 @@ ngx_http_iclock_api_call(ngx_http_request_t *r,
     if (ctx->body.len) {
         q->params[2] = ctx->body;
     }
+
+    /* what is notified from now on, the query may not see */
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
+    ctx->events = amcf->zone->sh->events;
 
     return ngx_http_iclock_api_submit(r, ctx, handler);
 }

@@ -208,6 +208,8 @@ struct ngx_http_iclock_api_ctx_s {
     ngx_http_iclock_api_main_conf_t  *watched;
     ngx_event_t                 timer;
     ngx_msec_t                  looked;
+    ngx_uint_t                  unsettled;      /* looks at such events */
+    ngx_atomic_uint_t           events;         /* sh->events, then */
 
     /* the answer */
     ngx_uint_t                  status;

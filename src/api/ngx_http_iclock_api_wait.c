@@ -56,6 +56,17 @@ ngx_http_iclock_api_may_hold(ngx_http_iclock_api_ctx_t *ctx, ngx_str_t *meta)
         return 0;
     }
 
+    /* an event that older transactions hold back is notified no more */
+
+    if (ngx_http_iclock_api_json_member(meta, "unsettled", &value) == NGX_OK
+        && ngx_http_iclock_api_is(&value, "true"))
+    {
+        ctx->unsettled++;
+
+    } else {
+        ctx->unsettled = 0;
+    }
+
     /* the next look begins where this one has ended */
 
     return ngx_http_iclock_api_take_cursor(ctx, meta, "resume") == NGX_OK;
@@ -87,9 +98,9 @@ ngx_http_iclock_api_hold(ngx_http_request_t *r,
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "iclock api wait: %M ms", ctx->until - ngx_current_msec);
 
-    if (!ctx->watching) {
-        amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
 
+    if (!ctx->watching) {
         ctx->watch.handler = ngx_http_iclock_api_woken;
         ctx->watch.data = r;
         ngx_http_iclock_api_watch(amcf, &ctx->watch);
@@ -102,8 +113,21 @@ ngx_http_iclock_api_hold(ngx_http_request_t *r,
         ctx->timer.log = r->connection->log;
     }
 
+    /* while the query ran, and nobody watched */
+
+    if (!ctx->settles && ctx->events != amcf->zone->sh->events) {
+        ctx->again = 1;
+    }
+
     delay = ngx_min(ctx->until - ngx_current_msec, NGX_HTTP_ICLOCK_API_LOOK);
-    ngx_add_timer(&ctx->timer, ctx->again ? NGX_HTTP_ICLOCK_API_PAUSE : delay);
+
+    /* soon at first: most transactions are short */
+
+    if (ctx->again || (ctx->unsettled && ctx->unsettled < 5)) {
+        delay = NGX_HTTP_ICLOCK_API_PAUSE;
+    }
+
+    ngx_add_timer(&ctx->timer, delay);
 
     ctx->again = 0;
     ctx->holding = 1;
@@ -178,7 +202,9 @@ ngx_http_iclock_api_timer_handler(ngx_event_t *ev)
     r = ev->data;
     ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_api_module);
 
-    if (ctx->settles || ctx->again || ngx_http_iclock_api_over(ctx)) {
+    if (ctx->settles || ctx->again || ctx->unsettled
+        || ngx_http_iclock_api_over(ctx))
+    {
         ngx_http_iclock_api_look(r, ctx);
         return;
     }

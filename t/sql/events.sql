@@ -357,7 +357,7 @@ select is((select r.body || ' ' || r.meta::text
              from iclock_api.events_list(pg_temp.request('{}')) as r),
           '{"data":[],"has_more":false,"next_cursor":"' || :'head' || '"} '
           || jsonb_build_object('next', null, 'rows', 0, 'empty', true,
-                                'resume', :'head'),
+                                'resume', :'head', 'unsettled', false),
           'without a cursor: from now on');
 select is((select r.body::json ->> 'next_cursor'
              from iclock_api.events_list(pg_temp.request(
