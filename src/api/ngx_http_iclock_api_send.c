@@ -47,15 +47,15 @@ ngx_http_iclock_api_send(ngx_http_request_t *r,
     ngx_buf_t    *b;
     ngx_chain_t   out;
 
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     rc = ngx_http_iclock_api_send_header(r, ctx, ctx->reply.len);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
-    }
-
-    b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     if (ctx->reply.len) {
