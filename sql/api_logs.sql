@@ -114,6 +114,10 @@ comment on function iclock_api.words(jsonb, text, text[]) is
 -- "after" is what it returned as "last" for the page before; NULL: the end.  When
 -- it has looked for long at hours that hold too few of the punches wanted, the
 -- page ends early.
+--
+-- This and what calls it is volatile, so that the snapshot is younger than the
+-- plan: maintain() may just have moved a month into a partition of its own, and a
+-- plan with that partition finds nothing there by an older snapshot.
 create or replace function iclock_api.punch_page(
         ids       bigint[],
         starts    timestamp[],
@@ -129,7 +133,7 @@ create or replace function iclock_api.punch_page(
         most      integer,
     out punches   iclock.punch[],
     out last      jsonb)
-    language plpgsql stable
+    language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
     set datestyle = 'ISO'
     set intervalstyle = 'postgres'
@@ -434,7 +438,7 @@ comment on function iclock_api.punch_csv(iclock.punch[], jsonb) is
 
 create or replace function iclock_api.logs_list(request jsonb)
     returns iclock_api.reply
-    language plpgsql stable
+    language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
     set jit = off
 as $$
@@ -534,7 +538,7 @@ comment on function iclock_api.logs_list(jsonb) is
 -- Days of people, some days at a time: each has all its people.
 create or replace function iclock_api.daily_list(request jsonb)
     returns iclock_api.reply
-    language plpgsql stable
+    language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
     set datestyle = 'ISO'
     set jit = off
