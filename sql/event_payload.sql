@@ -67,6 +67,9 @@ comment on function iclock.template_kind(integer) is
 
 -- The texts are built by hand: no blanks, members in this order, the same escapes
 -- as JSON.stringify(), so that a receiver that writes it anew gets the same bytes.
+--
+-- Volatile, so that the snapshot is younger than the plan: maintain() may just
+-- have moved the month of a punch into a partition of its own.
 create or replace function iclock.event_payloads(events iclock.event[])
     returns table (
         xid      xid8,
@@ -76,7 +79,7 @@ create or replace function iclock.event_payloads(events iclock.event[])
         device   text,
         sandbox  boolean,
         payload  text)
-    language plpgsql stable
+    language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
     set jit = off
 as $$
@@ -186,7 +189,7 @@ comment on function iclock.event_payloads(iclock.event[]) is
 
 create or replace function iclock.event_json(event iclock.event)
     returns text
-    language sql stable
+    language sql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
     select p.payload from iclock.event_payloads(array[$1]) as p
