@@ -128,6 +128,8 @@ static ngx_int_t
 ngx_http_iclock_api_rows_later(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx)
 {
+    ngx_memzero(&ctx->timer, sizeof(ngx_event_t));
+
     ctx->timer.handler = ngx_http_iclock_api_rows_again;
     ctx->timer.data = r;
     ctx->timer.log = r->connection->log;
