@@ -181,6 +181,7 @@ struct ngx_http_iclock_webhook_s {
     unsigned                    waits:1;    /* is in the turn */
     unsigned                    more:1;     /* than there was room for */
     unsigned                    released:1;
+    unsigned                    prompt:1;   /* the last answer was */
 };
 
 

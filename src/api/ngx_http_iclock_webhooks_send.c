@@ -63,6 +63,14 @@ ngx_http_iclock_webhook_may_send(ngx_http_iclock_webhook_t *w)
         return w->probe && w->sending == 0;
     }
 
+    /* who is not known to answer soon does not get the last connections */
+
+    if (w->sending && !w->prompt
+        && ngx_iclock_hook_scarce(w->sender->hook))
+    {
+        return 0;
+    }
+
     return w->sending < (w->ordered ? 1 : w->concurrency);
 }
 
@@ -383,6 +391,9 @@ ngx_http_iclock_webhook_sent(ngx_iclock_delivery_t *d)
 
     s->sending--;
     w->sending--;
+
+    w->prompt = (d->outcome == NGX_ICLOCK_HOOK_DELIVERED
+                 && d->ms < NGX_HTTP_ICLOCK_WEBHOOK_YOUNG);
 
     window = p->letters.nelts;
 

@@ -11,6 +11,7 @@
 
 
 static ngx_int_t ngx_iclock_hook_multi(ngx_iclock_hook_t *hook);
+static ngx_uint_t ngx_iclock_hook_room(ngx_iclock_hook_t *hook);
 static int ngx_iclock_hook_timer(CURLM *multi, long ms, void *data);
 static void ngx_iclock_hook_timer_handler(ngx_event_t *ev);
 static void ngx_iclock_hook_posted_handler(ngx_event_t *ev);
@@ -143,10 +144,24 @@ ngx_iclock_hook_close(ngx_iclock_hook_t *hook)
 }
 
 
-ngx_uint_t
-ngx_iclock_hook_running(ngx_iclock_hook_t *hook)
+/* how many transfers there may be at once, those under way among them */
+
+static ngx_uint_t
+ngx_iclock_hook_room(ngx_iclock_hook_t *hook)
 {
-    return hook->running;
+    ngx_uint_t  n;
+
+    n = (ngx_uint_t) ngx_cycle->free_connection_n + hook->sockets;
+
+    return (n < NGX_ICLOCK_HOOK_SPARE)
+           ? 0 : (n - NGX_ICLOCK_HOOK_SPARE) / NGX_ICLOCK_HOOK_SOCKETS;
+}
+
+
+ngx_uint_t
+ngx_iclock_hook_scarce(ngx_iclock_hook_t *hook)
+{
+    return 2 * hook->running >= ngx_iclock_hook_room(hook);
 }
 
 
@@ -158,10 +173,7 @@ ngx_iclock_hook_send(ngx_iclock_hook_t *hook, ngx_iclock_delivery_t *d)
 
     /* libcurl cannot live without a connection that it has asked for */
 
-    if ((ngx_uint_t) ngx_cycle->free_connection_n + hook->sockets
-        < NGX_ICLOCK_HOOK_SPARE
-          + (hook->running + 1) * NGX_ICLOCK_HOOK_SOCKETS)
-    {
+    if (hook->running >= ngx_iclock_hook_room(hook)) {
         return NGX_BUSY;
     }
 

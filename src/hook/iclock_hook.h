@@ -107,7 +107,8 @@ void ngx_iclock_hook_close(ngx_iclock_hook_t *hook);
 ngx_int_t ngx_iclock_hook_send(ngx_iclock_hook_t *hook,
     ngx_iclock_delivery_t *d);
 void ngx_iclock_hook_cancel(ngx_iclock_delivery_t *d);
-ngx_uint_t ngx_iclock_hook_running(ngx_iclock_hook_t *hook);
+/* less than half of the connections that it might have are left */
+ngx_uint_t ngx_iclock_hook_scarce(ngx_iclock_hook_t *hook);
 
 /* NULL, or what is wrong */
 const char *ngx_iclock_hook_check_url(ngx_str_t *url, ngx_uint_t http);
