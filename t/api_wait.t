@@ -112,6 +112,25 @@ $start = time;
 is(scalar @{answer($held)->json->{data}}, 1, 'until it is');
 cmp_ok(time - $start, '<', 5, 'and then at once');
 
+# an event that comes while the first query of a request runs
+
+my $late = 0;
+
+$cursor = $api->get('/events')->json->{next_cursor};
+
+for my $i (1 .. 40) {
+    $held = ask('GET', "/events?after=$cursor&wait=15&types=attendance.punch");
+    sleep $i % 15 / 1000;
+    $t->post('/iclock/cdata?SN=WAIT0001&table=ATTLOG&Stamp=9999',
+             sprintf "7\t2026-11-20 08:00:%02d\t0\t1\n", $i);
+
+    $start = time;
+    $cursor = answer($held)->json->{next_cursor};
+    $late++ if time - $start > 5;
+}
+
+is($late, 0, 'nor is one overlooked that comes meanwhile');
+
 # clients that leave
 my @gone = map { ask('GET', "/events?after=$cursor&wait=15") } 1 .. 4;
 

@@ -129,7 +129,6 @@ ngx_http_iclock_api_hold(ngx_http_request_t *r,
 
     ngx_add_timer(&ctx->timer, delay);
 
-    ctx->again = 0;
     ctx->holding = 1;
     ctx->looked = ngx_current_msec;
 
