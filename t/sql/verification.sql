@@ -234,13 +234,13 @@ select is((select count(*)::int from iclock.verify_all(
 select throws_ok($$ select iclock.verify_all(spread => '-1 second') $$, '22023',
                  null, 'a negative time');
 update iclock.attendance_check
-   set status = 'agreed', starts = '2020-01-01', ends = date_trunc('day', now())
-                                            - interval '10 days'
+   set status = 'agreed', starts = '2020-01-01',
+       ends = date_trunc('day', timezone('UTC', now())) - interval '10 days'
  where id = (select max(id) from iclock.attendance_check
               where device_id = pg_temp.device('V-B'));
 update iclock.attendance_check set ends = '2020-01-02', starts = '2020-01-01'
  where device_id = pg_temp.device('V-B') and status = 'agreed'
-   and ends < date_trunc('day', now()) - interval '10 days';
+   and ends < date_trunc('day', timezone('UTC', now())) - interval '10 days';
 delete from iclock.attendance_check
  where device_id = pg_temp.device('V-A') and status in ('agreed', 'surplus');
 select iclock.verify_all();
