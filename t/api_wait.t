@@ -65,9 +65,10 @@ my @waiting = map { ask('GET', "/events?after=$cursor&wait=15") } 1 .. 8;
 
 sleep 0.5;
 ok(!grep({ defined $_->fill(0) } @waiting), 'nothing new: no answer');
-is($t->psql("SELECT count(*) FROM pg_stat_activity"
-            . " WHERE application_name ~ '/api' AND state <> 'idle'"), 0,
-   'and no connection is held');
+ok(wait_until(10, sub {
+       $t->psql("SELECT count(*) FROM pg_stat_activity"
+                . " WHERE application_name ~ '/api' AND state <> 'idle'") == 0
+   }), 'and no connection is held');
 
 event();
 
