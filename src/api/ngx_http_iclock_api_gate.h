@@ -15,6 +15,7 @@
 
 #include "ngx_http_iclock.h"
 #include "ngx_http_iclock_api.h"
+#include "iclock_hook.h"
 #include "ngx_http_iclock_api_json.h"
 
 
@@ -37,7 +38,7 @@
 /* the same, whoever has found it */
 #define NGX_HTTP_ICLOCK_API_NOT_VALID   "the key is not valid"
 
-#define NGX_HTTP_ICLOCK_API_VERSION     "0.1.0"
+#define NGX_HTTP_ICLOCK_API_VERSION     NGX_ICLOCK_HOOK_VERSION
 
 /* seconds that an answer may be held */
 #define NGX_HTTP_ICLOCK_API_WAIT        30
