@@ -58,7 +58,8 @@ sub configuration {
     return join "\n",
         'iclock_database "host=127.0.0.1 port=1 dbname=x user=y";', $http,
         'server {', '    listen 127.0.0.1:%%PORT%%;', $server || '',
-        '    location /v1 {', '        iclock_api;', $location, '    }', '}', '';
+        '    location /v1 {', '        iclock_api;', $location,
+        '    }', '}', '';
 }
 
 
