@@ -13,7 +13,7 @@
 # make fuzz       libFuzzer on src/proto, see t/fuzz/fuzz.mk
 # make lint       style, cppcheck, gcc's analyzer
 # make docs       docs/commands.md, from the functions of the database
-# make bench      measures; see t/bench/run and t/bench/stream
+# make bench      measures; see t/bench/run, stream and webhooks
 # make bench-compare REV=...    an older commit beside this tree
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
 # make npm        packages that tests of the HTTP interface ask, from npm
@@ -188,6 +188,7 @@ bench:
 	@$(MAKE) --no-print-directory build
 	@t/bench/run
 	@t/bench/stream
+	@t/bench/webhooks
 
 bench-compare:
 	@tools/deps build bench
