@@ -82,6 +82,7 @@ create or replace function iclock.event_payloads(events iclock.event[])
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
     set jit = off
+    set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -153,15 +154,27 @@ begin
       from e
       join iclock.event_type t on t.code = e.type
       left join d on d.id = e.device_id
-      left join iclock.device_user u on u.device_id = e.device_id
-                                    and u.pin = e.pin
-      left join iclock.person o
-             on o.pin = e.pin and o.site = coalesce(d.site, '')
-            and o.sandbox = d.sandbox
-      left join iclock.punch p
-             on p.device_id = e.device_id and p.local_time = e.local_time
-            and p.pin = e.pin and p.status = e.status
-            and p.verify = e.verify and e.type = 1
+      -- row by row, by their keys: what the planner knows of tables that grow is
+      -- old, and it must not read all of a month
+      left join lateral (
+           select u.name
+             from iclock.device_user u
+            where u.device_id = e.device_id and u.pin = e.pin
+            limit 1) as u on true
+      left join lateral (
+           select o.name
+             from iclock.person o
+            where o.pin = e.pin and o.site = coalesce(d.site, '')
+              and o.sandbox = d.sandbox
+            limit 1) as o on true
+      left join lateral (
+           select p.punched_at, p.record_type, p.work_code, p.temperature,
+                  p.mask
+             from iclock.punch p
+            where p.device_id = e.device_id and p.local_time = e.local_time
+              and p.pin = e.pin and p.status = e.status
+              and p.verify = e.verify and e.type = 1
+            limit 1) as p on true
       left join iclock.status_label s
              on s.dialect = d.dialect and s.code = e.status and e.type = 1
             and s.record_type = case p.record_type when 1 then 1 else 0 end
