@@ -141,9 +141,14 @@ create or replace function iclock.webhook_due(
         attempts     integer,
         first_at     timestamptz,
         payload      text)
-    language sql volatile
+    -- its plan is kept: planning took longer than all the rest of a look
+    language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
+    set jit = off
 as $$
+#variable_conflict use_column
+begin
+    return query
     with picked as (
         select r.endpoint_id, r.xid, r.seq
           from unnest($1, $2) as w (id, room)
@@ -180,7 +185,8 @@ as $$
     select t.endpoint_id, t.xid, t.seq, t.type, t.attempts, t.first_at,
            t.payload
       from taken t
-     order by t.endpoint_id, t.xid, t.seq
+     order by t.endpoint_id, t.xid, t.seq;
+end
 $$;
 comment on function iclock.webhook_due(text[], integer[]) is
     'Events that endpoints are to get again now';
