@@ -29,10 +29,15 @@ enum {
 
 #define NGX_HTTP_ICLOCK_WORK_WANTED  128
 
+/* events of all endpoints in one look, which must end in time */
+#define NGX_HTTP_ICLOCK_WORK_MOST    2000
+
 
 static ngx_uint_t ngx_http_iclock_webhooks_pause(ngx_http_iclock_sender_t *s);
 static ngx_int_t ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q);
+static void ngx_http_iclock_webhooks_next(ngx_http_iclock_sender_t *s,
+    ngx_queue_t *first);
 static ngx_uint_t ngx_http_iclock_webhook_room(ngx_http_iclock_webhook_t *w);
 static ngx_uint_t ngx_http_iclock_webhook_window(
     ngx_http_iclock_webhook_t *w);
@@ -82,6 +87,7 @@ ngx_http_iclock_webhooks_work(ngx_http_iclock_sender_t *s)
     }
 
     q->params[0] = s->conf->name;
+    s->again = 0;
 
     rc = ngx_http_iclock_webhooks_wanted(s, q);
 
@@ -98,7 +104,6 @@ ngx_http_iclock_webhooks_work(ngx_http_iclock_sender_t *s)
     }
 
     s->working = 1;
-    s->again = 0;
     s->worked = ngx_current_msec;
 }
 
@@ -134,8 +139,8 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
 {
     u_char                     *p;
     size_t                      size;
-    ngx_uint_t                  room;
-    ngx_queue_t                *e;
+    ngx_uint_t                  room, most;
+    ngx_queue_t                *e, *first;
     ngx_http_iclock_webhook_t  *w;
 
     size = 2 + s->nwebhooks * NGX_HTTP_ICLOCK_WORK_WANTED;
@@ -146,6 +151,9 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     }
 
     q->params[1].data = p;
+
+    most = NGX_HTTP_ICLOCK_WORK_MOST;
+    first = NULL;
 
     for (e = ngx_queue_head(&s->all);
          e != ngx_queue_sentinel(&s->all);
@@ -158,11 +166,13 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
 
         room = ngx_http_iclock_webhook_room(w);
 
-        if (room == 0) {
+        if (room == 0 || most == 0) {
+            first = (room && first == NULL) ? e : first;
             continue;
         }
 
         w->asked = room;
+        most -= ngx_min(most, room);
 
         *p = (p == q->params[1].data) ? '[' : ',';
 
@@ -170,6 +180,8 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
                          "{\"id\":\"%V\",\"after\":\"%V\",\"max\":%ui}",
                          &w->node.str, &w->position, room + w->nahead);
     }
+
+    ngx_http_iclock_webhooks_next(s, first);
 
     if (p == q->params[1].data) {
         return NGX_DECLINED;
@@ -180,6 +192,22 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     q->params[1].len = p - q->params[1].data;
 
     return NGX_OK;
+}
+
+
+/* a look begins with the first one that the last look had no room for */
+
+static void
+ngx_http_iclock_webhooks_next(ngx_http_iclock_sender_t *s, ngx_queue_t *first)
+{
+    if (first == NULL) {
+        return;
+    }
+
+    ngx_queue_remove(&s->all);
+    ngx_queue_insert_tail(first, &s->all);
+
+    s->again = 1;
 }
 
 
@@ -263,7 +291,9 @@ ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q)
         {
             w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
 
-            w->more = (w->asked && w->got >= w->asked && !w->failing);
+            if (w->asked) {
+                w->more = (w->got >= w->asked && !w->failing);
+            }
 
             if (w->got) {
                 ngx_http_iclock_webhook_advance(w);
