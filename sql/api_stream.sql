@@ -54,16 +54,17 @@ begin
         'sites ' || sites::text,
         'devices ' || devices::text,
         (select string_agg('type ' || n, E'\n') from unnest(names) as n),
-        (select string_agg('site ' || s, E'\n') from unnest(sites) as s
-          where s !~ '\n'),
-        (select string_agg('device ' || d, E'\n') from unnest(devices) as d
-          where d !~ '\n')), null)::iclock_api.reply;
+        (select string_agg('site ' || s, E'\n') from unnest(sites) as s),
+        (select string_agg('device ' || d, E'\n') from unnest(devices) as d)),
+        null)::iclock_api.reply;
 end
 $$;
 comment on function iclock_api.events_stream(jsonb) is
     'Whether a stream of events may be opened: where it begins and what it '
     'shows, in lines for nginx';
 
+-- What has a line break would be lines of its own for nginx, and widen what the
+-- stream shows: nothing is called like that.
 create or replace function iclock_api.stream_limit(
         allowed  jsonb,
         wanted   text)
@@ -73,9 +74,11 @@ create or replace function iclock_api.stream_limit(
 as $$
     select case
            when coalesce(jsonb_typeof(allowed), 'null') = 'null'
-           then case when wanted is not null then array[wanted] end
+           then case when wanted is not null
+                then array(select wanted where strpos(wanted, E'\n') = 0) end
            else array(select a from jsonb_array_elements_text(allowed) as a
-                       where wanted is null or a = wanted)
+                       where (wanted is null or a = wanted)
+                         and strpos(a, E'\n') = 0)
            end
 $$;
 comment on function iclock_api.stream_limit(jsonb, text) is

@@ -221,6 +221,33 @@ is(pin($limited->next(10)), 'SOUTH', 'and the key');
 
 $_->close() for $devices, $south, $limited, $test;
 
+
+# what is called for is one name, whatever lines it has
+
+for my $case (
+    [ 'site', make_key("mode => 'test'"),
+      "x\nmode live\nsite South\nsites {South}\ny" ],
+    [ 'device_id', make_key("sites => array['North']"),
+      "x\nsite South\nsites {South}\ndevices {STREAM0001}\n"
+      . "device STREAM0001\ny" ],
+    [ 'site', make_key("devices => array['OTHER']"),
+      "x\nsite South\nsites {South}\ndevice STREAM0001\ny" ])
+{
+    my ($name, $limits, $value) = @$case;
+
+    $value =~ s/([^\w])/sprintf '%%%02X', ord $1/ge;
+
+    my $sly = stream($limits, args => "$name=$value");
+
+    is($sly->status(), 200, "lines in $name");
+    sleep 0.2;
+    punch($device, 'HIDDEN');
+    is($sly->next(0.5), undef, 'show nothing more');
+    $sly->close();
+}
+
+1 while $s->next(0.3);
+
 my $bad = stream($key, args => 'types=nothing');
 is($bad->status(), 422, 'a type that there is not') or diag($bad->body());
 is(stream($key, args => 'after=x')->status(), 400, 'no cursor');

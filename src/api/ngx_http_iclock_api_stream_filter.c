@@ -112,6 +112,12 @@ ngx_http_iclock_api_filter_line(ngx_http_iclock_api_filter_t *filter,
             return NGX_ERROR;
         }
 
+        /* nothing said twice widens what was said first */
+
+        if (!l->list && text->data) {
+            return NGX_ERROR;
+        }
+
         text->data = line + l->name.len;
         text->len = end - text->data;
 
