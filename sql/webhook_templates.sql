@@ -174,6 +174,11 @@ begin
             return 'longer than 16384 bytes';
         elsif kind not in ('object', 'array') then
             return 'not an object';
+        elsif (select count(*) from regexp_matches(
+                   regexp_replace(template::text, '\\u007b', '{', 'gi'),
+                   '\{\{', 'g')) > 100
+        then
+            return 'more than 100 names in braces';
         end if;
     elsif depth > 16 then
         return 'more than 16 levels';

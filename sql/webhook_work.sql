@@ -371,6 +371,21 @@ comment on function iclock.webhook_skip(text, text, text) is
     'to the horizon, or as far as it has been scanned';
 
 
+-- Each endpoint gets one event in any case.
+create or replace function iclock.webhook_enough(
+        spent  interval,
+        size   bigint)
+    returns boolean
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select $1 > interval '1 second' or $2 > 16777216
+$$;
+comment on function iclock.webhook_enough(interval, bigint) is
+    'Whether nginx is to send what it has before it asks for more: 16 MB of '
+    'events, or what templates have taken a second for';
+
+
 create or replace function iclock.webhook_work(sender text, wanted jsonb)
     returns table (
         endpoint_id  text,
@@ -403,6 +418,12 @@ declare
     got      integer[];
     item     record;
     i        integer;
+    -- templates may take long, and all endpoints wait for that
+    begun    timestamptz;
+    spent    interval := '0';
+    size     bigint := 0;
+    cut      boolean := false;
+    spared   jsonb := '[]';
 begin
     -- a cursor of before a dump was restored counts for nothing
     select array_agg(o.id), array_agg(o.start), array_agg(o.room),
@@ -457,6 +478,15 @@ begin
                    as d
         loop
             i := array_position(ids, item.endpoint_id);
+
+            if got[i] > 0 and iclock.webhook_enough(spent, size) then
+                cut := true;
+                spared := spared || jsonb_build_object(
+                    'id', item.endpoint_id, 'xid', item.xid::text,
+                    'seq', item.seq);
+                continue;
+            end if;
+
             got[i] := got[i] + 1;
 
             endpoint_id := item.endpoint_id;
@@ -468,9 +498,13 @@ begin
             attempt := item.attempts + 1;
             first_at := to_char(item.first_at at time zone 'UTC',
                                 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"');
-            payload := case when bodies[i] is null then item.payload
-                       else iclock.webhook_render(bodies[i],
-                                                  item.payload::json) end;
+            payload := item.payload;
+            if bodies[i] is not null then
+                begun := clock_timestamp();
+                payload := iclock.webhook_render(bodies[i], payload::json);
+                spent := spent + (clock_timestamp() - begun);
+            end if;
+            size := size + octet_length(payload);
             return next;
         end loop;
 
@@ -505,6 +539,11 @@ begin
                 continue;
             end if;
 
+            if got[i] > 0 and iclock.webhook_enough(spent, size) then
+                cut := true;
+                continue;
+            end if;
+
             got[i] := got[i] + 1;
 
             endpoint_id := item.endpoint_id;
@@ -515,12 +554,26 @@ begin
             type := item.type;
             attempt := 1;
             first_at := stamp;
-            payload := case when bodies[i] is null then item.payload
-                       else iclock.webhook_render(bodies[i],
-                                                  item.payload::json) end;
+            payload := item.payload;
+            if bodies[i] is not null then
+                begun := clock_timestamp();
+                payload := iclock.webhook_render(bodies[i], payload::json);
+                spent := spent + (clock_timestamp() - begun);
+            end if;
+            size := size + octet_length(payload);
             return next;
         end loop;
     end loop;
+
+    if cut then
+        update iclock.webhook_retry r
+           set next_at = moment, taken = false
+          from jsonb_to_recordset(spared) as p (id text, xid text, seq bigint)
+         where r.endpoint_id = p.id and r.xid = p.xid::xid8 and r.seq = p.seq;
+
+        -- there is more
+        perform pg_notify('iclock_event', '');
+    end if;
 
     -- one probe at a time; another one if nobody tells what became of it
     update iclock.webhook_endpoint e

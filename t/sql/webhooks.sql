@@ -886,7 +886,12 @@ select is(iclock.webhook_template_error(t::json), e, 'template: ' || left(t, 60)
     (repeat('[', 16) || repeat(']', 16), null),
     (repeat('[', 17) || repeat(']', 17), 'more than 16 levels'),
     ('{"a": "' || repeat('x', 16384 - 9) || '"}', null),
-    ('{"a": "' || repeat('x', 16384 - 8) || '"}', 'longer than 16384 bytes'))
+    ('{"a": "' || repeat('x', 16384 - 8) || '"}', 'longer than 16384 bytes'),
+    ('{"a": "' || repeat('{{.}}', 100) || '"}', null),
+    ('{"a": "' || repeat('{{.}}', 101) || '"}',
+     'more than 100 names in braces'),
+    ('{"a": "' || repeat('\u007B\u007b.}}', 101) || '"}',
+     'more than 100 names in braces'))
     as x (t, e);
 select count(iclock.delete_webhook(id)::text) from pg_temp.hook \gset ignored_
 delete from pg_temp.hook;
@@ -945,6 +950,35 @@ select iclock.prune_webhooks() \gset ignored_
 select is((select count(*)::int from iclock.webhook_attempt), 0,
           'also those without a partition');
 select pg_temp.clock('0') \gset ignored_
+
+-- what is large comes in parts, and none of it is missing or waits
+
+select count(iclock.delete_webhook(id)::text) from pg_temp.hook \gset ignored_
+delete from pg_temp.hook;
+insert into pg_temp.hook
+select 'all', w.* from iclock.create_webhook('https://a.example/',
+                           types => '{user.updated}') as w;
+select count(*) from iclock.webhook_lease('one', 9) \gset ignored_
+select count(iclock.event_write('user.updated', null, json_build_object(
+           'id', n::text, 'name', repeat('x', 1000000))))
+  from generate_series(1, 20) as n \gset ignored_
+select pg_temp.settle() \gset ignored_
+select is(array(select w.payload::json #>> '{user,id}'
+                  from pg_temp.work(pg_temp.hook('all')) w),
+          array(select n::text from generate_series(1, 17) as n),
+          '16 MB at once');
+insert into iclock.webhook_retry (endpoint_id, xid, seq, state, first_at,
+                                  next_at, type, payload)
+select pg_temp.hook('all'), e.xid, e.seq, 'resend', now(), now(),
+       'user.updated', iclock.event_json(e)
+  from iclock.event e
+ where e.data ->> 'name' like 'xxx%';
+select is((select count(*)::int from pg_temp.work(pg_temp.hook('all'))), 17,
+          'also of what is sent again');
+select is((select array_agg(r.payload::json #>> '{user,id}' order by r.seq)
+             from iclock.webhook_retry r
+            where not r.taken and r.next_at <= now()), '{18,19,20}',
+          'what was left out is due');
 
 -- a thousand endpoints
 
