@@ -260,7 +260,7 @@ begin
            when lower(h.key) ~ ('^(connection|keep-alive|proxy-.*|te|trailers?'
                                 '|transfer-encoding|upgrade|http2-settings'
                                 '|expect|host|content-length|content-type'
-                                '|content-encoding|x-signature'
+                                '|content-encoding|user-agent|x-signature'
                                 '|webhook-.*|iclock-.*)$')
            then 'this header may not be set: ' || h.key
            else 'the value of a header must be text without control '
@@ -278,7 +278,7 @@ begin
         or lower(h.key) ~ ('^(connection|keep-alive|proxy-.*|te|trailers?'
                            '|transfer-encoding|upgrade|http2-settings'
                            '|expect|host|content-length|content-type'
-                           '|content-encoding|x-signature'
+                           '|content-encoding|user-agent|x-signature'
                            '|webhook-.*|iclock-.*)$')
         or json_typeof(h.value) <> 'string'
         or (h.value #>> '{}') !~ '^[^\x01-\x20\x7f]([^\x01-\x1f\x7f]*[^\x01-\x20\x7f])?$'

@@ -82,7 +82,8 @@ sub settled {
 
 my ($id, $secret) = hook('/one', types => 'null',
                          headers => q('{"X-Token": "a \"b\" \u00fc",)
-                                    . q( "Authorization": "Bearer s3cr3t"}'));
+                                    . q( "Authorization": "Bearer s3cr3t",)
+                                    . ' "X.Long!": "' . 'x' x 3900 . q("}'));
 
 $t->start($t->device_server(http => HOOKS), level => 'debug');
 ok(wait_until(10, sub { $t->error_log() =~ /"\Q$id\E" is ours/ }),
@@ -113,6 +114,7 @@ is($h->{'iclock-event'}, 'attendance.punch', 'the type in a header');
 cmp_ok(abs($h->{'webhook-timestamp'} - time), '<', 5, 'and the time');
 is($h->{'x-token'}, "a \"b\" \xc3\xbc", 'a header of the endpoint');
 is($h->{authorization}, 'Bearer s3cr3t', 'and another one');
+is(length($h->{'x.long!'} || ''), 3900, 'a long one, with an unusual name');
 ok(!exists $h->{$_}, "no header $_") for qw/ accept expect cookie /;
 ok($receiver->verified($request, $secret), 'both signatures are right');
 ok(!$receiver->verified({ %$request, body => "$request->{body} " }, $secret),

@@ -24,6 +24,10 @@
 /* of a URL */
 #define NGX_ICLOCK_HOOK_URL        2048
 
+/* of a header */
+#define NGX_ICLOCK_HOOK_HEADER_NAME   128
+#define NGX_ICLOCK_HOOK_HEADER_VALUE  4096
+
 /* how much of an answer is read, and how much of it is kept */
 #define NGX_ICLOCK_HOOK_READ       65536
 #define NGX_ICLOCK_HOOK_RESPONSE   1024

@@ -13,6 +13,10 @@
 #define NGX_ICLOCK_HOOK_LIFETIME   300L
 #define NGX_ICLOCK_HOOK_UPLOAD     16384L
 
+/* name, colon and blank, value, zero */
+#define NGX_ICLOCK_HOOK_LINE                                                  \
+    (NGX_ICLOCK_HOOK_HEADER_NAME + 2 + NGX_ICLOCK_HOOK_HEADER_VALUE + 1)
+
 
 static CURL *ngx_iclock_hook_handle(ngx_iclock_hook_t *hook);
 static void ngx_iclock_hook_options(ngx_iclock_transfer_t *t);
@@ -340,7 +344,7 @@ ngx_iclock_hook_signatures(ngx_iclock_transfer_t *t, time_t now)
 static ngx_int_t
 ngx_iclock_hook_add(ngx_iclock_transfer_t *t, const char *format, ...)
 {
-    u_char              line[4096];
+    u_char              line[NGX_ICLOCK_HOOK_LINE];
     u_char             *p;
     va_list             args;
     struct curl_slist  *list;

@@ -9,9 +9,6 @@
 #include <curl/curl.h>
 
 
-#define NGX_ICLOCK_HOOK_HEADER_NAME   64
-#define NGX_ICLOCK_HOOK_HEADER_VALUE  2048
-
 
 static const char *ngx_iclock_hook_check_parts(CURLU *u, const char *url,
     ngx_uint_t http);
@@ -147,6 +144,8 @@ ngx_iclock_hook_has(CURLU *u, CURLUPart part)
 }
 
 
+/* the database lets nothing else in: what it takes is sent */
+
 ngx_uint_t
 ngx_iclock_hook_header_valid(ngx_str_t *name, ngx_str_t *value)
 {
@@ -164,8 +163,8 @@ ngx_iclock_hook_header_valid(ngx_str_t *name, ngx_str_t *value)
 
         c = ngx_tolower(name->data[i]);
 
-        if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-'
-            && c != '_')
+        if ((c < 'a' || c > 'z') && (c < '0' || c > '9')
+            && (c == '\0' || ngx_strchr("!#$%&'*+-.^_`|~", c) == NULL))
         {
             return 0;
         }

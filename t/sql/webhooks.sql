@@ -176,6 +176,7 @@ select throws_ok(
     $$ 'https://a.example/', headers => '{"Transfer-Encoding": "x"}' $$,
     $$ 'https://a.example/', headers => '{"Proxy-Authorization": "x"}' $$,
     $$ 'https://a.example/', headers => '{"X-Signature": "x"}' $$,
+    $$ 'https://a.example/', headers => '{"User-Agent": "x"}' $$,
     $$ 'https://a.example/', headers => '{"A b": "x"}' $$,
     $$ 'https://a.example/', headers => '{"A": "x\r\nB: y"}' $$,
     $$ 'https://a.example/', headers => '{"A": "x", "a": "y"}' $$,

@@ -182,6 +182,8 @@ static const unit_header_t  unit_headers[] = {
     { "X-Api-Token", "abc", 1 },
     { "Authorization", "Bearer abc", 1 },
     { "X_Under", "", 1 },
+    { "x.a!#$%&'*+^`|~", "abc", 1 },
+    { "X(a)", "abc", 0 },
     { "", "abc", 0 },
     { "X Blank", "abc", 0 },
     { "X:Colon", "abc", 0 },
