@@ -71,6 +71,7 @@ static const char  *ngx_iclock_hook_networks[] = {
 static const ngx_iclock_hook_embedded_t  ngx_iclock_hook_embedded[] = {
     { "::/96", 12 },
     { "::ffff:0:0/96", 12 },
+    { "::ffff:0:0:0/96", 12 },
     { "64:ff9b::/96", 12 },
     { "2002::/16", 2 },
     { NULL, 0 }
