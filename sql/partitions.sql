@@ -541,6 +541,21 @@ $$;
 comment on function iclock.maintain_partitions() is
     'The work on partitions; seconds until it is to be done again';
 
+create or replace function iclock.upload_locks()
+    returns bigint
+    language sql volatile
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select count(*)
+      from pg_locks l
+     where l.pid = pg_backend_pid()
+       and l.relation in ('iclock.event'::regclass, 'iclock.punch'::regclass)
+       and l.mode = 'AccessExclusiveLock'
+$$;
+comment on function iclock.upload_locks() is
+    'How many locks this transaction holds that all uploads wait for';
+
+
 create or replace function iclock.maintain()
     returns integer
     language plpgsql security definer
@@ -548,6 +563,7 @@ create or replace function iclock.maintain()
     set lock_timeout = '300ms'
 as $$
 declare
+    locks  constant bigint := iclock.upload_locks();
     pause  integer;
     more   boolean;
 begin
@@ -567,11 +583,16 @@ begin
     more := iclock.maintain_retention();
     more := iclock.prune_api() or more;
     perform iclock.forget_persons();
-
-    -- last, because its locks are kept until the commit
-    pause := iclock.maintain_partitions();
-    more := iclock.maintain_events() or more;
     more := iclock.prune_webhooks() or more;
+    more := iclock.maintain_events() or more;
+
+    -- its locks are kept until the commit, and uploads wait for them
+    if iclock.upload_locks() > locks then
+        return 0;
+    end if;
+
+    -- last, for the same reason
+    pause := iclock.maintain_partitions();
 
     if more then
         return 0;
