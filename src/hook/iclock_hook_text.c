@@ -15,7 +15,7 @@
 size_t
 ngx_iclock_hook_text(u_char *dst, size_t size, u_char *src, size_t len)
 {
-    u_char    *p, *last, *start, *out;
+    u_char    *p, *q, *last, *start, *out;
     uint32_t   c;
 
     p = src;
@@ -31,6 +31,14 @@ ngx_iclock_hook_text(u_char *dst, size_t size, u_char *src, size_t len)
 
         } else {
             c = ngx_utf8_decode(&p, last - p);
+        }
+
+        /* nginx takes any byte from 0x80 on behind the first one */
+
+        for (q = start + 1; q < p; q++) {
+            if ((*q & 0xc0) != 0x80) {
+                c = 0xffffffff;
+            }
         }
 
         if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {

@@ -9,7 +9,6 @@
 #include <curl/curl.h>
 
 
-
 static const char *ngx_iclock_hook_check_parts(CURLU *u, const char *url,
     ngx_uint_t http);
 static ngx_uint_t ngx_iclock_hook_has(CURLU *u, CURLUPart part);

@@ -230,6 +230,9 @@ static const unit_said_t  unit_said[] = {
     { "\xc2\x85 next", "  next" },
     { "\xff\xfe", "??" },
     { "\xed\xa0\x80", "???" },
+    { "\xec\xc1\x81", "???" },
+    { "\xc3\xc3", "??" },
+    { "\xf0\x9f\xff\x80z", "????z" },
     { "\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80" },
     { "cut \xf0\x9f\x98", "cut ???" },
     { NULL, NULL }
