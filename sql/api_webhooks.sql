@@ -163,6 +163,20 @@ begin
                    errors -> 0 ->> 'detail'), errors);
     end if;
 
+    -- a value that is not shown is not sent elsewhere, either
+    if substring(lower(body ->> 'url') from '^https?://[^/?]+')
+       <> substring(lower(e.url) from '^https?://[^/?]+')
+       and exists (
+               select
+                 from json_object_keys(e.headers) as o (name)
+                 left join jsonb_each_text(nullif(body -> 'headers', 'null'))
+                           as h on lower(h.key) = lower(o.name)
+                where not body ? 'headers' or h.value = iclock_api.hidden())
+    then
+        perform iclock_api.wrong('#/headers',
+            'have to be given again with an address of another host');
+    end if;
+
     if e.id is null or body ? 'sites' then
         body := body || jsonb_build_object('sites',
             coalesce(nullif(body -> 'sites', 'null'), sites));

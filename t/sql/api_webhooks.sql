@@ -222,7 +222,8 @@ select is(pg_temp.code(pg_temp.do('all', 'GET', 'webhooks_list', null, null,
 
 select is(pg_temp.member(pg_temp.patch('all', :'id', body), m), v, body)
   from (values
-    ('{"url":"https://b.example/"}', 'url', 'https://b.example/'),
+    ('{"url":"https://b.example/","headers":{"Authorization":"token a:b"}}',
+     'url', 'https://b.example/'),
     ('{"types":null}', 'types', null),
     ('{"types":["user.deleted","user.enrolled"]}', 'types',
      '["user.enrolled", "user.deleted"]'),
@@ -246,6 +247,12 @@ select is(pg_temp.member(pg_temp.patch('pune', pg_temp.hook('pune'),
           '["Pune"]', 'all sites are those of the key');
 select is(pg_temp.code(pg_temp.patch('all', :'id', body)), code, body)
   from (values
+    ('{"url":"https://thief.example/"}', '422 invalid #/headers'),
+    ('{"url":"http://b.example/"}', '422 invalid #/headers'),
+    ('{"url":"https://b.example:8443/",
+       "headers":{"X-A":"b","AUTHORIZATION":"********"}}',
+     '422 invalid #/headers'),
+    ('{"url":"https://b.example/"}', '200'),
     ('{"url":"x"}', '422 invalid #/url'),
     ('{"status":"active"}', '400 unknown_field #/status'),
     ('{"devices":["NONE"]}', '422 invalid #/devices/0')) as x (body, code);
