@@ -54,7 +54,8 @@ static const ngx_iclock_pg_error_t  ngx_iclock_pg_errors[] = {
     { "42703", NGX_ICLOCK_PG_FAIL,
       ", upgrade the schema: psql -f sql/install.sql" },
     { "42501", NGX_ICLOCK_PG_FAIL,
-      ", grant the role iclock_module to the user of iclock_database" },
+      ", grant the role iclock_module (and for the HTTP API iclock_api) to "
+      "the user of iclock_database" },
 
     { NULL, 0, NULL }
 };
