@@ -67,9 +67,6 @@ comment on function iclock.template_kind(integer) is
 
 -- The texts are built by hand: no blanks, members in this order, the same escapes
 -- as JSON.stringify(), so that a receiver that writes it anew gets the same bytes.
---
--- Volatile, so that the snapshot is younger than the plan: maintain() may just
--- have moved the month of a punch into a partition of its own.
 create or replace function iclock.event_payloads(events iclock.event[])
     returns table (
         xid      xid8,
@@ -89,6 +86,10 @@ declare
     utc   constant text := 'YYYY-MM-DD"T"HH24:MI:SS"Z"';
     utcm  constant text := 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"';
 begin
+    -- with a snapshot that is newer than this lock, which is why this function
+    -- is volatile: a punch that is just moved is missing else, see lock_punch()
+    lock table only iclock.punch in access share mode;
+
     return query
     with e as materialized (
         select * from unnest(events)

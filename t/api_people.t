@@ -158,6 +158,40 @@ for my $form (qw/ ndjson csv /) {
        "$form: none twice");
 }
 
+# The month gets a partition of its own meanwhile: not notified, so that it is
+# done here.  Each request waits for that, and finds the punches where they are.
+
+$t->psql("SET session_replication_role = replica;
+          INSERT INTO iclock.punch (device_id, local_time, pin, work_code)
+          SELECT d.id, timestamp '2025-05-01' + i * interval '1 second',
+                 'EMP_001', '7'
+            FROM iclock.device d, generate_series(1, 20) AS i");
+
+my $mover = $t->pg->background(
+    'BEGIN; SELECT iclock.move_months(50000); SELECT pg_sleep(1); COMMIT');
+
+ok(wait_until(10, sub {
+    $t->psql("SELECT count(*) FROM pg_stat_activity"
+             . " WHERE wait_event = 'PgSleep'");
+}), 'punches are moved');
+
+my @asked = map { ask('GET', $_, undef, 0) }
+            '/logs?format=csv&start_date=2025-05-01&end_date=2025-05-01',
+            '/attendance/daily?start_date=2025-05-01';
+
+my $payload = $t->psql("SELECT iclock.event_json(row(1,
+        pg_current_xact_id(), now(), id, '2025-05-01 00:00:01', -1, -1, 1,
+        'EMP_001', NULL)::iclock.event) FROM iclock.device");
+
+$mover->wait();
+$r = Test::IClock::API::response($asked[0]->read());
+is(scalar(() = $r->body =~ /^log_/mg), 20, 'a list has all of them');
+$r = Test::IClock::API::response($asked[1]->read());
+is($r->json->{data}[0]{punches}, 20, 'so has their day');
+like($payload, qr/"work_code":"7"/, 'and an event all of its punch');
+is($t->psql("SELECT count(*) FROM iclock.punch_2025_05"), 20,
+   'they have moved');
+
 # removal
 
 is($api->delete('/users/EMP_001?device_id=AKJD193840129')->status, 202,
