@@ -53,6 +53,7 @@ my $server = Test::IClock::API::server($t,
             . ' iclock_api_key_cache 1h;',
     server => 'access_log %%PREFIX%%/access.log api;'
               . ' send_timeout 30s;'
+              . ' location /limited { iclock_api; limit_rate 8m; }'
               . ' location /iclock { iclock; iclock_unknown_devices accept; }');
 
 $t->start($server);
@@ -101,6 +102,10 @@ is(scalar @row, ROWS, 'all rows');
 is(scalar(grep { $row[$_] !~ /^\{"row":@{[$_ + 1]},/ } 0 .. $#row), 0,
    'in order');
 is(scalar(grep { /"first"/ } @row), 5000, 'the first page is known as such');
+
+$r = Test::IClock::API->new($t, key => $api->key, prefix => '/limited')
+         ->get('/logs?format=ndjson', -timeout => 10);
+is(scalar(() = ($r ? $r->body : '') =~ /\n/g), ROWS, 'limit_rate: all rows');
 
 $r = $api->head('/logs?format=ndjson');
 is($r->status, 200, 'HEAD');

@@ -217,19 +217,22 @@ ngx_http_iclock_api_drain_rows(ngx_http_request_t *r,
 
     wev = r->connection->write;
 
-    if (wev->timer_set) {
-        ngx_del_timer(wev);
-    }
-
-    if (r->buffered == 0 && r->connection->buffered == 0
-        && r->postponed == NULL)
-    {
-        return ngx_http_iclock_api_next_rows(r, ctx);
-    }
-
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
+    /* limit_rate has a timer of its own, which ends the delay */
+
     if (!wev->delayed) {
+
+        if (wev->timer_set) {
+            ngx_del_timer(wev);
+        }
+
+        if (r->buffered == 0 && r->connection->buffered == 0
+            && r->postponed == NULL)
+        {
+            return ngx_http_iclock_api_next_rows(r, ctx);
+        }
+
         ngx_add_timer(wev, clcf->send_timeout);
     }
 
