@@ -72,9 +72,11 @@ is(names($api), $api,
 # tokens are masked there, too
 
 my $access = $t->dir() . '/access.log';
+my $own = $t->dir() . '/own.log';
 
 $t->reload(api_server('log_format uri "$request $args $arg_token";',
-                      "access_log $access uri;"));
+                      "access_log $access uri;"
+                      . " location /own { iclock_api; error_log $own; }"));
 
 is($t->get('/v1/events?token=ist_SECRET&types=x',
            Accept => 'text/event-stream')->status(), 500,
@@ -82,6 +84,11 @@ is($t->get('/v1/events?token=ist_SECRET&types=x',
 ok(wait_until(10, sub { -s $access }), 'an access log');
 like(slurp($access), qr/token=\*+&types=x/, 'without the token');
 unlike(slurp($access), qr/SECRET/, 'in any form');
+
+$t->get('/own/events?token=ist_SECRET', Accept => 'text/event-stream');
+ok(wait_until(10, sub { -s $own }), 'an error log of a location');
+like(slurp($own), qr/token=\*+ HTTP/, 'without the token');
+unlike(slurp($own), qr/SECRET/, 'in any form');
 
 # and with one
 
