@@ -156,6 +156,11 @@ ngx_http_iclock_api_query_done(ngx_iclock_query_t *q)
 
     ctx->settling = 0;
 
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        /* error_page: the request gets another context */
+        ngx_http_iclock_api_release(ctx);
+    }
+
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }

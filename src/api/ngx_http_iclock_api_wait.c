@@ -235,6 +235,11 @@ ngx_http_iclock_api_look(ngx_http_request_t *r,
                       : ngx_http_iclock_api_call(r, ctx,
                                                  ngx_http_iclock_api_answered);
 
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        /* error_page: the request gets another context */
+        ngx_http_iclock_api_release(ctx);
+    }
+
     ngx_http_finalize_request(r, rc);
     ngx_http_run_posted_requests(c);
 }
