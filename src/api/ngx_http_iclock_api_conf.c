@@ -221,9 +221,7 @@ ngx_http_iclock_api_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         imcf->tokens = 1;
         iscf->tokens = 1;
 
-        if (ngx_http_iclock_api_error_pages(cf, clcf) != NGX_OK
-            || ngx_http_iclock_api_mask_log(cf, clcf->error_log) != NGX_OK)
-        {
+        if (ngx_http_iclock_api_error_pages(cf, clcf) != NGX_OK) {
             return NGX_CONF_ERROR;
         }
 

@@ -454,9 +454,8 @@ const char *ngx_http_iclock_api_input(
 
 /* ngx_http_iclock_api_log.c */
 
-/* keeps keys out of logs; out of that of a location */
+/* keeps keys out of logs */
 ngx_int_t ngx_http_iclock_api_init_log(ngx_conf_t *cf);
-ngx_int_t ngx_http_iclock_api_mask_log(ngx_conf_t *cf, ngx_log_t *log);
 
 
 /* ngx_http_iclock_api_variables.c */

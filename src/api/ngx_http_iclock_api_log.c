@@ -7,13 +7,14 @@
 /*
  * On the level "debug" nginx quotes headers and arguments.  What is secret in
  * them is masked before a line is written anywhere: in front of the log of a
- * server or location there is one that writes nothing, and changes the line.
+ * server there is one that writes nothing, and changes the line.
  */
 
 
 #include "ngx_http_iclock_api_gate.h"
 
 
+static ngx_int_t ngx_http_iclock_api_mask_log(ngx_conf_t *cf, ngx_log_t *log);
 static void ngx_http_iclock_api_unmask_log(void *data);
 static void ngx_http_iclock_api_log_writer(ngx_log_t *log, ngx_uint_t level,
     u_char *buf, size_t len);
@@ -62,7 +63,7 @@ ngx_http_iclock_api_init_log(ngx_conf_t *cf)
 }
 
 
-ngx_int_t
+static ngx_int_t
 ngx_http_iclock_api_mask_log(ngx_conf_t *cf, ngx_log_t *log)
 {
     ngx_log_t           *next;
