@@ -75,7 +75,7 @@ event();
 my $start = time;
 my @answer = map { answer($_) } @waiting;
 
-cmp_ok(time - $start, '<', 0.5, 'an event wakes them in every worker');
+cmp_ok(time - $start, '<', 5, 'an event wakes them in every worker');
 is(scalar(grep { $_ && $_->status == 200 && @{$_->json->{data}} == 1 }
           @answer), 8, 'all of them');
 
@@ -93,7 +93,7 @@ is($r->json->{next_cursor}, $cursor, 'with the same cursor');
 
 $start = time;
 is($api->get("/events?after=0&wait=10")->status, 200, 'old ones');
-cmp_ok(time - $start, '<', 1, 'are there at once');
+cmp_ok(time - $start, '<', 5, 'are there at once');
 is($api->get('/events?wait=31')->said, '400 bad_request', 'more than 30 s');
 
 # an event that an older transaction holds back, when that has ended
@@ -172,7 +172,7 @@ $device->ack($command[0][0], 0);
 $start = time;
 $r = answer($c, 'POST');
 
-cmp_ok(time - $start, '<', 1, 'its answer is the answer');
+cmp_ok(time - $start, '<', 5, 'its answer is the answer');
 is($r->status, 202, 'the status of before');
 is($r->header('Preference-Applied'), 'wait=15', 'Preference-Applied');
 is($r->json->{commands}[0]{status}, 'done', 'the command is done');
@@ -188,7 +188,7 @@ is($r->json->{commands}[0]{status}, 'queued', 'the command waits');
 $start = time;
 $r = answer(reboot(), 'POST');
 is($r->header('Preference-Applied'), undef, 'without Prefer');
-cmp_ok(time - $start, '<', 0.5, 'there is an answer at once');
+cmp_ok(time - $start, '<', 5, 'there is an answer at once');
 
 like($t->error_log(), qr/iclock api wait: \d+ ms/, 'the debug log says so');
 

