@@ -60,6 +60,21 @@ comment on function iclock.calling_role() is
     'Role of the caller, also within SECURITY DEFINER functions: that of SET '
     'ROLE, or else the login';
 
+-- Whoever asks by way of the HTTP API is known by the name of a key.  Nobody but
+-- nginx is believed to be one.
+create or replace function iclock.caller()
+    returns text
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select coalesce(
+        case when pg_has_role(iclock.calling_role(), 'iclock_api', 'usage')
+        then 'api:' || nullif(current_setting('iclock.api_key', true), '') end,
+        iclock.calling_role())
+$$;
+comment on function iclock.caller() is
+    'Who asks: calling_role(), or "api:" and the name of the key of the API';
+
 -- A role is known by its name and, as long as the cluster is the same, by its
 -- OID.  That it is missing is no error: a dump brings its rows.
 create or replace function iclock.role_site_named()

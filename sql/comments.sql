@@ -61,6 +61,11 @@ comment on column iclock.device.removed_at is 'When it was removed by way of the
 comment on column iclock.device.default_timezone is 'Time zone of the nginx location it last shook hands at (directive iclock_timezone); counts where timezone is NULL';
 comment on column iclock.device.told_offset is 'Minutes east of UTC that its last handshake sent, or that nginx has made it ask for; NULL: none, it leaves its clock alone';
 comment on column iclock.device.recognized_dialect is 'Dialect that the protocol version of the device makes certain; NULL: none';
+comment on column iclock.device.told_delay is 'Seconds between two calls that its last handshake told it; NULL: none since then';
+comment on column iclock.device.status_since is 'Since when it has this status; NULL: for longer than that has been noted';
+comment on column iclock.device.status_by is 'Who gave it this status: a role, or api: and the name of a key';
+comment on column iclock.device.muted_until is 'Until then nobody need see to it: in repair, in a box';
+comment on column iclock.device.note is 'What people should know of it';
 comment on column iclock.device.dialect_chosen is 'Whether an operator has set the dialect; else it is the recognized one, or 2.4';
 
 comment on table iclock.device_presence is 'When and from where devices last called; written every iclock_presence_interval';
@@ -489,3 +494,44 @@ comment on column iclock.person.attributes is 'For other programs';
 comment on column iclock.person.created_at is 'When it was stored first';
 comment on column iclock.person.updated_at is 'When it changed last';
 comment on column iclock.person.removed_at is 'When it was asked to remove the person from all terminals; the row goes when that has happened';
+
+comment on table iclock.condition is 'What can be wrong with a device, in the order in which it is shown, and from when on; a site may change warn_after and params';
+comment on column iclock.condition.name is 'Condition, as device_conditions() names it';
+comment on column iclock.condition.position is 'Of several the first one is shown';
+comment on column iclock.condition.warn_after is 'For how long it has to hold until somebody should see to it; NULL: nobody need';
+comment on column iclock.condition.params is 'Thresholds: within, after and skew are intervals, ratio is a part of 1, punches and weeks are numbers';
+
+comment on table iclock.device_refusal is 'Why devices were last refused that nobody has blocked; written with device_presence';
+comment on column iclock.device_refusal.device_id is 'Device';
+comment on column iclock.device_refusal.reason is 'key: it has another communication key; network: its address is none of those allowed';
+comment on column iclock.device_refusal.first_at is 'When it was first refused for this, since it was last served';
+comment on column iclock.device_refusal.last_at is 'When it was last refused';
+comment on column iclock.device_refusal.address is 'Address it called from then';
+
+comment on table iclock.device_pulse is 'What the last punches of devices tell; tally_punches() writes it each minute';
+comment on column iclock.device_pulse.device_id is 'Device';
+comment on column iclock.device_pulse.last_local_time is 'Its last punch, on its clock; NULL: it has none';
+comment on column iclock.device_pulse.last_punch_at is 'The moment of that punch';
+comment on column iclock.device_pulse.clock_skew is 'How far its clock is ahead (negative: behind); NULL: not known';
+comment on column iclock.device_pulse.skew_at is 'When the punches that tell so were stored';
+comment on column iclock.device_pulse.skew_since is 'Since when the clock has been wrong; NULL: it is not';
+comment on column iclock.device_pulse.quiet_since is 'Since when it has been known that no punches come today; NULL: it is not quiet';
+comment on column iclock.device_pulse.quiet_usual is 'How many there are by this hour on such days';
+
+comment on table iclock.device_day is 'Punches of devices by day and hour of their clocks, for five weeks';
+comment on column iclock.device_day.day is 'Day';
+comment on column iclock.device_day.device_id is 'Device';
+comment on column iclock.device_day.hours is 'Punches of each of the 24 hours';
+
+comment on table iclock.punch_rate is 'Punches stored in each five minutes of the last day';
+comment on column iclock.punch_rate.slot is 'When the five minutes begin';
+comment on column iclock.punch_rate.site is 'Site of the devices; empty: those without one';
+comment on column iclock.punch_rate.sandbox is 'Simulated devices';
+comment on column iclock.punch_rate.punches is 'Punches stored';
+
+comment on table iclock.punch_tally is 'One row: which punches have been counted';
+comment on column iclock.punch_tally.single is 'There is only one row';
+comment on column iclock.punch_tally.tallied_at is 'When that was last done';
+comment on column iclock.punch_tally.quiet_at is 'When quiet devices were last looked for';
+comment on column iclock.punch_tally.base is 'punch_state.txid_base, as it was then';
+comment on column iclock.punch_tally.snapshot is 'Punches that this snapshot shows have been counted';

@@ -464,6 +464,22 @@ $$;
 comment on function iclock.device_updated() is
     'Trigger: notes when the configuration of a device changed';
 
+create or replace function iclock.device_status_changed()
+    returns trigger
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+begin
+    if tg_op = 'INSERT' or new.status <> old.status then
+        new.status_since := now();
+        new.status_by := iclock.caller();
+    end if;
+    return new;
+end
+$$;
+comment on function iclock.device_status_changed() is
+    'Trigger: notes since when a device has its status, and by whom';
+
 create or replace function iclock.device_readmitted()
     returns trigger
     language plpgsql

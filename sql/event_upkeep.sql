@@ -349,6 +349,8 @@ as $$
 declare
     state  iclock.event_state;
 begin
+    perform iclock.tally_punches();
+
     if not iclock.events_enabled() then
         return false;
     end if;
@@ -376,7 +378,7 @@ end
 $$;
 comment on function iclock.watch_events() is
     'For nginx, each minute: whether events are written; looks for silent '
-    'devices';
+    'devices, counts punches';
 grant execute on function iclock.watch_events() to iclock_module;
 
 

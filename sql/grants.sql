@@ -25,7 +25,8 @@ grant update (push_version, firmware, language, ip_address, remote_address,
               user_count, fingerprint_count, face_count, punch_count,
               fingerprint_version, face_version, multi_bio_version,
               multi_bio_data_count, multi_bio_photo_count, first_seen,
-              last_seen, recognized_dialect, default_timezone, told_offset)
+              last_seen, recognized_dialect, default_timezone, told_offset,
+              told_delay)
    on iclock.device to iclock_module;
 
 -- reading too: ON CONFLICT reads what it compares and keeps
@@ -35,7 +36,8 @@ grant select, insert
 -- it numbers the lines of an upload in their order
 grant usage on sequence iclock.rejected_line_id_seq to iclock_module;
 grant select, insert, update
-   on iclock.device_option, iclock.device_presence, iclock.upload_stamp,
+   on iclock.device_option, iclock.device_presence, iclock.device_refusal,
+      iclock.upload_stamp,
       iclock.device_user,
       iclock.template, iclock.photo, iclock.identity_card, iclock.work_code
    to iclock_module;
@@ -54,7 +56,9 @@ grant select
       iclock.device_presence, iclock.operation, iclock.work_code,
       iclock.device_error, iclock.verify_label, iclock.status_label,
       iclock.label, iclock.retention, iclock.punch_state,
-      iclock.event_type, iclock.person
+      iclock.event_type, iclock.person, iclock.condition,
+      iclock.device_refusal, iclock.device_pulse, iclock.device_day,
+      iclock.punch_rate
    to iclock_reader, iclock_operator;
 
 do $do$

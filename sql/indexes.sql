@@ -35,6 +35,12 @@ insert into wanted_index values
      'where deletes and subject is not null'),
     ('', 'command_finished_idx',
      'command (finished_at) where finished_at is not null'),
+    ('', 'command_failed_idx',
+     'command (finished_at) where status = ''failed'''),
+    ('', 'attendance_check_differs_idx',
+     'attendance_check (device_id, id desc) where status = ''differs'''),
+    ('', 'device_option_capacity_idx',
+     'device_option (device_id, value) where name = ''MaxAttLogCount'''),
     ('', 'attendance_check_agreed_idx',
      'attendance_check (device_id, ends) '
      'where status in (''agreed'', ''surplus'', ''resent'')'),

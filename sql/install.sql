@@ -18,7 +18,7 @@
 \set AUTOCOMMIT on
 
 -- the highest migration below
-\set newest 13
+\set newest 14
 
 -- what lock.sql locks
 \set relations %
@@ -154,6 +154,8 @@ set local check_function_bodies = off;
 \ir served.sql
 \ir punch_names.sql
 \ir people.sql
+\ir conditions.sql
+\ir tally.sql
 \ir api_kept.sql
 \ir events.sql
 \ir event_upkeep.sql
@@ -179,7 +181,8 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
        count(*) filter (where version = 10) = 0 as migrate_10,
        count(*) filter (where version = 11) = 0 as migrate_11,
        count(*) filter (where version = 12) = 0 as migrate_12,
-       count(*) filter (where version = 13) = 0 as migrate_13
+       count(*) filter (where version = 13) = 0 as migrate_13,
+       count(*) filter (where version = 14) = 0 as migrate_14
   from iclock.schema_version \gset
 
 \if :migrate_1 \ir 001_tables.sql \endif
@@ -195,6 +198,7 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \if :migrate_11 \ir 011_events.sql \endif
 \if :migrate_12 \ir 012_webhooks.sql \endif
 \if :migrate_13 \ir 013_people.sql \endif
+\if :migrate_14 \ir 014_conditions.sql \endif
 
 \ir timezones.sql
 \ir fleet_copies.sql

@@ -10,10 +10,9 @@ select d.id                                      as device_id,
        d.site,
        d.status,
        d.status = 'active'
-           -- twice without a word, and presence is written at intervals
            and coalesce(seen.last_seen
-                        > now() - greatest(interval '5 minutes',
-                              make_interval(secs => 2 * d.delay + 60)), false)
+                        > now() - iclock.silence_after(d.delay, d.told_delay),
+                        false)
                                                  as online,
        seen.last_seen,
        now() - seen.last_seen                    as silent_for,
@@ -68,8 +67,8 @@ comment on column iclock.device_status.name is 'Name';
 comment on column iclock.device_status.site is 'Where it stands';
 comment on column iclock.device_status.status is 'pending, active, blocked';
 comment on column iclock.device_status.online is
-    'Active, and has called within five minutes, or twice its delay and a '
-    'minute if that is longer';
+    'Active, and has called within five minutes, or three times its delay if '
+    'that is longer';
 comment on column iclock.device_status.last_seen is 'When it last called';
 comment on column iclock.device_status.silent_for is 'How long ago that was';
 comment on column iclock.device_status.first_seen is 'When it first connected';
@@ -101,6 +100,31 @@ comment on column iclock.device_status.punch_count is
 comment on column iclock.device_status.language_label is
     'Language, by the dialect of the device; NULL: not known';
 grant select on iclock.device_status to iclock_reader, iclock_operator;
+
+-- The option tells hundreds of punches.
+create or replace view iclock.device_storage
+    with (security_barrier)
+as
+select d.id                                             as device_id,
+       d.punch_count,
+       o.value::integer * 100                           as capacity,
+       round(d.punch_count / (o.value::numeric * 100), 3) as ratio
+  from iclock.device d
+  join iclock.device_option o
+    on o.device_id = d.id and o.name = 'MaxAttLogCount'
+ where d.punch_count >= 0
+   and case when o.value ~ '^0*[1-9][0-9]{0,5}$' then true end
+   and iclock.may_see(d.site, (select iclock.visible_sites()));
+comment on view iclock.device_storage is
+    'How much of their room for punches devices have used, as far as they '
+    'report it';
+comment on column iclock.device_storage.device_id is 'Device';
+comment on column iclock.device_storage.punch_count is 'Punches on the device';
+comment on column iclock.device_storage.capacity is
+    'How many it can hold: MaxAttLogCount';
+comment on column iclock.device_storage.ratio is
+    'The former as a part of the latter';
+grant select on iclock.device_storage to iclock_reader, iclock_operator;
 
 -- A list of what is shown: nobody knows what firmware calls its secrets.  With
 -- or without "~", in any case.

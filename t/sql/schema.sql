@@ -15,11 +15,14 @@ select has_table('iclock', t, t)
                     'refused_answer', 'site', 'upgrade', 'attendance_check',
                     'job', 'share_backlog', 'role_site', 'removed_person',
                     'removed_from', 'api_key', 'api_idempotency', 'api_audit',
-                    'stream_token', 'person']) as t;
+                    'stream_token', 'person', 'condition', 'device_refusal',
+                    'device_pulse', 'device_day', 'punch_rate',
+                    'punch_tally']) as t;
 select is_partitioned('iclock', 'punch', 'punch is partitioned');
 select has_view('iclock', v, v)
   from unnest(array['attendance', 'daily_attendance', 'device_status',
                     'device_setting', 'command_status', 'reconciliation',
+                    'device_storage',
                     'shift_attendance', 'monthly_attendance', 'present_now',
                     'operation_log', 'device_error_log',
                     'attendance_photo']) as v;

@@ -419,10 +419,10 @@ update iclock.device set delay = 900, last_seen = now() - interval '20 minutes'
 select is((select online from iclock.device_status
             where serial_number = 'T-BERLIN'), true,
           'a device that comes every 15 minutes, after 20');
-update iclock.device set last_seen = now() - interval '32 minutes'
+update iclock.device set last_seen = now() - interval '46 minutes'
  where serial_number = 'T-BERLIN';
 select is((select online from iclock.device_status
-            where serial_number = 'T-BERLIN'), false, 'after two silent turns');
+            where serial_number = 'T-BERLIN'), false, 'after three silent turns');
 update iclock.device set delay = null, last_seen = now() - interval '6 minutes'
  where serial_number = 'T-BERLIN';
 select is((select online from iclock.device_status

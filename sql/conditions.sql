@@ -1,0 +1,218 @@
+-- What is wrong with devices: one answer for the page, metrics, dashboards and
+-- alerts.  The thresholds are in table condition.
+
+-- A device that calls less often is not silent so soon.  No search_path, so
+-- that it can be inlined.
+create or replace function iclock.silence_after(
+        delay       integer,
+        told_delay  integer)
+    returns interval
+    language sql immutable parallel safe
+as $$
+    select make_interval(secs => greatest(300, 3 * $1, 3 * $2))
+$$;
+comment on function iclock.silence_after(integer, integer) is
+    'After which time without a call a device with these settings (delay, '
+    'told_delay) is silent: five minutes, or three times the longest time '
+    'between two of its calls';
+grant execute on function iclock.silence_after(integer, integer)
+    to iclock_reader, iclock_operator;
+
+-- Every table that grows is read by an index, and none of punches: for ten
+-- thousand devices this takes some hundredth of a second.
+create or replace function iclock.device_conditions(
+        sandbox  boolean default false)
+    returns table (
+        device_id  bigint,
+        condition  text,
+        since      timestamptz,
+        value      numeric,
+        needs      boolean)
+    language plpgsql stable rows 1000
+    set search_path = pg_catalog, iclock, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+begin
+    return query
+    with p as materialized (
+        select coalesce(min(c.params ->> 'within')
+                            filter (where c.name = 'key'),
+                        '24 hours')::interval                as key_within,
+               coalesce(min(c.params ->> 'within')
+                            filter (where c.name = 'network'),
+                        '24 hours')::interval                as network_within,
+               coalesce(min(c.params ->> 'after')
+                            filter (where c.name = 'silent_day'),
+                        '24 hours')::interval                as day_after,
+               coalesce(min(c.params ->> 'within')
+                            filter (where c.name = 'lines'),
+                        '24 hours')::interval                as lines_within,
+               coalesce(min(c.params ->> 'skew')
+                            filter (where c.name = 'clock'),
+                        '60 seconds')::interval              as skew,
+               coalesce(min(c.params ->> 'ratio')
+                            filter (where c.name = 'full'),
+                        '0.9')::numeric                      as ratio,
+               coalesce(min(c.params ->> 'after')
+                            filter (where c.name = 'commands'),
+                        '10 minutes')::interval              as commands_after,
+               coalesce(min(c.params ->> 'within')
+                            filter (where c.name = 'failed'),
+                        '24 hours')::interval                as failed_within
+          from iclock.condition c),
+
+    d as materialized (
+        select d.id, d.status, d.status_since, d.first_seen, d.updated_at,
+               d.muted_until, seen.last_seen,
+               seen.last_seen > now() - iclock.silence_after(d.delay,
+                                                             d.told_delay)
+                   as calls,
+               timezone(coalesce(d.timezone, d.default_timezone, 'UTC'),
+                        now()) as clock
+          from iclock.device d
+          left join iclock.device_presence e on e.device_id = d.id
+         cross join lateral (select greatest(e.last_seen, d.last_seen)
+                                        as last_seen) as seen
+         where d.removed_at is null
+           and d.sandbox = $1
+           and iclock.may_see(d.site, (select iclock.visible_sites()))),
+
+    active as materialized (select d.* from d where d.status = 'active'),
+
+    found (id, name, since, value) as (
+        select d.id, 'blocked', d.status_since, null::numeric
+          from d
+         where d.status = 'blocked'
+
+         union all
+        select d.id, r.reason, r.first_at, null
+          from p
+         cross join iclock.device_refusal r
+          join d on d.id = r.device_id
+         where d.status <> 'blocked'
+           and r.last_at > now() - case r.reason when 'key' then p.key_within
+                                                 else p.network_within end
+           and (r.last_at > d.last_seen) is not false
+
+         union all
+        select d.id, 'new', coalesce(d.first_seen, d.status_since), null
+          from d
+         where d.status = 'pending'
+
+         union all
+        select a.id, 'silent', a.last_seen, null
+          from active a
+         where not a.calls
+
+         union all
+        select a.id, 'silent_day', a.last_seen, null
+          from p
+         cross join active a
+         where not a.calls
+           and a.last_seen <= now() - p.day_after
+
+         union all
+        select a.id, 'never', coalesce(a.status_since, a.updated_at), null
+          from active a
+         where a.last_seen is null
+
+         union all
+        select a.id, 'lines', min(r.received_at), count(*)
+          from p
+         cross join iclock.rejected_line r
+          join active a on a.id = r.device_id
+         where r.received_at > now() - p.lines_within
+         group by a.id
+
+         union all
+        select a.id, 'missing', k.finished_at,
+               k.device_count - k.stored_count
+          from active a
+         cross join lateral
+               (select c.*
+                  from iclock.attendance_check c
+                 where c.device_id = a.id
+                   and c.status = 'differs'
+                 order by c.id desc
+                 limit 1) as k
+         where k.device_count > k.stored_count
+           -- each check begins where the last agreement ends
+           and not exists (select
+                             from iclock.attendance_check o
+                            where o.device_id = a.id
+                              and o.id > k.id
+                              and o.ends >= k.ends
+                              and o.status in ('agreed', 'surplus', 'resent'))
+
+         union all
+        select a.id, 'clock', u.skew_since,
+               round(extract(epoch from u.clock_skew)::numeric)
+          from p
+         cross join iclock.device_pulse u
+          join active a on a.id = u.device_id
+         where (u.clock_skew > p.skew or u.clock_skew < - p.skew)
+           and u.skew_at > now() - interval '2 days'
+
+         union all
+        select a.id, 'quiet', u.quiet_since, u.quiet_usual
+          from iclock.device_pulse u
+          join active a on a.id = u.device_id
+         where u.quiet_since is not null
+           and a.calls
+           and (u.last_local_time >= date_trunc('day', a.clock)) is not true
+
+         union all
+        select a.id, 'full', null, r.ratio
+          from p
+         cross join active a
+          join iclock.device_storage r on r.device_id = a.id
+         where r.ratio >= p.ratio
+
+         union all
+        select a.id, 'commands', c.oldest, c.open
+          from p
+         cross join (select c.device_id, count(*) as open,
+                            min(c.created_at) as oldest
+                       from iclock.command c
+                      where c.status in ('queued', 'sent')
+                        and (c.not_before <= now()) is not false
+                        and (c.status = 'sent'
+                             or (c.expires_at > now()) is not false)
+                      group by c.device_id) as c
+          join active a on a.id = c.device_id
+         where a.calls
+           and c.oldest <= now() - p.commands_after
+
+         union all
+        select a.id, 'failed', min(c.finished_at), count(*)
+          from p
+         cross join iclock.command c
+          join active a on a.id = c.device_id
+         where c.status = 'failed'
+           and c.finished_at > now() - p.failed_within
+           -- nobody has had it done meanwhile
+           and not exists (select
+                             from iclock.command o
+                            where o.device_id = c.device_id
+                              and o.subject = c.subject
+                              and o.id > c.id
+                              and o.status = 'done')
+         group by a.id)
+
+    select f.id, f.name, f.since, f.value,
+           coalesce(coalesce(f.since, '-infinity') <= now() - c.warn_after
+                    and (d.muted_until > now()) is not true, false)
+      from found f
+      join iclock.condition c on c.name = f.name
+      join d on d.id = f.id
+     order by f.id, c.position;
+end
+$$;
+comment on function iclock.device_conditions(boolean) is
+    'What is wrong with devices, a row for each of them and each condition of '
+    'table condition that holds; of simulated devices if asked for. value is '
+    'what the condition counts or measures; needs: a person should see to it, '
+    'as it has held for long enough and the device is not muted';
+grant execute on function iclock.device_conditions(boolean)
+    to iclock_reader, iclock_operator;
