@@ -276,7 +276,8 @@ begin
             format('a key has at most %s webhooks', most));
     end if;
 
-    endpoint := iclock.put_webhook(null, settings, key);
+    endpoint := iclock.put_webhook(null, settings, key,
+        iclock.webhook_sealed(request ->> 'sealed'));
 
     return iclock_api.reply(201,
         iclock_api.webhook_json(endpoint, iclock.webhook_secret_text(
@@ -360,8 +361,11 @@ begin
                                      'is not between 0 and 2592000 seconds');
         end if;
 
-        secret := iclock.rotate_webhook_secret(endpoint.id, make_interval(
-            secs => coalesce((body ->> 'overlap')::float8, 86400)));
+        secret := iclock.change_webhook_secret(endpoint.id,
+            coalesce(iclock.webhook_sealed(request ->> 'sealed'),
+                     iclock.webhook_random()),
+            make_interval(secs => coalesce((body ->> 'overlap')::float8,
+                                           86400)));
 
         return iclock_api.reply(200, iclock_api.webhook_json(
             iclock_api.find_webhook(request), secret));

@@ -435,7 +435,7 @@ comment on column iclock.webhook_endpoint.mode is 'live, or test: events of simu
 comment on column iclock.webhook_endpoint.status is 'active, failing, paused, disabled';
 comment on column iclock.webhook_endpoint.status_reason is 'Why';
 comment on column iclock.webhook_endpoint.enabled is 'Events are sent: it is active or failing';
-comment on column iclock.webhook_endpoint.secret is 'Signs requests; receivers write it as whsec_ and base64';
+comment on column iclock.webhook_endpoint.secret is 'Signs requests; receivers write it as whsec_ and base64. More than 64 bytes: sealed by a key of iclock_secret_key';
 comment on column iclock.webhook_endpoint.previous_secret is 'Signs them, too, after a rotation';
 comment on column iclock.webhook_endpoint.previous_until is 'Until when';
 comment on column iclock.webhook_endpoint.ordered is 'Events go out one by one, in their order';

@@ -19,6 +19,7 @@
 
 -- the highest migration below
 \set newest 14
+\set newest 15
 
 -- what lock.sql locks
 \set relations %
@@ -183,6 +184,7 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
        count(*) filter (where version = 12) = 0 as migrate_12,
        count(*) filter (where version = 13) = 0 as migrate_13,
        count(*) filter (where version = 14) = 0 as migrate_14
+       count(*) filter (where version = 15) = 0 as migrate_15
   from iclock.schema_version \gset
 
 \if :migrate_1 \ir 001_tables.sql \endif
@@ -199,6 +201,7 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \if :migrate_12 \ir 012_webhooks.sql \endif
 \if :migrate_13 \ir 013_people.sql \endif
 \if :migrate_14 \ir 014_conditions.sql \endif
+\if :migrate_15 \ir 015_secrets.sql \endif
 
 \ir timezones.sql
 \ir fleet_copies.sql

@@ -34,7 +34,12 @@ select e.id,
        e.leased_until,
        e.key_id,
        e.created_at,
-       e.created_by
+       e.created_by,
+       (select array_agg(distinct encode(substr(s.secret, 9, 8), 'hex'))
+          from (values (e.secret), (case when e.previous_until > now()
+                                    then e.previous_secret end))
+               as s (secret)
+         where octet_length(s.secret) > 64)      as sealed_by
   from iclock.webhook_endpoint e
  cross join lateral
        (select count(*) filter (where r.state <> 'dead') as retrying,
@@ -82,6 +87,7 @@ comment on column iclock.webhook_status.leased_until is 'When another one may ta
 comment on column iclock.webhook_status.key_id is 'API key that made it; NULL: an operator';
 comment on column iclock.webhook_status.created_at is 'When it was made';
 comment on column iclock.webhook_status.created_by is 'By which role';
+comment on column iclock.webhook_status.sealed_by is 'Keys of iclock_secret_key that open its secrets; NULL: they are in clear';
 grant select on iclock.webhook_status to iclock_operator;
 
 

@@ -32,7 +32,14 @@ comment on function iclock.webhook_pause(integer, interval) is
     'How long to wait after an attempt of this number';
 
 
-create or replace function iclock.webhook_lease(sender text, most integer)
+drop function if exists iclock.webhook_lease(text, integer);
+
+-- Nobody gets an endpoint whose secrets he cannot open; he is told that there
+-- are some.
+create or replace function iclock.webhook_lease(
+        sender  text,
+        most    integer,
+        keys    text[]  default null)
     returns table (
         id               text,
         url              text,
@@ -67,6 +74,7 @@ begin
                select h.id
                  from iclock.webhook_endpoint h
                 where h.leased_by = $1
+                  and iclock.webhook_opens(h, $3)
                 order by h.id
                   for no key update));
     get diagnostics held = row_count;
@@ -76,7 +84,8 @@ begin
      where e.id = any (array(
                select f.id
                  from iclock.webhook_endpoint f
-                where f.leased_by is null or f.leased_until < moment
+                where (f.leased_by is null or f.leased_until < moment)
+                  and iclock.webhook_opens(f, $3)
                 order by f.enabled desc, f.id
                 limit greatest($2 - held, 0)
                   for no key update skip locked));
@@ -93,13 +102,68 @@ begin
                 end,
            (not e.enabled)::text
       from iclock.webhook_endpoint e
-     where e.leased_by = $1;
+     where e.leased_by = $1
+       and e.leased_until = until
+    union all
+    select e.id, '', '', null, null, 'f', '1', '1', '', 'closed', null, 't'
+      from iclock.webhook_endpoint e
+     where e.enabled
+       and not iclock.webhook_opens(e, $3);
 end
 $$;
-comment on function iclock.webhook_lease(text, integer) is
+comment on function iclock.webhook_lease(text, integer, text[]) is
     'For nginx: leases endpoints for 30 seconds, or renews the leases, and '
-    'returns those that the sender has, with their secrets';
-grant execute on function iclock.webhook_lease(text, integer) to iclock_api;
+    'returns those that the sender has, with their secrets; those that none of '
+    'its keys opens have the status "closed"';
+grant execute on function iclock.webhook_lease(text, integer, text[])
+    to iclock_api;
+
+-- The hash of what it takes the place of says that this is what the sender has
+-- read.  Answers that are kept for their Idempotency-Key have it, too.
+create or replace function iclock.webhook_seal(sender text, seals jsonb)
+    returns void
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    given   record;
+    before  bytea;
+begin
+    for given in
+        select s.id, s.old, iclock.webhook_sealed(s.new) as new
+          from jsonb_to_recordset($2) as s (id text, old text, new text)
+         order by s.id
+    loop
+        select s.secret into before
+          from (select e.id, e.secret, e.previous_secret
+                  from iclock.webhook_endpoint e
+                 where e.id = given.id
+                   and e.leased_by = $1
+                   for no key update) as e,
+               unnest(array[e.secret, e.previous_secret]) as s (secret)
+         where encode(sha256(convert_to(iclock.webhook_secret_text(s.secret),
+                                        'UTF8')), 'hex') = given.old;
+        continue when not found;
+
+        update iclock.webhook_endpoint e
+           set secret = case when e.secret = before then given.new
+                        else e.secret end,
+               previous_secret = case when e.previous_secret = before
+                                      then given.new
+                                 else e.previous_secret end
+         where e.id = given.id;
+
+        update iclock.api_idempotency i
+           set body = replace(i.body, iclock.webhook_secret_text(before),
+                              iclock.webhook_secret_text(given.new))
+         where position(iclock.webhook_secret_text(before) in i.body) > 0;
+    end loop;
+end
+$$;
+comment on function iclock.webhook_seal(text, jsonb) is
+    'For nginx: puts secrets that a sender has sealed in the place of those '
+    'that it has leased: [{id, old: SHA-256 of the text, new}]';
+grant execute on function iclock.webhook_seal(text, jsonb) to iclock_api;
 
 
 create or replace function iclock.webhook_release(

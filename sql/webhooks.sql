@@ -29,15 +29,39 @@ as $$
 $$;
 comment on function iclock.webhook_random() is '32 random bytes';
 
+-- The key is with nginx alone, which makes "whsec_..." of "sealed_...".
 create or replace function iclock.webhook_secret_text(secret bytea)
     returns text
     language sql immutable strict
     set search_path = pg_catalog, pg_temp
 as $$
-    select 'whsec_' || translate(encode($1, 'base64'), E'\n', '')
+    select case when octet_length($1) > 64 then 'sealed_' else 'whsec_' end
+           || translate(encode($1, 'base64'), E'\n', '')
 $$;
 comment on function iclock.webhook_secret_text(bytea) is
-    'A secret as receivers write it';
+    'A secret as receivers write it, or as nginx has sealed it';
+
+create or replace function iclock.webhook_sealed(sealed text)
+    returns bytea
+    language sql immutable strict
+    set search_path = pg_catalog, pg_temp
+as $$
+    select decode(substring($1 from '^sealed_([A-Za-z0-9+/]+={0,2})$'),
+                  'base64')
+$$;
+comment on function iclock.webhook_sealed(text) is
+    'What the table has of a secret that nginx has sealed';
+
+create or replace function iclock.webhook_secret_key(secret bytea)
+    returns text
+    language sql immutable strict
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when octet_length($1) > 64
+           then encode(substr($1, 9, 8), 'hex') end
+$$;
+comment on function iclock.webhook_secret_key(bytea) is
+    'Id of the key that has sealed a secret; NULL: it is in clear';
 
 -- Where an endpoint begins that has never got anything, or skips what there is.
 create or replace function iclock.webhook_start(
@@ -160,10 +184,13 @@ comment on function iclock.webhook_list(json, text) is
 
 -- Makes an endpoint, or sets those of its members that are given.  The caller has
 -- seen to it that he may.
+drop function if exists iclock.put_webhook(text, json, text);
+
 create or replace function iclock.put_webhook(
         id        text,
         settings  json,
-        key_id    text  default null)
+        key_id    text   default null,
+        secret    bytea  default null)
     returns iclock.webhook_endpoint
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
@@ -191,7 +218,7 @@ begin
             select string_agg(substr('abcdefghijklmnopqrstuvwxyz234567',
                                      get_byte(random, i) % 32 + 1, 1), '')
               from generate_series(0, 11) as i);
-        endpoint.secret := iclock.webhook_random();
+        endpoint.secret := coalesce($4, iclock.webhook_random());
         endpoint.key_id := $3;
     end if;
 
@@ -257,7 +284,7 @@ begin
     return endpoint;
 end
 $$;
-comment on function iclock.put_webhook(text, json, text) is
+comment on function iclock.put_webhook(text, json, text, bytea) is
     'Makes a webhook (id NULL), or sets those of its members that are given';
 
 
@@ -309,6 +336,29 @@ $$;
 comment on function iclock.webhook_wants(text, smallint[], text[], text[],
     text, smallint, text, text, text, boolean, text) is
     'Whether an endpoint of this kind has asked for an event of that';
+
+
+create or replace function iclock.webhook_opens(
+        endpoint  iclock.webhook_endpoint,
+        keys      text[])
+    returns boolean
+    -- no search_path, so that it can be inlined
+    language sql stable
+as $$
+    select (pg_catalog.octet_length(($1).secret) operator(pg_catalog.<=) 64
+            or coalesce(iclock.webhook_secret_key(($1).secret)
+                        operator(pg_catalog.=) any ($2), false))
+       and (($1).previous_secret is null
+            or ($1).previous_until operator(pg_catalog.<=)
+               iclock.webhook_now()
+            or pg_catalog.octet_length(($1).previous_secret)
+               operator(pg_catalog.<=) 64
+            or coalesce(iclock.webhook_secret_key(($1).previous_secret)
+                        operator(pg_catalog.=) any ($2), false))
+$$;
+comment on function iclock.webhook_opens(iclock.webhook_endpoint, text[]) is
+    'Whether some of these keys open the secrets of a webhook, if they are '
+    'sealed';
 
 
 create or replace function iclock.own_webhook(id text)
@@ -396,17 +446,16 @@ comment on function iclock.delete_webhook(text) is
     'Ends a webhook, with all that waits for it';
 grant execute on function iclock.delete_webhook(text) to iclock_operator;
 
-create or replace function iclock.rotate_webhook_secret(
+create or replace function iclock.change_webhook_secret(
         id       text,
-        overlap  interval  default '1 day')
+        secret   bytea,
+        overlap  interval)
     returns text
-    language plpgsql security definer
+    language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
-declare
-    fresh  constant bytea := iclock.webhook_random();
 begin
-    if not coalesce($2 between interval '0' and interval '30 days', false) then
+    if not coalesce($3 between interval '0' and interval '30 days', false) then
         raise invalid_parameter_value
             using message = 'argument "overlap": from 0 to 30 days';
     end if;
@@ -415,13 +464,26 @@ begin
 
     update iclock.webhook_endpoint e
        set previous_secret = e.secret,
-           previous_until = iclock.webhook_now() + $2,
-           secret = fresh
+           previous_until = iclock.webhook_now() + $3,
+           secret = $2
      where e.id = $1;
 
     perform iclock.webhook_changed();
-    return iclock.webhook_secret_text(fresh);
+    return iclock.webhook_secret_text($2);
 end
+$$;
+comment on function iclock.change_webhook_secret(text, bytea, interval) is
+    'Gives a webhook another secret, and returns its text; the caller has seen '
+    'to it that he may';
+
+create or replace function iclock.rotate_webhook_secret(
+        id       text,
+        overlap  interval  default '1 day')
+    returns text
+    language sql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock.change_webhook_secret($1, iclock.webhook_random(), $2)
 $$;
 comment on function iclock.rotate_webhook_secret(text, interval) is
     'Gives a webhook a new secret and returns it. For some time requests '

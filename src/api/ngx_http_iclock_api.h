@@ -22,6 +22,7 @@
 #include "iclock_store_query.h"
 #include "ngx_http_iclock_setting.h"
 #include "ngx_http_iclock_api_counters.h"
+#include "ngx_http_iclock_api_secret.h"
 
 
 /* of the text that names a key, see iclock.create_api_key() */
@@ -121,6 +122,7 @@ typedef struct {
     ngx_iclock_store_conf_t     listen;
     ngx_msec_t                  key_cache;
     ngx_uint_t                  webhooks;
+    ngx_http_iclock_keyring_t  *keyring;    /* NULL: secrets are in clear */
     ngx_uint_t                  event_retention;    /* seconds */
     ngx_uint_t                  locations;  /* with "iclock_api" */
     ngx_int_t                   request_id; /* index of the variable */

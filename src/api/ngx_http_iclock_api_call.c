@@ -18,6 +18,8 @@ static void ngx_http_iclock_api_call_path(ngx_http_iclock_api_ctx_t *ctx,
     ngx_http_iclock_api_text_t *out);
 static ngx_int_t ngx_http_iclock_api_call_sender(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx, ngx_http_iclock_api_text_t *out);
+static ngx_int_t ngx_http_iclock_api_call_secret(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx, ngx_http_iclock_api_text_t *out);
 static void ngx_http_iclock_api_call_query(ngx_http_iclock_api_ctx_t *ctx,
     ngx_http_iclock_api_text_t *out);
 static void ngx_http_iclock_api_call_limits(ngx_http_request_t *r,
@@ -86,7 +88,9 @@ ngx_http_iclock_api_call_request(ngx_http_request_t *r,
     ngx_http_iclock_api_call_query(ctx, &out);
     ngx_http_iclock_api_text_raw(&out, "}");
 
-    if (ngx_http_iclock_api_call_sender(r, ctx, &out) != NGX_OK) {
+    if (ngx_http_iclock_api_call_sender(r, ctx, &out) != NGX_OK
+        || ngx_http_iclock_api_call_secret(r, ctx, &out) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -167,6 +171,35 @@ ngx_http_iclock_api_call_sender(ngx_http_request_t *r,
     if (ctx->streaming) {
         ngx_http_iclock_api_text_raw(out, ",\"continued\":true");
     }
+
+    return NGX_OK;
+}
+
+
+/* the database gets a secret that it cannot read, see _reply.c */
+
+static ngx_int_t
+ngx_http_iclock_api_call_secret(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx, ngx_http_iclock_api_text_t *out)
+{
+    ngx_str_t                         sealed;
+    ngx_http_iclock_api_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
+
+    if (amcf->keyring == NULL
+        || !(ctx->route->flags & NGX_HTTP_ICLOCK_API_SECRET))
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_http_iclock_secret_make(amcf->keyring, out->pool, &sealed)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_iclock_api_text_member(out, "sealed", &sealed);
 
     return NGX_OK;
 }

@@ -81,6 +81,12 @@ ngx_command_t  ngx_http_iclock_api_commands[] = {
       ngx_http_iclock_api_main(webhooks),
       ngx_http_iclock_flag(0) },
 
+    { ngx_string("iclock_secret_key"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_iclock_secret_key,
+      ngx_http_iclock_api_main(keyring),
+      NULL },
+
     { ngx_string("iclock_event_retention"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
       ngx_http_iclock_set,
@@ -148,6 +154,8 @@ ngx_http_iclock_api_create_main_conf(ngx_conf_t *cf)
     ngx_http_iclock_unset_all(ngx_http_iclock_api_commands,
                               NGX_HTTP_MAIN_CONF_OFFSET, amcf);
 
+    amcf->keyring = NGX_CONF_UNSET_PTR;
+
     return amcf;
 }
 
@@ -159,6 +167,8 @@ ngx_http_iclock_api_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_http_iclock_merge_all(ngx_http_iclock_api_commands,
                               NGX_HTTP_MAIN_CONF_OFFSET, NULL, amcf);
+
+    ngx_conf_init_ptr_value(amcf->keyring, NULL);
 
     return NGX_CONF_OK;
 }

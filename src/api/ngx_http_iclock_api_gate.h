@@ -149,6 +149,8 @@ typedef ngx_int_t (*ngx_http_iclock_api_handler_pt)(ngx_http_request_t *r,
 #define NGX_HTTP_ICLOCK_API_STREAM      0x0080
 /* the last segment of the path is the action */
 #define NGX_HTTP_ICLOCK_API_ACTION      0x0100
+/* makes a secret, which the answer shows */
+#define NGX_HTTP_ICLOCK_API_SECRET      0x0200
 
 
 struct ngx_http_iclock_api_route_s {

@@ -14,6 +14,8 @@
 
 static ngx_int_t ngx_http_iclock_api_accepted(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx, ngx_str_t *body, ngx_str_t *meta);
+static ngx_int_t ngx_http_iclock_api_reveal(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_api_refused(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx, ngx_str_t *problem, ngx_str_t *meta);
 static ngx_int_t ngx_http_iclock_api_link(ngx_http_request_t *r,
@@ -90,12 +92,68 @@ ngx_http_iclock_api_accepted(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ngx_http_iclock_api_take_body(r, ctx, body) != NGX_OK) {
+    if (ngx_http_iclock_api_take_body(r, ctx, body) != NGX_OK
+        || ngx_http_iclock_api_reveal(r, ctx) != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     return ctx->settles ? ngx_http_iclock_api_hold(r, ctx)
                         : ngx_http_iclock_api_send(r, ctx);
+}
+
+
+/* a secret that was made sealed takes the place of what the database has */
+
+static ngx_int_t
+ngx_http_iclock_api_reveal(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx)
+{
+    u_char                           *p, *last;
+    ngx_int_t                         rc;
+    ngx_str_t                         value, sealed, text;
+    ngx_http_iclock_api_main_conf_t  *amcf;
+
+    if (!(ctx->route->flags & NGX_HTTP_ICLOCK_API_SECRET)
+        || ngx_http_iclock_api_json_member(&ctx->reply, "secret", &value)
+           != NGX_OK
+        || ngx_http_iclock_api_json_text(r->pool, &value, &sealed) != NGX_OK
+        || !ngx_http_iclock_secret_sealed(&sealed))
+    {
+        return NGX_OK;
+    }
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
+
+    rc = ngx_http_iclock_secret_open(amcf->keyring, r->pool, &sealed, &text);
+
+    if (rc == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    last = ctx->reply.data + ctx->reply.len;
+
+    if (rc == NGX_DECLINED) {
+        /* an answer that was kept, and its key has gone */
+
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "iclock: no key of \"iclock_secret_key\" opens the "
+                      "secret of an answer");
+
+        p = ngx_cpymem(value.data, "null", sizeof("null") - 1);
+
+    } else {
+        p = ngx_cpymem(value.data + 1, text.data, text.len);
+        *p++ = '"';
+
+        ngx_explicit_memzero(text.data, text.len);
+    }
+
+    ngx_memmove(p, value.data + value.len, last - (value.data + value.len));
+
+    ctx->reply.len -= value.data + value.len - p;
+
+    return NGX_OK;
 }
 
 

@@ -251,7 +251,8 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       "Webhooks" },
 
     { NGX_HTTP_POST, ngx_string("/webhooks"), ngx_string("webhooks_create"),
-      NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE, ngx_http_iclock_api_flags1(BODY),
+      NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
+      ngx_http_iclock_api_flags2(BODY, SECRET),
       NULL, 201, "Object",
       "",
       "Makes a webhook" },
@@ -303,7 +304,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
     { NGX_HTTP_POST, ngx_string("/webhooks/{id}/rotate-secret"),
       ngx_string("webhooks_action"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
-      ngx_http_iclock_api_flags2(MAY_BODY, ACTION),
+      ngx_http_iclock_api_flags3(MAY_BODY, ACTION, SECRET),
       NULL, 200, "Object",
       "",
       "Makes a new secret" },

@@ -26,6 +26,9 @@
 #define NGX_HTTP_ICLOCK_WEBHOOK_RESULTS  256
 #define NGX_HTTP_ICLOCK_WEBHOOK_RETRY    1000   /* a query that failed */
 
+/* secrets that one statement seals, about */
+#define NGX_HTTP_ICLOCK_WEBHOOK_SEALS    100
+
 /* "wh_...", with room */
 #define NGX_HTTP_ICLOCK_WEBHOOK_ID       64
 
@@ -41,6 +44,24 @@
 
 /* a request that takes longer gives its place to another one */
 #define NGX_HTTP_ICLOCK_WEBHOOK_YOUNG    1000
+
+
+/* columns of a lease */
+enum {
+    NGX_HTTP_ICLOCK_LEASE_ID = 0,
+    NGX_HTTP_ICLOCK_LEASE_URL,
+    NGX_HTTP_ICLOCK_LEASE_SECRET,
+    NGX_HTTP_ICLOCK_LEASE_PREVIOUS,
+    NGX_HTTP_ICLOCK_LEASE_HEADERS,
+    NGX_HTTP_ICLOCK_LEASE_ORDERED,
+    NGX_HTTP_ICLOCK_LEASE_CONCURRENCY,
+    NGX_HTTP_ICLOCK_LEASE_BATCH,
+    NGX_HTTP_ICLOCK_LEASE_CURSOR,
+    NGX_HTTP_ICLOCK_LEASE_STATUS,
+    NGX_HTTP_ICLOCK_LEASE_PROBE,
+    NGX_HTTP_ICLOCK_LEASE_PAUSED,
+    NGX_HTTP_ICLOCK_LEASE_COLUMNS
+};
 
 
 typedef struct ngx_http_iclock_sender_s    ngx_http_iclock_sender_t;
@@ -117,9 +138,11 @@ struct ngx_http_iclock_sender_s {
     ngx_uint_t                  nwebhooks;
     ngx_uint_t                  changed;    /* endpoints, when last leased */
     ngx_uint_t                  nahead;     /* of all of them */
+    ngx_uint_t                  closed;     /* endpoints no key opens */
     ngx_msec_t                  worked;
 
     unsigned                    leasing:1;
+    unsigned                    sealing:1;
     unsigned                    working:1;
     unsigned                    again:1;    /* work came meanwhile */
     unsigned                    telling:1;
@@ -251,6 +274,11 @@ void ngx_http_iclock_webhook_status(ngx_http_iclock_webhook_t *w,
 void ngx_http_iclock_webhook_drop(ngx_http_iclock_webhook_t *w);
 void ngx_http_iclock_webhook_reset(ngx_http_iclock_webhook_t *w);
 void ngx_http_iclock_webhook_free(ngx_http_iclock_webhook_t *w);
+void ngx_http_iclock_webhook_wipe_secrets(ngx_http_iclock_webhook_t *w);
+
+/* ngx_http_iclock_webhooks_seal.c: those of an answer that need it */
+void ngx_http_iclock_webhooks_seal(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *lease);
 
 /* ngx_http_iclock_webhooks_work.c */
 void ngx_http_iclock_webhooks_work(ngx_http_iclock_sender_t *s);

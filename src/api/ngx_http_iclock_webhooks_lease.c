@@ -11,27 +11,12 @@
 #define NGX_HTTP_ICLOCK_LEASE_TEXTS  4
 
 
-/* columns of a lease */
-enum {
-    NGX_HTTP_ICLOCK_LEASE_ID = 0,
-    NGX_HTTP_ICLOCK_LEASE_URL,
-    NGX_HTTP_ICLOCK_LEASE_SECRET,
-    NGX_HTTP_ICLOCK_LEASE_PREVIOUS,
-    NGX_HTTP_ICLOCK_LEASE_HEADERS,
-    NGX_HTTP_ICLOCK_LEASE_ORDERED,
-    NGX_HTTP_ICLOCK_LEASE_CONCURRENCY,
-    NGX_HTTP_ICLOCK_LEASE_BATCH,
-    NGX_HTTP_ICLOCK_LEASE_CURSOR,
-    NGX_HTTP_ICLOCK_LEASE_STATUS,
-    NGX_HTTP_ICLOCK_LEASE_PROBE,
-    NGX_HTTP_ICLOCK_LEASE_PAUSED,
-    NGX_HTTP_ICLOCK_LEASE_COLUMNS
-};
-
-
 static void ngx_http_iclock_webhooks_leased(ngx_iclock_query_t *q);
 static void ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s,
     ngx_str_t *row);
+static void ngx_http_iclock_webhooks_closed(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *q);
+static ngx_uint_t ngx_http_iclock_webhook_closed(ngx_str_t *row);
 static void ngx_http_iclock_webhooks_missing(ngx_http_iclock_sender_t *s);
 static ngx_http_iclock_webhook_t *ngx_http_iclock_webhook_create(
     ngx_http_iclock_sender_t *s, ngx_str_t *row);
@@ -40,6 +25,8 @@ static ngx_int_t ngx_http_iclock_webhook_set(ngx_http_iclock_webhook_t *w,
     ngx_str_t *row);
 static ngx_int_t ngx_http_iclock_webhook_texts(ngx_http_iclock_webhook_t *w,
     ngx_str_t *value);
+static ngx_int_t ngx_http_iclock_webhook_open(ngx_http_iclock_webhook_t *w,
+    ngx_str_t *secret);
 static u_char *ngx_http_iclock_webhook_raw(u_char *p, ngx_str_t *row);
 static void ngx_http_iclock_webhook_wipe(ngx_http_iclock_webhook_t *w);
 static ngx_uint_t ngx_http_iclock_webhook_number(ngx_str_t *text,
@@ -72,6 +59,11 @@ ngx_http_iclock_webhooks_lease(ngx_http_iclock_sender_t *s)
     q->params[1].len = ngx_sprintf(q->params[1].data, "%ui",
                                    s->conf->limits.endpoints)
                        - q->params[1].data;
+
+    if (s->amcf->keyring) {
+        q->params[2] = s->amcf->keyring->ids;
+    }
+
     q->data = s;
     q->handler = ngx_http_iclock_webhooks_leased;
 
@@ -118,6 +110,9 @@ ngx_http_iclock_webhooks_leased(ngx_iclock_query_t *q)
         ngx_http_iclock_webhooks_row(s, ngx_iclock_query_value(q, i, 0));
     }
 
+    ngx_http_iclock_webhooks_closed(s, q);
+    ngx_http_iclock_webhooks_seal(s, q);
+
     /* secrets are among them */
 
     for (i = 0; i < q->nrows * q->ncols; i++) {
@@ -137,6 +132,10 @@ static void
 ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
 {
     ngx_http_iclock_webhook_t  *w;
+
+    if (ngx_http_iclock_webhook_closed(row)) {
+        return;
+    }
 
     w = ngx_http_iclock_webhook_find(s, &row[NGX_HTTP_ICLOCK_LEASE_ID]);
 
@@ -174,6 +173,48 @@ ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
         ngx_http_iclock_webhook_status(w, &row[NGX_HTTP_ICLOCK_LEASE_STATUS],
                                        &row[NGX_HTTP_ICLOCK_LEASE_PROBE]);
     }
+}
+
+
+/* nobody gives us those whose secrets we cannot read: tells when more come */
+
+static void
+ngx_http_iclock_webhooks_closed(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *q)
+{
+    ngx_str_t   *row, *first;
+    ngx_uint_t   i, n;
+
+    n = 0;
+    first = NULL;
+
+    for (i = 0; i < q->nrows; i++) {
+        row = ngx_iclock_query_value(q, i, 0);
+
+        if (ngx_http_iclock_webhook_closed(row)) {
+            first = n++ ? first : &row[NGX_HTTP_ICLOCK_LEASE_ID];
+        }
+    }
+
+    if (n > s->closed) {
+        ngx_log_error(NGX_LOG_ERR, s->log, 0,
+                      "webhooks wait for a key of \"iclock_secret_key\" that "
+                      "opens their secrets: %ui, one is \"%V\"", n, first);
+    }
+
+    s->closed = n;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_webhook_closed(ngx_str_t *row)
+{
+    ngx_str_t  *status;
+
+    status = &row[NGX_HTTP_ICLOCK_LEASE_STATUS];
+
+    return status->len == sizeof("closed") - 1
+           && ngx_strncmp(status->data, "closed", status->len) == 0;
 }
 
 
@@ -340,6 +381,12 @@ ngx_http_iclock_webhook_texts(ngx_http_iclock_webhook_t *w, ngx_str_t *value)
 
     w->headers = NULL;
 
+    if (ngx_http_iclock_webhook_open(w, &w->secret) != NGX_OK
+        || ngx_http_iclock_webhook_open(w, &w->previous_secret) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     if (value[3].len == 0) {
         return NGX_OK;
     }
@@ -347,6 +394,28 @@ ngx_http_iclock_webhook_texts(ngx_http_iclock_webhook_t *w, ngx_str_t *value)
     w->headers = ngx_http_iclock_webhook_headers(&value[3], w->pool);
 
     return w->headers ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_webhook_open(ngx_http_iclock_webhook_t *w, ngx_str_t *secret)
+{
+    ngx_str_t  text;
+
+    if (!ngx_http_iclock_secret_sealed(secret)) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_iclock_secret_open(w->sender->amcf->keyring, w->pool, secret,
+                                    &text)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    *secret = text;
+
+    return NGX_OK;
 }
 
 
@@ -373,11 +442,22 @@ ngx_http_iclock_webhook_wipe(ngx_http_iclock_webhook_t *w)
         return;
     }
 
-    ngx_explicit_memzero(w->raw.data, w->raw.len);
+    ngx_http_iclock_webhook_wipe_secrets(w);
     ngx_destroy_pool(w->pool);
 
     w->pool = NULL;
     ngx_str_null(&w->raw);
+    ngx_str_null(&w->secret);
+    ngx_str_null(&w->previous_secret);
+}
+
+
+void
+ngx_http_iclock_webhook_wipe_secrets(ngx_http_iclock_webhook_t *w)
+{
+    ngx_explicit_memzero(w->raw.data, w->raw.len);
+    ngx_explicit_memzero(w->secret.data, w->secret.len);
+    ngx_explicit_memzero(w->previous_secret.data, w->previous_secret.len);
 }
 
 

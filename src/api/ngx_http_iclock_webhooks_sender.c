@@ -345,7 +345,7 @@ ngx_http_iclock_sender_stop(ngx_http_iclock_sender_t *s)
     {
         w = ngx_queue_data(q, ngx_http_iclock_webhook_t, queue);
 
-        ngx_explicit_memzero(w->raw.data, w->raw.len);
+        ngx_http_iclock_webhook_wipe_secrets(w);
     }
 }
 

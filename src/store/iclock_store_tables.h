@@ -190,12 +190,16 @@
     X(NGX_ICLOCK_QUERY_STREAM_TOKEN, stream_token, 1,                        \
       "SELECT iclock_api.use_stream_token($1)")                              \
                                                                              \
-    /* sender, number of endpoints */                                        \
-    X(NGX_ICLOCK_QUERY_WEBHOOK_LEASE, webhook_lease, 2,                      \
+    /* sender, number of endpoints, ids of its keys */                       \
+    X(NGX_ICLOCK_QUERY_WEBHOOK_LEASE, webhook_lease, 3,                      \
       "SELECT w.id, w.url, w.secret, w.previous_secret, w.headers,"          \
       " w.ordered, w.concurrency, w.batch, w.cursor, w.status, w.probe_in,"  \
       " w.paused"                                                            \
-      " FROM iclock.webhook_lease($1, $2::integer) w")                       \
+      " FROM iclock.webhook_lease($1, $2::integer, $3::text[]) w")           \
+                                                                             \
+    /* sender, secrets that it has sealed */                                 \
+    X(NGX_ICLOCK_QUERY_WEBHOOK_SEAL, webhook_seal, 2,                        \
+      "SELECT iclock.webhook_seal($1, $2::jsonb)")                           \
                                                                              \
     /* sender, what it wants */                                              \
     X(NGX_ICLOCK_QUERY_WEBHOOK_WORK, webhook_work, 2,                        \

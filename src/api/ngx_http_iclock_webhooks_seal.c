@@ -1,0 +1,190 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+/*
+ * Secrets that the database has in clear, or sealed by a key that is about to
+ * go, are sealed by the sender that has leased their endpoints.
+ */
+
+
+#include "ngx_http_iclock_webhooks.h"
+#include "ngx_http_iclock_api_json.h"
+
+#include <openssl/evp.h>
+
+
+static ngx_uint_t ngx_http_iclock_webhooks_stale(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *lease);
+static ngx_int_t ngx_http_iclock_webhooks_seal_all(
+    ngx_http_iclock_sender_t *s, ngx_iclock_query_t *lease,
+    ngx_iclock_query_t *q);
+static ngx_int_t ngx_http_iclock_webhooks_seal_one(
+    ngx_http_iclock_sender_t *s, ngx_http_iclock_api_text_t *out,
+    ngx_str_t *id, ngx_str_t *secret);
+static void ngx_http_iclock_webhooks_sealed(ngx_iclock_query_t *q);
+
+
+void
+ngx_http_iclock_webhooks_seal(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *lease)
+{
+    ngx_iclock_query_t  *q;
+
+    if (s->amcf->keyring == NULL || s->sealing
+        || !ngx_http_iclock_webhooks_stale(s, lease))
+    {
+        return;
+    }
+
+    q = ngx_iclock_query_create(s->amcf->queries,
+                                NGX_ICLOCK_QUERY_WEBHOOK_SEAL, s->log);
+    if (q == NULL) {
+        return;
+    }
+
+    q->params[0] = s->conf->name;
+    q->data = s;
+    q->handler = ngx_http_iclock_webhooks_sealed;
+
+    if (ngx_http_iclock_webhooks_seal_all(s, lease, q) != NGX_OK
+        || ngx_iclock_query_submit(q) != NGX_OK)
+    {
+        ngx_iclock_query_destroy(q);
+        return;
+    }
+
+    s->sealing = 1;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_webhooks_stale(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *lease)
+{
+    ngx_str_t   *row;
+    ngx_uint_t   i;
+
+    for (i = 0; i < lease->nrows; i++) {
+        row = ngx_iclock_query_value(lease, i, 0);
+
+        if (ngx_http_iclock_secret_stale(s->amcf->keyring,
+                                         &row[NGX_HTTP_ICLOCK_LEASE_SECRET])
+            || ngx_http_iclock_secret_stale(s->amcf->keyring,
+                                         &row[NGX_HTTP_ICLOCK_LEASE_PREVIOUS]))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_webhooks_seal_all(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *lease, ngx_iclock_query_t *q)
+{
+    ngx_str_t                   *row;
+    ngx_uint_t                   i, j, n;
+    ngx_http_iclock_api_text_t   out;
+
+    ngx_http_iclock_api_text_init(&out, q->pool, 1024);
+
+    n = 0;
+
+    for (i = 0; i < lease->nrows && n < NGX_HTTP_ICLOCK_WEBHOOK_SEALS; i++) {
+
+        row = ngx_iclock_query_value(lease, i, 0);
+
+        for (j = NGX_HTTP_ICLOCK_LEASE_SECRET;
+             j <= NGX_HTTP_ICLOCK_LEASE_PREVIOUS;
+             j++)
+        {
+            if (!ngx_http_iclock_secret_stale(s->amcf->keyring, &row[j])) {
+                continue;
+            }
+
+            ngx_http_iclock_api_text_raw(&out, n++ ? "," : "[");
+
+            if (ngx_http_iclock_webhooks_seal_one(s, &out,
+                    &row[NGX_HTTP_ICLOCK_LEASE_ID], &row[j])
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    ngx_http_iclock_api_text_raw(&out, "]");
+
+    q->params[1] = out.text;
+
+    return out.failed ? NGX_ERROR : NGX_OK;
+}
+
+
+/* what it takes the place of is named by its hash */
+
+static ngx_int_t
+ngx_http_iclock_webhooks_seal_one(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_api_text_t *out, ngx_str_t *id, ngx_str_t *secret)
+{
+    u_char      hash[EVP_MAX_MD_SIZE], hex[2 * EVP_MAX_MD_SIZE];
+    unsigned    len;
+    ngx_int_t   rc;
+    ngx_str_t   text, sealed, old;
+
+    text = *secret;
+
+    if (ngx_http_iclock_secret_sealed(secret)
+        && ngx_http_iclock_secret_open(s->amcf->keyring, out->pool, secret,
+                                       &text)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_iclock_secret_seal(s->amcf->keyring, out->pool, &text,
+                                     &sealed);
+
+    if (text.data != secret->data) {
+        ngx_explicit_memzero(text.data, text.len);
+    }
+
+    if (rc != NGX_OK
+        || EVP_Digest(secret->data, secret->len, hash, &len, EVP_sha256(),
+                      NULL)
+           != 1)
+    {
+        return NGX_ERROR;
+    }
+
+    old.data = hex;
+    old.len = ngx_hex_dump(hex, hash, len) - hex;
+
+    ngx_http_iclock_api_text_raw(out, "{\"id\":");
+    ngx_http_iclock_api_text_string(out, id);
+    ngx_http_iclock_api_text_member(out, "old", &old);
+    ngx_http_iclock_api_text_member(out, "new", &sealed);
+    ngx_http_iclock_api_text_raw(out, "}");
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_iclock_webhooks_sealed(ngx_iclock_query_t *q)
+{
+    ngx_http_iclock_sender_t  *s;
+
+    s = q->data;
+    s->sealing = 0;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, s->log, 0,
+                   "iclock webhooks: secrets sealed: %i", q->rc);
+
+    ngx_iclock_query_destroy(q);
+}
