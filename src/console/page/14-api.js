@@ -1,0 +1,350 @@
+// The client of the API.
+//
+//   at`/devices/${sn}/approve`    a path; values are escaped
+//   await api('GET', path, { query, signal, background })
+//   await api('POST', path, { body, once })
+//       -> { status, body, headers }, or throws a Problem.  POST and PATCH
+//       bear an Idempotency-Key (once, or a random one), and are sent again
+//       with it when the answer got lost.  background: not while the link is
+//       down, and words of the bar do for its failures.
+//   await pages(path, query, onPage, { signal, most })
+//       each page of a list: onPage(rows, last)
+//   Problem: status, code, detail, errors [{pointer, detail}], request, retry
+//       code 'no_route': this server does not have the route;
+//       'offline': no answer; 'left': signed out meanwhile
+//   problemWords(problem)   -> nodes that say it, with what helps
+//   now()                   ms, by the clock of the server
+//   link                    { state: 'up' | 'down' | 'database' | 'rate',
+//                             since, again }; topic 'link' when it changes
+
+const meta = (name) => {
+  const el = document.querySelector('meta[name="' + name + '"]');
+
+  return el ? el.content : '';
+};
+
+const base = meta('iclock-api') || '/v1';
+const version = meta('iclock-version');
+const largest = 16 * 1024 * 1024;
+
+words({
+  'fault.offline': 'No connection to the server. You see what was known at {at}. Trying again in {n} s.',
+  'fault.trying': 'No connection to the server. You see what was known at {at}. Trying now.',
+  'fault.now': 'Now',
+  'fault.database': 'The database does not answer. Terminals keep their punches; nothing is lost. Trying every 5 s.',
+  'fault.rate': 'Too many requests for this key; going on in {n} s.',
+  'fault.scope': 'Your key may not do this; it needs {scope}.',
+  'fault.scope.some': 'Your key may not do this.',
+  'fault.address': 'This key may not be used from this address.',
+  'fault.sandbox': 'A test key sees simulated devices only.',
+  'fault.gone': 'Not found for this key. It may belong to another site.',
+  'fault.conflict': 'Changed meanwhile: {detail}',
+  'fault.server': 'The server failed on this; request {id} stands in its error log.',
+  'fault.unread': 'The server answered something else than the API. Is "api=" of iclock_console right?',
+  'fault.large': 'The answer is larger than 16 MB and was not read.',
+  'fault.route': 'This server does not offer that yet: it is older than this page, or older than the page expects.',
+  'fault.lost': 'No answer. Whether it was done is not known.',
+  'fault.left': 'You have signed out.',
+  'fault.ask': 'Copy what to ask for',
+  'fault.askText': 'Please make me a key that also has the scope {scope}: SELECT iclock.create_api_key(...)',
+  'scope.needs': 'Needs {scope}'
+});
+
+class Problem extends Error {
+  constructor(status, body, headers) {
+    const b = body || {};
+
+    super(b.detail || b.title || '');
+    this.status = status;
+    this.code = b.code || '';
+    this.detail = b.detail || b.title || '';
+    this.errors = Array.isArray(b.errors) ? b.errors : [];
+    this.request = headers && headers.get('X-Request-Id') || '';
+    this.retry = headers && Number(headers.get('Retry-After')) || 0;
+    this.scope = b.scope || (/\b[a-z]+:[a-z]+\b/.exec(this.detail) || [''])[0];
+  }
+}
+
+function at(parts, ...values) {
+  return parts.reduce((all, part, i) =>
+    all + encodeURIComponent(values[i - 1]) + part);
+}
+
+// the newest of the server's clock; its header has seconds
+const clock = { ahead: 0, known: false };
+
+function now() {
+  return Date.now() + clock.ahead;
+}
+
+function setClock(headers, began) {
+  const told = Date.parse(headers.get('Date'));
+  const ahead = told + 500 - (began + Date.now()) / 2;
+
+  if (!(told > 0)) return;
+  if (clock.known && Math.abs(ahead - clock.ahead) < 1500) return;
+  clock.ahead = ahead;
+  clock.known = true;
+}
+
+const link = { state: 'up', since: 0, again: 0, tries: 0, timer: null };
+
+function setLink(state, wait) {
+  clearTimeout(link.timer);
+  link.timer = null;
+  link.again = wait ? Date.now() + wait : 0;
+  if (link.state !== state) {
+    link.state = state;
+    link.since = Date.now();
+  }
+  if (wait) link.timer = setTimeout(probe, wait);
+  emit('link', link);
+}
+
+function failing(state, after) {
+  if (link.state === 'down' && link.timer !== null) return;
+  if (state === 'down') {
+    const wait = Math.min(30000, 1000 * 2 ** Math.min(link.tries, 5));
+
+    link.tries++;
+    setLink('down', wait * (0.8 + 0.4 * Math.random()));
+  } else {
+    setLink(state, after);
+  }
+}
+
+function working() {
+  const before = link.state;
+
+  link.tries = 0;
+  lastAnswer = now();
+  if (before === 'up') return;
+  setLink('up', 0);
+  emit('recovered', before);
+}
+
+let lastAnswer = 0;
+
+// no key, no SQL: it tells whether there is a server, and a database
+async function probe() {
+  setLink(link.state, 0);
+  if (link.state === 'rate') {
+    working();
+    return;
+  }
+  try {
+    const began = Date.now();
+    const answer = await request('GET', '/health', {}, null);
+
+    setClock(answer.headers, began);
+    if (answer.status === 503) failing('database', 5000);
+    else working();
+  } catch (e) {
+    failing('down');
+  }
+}
+
+const running = new Set();
+
+on('signed-out', () => {
+  for (const each of running) each.abort();
+  running.clear();
+});
+
+function request(method, path, headers, body, signal) {
+  return fetch(base + path, {
+    method, headers, body, signal,
+    credentials: 'omit', redirect: 'error', cache: 'no-store',
+    referrerPolicy: 'no-referrer', mode: 'same-origin'
+  });
+}
+
+async function readBody(answer) {
+  const type = (answer.headers.get('Content-Type') || '').split(';')[0].trim();
+
+  if (answer.status === 204) return null;
+  if (type !== 'application/json' && type !== 'application/problem+json') {
+    throw new Problem(answer.status,
+      { code: answer.status === 404 ? 'no_route' : 'unread' },
+      answer.headers);
+  }
+
+  const reader = answer.body.getReader();
+  const decoder = new TextDecoder();
+  const texts = [];
+  let size = 0;
+
+  for (;;) {
+    const { done, value } = await reader.read();
+
+    if (done) break;
+    size += value.length;
+    if (size > largest) {
+      reader.cancel();
+      throw new Problem(answer.status, { code: 'large' }, answer.headers);
+    }
+    texts.push(decoder.decode(value, { stream: true }));
+  }
+  texts.push(decoder.decode());
+  return JSON.parse(texts.join(''));
+}
+
+function queryText(query) {
+  const all = new URLSearchParams();
+
+  for (const name of Object.keys(query || {})) {
+    const value = query[name];
+
+    if (value !== undefined && value !== null && value !== '') {
+      all.append(name, value);
+    }
+  }
+  return all.size === 0 || all.toString() === '' ? '' : '?' + all;
+}
+
+function random() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)),
+    (b) => b.toString(16).padStart(2, '0')).join('');
+}
+
+function sleep(ms) {
+  return new Promise((done) => setTimeout(done, ms));
+}
+
+async function api(method, path, options) {
+  const o = options || {};
+  const changes = method === 'POST' || method === 'PATCH';
+  const headers = { Accept: 'application/json' };
+  const key = o.key || session.key;
+
+  if (key === null) throw new Problem(0, { code: 'left' });
+  if (o.background && link.state !== 'up') {
+    throw new Problem(0, { code: 'offline' });
+  }
+
+  headers.Authorization = 'Bearer ' + key;
+  if (o.body !== undefined) headers['Content-Type'] = 'application/json';
+  if (changes) headers['Idempotency-Key'] = o.once || random();
+
+  for (let tries = 1; ; tries++) {
+    try {
+      return await send(method, path + queryText(o.query), headers, o, key);
+    } catch (problem) {
+      const lost = problem.code === 'offline' || problem.code === 'busy_key'
+        || (changes && problem.code === 'unavailable');
+
+      if (!changes || !lost || tries === 4) throw problem;
+      await sleep(500 * 2 ** tries);
+    }
+  }
+}
+
+async function send(method, path, headers, o, key) {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), o.patience || 40000);
+  const began = Date.now();
+  let answer, body;
+
+  if (o.signal) {
+    if (o.signal.aborted) stop.abort();
+    o.signal.addEventListener('abort', () => stop.abort());
+  }
+  running.add(stop);
+
+  try {
+    answer = await request(method, path, headers,
+      o.body === undefined ? undefined : JSON.stringify(o.body), stop.signal);
+    setClock(answer.headers, began);
+    body = await readBody(answer);
+  } catch (e) {
+    if (e instanceof Problem) throw e;
+    if (o.signal && o.signal.aborted || session.key === null && !o.key) {
+      throw new Problem(0, { code: 'left' });
+    }
+    failing('down');
+    throw new Problem(0, { code: 'offline' });
+  } finally {
+    clearTimeout(timer);
+    running.delete(stop);
+  }
+
+  if (answer.ok) {
+    working();
+    return { status: answer.status, body, headers: answer.headers };
+  }
+  throw judged(new Problem(answer.status, body, answer.headers), key);
+}
+
+function judged(problem, key) {
+  if (problem.status === 401 && key === session.key) {
+    signOut('signin.revoked');
+  } else if (problem.status === 429) {
+    failing('rate', 1000 * (problem.retry || 1));
+  } else if (problem.status === 503) {
+    failing('database', 5000);
+  } else {
+    working();
+  }
+  return problem;
+}
+
+async function pages(path, query, onPage, options) {
+  const o = options || {};
+  let cursor = null;
+  let count = 0;
+
+  do {
+    const answer = await api('GET', path, {
+      query: Object.assign({}, query, { cursor }),
+      signal: o.signal, background: o.background
+    });
+    const rows = answer.body.data || [];
+
+    cursor = answer.body.has_more ? answer.body.next_cursor : null;
+    count += rows.length;
+    if (o.most && count >= o.most) cursor = null;
+    onPage(rows, cursor === null, answer);
+  } while (cursor !== null);
+  return count;
+}
+
+function problemWords(problem) {
+  const p = problem instanceof Problem ? problem : new Problem(0, {});
+
+  switch (p.code) {
+    case 'offline':
+      return [t('fault.lost')];
+    case 'left':
+      return [t('fault.left')];
+    case 'no_route':
+      return [t('fault.route')];
+    case 'unread':
+      return [t('fault.unread')];
+    case 'large':
+      return [t('fault.large')];
+    case 'address':
+      return [t('fault.address')];
+    case 'sandbox':
+      return [t('fault.sandbox')];
+    case 'scope':
+      return p.scope
+        ? [t('fault.scope', { scope: p.scope }), ' ', askFor(p.scope)]
+        : [clean(p.detail) || t('fault.scope.some')];
+    case 'not_found':
+      return [t('fault.gone')];
+    default:
+      break;
+  }
+  if (p.status === 409) return tx('fault.conflict', { detail: p.detail });
+  if (p.status === 429) return [t('fault.rate', { n: p.retry || 1 })];
+  if (p.status === 503) return [t('fault.database')];
+  if (p.status >= 500 || p.status === 0) {
+    return [tx('fault.server', { id: mono(p.request || '–') }), ' ',
+      p.request ? copyButton(p.request) : null];
+  }
+  return [clean(p.detail)];
+}
+
+function askFor(scope) {
+  return copyButton(t('fault.askText', { scope }), t('fault.ask'));
+}
