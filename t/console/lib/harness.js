@@ -1,0 +1,189 @@
+// Copyright (C) the ngx_http_iclock_module authors
+
+// Runs one file of t/console: node harness.js <name> <what JSON says>.
+// Test::IClock::Browser is the other side of stdin and stdout.
+//
+// A test exports an async function that gets this object:
+//
+//   module.exports = async (t) => {
+//       const tab = await t.signIn('#/fleet');
+//       await tab.see('All 1 active devices are online');
+//       t.is(await t.sql('select 1'), '1', 'a name');
+//   };
+
+'use strict';
+
+const fs = require('fs');
+const path = require('path');
+const readline = require('readline');
+const puppeteer = require('puppeteer-core');
+
+const Tab = require('./tab.js');
+
+const [name, text] = process.argv.slice(2);
+const given = JSON.parse(text);
+
+
+// the other side
+
+let asked = 0;
+const waiting = new Map();
+
+function say(what) {
+    fs.writeSync(1, JSON.stringify(what) + '\n');
+}
+
+
+function ask(what, ...args) {
+    return new Promise((resolve, reject) => {
+        waiting.set(++asked, { resolve, reject });
+        say({ id: asked, ask: what, args });
+    });
+}
+
+
+const input = readline.createInterface({ input: process.stdin });
+
+input.on('line', (line) => {
+    const answer = JSON.parse(line);
+    const { resolve, reject } = waiting.get(answer.id);
+
+    waiting.delete(answer.id);
+    answer.error ? reject(new Error(answer.error)) : resolve(answer.value);
+});
+
+// nobody is left who wants to know
+
+input.on('close', () => process.exit(1));
+
+
+// what tests get
+
+const t = {
+    name,
+    key: given.key,
+    origin: `http://127.0.0.1:${given.port}`,
+    patience: 15000 * given.patience,
+    tabs: [],
+
+    // a test goes on after something is wrong
+    ok(ok, about, diag) {
+        say({ ok: !!ok, name: about, diag: String(diag ?? '') });
+        return !!ok;
+    },
+
+    is(got, expected, about) {
+        const g = JSON.stringify(got), e = JSON.stringify(expected);
+        return t.ok(g === e, about, `got ${g}\nexpected ${e}`);
+    },
+
+    like(got, pattern, about) {
+        return t.ok(pattern.test(got), about, `${got}\nis not like ${pattern}`);
+    },
+
+    unlike(got, pattern, about) {
+        return t.ok(!pattern.test(got), about, `${got}\nis like ${pattern}`);
+    },
+
+    note(text) { say({ note: String(text) }) },
+
+    sql: (text) => ask('sql', text),
+    makeKey: (option = {}) => ask('key', option),
+    device: (sn, call, ...args) => ask('device', sn, call, ...args),
+    terminal: (sn, call, ...args) => ask('terminal', sn, call, ...args),
+    api: (...args) => ask('api', ...args),
+    postgres: (call) => ask('postgres', call),
+    nginx: (call, ...args) => ask('nginx', call, ...args),
+    accessLog: () => ask('access_log'),
+    errorLog: () => ask('error_log'),
+
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+
+    // until the function says something true
+    async wait(what, code) {
+        const until = Date.now() + t.patience;
+
+        for ( ;; ) {
+            const value = await code();
+
+            if (value) {
+                return value;
+            }
+
+            if (Date.now() > until) {
+                throw new Error(`waited in vain: ${what}`);
+            }
+
+            await t.sleep(50);
+        }
+    },
+
+    // A browser without memory.  Options: width, height, dark, touch, language,
+    // timezone, prepare (gets the page before it loads).
+    async open(where = '', option = {}) {
+        const context = option.context
+                        || await t.browser.createBrowserContext();
+        const tab = await Tab.make(t, context, option);
+
+        t.tabs.push(tab);
+        await tab.goto(where);
+
+        return tab;
+    },
+
+    // and signed in with the key that may do everything, or another
+    async signIn(where = '', option = {}) {
+        const tab = await t.open(where, option);
+
+        await tab.enter(option.key || t.key);
+        return tab;
+    },
+
+    picture: (file) => path.join(given.pictures, file + '.png'),
+};
+
+
+async function main() {
+    t.browser = await puppeteer.launch({
+        executablePath: process.env.CHROMIUM || '/usr/bin/chromium',
+        userDataDir: path.join(given.dir, 'profile'),
+        headless: true,
+        pipe: true,
+        protocolTimeout: 180000 * given.patience,
+        timeout: 120000 * given.patience,
+        args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
+               '--disable-extensions', '--disable-background-networking',
+               '--font-render-hinting=none', '--force-color-profile=srgb',
+               '--no-first-run', '--hide-scrollbars'],
+    });
+
+    try {
+        await require(path.join(__dirname, '..', name + '.js'))(t);
+
+    } catch (error) {
+        t.ok(false, 'nothing is thrown', error.stack);
+
+        for (const tab of t.tabs) {
+            t.note(await tab.body().catch(() => 'no page'));
+            await tab.page.screenshot({ path: t.picture(`failed-${name}`) })
+                .catch(() => null);
+        }
+    }
+
+    for (const tab of t.tabs) {
+        t.is(tab.messages, [], 'no message on the console');
+        t.is(tab.foreign, [], 'no request to another origin');
+    }
+
+    await t.browser.close();
+    fs.rmSync(path.join(given.dir, 'profile'),
+              { recursive: true, force: true, maxRetries: 10 });
+    say({ end: 1 });
+    process.exit(0);
+}
+
+
+main().catch((error) => {
+    t.ok(false, 'the browser starts', error.stack);
+    process.exit(1);
+});

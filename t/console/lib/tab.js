@@ -1,0 +1,284 @@
+// Copyright (C) the ngx_http_iclock_module authors
+
+// A tab with the console page: what a person sees there, and does.
+
+'use strict';
+
+const fs = require('fs');
+
+const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+
+// In the page: those that can be seen and have this name.
+
+const find = (selector, name, exact) => {
+    const words = (text) => (text || '').replace(/\s+/g, ' ').trim();
+
+    const nameOf = (element) => {
+        const by = element.getAttribute('aria-labelledby');
+
+        return words(
+            element.getAttribute('aria-label')
+            || (by && by.split(' ').map((id) =>
+                    document.getElementById(id)?.textContent).join(' '))
+            || [...(element.labels || [])].map((label) =>
+                    label.textContent).join(' ')
+            || element.innerText || element.getAttribute('placeholder'));
+    };
+
+    return [...document.querySelectorAll(selector)].filter((element) => {
+        if (!element.checkVisibility({ checkVisibilityCSS: true })) {
+            return false;
+        }
+
+        const its = nameOf(element);
+
+        return exact ? its === name : its.includes(name);
+    })[0] || null;
+};
+
+const acts = 'button, a, summary, [role=button], [role=tab], [role=menuitem],'
+             + ' [role=switch], input[type=checkbox], input[type=radio]';
+
+const fields = 'input, select, textarea';
+
+
+module.exports = class Tab {
+
+    static async make(t, context, option) {
+        const tab = new Tab();
+        const page = await context.newPage();
+
+        Object.assign(tab, { t, context, page, messages: [], foreign: [],
+                             requests: [], answers: [], allowed: [] });
+
+        page.on('console', (message) => {
+            const text = `${message.type()}: ${message.text()}`
+                         + ` ${message.location()?.url || ''}`;
+
+            if (!tab.allowed.some((pattern) => pattern.test(text))) {
+                tab.messages.push(text);
+            }
+        });
+
+        page.on('pageerror', (error) => {
+            tab.messages.push(error.stack || String(error));
+        });
+
+        page.on('request', (request) => {
+            const url = request.url();
+
+            tab.requests.push(`${request.method()} ${url}`);
+
+            if (!url.startsWith(t.origin + '/') && !url.startsWith('data:')) {
+                tab.foreign.push(url);
+            }
+        });
+
+        page.on('response', (response) => {
+            tab.answers.push(`${response.status()} ${response.url()}`);
+        });
+
+        page.setDefaultTimeout(t.patience);
+        page.setDefaultNavigationTimeout(t.patience);
+
+        await tab.size(option.width || 1280, option.height || 800,
+                       option.touch);
+        await tab.theme(option.dark ? 'dark' : 'light');
+
+        if (option.timezone) {
+            await page.emulateTimezone(option.timezone);
+        }
+
+        if (option.language) {
+            await page.evaluateOnNewDocument((language) => {
+                Object.defineProperty(navigator, 'language',
+                                      { get: () => language });
+                Object.defineProperty(navigator, 'languages',
+                                      { get: () => [language] });
+            }, option.language);
+        }
+
+        await option.prepare?.(page);
+
+        return tab;
+    }
+
+    async goto(where) {
+        this.response = await this.page.goto(
+            /^https?:/.test(where) ? where
+                                   : `${this.t.origin}/console${where}`);
+    }
+
+    // a failed request is a message of Chromium that nobody can prevent
+    allow(...patterns) {
+        this.allowed.push(...patterns);
+        return this;
+    }
+
+    size(width, height, touch) {
+        return this.page.setViewport({ width, height, hasTouch: !!touch,
+                                       isMobile: !!touch });
+    }
+
+    theme(scheme) {
+        return this.page.emulateMediaFeatures([
+            { name: 'prefers-color-scheme', value: scheme },
+            { name: 'prefers-reduced-motion', value: 'reduce' },
+        ]);
+    }
+
+    body() {
+        return this.page.evaluate(() => document.body.innerText);
+    }
+
+    // until the function says something true in the page
+    async until(code, ...args) {
+        const what = String(code).slice(0, 200);
+
+        return this.t.wait(`${what} ${JSON.stringify(args)}`,
+            () => this.page.evaluate(code, ...args).catch((error) => {
+                if (/context|detached|navigat/i.test(error.message)) {
+                    return null;
+                }
+                throw error;
+            }));
+    }
+
+    // waits for words; true, or a failed test
+    async see(what, about) {
+        const source = what instanceof RegExp ? what.source : null;
+        let seen = true;
+
+        try {
+            await this.until((text, pattern) => {
+                const body = document.body.innerText.replace(/\s+/g, ' ');
+
+                return pattern ? new RegExp(pattern).test(body)
+                               : body.includes(text);
+            }, source ? '' : what, source);
+
+        } catch (error) {
+            seen = false;
+        }
+
+        return this.t.ok(seen, about || `shows ${what}`,
+                         seen ? '' : await this.body());
+    }
+
+    async element(selector, name, exact = true) {
+        return this.t.wait(`${selector} "${name}"`, async () => {
+            const handle = await this.page.evaluateHandle(find, selector, name,
+                                                          exact);
+            return handle.asElement();
+        });
+    }
+
+    async has(name, selector = acts) {
+        const handle = await this.page.evaluateHandle(find, selector, name,
+                                                      true);
+        return handle.asElement() !== null;
+    }
+
+    async click(name, selector = acts) {
+        const element = await this.element(selector, name);
+
+        await element.click();
+    }
+
+    // writes in a field, in place of what is there
+    async fill(label, text) {
+        const element = await this.element(fields, label);
+
+        await element.focus();
+        await element.evaluate((field) => field.select?.());
+        await this.page.keyboard.press('Backspace');
+        await this.page.keyboard.type(text);
+    }
+
+    async choose(label, text) {
+        const element = await this.element(fields, label);
+        const value = await element.evaluate((list, wanted) =>
+            [...list.options].find((o) =>
+                o.text === wanted || o.value === wanted)?.value, text);
+
+        await element.select(value);
+    }
+
+    press(...keys) {
+        return keys.reduce((done, key) =>
+            done.then(() => this.page.keyboard.press(key)), Promise.resolve());
+    }
+
+    async enter(key) {
+        await this.fill('API key', key);
+        await this.click('Open the console');
+        await this.until(() => document.querySelector('nav'));
+    }
+
+    text(selector) {
+        return this.page.evaluate((s) =>
+            [...document.querySelectorAll(s)].map((e) =>
+                e.innerText.replace(/\s+/g, ' ').trim()).join('\n'), selector);
+    }
+
+    // nobody is kept out
+    async axe(about) {
+        if (!await this.page.evaluate(() => typeof axe === 'object')) {
+            await this.page.evaluate(axe);
+        }
+
+        const found = await this.page.evaluate(async () => {
+            const result = await globalThis.axe.run(document, {
+                runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa',
+                          'best-practice'],
+                rules: { 'target-size': { enabled: true } },
+            });
+
+            return result.violations.map((v) => `${v.id}: ` + v.nodes.map(
+                (n) => `${n.html.slice(0, 160)} (${n.any.concat(n.all)
+                    .map((c) => c.message).join('; ').slice(0, 160)})`)
+                .slice(0, 4).join('\n   '));
+        });
+
+        return this.t.ok(found.length === 0, `axe: ${about}`,
+                         found.join('\n'));
+    }
+
+    // nothing is wider than the window
+    async fits(about) {
+        const over = await this.page.evaluate(() => {
+            const root = document.documentElement;
+
+            return root.scrollWidth > root.clientWidth
+                ? [...document.querySelectorAll('body *')].filter((e) =>
+                      e.getBoundingClientRect().right
+                      > root.clientWidth + 1).slice(0, 5).map((e) =>
+                      `${e.tagName}.${e.className} ${Math.round(
+                          e.getBoundingClientRect().right)}`)
+                      .concat(`${root.scrollWidth} > ${root.clientWidth}`)
+                : [];
+        });
+
+        return this.t.ok(over.length === 0, `no sideways scroll: ${about}`,
+                         over.join('\n'));
+    }
+
+    // four pictures, each looked at by axe, too
+    async looks(name) {
+        for (const scheme of ['light', 'dark']) {
+            await this.theme(scheme);
+
+            for (const [width, height] of [[1280, 800], [390, 844]]) {
+                await this.size(width, height);
+                await this.t.sleep(150);
+                await this.page.screenshot({
+                    path: this.t.picture(`${name}-${width}-${scheme}`) });
+                await this.fits(`${name} ${width}`);
+                await this.axe(`${name} ${width} ${scheme}`);
+            }
+        }
+
+        await this.theme('light');
+        await this.size(1280, 800);
+    }
+};
