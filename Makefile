@@ -3,7 +3,7 @@
 #
 # make run        try it: database, nginx and a terminal session in build/run
 # make build      build/ngx_http_iclock_module.so for the installed nginx
-# make install    the module, its SQL and conf.example; DESTDIR=dir
+# make install    the module, its SQL, conf.example, the simulator; DESTDIR=dir
 # make test       every test; TESTS="t/notify.t t/sql.t": only these
 # make unit       the tests of src/proto alone; UNITS="attlog text"
 # make matrix     the tests of the database on PostgreSQL 13 to 18, with
@@ -12,7 +12,8 @@
 # make sanitize   the tests with ASan and UBSan in the module; TESTS=...
 # make fuzz       libFuzzer on src/proto, see t/fuzz/fuzz.mk
 # make lint       style, cppcheck, gcc's analyzer
-# make docs       docs/commands.md, from the functions of the database
+# make docs       docs/commands.md, from the functions of the database, and
+#                 docs/iclock-simulator.md
 # make bench      measures; see t/bench/run, stream and webhooks
 # make bench-compare REV=...    an older commit beside this tree
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
@@ -71,6 +72,11 @@ MODULES =	$(or $(shell nginx -V 2>&1 \
 		    | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p'), \
 		    /usr/lib/nginx/modules)
 SHARE =		/usr/share/$(NAME)
+BIN =		/usr/bin
+MAN =		/usr/share/man/man1
+
+# what the simulator is made of
+SIMULATOR =	tools/simulator/IClock
 
 
 .PHONY:		all help build module alloc run test matrix soak unit bench \
@@ -129,6 +135,15 @@ install:	build
 	install -m 644 $(MODULE) $(DESTDIR)$(MODULES)/
 	install -m 644 conf.example $(DESTDIR)$(SHARE)/
 	install -m 644 sql/*.sql $(DESTDIR)$(SHARE)/sql/
+	install -d $(DESTDIR)$(BIN) $(DESTDIR)$(MAN) \
+	    $(DESTDIR)$(SHARE)/simulator/IClock/Simulator
+	install tools/iclock-simulator $(DESTDIR)$(BIN)/
+	install -m 644 $(SIMULATOR)/*.pm $(DESTDIR)$(SHARE)/simulator/IClock/
+	install -m 644 $(SIMULATOR)/Simulator/*.pm \
+	    $(DESTDIR)$(SHARE)/simulator/IClock/Simulator/
+	pod2man --utf8 --section=1 --center=$(NAME) --release=1 \
+	    tools/iclock-simulator \
+	    > $(DESTDIR)$(MAN)/iclock-simulator.1
 
 clean:
 	rm -rf build
@@ -197,7 +212,7 @@ bench-compare:
 
 docs:
 	@tools/deps test
-	@DOCS=1 prove -I$(ROOT)/t/lib t/docs.t
+	@DOCS=1 prove -I$(ROOT)/t/lib t/docs.t t/simulator.t
 
 # Debian's nginx has --with-debug; the analyzer sees the module without it
 lint:
