@@ -624,7 +624,9 @@ begin
         -- Punches are moved to a partition of their own meanwhile: whoever
         -- waited for that with a snapshot from before would find none of them,
         -- see lock_punch().  What follows takes a new one.
-        if operation in ('logs_list', 'daily_list') then
+        if operation in ('logs_list', 'daily_list', 'devices_get',
+                         'devices_list', 'devices_create', 'devices_update')
+        then
             lock table only iclock.punch in access share mode;
         end if;
 

@@ -87,7 +87,7 @@ create or replace function iclock.last_punch(
         device_id  bigint,
         pin        text)
     returns text
-    language plpgsql stable security definer
+    language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
     set enable_bitmapscan = off
     set jit = off
@@ -99,6 +99,10 @@ declare
     since    timestamp;
     last     record;
 begin
+    -- what follows sees punches that were just moved, which is why this function
+    -- is volatile, see lock_punch()
+    lock table only iclock.punch in access share mode;
+
     select array_agg(d.id) into devices
       from iclock.device asking
       join iclock.device d

@@ -196,6 +196,28 @@ is($t->get("$cdata&type=LastPunch&PIN=7")->text,
    "200 status=0\nname=Mira\tpin=7\tstate=1\tworkcode=5\tdate=$date"
    . "\ttime=$time", 'the last punch');
 
+# of a month that gets a partition of its own meanwhile; not notified, so that
+# it is moved here
+
+$t->psql("SET session_replication_role = replica;
+          INSERT INTO iclock.punch (device_id, local_time, pin, status)
+          SELECT id, date_trunc('month', localtimestamp) - interval '5 months',
+                 '8', 1
+            FROM iclock.device");
+
+my $mover = $t->pg->background(
+    'BEGIN; SELECT iclock.move_months(50000); SELECT pg_sleep(1); COMMIT');
+
+ok(wait_until(10, sub {
+    $t->psql("SELECT count(*) FROM pg_stat_activity"
+             . " WHERE wait_event = 'PgSleep'");
+}), 'punches are moved');
+like($t->get("$cdata&type=LastPunch&PIN=8")->text,
+     qr/\A200 status=0\n.*pin=8\t.*-01\ttime=00:00:00\z/,
+     'the last punch is found all the same');
+$mover->wait();
+is($t->psql("SELECT count(*) FROM ONLY iclock.punch_default"), 0, 'it moved');
+
 
 # remote attendance, asked by another terminal
 
