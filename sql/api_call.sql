@@ -630,6 +630,13 @@ begin
             lock table only iclock.punch in access share mode;
         end if;
 
+        -- views leave out simulated devices
+        if operation = 'daily_list' then
+            perform set_config('iclock.simulated',
+                               case request #>> '{key,mode}' when 'test'
+                               then 'on' else '' end, true);
+        end if;
+
         -- without a plan made anew
         if operation = 'devices_get' then
             answer := iclock_api.devices_get(request);

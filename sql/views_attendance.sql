@@ -54,11 +54,13 @@ select p.device_id,
                h.default_timezone, h.dialect,
                h.site_since           as starts,
                timestamp 'infinity'   as ends,
-               false                  as elsewhere
+               false                  as elsewhere,
+               h.sandbox
           from iclock.device h
          union all
         select h.id, h.serial_number, h.name, m.site, h.timezone,
-               h.default_timezone, h.dialect, m.starts, m.ends, true
+               h.default_timezone, h.dialect, m.starts, m.ends, true,
+               h.sandbox
           from iclock.device_site m
           join iclock.device h on h.id = m.device_id) as d
     on d.id = p.device_id
@@ -75,7 +77,11 @@ select p.device_id,
   left join iclock.verify_label v
          on v.dialect = d.dialect and v.code = p.verify
         and v.record_type = case p.record_type when 1 then 1 else 0 end
- where iclock.may_see(d.site, (select iclock.visible_sites()));
+ where iclock.may_see(d.site, (select iclock.visible_sites()))
+   -- simulated ones are for test keys of the API, which says so
+   and (not d.sandbox
+        or (select current_setting('iclock.simulated', true)
+                   is not distinct from 'on'));
 comment on view iclock.attendance is
     'Punches with device, user and the meaning of the codes. Restrict '
     'local_time: that picks the partitions';

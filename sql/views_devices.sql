@@ -59,7 +59,8 @@ select d.id                                      as device_id,
                    and p.local_time < localtimestamp + interval '2 days'
                  order by p.local_time desc
                  limit 20) as r) as recent
- where iclock.may_see(d.site, (select iclock.visible_sites()));
+ where iclock.may_see(d.site, (select iclock.visible_sites()))
+   and not d.sandbox;
 comment on view iclock.device_status is 'How the devices are doing';
 comment on column iclock.device_status.device_id is 'Device';
 comment on column iclock.device_status.serial_number is 'Serial number';
