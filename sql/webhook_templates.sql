@@ -102,13 +102,14 @@ begin
     end if;
 
     while position('{{' in rest) > 0 loop
-        parts := regexp_match(rest, placeholder);
+        -- what is before it, its path, its format, and the rest
+        parts := regexp_match(rest, '^(.*?)' || placeholder || '(.*)$');
         exit when parts is null;
 
-        done := done || left(rest, position('{{' in rest) - 1)
-                || coalesce(iclock.webhook_member(payload, parts[1], parts[2])
+        done := done || parts[1]
+                || coalesce(iclock.webhook_member(payload, parts[2], parts[3])
                             #>> '{}', '');
-        rest := substr(rest, position('}}' in rest) + 2);
+        rest := parts[4];
     end loop;
 
     return to_json(done || rest)::text;
