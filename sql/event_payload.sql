@@ -65,6 +65,29 @@ comment on function iclock.template_kind(integer) is
     'fingerprint, face, palm, vein, other: kind of a template';
 
 
+-- What happened on a terminal that was moved later stays with the site where it
+-- stood then, by its clock.
+create or replace function iclock.event_site(event iclock.event)
+    returns text
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select coalesce(m.site, case when m.device_id is null then d.site end)
+      from iclock.device d
+     cross join lateral (
+        select case when $1.type in (1, 2) and isfinite($1.local_time)
+                    then $1.local_time
+                    else $1.created_at at time zone
+                         coalesce(d.timezone, d.default_timezone, 'UTC')
+               end) as w (at)
+      left join iclock.device_site m
+             on m.device_id = d.id and m.starts <= w.at and m.ends > w.at
+     where d.id = $1.device_id
+$$;
+comment on function iclock.event_site(iclock.event) is
+    'Where the device of an event stood when it happened';
+
+
 -- The texts are built by hand: no blanks, members in this order, the same escapes
 -- as JSON.stringify(), so that a receiver that writes it anew gets the same bytes.
 create or replace function iclock.event_payloads(events iclock.event[])
@@ -98,11 +121,13 @@ begin
         select d.id, d.serial_number, d.site, d.dialect,
                coalesce(d.timezone, d.default_timezone) as zone,
                d.sandbox,
-               iclock.device_json(d) as text
+               iclock.device_json(d) as text,
+               exists (select from iclock.device_site m
+                        where m.device_id = d.id) as moved
           from iclock.device d
          where d.id in (select e.device_id from e)
     )
-    select e.xid, e.seq, t.name, coalesce(d.site, gone.site),
+    select e.xid, e.seq, t.name, coalesce(w.site, gone.site),
            coalesce(d.serial_number, gone.id), coalesce(d.sandbox, false),
            '{"type":"' || t.name || '","event":"' || t.name
            || '","event_id":"evt_' || iclock.event_cursor_text(e.xid, e.seq)
@@ -114,7 +139,8 @@ begin
            || ',"late":' || case when m.punched_at < e.created_at
                                                      - interval '15 minutes'
                                  then 'true' else 'false' end
-           || ',"device":' || coalesce(d.text, gone.text, 'null')
+           || ',"device":' || coalesce(w.text, d.text, gone.text,
+                                          'null')
            || case
               when e.type = 11 then ',"user":' || e.data
               when e.pin is null then ''
@@ -155,17 +181,30 @@ begin
       from e
       join iclock.event_type t on t.code = e.type
       left join d on d.id = e.device_id
+      left join lateral (
+           select d.site, null::text as text, true as here
+            where not d.moved
+            union all
+           select s.site,
+                  iclock.device_json(jsonb_populate_record(
+                      v, jsonb_build_object('site', s.site))),
+                  s.site is not distinct from d.site
+             from iclock.event_site(e) as s (site)
+             join iclock.device v on v.id = e.device_id
+            where d.moved) as w on true
       -- row by row, by their keys: what the planner knows of tables that grow is
       -- old, and it must not read all of a month
       left join lateral (
            select u.name
              from iclock.device_user u
             where u.device_id = e.device_id and u.pin = e.pin
+              -- those whom it knows elsewhere are others
+              and w.here
             limit 1) as u on true
       left join lateral (
            select o.name
              from iclock.person o
-            where o.pin = e.pin and o.site = coalesce(d.site, '')
+            where o.pin = e.pin and o.site = coalesce(w.site, '')
               and o.sandbox = d.sandbox
             limit 1) as o on true
       left join lateral (

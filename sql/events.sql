@@ -184,6 +184,7 @@ declare
     place    record;
     horizon  constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
     seen     bigint[];
+    moved    bigint[];
     hidden   bigint[];
     general  constant boolean := sites is null and devices is null
                                  and mode is distinct from 'test';
@@ -202,10 +203,21 @@ begin
     else
         seen := array(select d.id
                         from iclock.device d
-                       where (sites is null or d.site = any (sites))
+                       where (sites is null or d.site = any (sites)
+                              or exists (select
+                                           from iclock.device_site m
+                                          where m.device_id = d.id
+                                            and m.site = any (sites)))
                          and (devices is null
                               or d.serial_number = any (devices))
                          and (mode is null or d.sandbox = (mode = 'test')));
+    end if;
+
+    -- of these each event is looked at: where did its device stand?
+    if sites is not null then
+        moved := array(select distinct m.device_id
+                         from iclock.device_site m
+                        where m.device_id = any (seen));
     end if;
 
     picked := array(
@@ -218,6 +230,8 @@ begin
                when general then e.device_id is null
                                  or e.device_id <> all (hidden)
                else e.device_id = any (seen)
+                       and (moved is null or e.device_id <> all (moved)
+                            or iclock.event_site(e) = any (sites))
                     -- its row may be gone
                     or e.data is not null and mode is distinct from 'test'
                        and e.type = 8

@@ -644,16 +644,28 @@ begin
     end if;
 
     if state is null then
+        -- those that it gets are counted, and no others
         picked := array(
             select e
               from iclock.event e
+              join iclock.event_type t on t.code = e.type
+              left join iclock.device d on d.id = e.device_id
              where case when event_ids is null
                         then e.created_at >= since
                              and e.created_at < coalesce(until, 'infinity')
-                             and e.type <> all (
-                                     iclock.event_types('{webhook.test}'))
+                             and t.name <> 'webhook.test'
                              and (endpoint.types is null
                                   or e.type = any (endpoint.types))
+                             and iclock.webhook_wants(endpoint.id,
+                                 endpoint.types, endpoint.sites,
+                                 endpoint.devices, endpoint.mode, e.type,
+                                 t.name,
+                                 case when endpoint.sites is not null
+                                      then coalesce(iclock.event_site(e),
+                                                    e.data ->> 'site') end,
+                                 coalesce(d.serial_number, e.data ->> 'id'),
+                                 coalesce(d.sandbox, false),
+                                 json_build_object('webhook', e.data)::text)
                    else (e.xid, e.seq) in (
                             select p.xid, p.seq
                               from unnest(event_ids) as i,
