@@ -56,6 +56,7 @@ NGINX_TREE =	$(BUILD)/nginx-src/nginx/.complete
 
 SOURCES =	$(sort $(wildcard $(ROOT)/src/*/*.c))
 HEADERS =	$(sort $(wildcard $(ROOT)/src/*/*.h))
+PAGE =		$(sort $(wildcard $(ROOT)/src/console/page/*))
 
 # one more than there are processors, for tests also wait
 PROVE =		prove -j$$(($(JOBS) + 1)) -I$(ROOT)/t/lib --timer
@@ -121,11 +122,11 @@ alloc:		build
 # configure anew when a file comes or goes, or the way to configure changes
 $(OBJS)/files:	FORCE
 	@mkdir -p $(OBJS)
-	@printf '%s\n' $(SOURCES) $(HEADERS) '$(NGINX_CONF)' \
+	@printf '%s\n' $(SOURCES) $(HEADERS) $(PAGE) '$(NGINX_CONF)' \
 	    '$(LIBPQ_INC) $(LIBPQ_LIB)' > $@.new
 	@cmp -s $@.new $@ && rm -f $@.new || mv -f $@.new $@
 
-$(OBJS)/configured: config tools/configure $(OBJS)/files
+$(OBJS)/configured: config config.make tools/configure $(OBJS)/files
 	@NGINX_SRC='$(NGINX_SRC)' tools/deps build
 	@tools/configure $(if $(NGINX_SRC),'$(abspath $(NGINX_SRC))',debian) \
 	    $(ROOT) $(OBJS) $(NGINX_CONF)

@@ -47,7 +47,7 @@ unlike($said, qr/\[warn\]/, 'without a warning') or diag($said);
 my %directive = map { $_ => 1 }
                 map { slurp($_) =~ /\{\s*ngx_string\("(iclock\w*)"\),\s*
                                     NGX_(?:HTTP|MAIN)_\w+/xg }
-                glob "$root/src/{http,api}/*.c";
+                glob "$root/src/{http,api,console}/*.c";
 
 cmp_ok(scalar keys %directive, '>', 0, 'there are directives');
 

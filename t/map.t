@@ -111,7 +111,7 @@ is(missing(sub { $make =~ /^\Q$_[0]\E:/m }, @target), '',
 # ones; only src/pg and src/store see libpq, and src/hook libcurl
 
 my %below = (api => 'store|hook', http => 'store|proto', store => 'pg|proto',
-             hook => '', pg => '', proto => '');
+             hook => '', pg => '', proto => '', console => 'hook');
 my @upwards;
 
 for my $file (grep { m!^src/! } @source) {
@@ -119,7 +119,7 @@ for my $file (grep { m!^src/! } @source) {
     my $text = slurp("$root/$file");
 
     push @upwards, map { "$file: $_" } grep {
-        m!^ngx_http! && $floor !~ /^(?:http|api)\z/
+        m!^ngx_http! && $floor !~ /^(?:http|api|console)\z/
         || m!^ngx_http_iclock_api! && $floor ne 'api'
         || m!^iclock_(\w+?)(?:_\w+)?\.h! && $1 ne $floor
         && ($1 !~ /^(?:$below{$floor})\z/ || /_private/)
