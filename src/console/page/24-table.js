@@ -1,0 +1,88 @@
+// Short lists: a real table, all of whose rows are in the document.
+//
+//   const list = simpleTable({ label, columns: [{ title, num, wide,
+//       cell(row) }], group(row), groupWords(key), mark(row) })
+//       cell() gives a text, a node or an array; wide: left out on the phone;
+//       group(): rows with the same key stand below a heading
+//   list.el; list.rows(array)
+//   pagedTable(el, { path, query, table, none, most, signal })
+//       a list of the API in a table, with "More" below -> { load() }: reads
+//       it anew; what is shown stays until the answer is there
+
+words({ 'table.more': 'More', 'table.none': 'Nothing.' });
+
+function simpleTable(o) {
+  const bodies = h('table.list', { 'aria-label': o.label },
+    h('thead', h('tr', o.columns.map((c) => h('th' + (c.num ? '.num' : '')
+      + (c.wide ? '.wide' : ''), { scope: 'col' }, c.title
+        || h('span.hidden', '–'))))));
+  const el = h('div.scroller', bodies);
+
+  return {
+    el,
+    rows(all) {
+      const found = [];
+      let key = null;
+      let body = null;
+
+      for (const row of all) {
+        const k = o.group ? o.group(row) : '';
+
+        if (body === null || k !== key) {
+          body = h('tbody');
+          key = k;
+          if (o.group) {
+            body.append(h('tr.day', h('th', { scope: 'rowgroup',
+              colspan: o.columns.length }, o.groupWords(k))));
+          }
+          found.push(body);
+        }
+        body.append(h('tr', { 'data-mark': o.mark ? o.mark(row) : null },
+          o.columns.map((c) => h('td' + (c.num ? '.num' : '')
+            + (c.wide ? '.wide' : ''), c.cell(row)))));
+      }
+      for (const old of bodies.querySelectorAll('tbody')) old.remove();
+      bodies.append(...found);
+    }
+  };
+}
+
+function pagedTable(el, o) {
+  const more = button(t('table.more'), () => readPage(true));
+  const foot = h('div.acts', more);
+  let all = [];
+  let cursor = null;
+  let shownOnce = false;
+
+  async function readPage(further) {
+    const asking = api('GET', o.path, { signal: o.signal,
+      background: shownOnce && !further,
+      query: Object.assign({ limit: o.limit || 100 }, o.query(),
+        { cursor: further ? cursor : null }) });
+    let answer;
+
+    try {
+      answer = await (shownOnce ? asking : loading(el, asking, 6, () => readPage()));
+    } catch (e) {
+      if (!(e instanceof Problem)) throw e;
+      if (e.code === 'no_route' && !shownOnce) {
+        fill(el, empty(problemWords(e)));
+      }
+      return;
+    }
+    if (o.signal && o.signal.aborted) return;
+    all = further ? all.concat(answer.body.data) : answer.body.data;
+    cursor = answer.body.has_more ? answer.body.next_cursor : null;
+    if (o.loaded) o.loaded(all, cursor !== null);
+    if (all.length === 0) {
+      fill(el, empty(o.none || t('table.none')));
+    } else {
+      o.table.rows(all);
+      if (!o.table.el.isConnected) fill(el, o.table.el, foot);
+    }
+    foot.hidden = cursor === null;
+    shownOnce = true;
+  }
+
+  return { load: () => readPage(false) };
+}

@@ -1,0 +1,158 @@
+// What more than one view shows.
+//
+//   punchColumns({ device, person })   columns of simpleTable for punches
+//   lateWords(p)        "stored 0.2 s later", "late, stored 15:10:46"
+//   commandState(c)     nodes: where a command is, in words
+//   commandWhat(c)      nodes: what it is
+//   saveCsv(query, name)  punches as a file, made by the server; above 100,000
+//                       rows the line for curl
+//   bytesOf(line)       what could not be stored, with marks for tabs
+
+words({
+  'p.time': 'Time', 'p.pin': 'PIN', 'p.name': 'Name', 'p.type': 'What',
+  'p.method': 'How', 'p.temperature': 'Temp.', 'p.stored': 'Stored',
+  'p.device': 'Device',
+  'p.later': 'stored {d} later', 'p.late': 'late, stored {at}',
+  'p.CheckIn': 'Check in', 'p.CheckOut': 'Check out',
+  'p.BreakOut': 'Break out', 'p.BreakIn': 'Break in',
+  'p.OvertimeIn': 'Overtime in', 'p.OvertimeOut': 'Overtime out',
+  'p.Other': 'Other', 'p.FingerVein': 'Finger vein', 'p.Pin': 'PIN',
+  'p.Multi': 'Several',
+  'cs.queued': 'Waits for its next call', 'cs.queued.silent': 'Waits, device is silent',
+  'cs.sent': 'Sent, answer due by {at}', 'cs.sent.plain': 'Sent',
+  'cs.done': 'Done in {d}', 'cs.done.plain': 'Done', 'cs.failed': 'Failed: {result}',
+  'cs.expired': 'Expired before it was fetched', 'cs.cancelled': 'Cancelled',
+  'cs.superseded': 'Replaced by a later one',
+  'csv.save': 'Save CSV', 'csv.reading': 'Reading {n} rows.',
+  'csv.saved': { one: '{n} row is saved.', other: '{n} rows are saved.' },
+  'csv.large': 'More than 100,000 rows. Read them with:'
+});
+
+function nameOfType(kind) {
+  return table.has('p.' + kind) ? t('p.' + kind) : clean(kind || '–');
+}
+
+function lateWords(p) {
+  const s = (Date.parse(p.received_at || p.created_at)
+    - Date.parse(p.timestamp)) / 1000;
+
+  if (!(s === s)) return '';
+  if (p.late || s > 900) {
+    return t('p.late', { at: momentOf(p.received_at || p.created_at,
+      setting('times') === 'utc' ? 'UTC'
+        : setting('times') === 'mine' ? null : p.timezone) });
+  }
+  return s < 0 ? '' : t('p.later', { d: duration(s) });
+}
+
+function punchColumns(o) {
+  return [
+    { title: t('p.time'), cell: (p) => h('span.mono', punchTime(p)) },
+    o.device ? { title: t('p.device'), cell: (p) =>
+      anchor(path('devices', p.device_id), data(p.device_name || p.device_id)) }
+      : null,
+    o.person === false ? null : { title: t('p.pin'), cell: (p) =>
+      anchor(path('people', p.user_id), mono(p.user_id)) },
+    o.person === false ? null : { title: t('p.name'), cell: (p) =>
+      data(p.user_name || '–') },
+    { title: t('p.type'), cell: (p) => nameOfType(p.punch_type) },
+    { title: t('p.method'), cell: (p) => nameOfType(p.method) },
+    { title: t('p.temperature'), wide: true, num: true, cell: (p) =>
+      p.temperature === null || p.temperature === undefined ? '–'
+        : number(p.temperature) + '\u00A0°C' },
+    { title: t('p.stored'), wide: true, cell: (p) =>
+      h('span.meta', lateWords(p)) }
+  ].filter(Boolean);
+}
+
+function commandWhat(c) {
+  return [clean(c.words || c.command || ''), c.user_id && !c.words
+    ? [' ', mono(c.user_id)] : null];
+}
+
+function commandState(c) {
+  const d = fleet.map.get(c.device_id);
+  const took = c.created_at && c.finished_at
+    ? (Date.parse(c.finished_at) - Date.parse(c.created_at)) / 1000 : null;
+
+  switch (c.status) {
+    case 'queued':
+      return t(d && d.status !== 'online' ? 'cs.queued.silent' : 'cs.queued');
+    case 'sent':
+      return c.answer_due_at
+        ? t('cs.sent', { at: timeOf(c.answer_due_at) }) : t('cs.sent.plain');
+    case 'done':
+      return took === null ? t('cs.done.plain')
+        : t('cs.done', { d: duration(took) });
+    case 'failed':
+      return tx('cs.failed', { result: (c.result || '')
+        + (c.return_code === null || c.return_code === undefined ? ''
+          : ' (' + String(c.return_code).replace('-', '−') + ')') });
+    default:
+      return table.has('cs.' + c.status) ? t('cs.' + c.status)
+        : clean(c.status);
+  }
+}
+
+async function saveCsv(asking, name) {
+  const note = strip(t('csv.reading', { n: 0 }));
+  const q = queryText(Object.assign({}, asking, { format: 'csv' }));
+  const stop = new AbortController();
+  const off = on('signed-out', () => stop.abort());
+  const parts = [];
+  let rows = -1;
+
+  try {
+    const answer = await request('GET', '/logs' + q, {
+      Accept: 'text/csv', Authorization: 'Bearer ' + session.key
+    }, undefined, stop.signal);
+
+    if (!answer.ok) {
+      throw new Problem(answer.status, await readBody(answer), answer.headers);
+    }
+
+    const reader = answer.body.getReader();
+
+    for (;;) {
+      const { done, value } = await reader.read();
+
+      if (done) break;
+      parts.push(value);
+      for (const b of value) if (b === 10) rows++;
+      if (rows > 100000) {
+        stop.abort();
+        note.fail(t('csv.large'), ' ', h('code', curlLine(q)), ' ',
+          copyButton(curlLine(q)));
+        return;
+      }
+      if (rows > 5000) note.el.firstChild.textContent = t('csv.reading', { n: rows });
+    }
+
+    const url = URL.createObjectURL(new Blob(parts, { type: 'text/csv' }));
+    const a = document.createElement('a');
+
+    a.href = url;
+    a.download = name.replace(/[^A-Za-z0-9._-]/g, '_') + '.csv';
+    a.click();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
+    note.say(t('csv.saved', { n: Math.max(0, rows) }));
+    note.done();
+  } catch (e) {
+    if (session.key !== null) {
+      note.fail(problemWords(e instanceof Problem ? e
+        : new Problem(0, { code: 'offline' })));
+    }
+  } finally {
+    off();
+  }
+}
+
+function curlLine(q) {
+  return 'curl -H "Authorization: Bearer $ICLOCK_KEY" "' + location.origin
+    + base + '/logs' + q + '"';
+}
+
+function bytesOf(line) {
+  return h('code.line', String(line).split('\t').map((part, i) => [
+    i ? h('span.tab', { title: 'TAB' }, ' TAB ') : null, data(part)]));
+}
