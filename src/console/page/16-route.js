@@ -6,6 +6,7 @@
 //          scope: 'events:read',    // without it the view says so
 //          open(ctx),               // fills ctx.el
 //          update(ctx),             // the query has changed, and ctx.query
+//          ids: true,               // so it is for another ctx.id, too
 //          close(ctx),
 //          keys: { a(event) {} } }) // one-key shortcuts of the view
 //   ctx: { el, id, query,           // a Map
@@ -76,12 +77,14 @@ function query(changes, push) {
 
 function navigate() {
   const next = parse(location.hash);
-  const same = shown.view && next.view === route.view && next.id === route.id;
+  const same = shown.view && next.view === route.view
+    && (next.id === route.id || shown.view.ids);
 
   Object.assign(route, next);
   if (session.key === null) return;
   if (same) {
     shown.ctx.query = route.query;
+    shown.ctx.id = route.id;
     if (shown.view.update) shown.view.update(shown.ctx);
     emit('route', route);
     return;

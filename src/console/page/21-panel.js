@@ -29,7 +29,7 @@ function panel(o) {
   const before = document.activeElement;
   const body = h('div.body');
   const title = h('h2', { id: 'panel-title', tabindex: -1 }, o.title);
-  const el = h('aside.panel', {
+  const el = h('div.panel', {
     role: 'dialog', 'aria-labelledby': 'panel-title'
   }, h('div.bar-of-panel', button([icon('back'), h('span', t('back'))],
     () => close(), { kind: 'quiet.back' }), title,

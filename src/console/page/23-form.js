@@ -5,10 +5,10 @@
 //       type: 'text' (default), 'select', 'checkbox', 'textarea', 'password';
 //       options: ['a', ['value', 'words'], ...]; list: texts offered
 //   form({ fields, act, kind, needs, more, send(values, changed) })
-//       more: nodes beside the button; act: text of the button, or a function
+//       before, more: nodes above and beside the button; act: text of the button, or a function
 //       of the values.  send() returns a promise; a Problem is shown at the
 //       field that errors[].pointer names, and the focus goes to the first.
-//       -> { el, fields: Map, values() }
+//       -> { el, fields: Map, values(), relabel() }
 
 words({
   'form.required': 'Needed'
@@ -84,7 +84,7 @@ function form(o) {
     event.preventDefault();
     submit();
   }, input: () => relabel() } },
-  o.fields.map((f) => f.el), wrong, h('div.acts', act, o.more || null));
+  o.fields.map((f) => f.el), o.before || null, wrong, h('div.acts', act, o.more || null));
 
   function values() {
     const all = {};
@@ -146,5 +146,5 @@ function form(o) {
     else first.input.focus();
   }
 
-  return { el, fields, values };
+  return { el, fields, values, relabel };
 }
