@@ -215,6 +215,7 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \ir webhooks.sql
 \ir webhook_work.sql
 \ir views_webhooks.sql
+\ir statistics.sql
 \ir api_call.sql
 \ir api_keys.sql
 \ir api_devices.sql

@@ -21,8 +21,8 @@
 
 #include "iclock_store_query.h"
 #include "ngx_http_iclock_setting.h"
-#include "ngx_http_iclock_api_counters.h"
 #include "ngx_http_iclock_api_secret.h"
+#include "iclock_metric.h"
 
 
 /* of the text that names a key, see iclock.create_api_key() */
@@ -89,7 +89,6 @@ typedef struct {
     ngx_atomic_t                listening;
 
     ngx_iclock_store_stat_t     pg;
-    ngx_http_iclock_api_counters_t  counters;   /* of all workers */
 } ngx_http_iclock_api_shctx_t;
 
 
@@ -193,6 +192,15 @@ void ngx_http_iclock_api_retain(ngx_http_iclock_api_main_conf_t *amcf);
 /* ngx_http_iclock_api_request.c: the content handler */
 
 ngx_int_t ngx_http_iclock_api_handler(ngx_http_request_t *r);
+
+
+/* ngx_http_iclock_api_count.c */
+
+/* "created_at" in the text of an event, in milliseconds; 0: it has none */
+uint64_t ngx_http_iclock_api_created(ngx_str_t *payload);
+
+/* microseconds since then */
+uint64_t ngx_http_iclock_api_since(uint64_t created);
 
 
 /* ngx_http_iclock_api_zone.c */

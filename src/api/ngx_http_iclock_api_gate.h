@@ -116,11 +116,6 @@ typedef enum {
 } ngx_http_iclock_api_problem_e;
 
 
-/* fails to compile if they are not all counted */
-typedef u_char  ngx_http_iclock_api_problems_fit_t[
-    (NGX_HTTP_ICLOCK_PROBLEMS <= NGX_HTTP_ICLOCK_API_COUNT_PROBLEMS) ? 1 : -1];
-
-
 /*
  * Routes
  */
@@ -259,6 +254,16 @@ ngx_int_t ngx_http_iclock_api_find_route(ngx_http_request_t *r,
 ngx_uint_t ngx_http_iclock_api_part(ngx_str_t *path, ngx_str_t *part);
 
 const char *ngx_http_iclock_api_scope_name(ngx_uint_t scope);
+
+
+/* ngx_http_iclock_api_count.c: for metrics */
+
+/* tells the names of operations */
+ngx_int_t ngx_http_iclock_api_init_count(ngx_conf_t *cf);
+
+void ngx_http_iclock_api_count_answer(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx);
+void ngx_http_iclock_api_count_problem(ngx_str_t *code);
 
 
 /* ngx_http_iclock_api_request.c */

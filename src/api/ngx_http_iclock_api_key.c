@@ -223,8 +223,7 @@ static ngx_int_t
 ngx_http_iclock_api_key_ask(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx)
 {
-    ngx_iclock_query_t               *q;
-    ngx_http_iclock_api_main_conf_t  *amcf;
+    ngx_iclock_query_t  *q;
 
     if (ctx->candidate.len == 0) {
         return ngx_http_iclock_api_key_ask_token(r, ctx);
@@ -234,9 +233,6 @@ ngx_http_iclock_api_key_ask(ngx_http_request_t *r,
     if (q == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
-    ngx_http_iclock_api_count(amcf, asked_keys, 1);
 
     q->params[0] = ctx->candidate;
 

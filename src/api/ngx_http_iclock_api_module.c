@@ -73,8 +73,13 @@ ngx_http_iclock_api_init(ngx_conf_t *cf)
     amcf->pool.connections = pool.connections;
     amcf->pool.queue = pool.queue;
     amcf->pool.timeout = pool.timeout;
+    amcf->pool.connector = NGX_ICLOCK_L_CONNECTOR_API;
 
     amcf->listen = imcf->listen;
+
+    if (ngx_http_iclock_api_init_count(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     amcf->zone = ngx_http_iclock_api_zone_add(cf);
     if (amcf->zone == NULL) {

@@ -28,8 +28,6 @@ static ngx_int_t ngx_http_iclock_api_send_problem(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx,
     const ngx_http_iclock_api_problem_t *problem, ngx_str_t *detail,
     ngx_str_t *more);
-static void ngx_http_iclock_api_count_problem(ngx_http_request_t *r,
-    const ngx_http_iclock_api_problem_t *problem);
 static void ngx_http_iclock_api_problem_more(ngx_http_iclock_api_text_t *out,
     ngx_str_t *more);
 static ngx_int_t ngx_http_iclock_api_problem_headers(ngx_http_request_t *r,
@@ -201,9 +199,9 @@ ngx_http_iclock_api_send_problem(ngx_http_request_t *r,
     ngx_str_t                   code, title;
     ngx_http_iclock_api_text_t  out;
 
-    ngx_http_iclock_api_count_problem(r, problem);
-
     code = problem->code;
+    ngx_http_iclock_api_count_problem(&code);
+
     title.data = (u_char *) problem->title;
     title.len = ngx_strlen(title.data);
 
@@ -254,25 +252,6 @@ ngx_http_iclock_api_send_problem(ngx_http_request_t *r,
     ngx_str_set(&ctx->content_type, "application/problem+json");
 
     return ngx_http_iclock_api_send(r, ctx);
-}
-
-
-static void
-ngx_http_iclock_api_count_problem(ngx_http_request_t *r,
-    const ngx_http_iclock_api_problem_t *problem)
-{
-    ngx_str_t                             code;
-    ngx_uint_t                            n;
-    ngx_http_iclock_api_main_conf_t      *amcf;
-    const ngx_http_iclock_api_problem_t  *p;
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
-
-    code = problem->code;
-    p = ngx_http_iclock_api_find_problem(&code);
-    n = p - ngx_http_iclock_api_problems;
-
-    ngx_http_iclock_api_count(amcf, problems[n], 1);
 }
 
 

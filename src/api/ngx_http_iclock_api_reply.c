@@ -228,9 +228,8 @@ void
 ngx_http_iclock_api_take_rows(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx, ngx_str_t *meta)
 {
-    ngx_int_t                         n;
-    ngx_str_t                         value;
-    ngx_http_iclock_api_main_conf_t  *amcf;
+    ngx_int_t  n;
+    ngx_str_t  value;
 
     if (ngx_http_iclock_api_json_member(meta, "rows", &value) != NGX_OK) {
         return;
@@ -240,9 +239,6 @@ ngx_http_iclock_api_take_rows(ngx_http_request_t *r,
 
     if (n > 0) {
         ctx->rows += n;
-
-        amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
-        ngx_http_iclock_api_count(amcf, rows, n);
     }
 }
 

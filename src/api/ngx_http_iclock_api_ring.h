@@ -29,6 +29,7 @@ typedef struct {
     uint32_t                    size;       /* of all */
     uint32_t                    frame;      /* lengths */
     uint64_t                    xid;
+    uint64_t                    created;    /* milliseconds; 0: unknown */
     uint16_t                    type;
     uint16_t                    site;
     uint16_t                    device;

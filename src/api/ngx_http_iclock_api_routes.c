@@ -352,7 +352,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
 /* fails to compile if they are not all counted */
 typedef u_char  ngx_http_iclock_api_routes_fit_t[
     (sizeof(ngx_http_iclock_api_routes) / sizeof(ngx_http_iclock_api_route_t)
-     <= NGX_HTTP_ICLOCK_API_COUNT_ROUTES) ? 1 : -1];
+     <= NGX_ICLOCK_MAX_OPERATIONS) ? 1 : -1];
 
 
 static const char  *ngx_http_iclock_api_scope_names[] = {

@@ -13,8 +13,6 @@ typedef struct {
 } ngx_http_iclock_api_method_t;
 
 
-static void ngx_http_iclock_api_count_answer(ngx_http_request_t *r,
-    ngx_http_iclock_api_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_api_headers(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_api_quota_headers(ngx_http_request_t *r,
@@ -106,40 +104,6 @@ ngx_http_iclock_api_send_header(ngx_http_request_t *r,
                    "iclock api reply: %ui, %O bytes", ctx->status, length);
 
     return ngx_http_send_header(r);
-}
-
-
-static void
-ngx_http_iclock_api_count_answer(ngx_http_request_t *r,
-    ngx_http_iclock_api_ctx_t *ctx)
-{
-    ngx_msec_t                        passed;
-    ngx_time_t                       *tp;
-    ngx_uint_t                        route, class;
-    ngx_http_iclock_api_main_conf_t  *amcf;
-
-    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
-
-    tp = ngx_timeofday();
-    passed = (ngx_msec_t) ngx_max((tp->sec - r->start_sec) * 1000
-                                  + (ngx_msec_int_t) tp->msec
-                                  - (ngx_msec_int_t) r->start_msec, 0);
-
-    ngx_http_iclock_api_count(amcf, requests, 1);
-    ngx_http_iclock_api_count(amcf, milliseconds, passed);
-
-#define ngx_http_iclock_api_count_bucket(most)                               \
-    if (passed <= most) {                                                    \
-        ngx_http_iclock_api_count(amcf, at_most_##most, 1);                  \
-    }
-
-    NGX_HTTP_ICLOCK_API_EACH_BUCKET(ngx_http_iclock_api_count_bucket)
-
-    route = ctx->number ? ctx->number - 1
-                        : NGX_HTTP_ICLOCK_API_COUNT_ROUTES - 1;
-    class = (ctx->status / 100 - 2) % NGX_HTTP_ICLOCK_API_COUNT_CLASSES;
-
-    ngx_http_iclock_api_count(amcf, routes[route][class], 1);
 }
 
 

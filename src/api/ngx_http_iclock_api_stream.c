@@ -110,6 +110,7 @@ ngx_http_iclock_api_stream_opened(ngx_http_request_t *r,
     ngx_str_null(&ctx->cursor);
 
     if (amcf->streams->n >= amcf->stream_clients) {
+        ngx_iclock_count(STREAMS_REFUSED, 1);
         return ngx_http_iclock_api_problem(r, ctx,
                                            NGX_HTTP_ICLOCK_PROBLEM_UNAVAILABLE,
                                            "there are too many streams");
@@ -118,6 +119,7 @@ ngx_http_iclock_api_stream_opened(ngx_http_request_t *r,
     if (ngx_http_iclock_api_ring_enter(amcf->ring, ctx->key_id.data, &slot)
         != NGX_OK)
     {
+        ngx_iclock_count(STREAMS_REFUSED, 1);
         return ngx_http_iclock_api_problem(r, ctx,
                                            NGX_HTTP_ICLOCK_PROBLEM_RATE,
                                            "the key has as many streams as "
@@ -187,6 +189,7 @@ ngx_http_iclock_api_stream_create(ngx_http_request_t *r,
     ngx_queue_init(&s->queue);
 
     amcf->streams->n++;
+    ngx_iclock_count(STREAMS, 1);
 
     return s;
 }
@@ -449,6 +452,7 @@ ngx_http_iclock_api_stream_cleanup(void *data)
     }
 
     s->amcf->streams->n--;
+    ngx_iclock_count(STREAMS, -1);
 
     ngx_http_iclock_api_stream_end(s);
     ngx_http_iclock_api_ring_leave(s->amcf->ring, s->slot);

@@ -24,6 +24,7 @@ static ngx_int_t ngx_http_iclock_api_stream_publish(
     ngx_uint_t rows);
 static u_char *ngx_http_iclock_api_stream_record(u_char *p,
     ngx_str_t *value, ngx_str_t *frame);
+static void ngx_http_iclock_api_stream_count(ngx_str_t *type);
 static size_t ngx_http_iclock_api_stream_record_size(ngx_str_t *value,
     ngx_str_t *frame);
 static void ngx_http_iclock_api_stream_rest(
@@ -224,6 +225,9 @@ ngx_http_iclock_api_stream_publish(ngx_http_iclock_api_main_conf_t *amcf,
     for (i = 0; i < rows; i++) {
         p = ngx_http_iclock_api_stream_record(p,
                                    ngx_iclock_query_value(q, i, 0), &frame[i]);
+
+        ngx_http_iclock_api_stream_count(ngx_iclock_query_value(q, i,
+                                              NGX_HTTP_ICLOCK_API_EVENT_TYPE));
     }
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
@@ -232,6 +236,15 @@ ngx_http_iclock_api_stream_publish(ngx_http_iclock_api_main_conf_t *amcf,
 
     return ngx_http_iclock_api_ring_publish(amcf->ring, records, size,
                                             &amcf->streams->filled.text);
+}
+
+
+static void
+ngx_http_iclock_api_stream_count(ngx_str_t *type)
+{
+    ngx_iclock_count_by(EVENTS,
+                        ngx_iclock_label_find(NGX_ICLOCK_LABEL_EVENT,
+                                              type->data, type->len), 1);
 }
 
 
@@ -265,6 +278,8 @@ ngx_http_iclock_api_stream_record(u_char *p, ngx_str_t *value,
     rec->frame = frame->len;
     rec->xid = ngx_http_iclock_api_event_xid(
                                         &value[NGX_HTTP_ICLOCK_API_EVENT_ID]);
+    rec->created = ngx_http_iclock_api_created(
+                                       &value[NGX_HTTP_ICLOCK_API_EVENT_PAYLOAD]);
     rec->type = type->len;
     rec->site = site->len;
     rec->device = device->len;

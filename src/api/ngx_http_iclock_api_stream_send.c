@@ -144,6 +144,7 @@ ngx_http_iclock_api_stream_flush(ngx_http_iclock_api_stream_t *s,
 
     if (s->ring && s->unsent > NGX_HTTP_ICLOCK_API_STREAM_UNSENT) {
         *why = "the client reads too slowly";
+        ngx_iclock_count(STREAMS_DROPPED, 1);
         return NGX_ERROR;
     }
 
@@ -223,6 +224,7 @@ ngx_http_iclock_api_stream_write_handler(ngx_http_request_t *r)
 
     if (wev->timedout && !wev->delayed) {
         r->connection->timedout = 1;
+        ngx_iclock_count(STREAMS_DROPPED, 1);
         ngx_http_iclock_api_stream_close(s, "the client takes nothing");
         return;
     }

@@ -408,6 +408,11 @@ ngx_http_iclock_api_stream_hand(ngx_http_iclock_api_stream_t *s,
             ngx_http_iclock_api_stream_close(s, "out of memory");
             return;
         }
+
+        if (rec->created) {
+            ngx_iclock_observe(STREAM_DELAY, 0,
+                               ngx_http_iclock_api_since(rec->created));
+        }
     }
 
     if (s->out) {

@@ -104,7 +104,6 @@ ngx_http_iclock_api_hold(ngx_http_request_t *r,
         ctx->watch.handler = ngx_http_iclock_api_woken;
         ctx->watch.data = r;
         ngx_http_iclock_api_watch(amcf, &ctx->watch);
-        ngx_http_iclock_api_count(amcf, waiting, 1);
         ctx->watching = 1;
         ctx->watched = amcf;
 
@@ -151,7 +150,6 @@ ngx_http_iclock_api_release(ngx_http_iclock_api_ctx_t *ctx)
 {
     if (ctx->watching) {
         ngx_http_iclock_api_unwatch(&ctx->watch);
-        ngx_http_iclock_api_count(ctx->watched, waiting, -1);
         ctx->watching = 0;
     }
 

@@ -22,6 +22,7 @@ static ngx_uint_t ngx_http_iclock_webhook_may_send(
     ngx_http_iclock_webhook_t *w);
 static ngx_uint_t ngx_http_iclock_sender_room(ngx_http_iclock_sender_t *s);
 static ngx_int_t ngx_http_iclock_webhook_send(ngx_http_iclock_webhook_t *w);
+static void ngx_http_iclock_parcel_count(ngx_http_iclock_parcel_t *p);
 static ngx_http_iclock_parcel_t *ngx_http_iclock_parcel_create(
     ngx_http_iclock_webhook_t *w);
 static ngx_int_t ngx_http_iclock_parcel_fill(ngx_http_iclock_parcel_t *p,
@@ -185,6 +186,8 @@ ngx_http_iclock_webhook_send(ngx_http_iclock_webhook_t *w)
         return NGX_BUSY;
     }
 
+    ngx_http_iclock_parcel_count(p);
+
     p->start = ngx_current_msec;
     p->young = 1;
     ngx_queue_insert_tail(&s->young, &p->queue);
@@ -195,6 +198,33 @@ ngx_http_iclock_webhook_send(ngx_http_iclock_webhook_t *w)
     w->probe = 0;
 
     return NGX_OK;
+}
+
+
+/* only a first attempt tells how long it took to get so far */
+
+static void
+ngx_http_iclock_parcel_count(ngx_http_iclock_parcel_t *p)
+{
+    uint64_t                    created;
+    ngx_uint_t                  i;
+    ngx_http_iclock_letter_t  **letter;
+
+    letter = p->letters.elts;
+
+    for (i = 0; i < p->letters.nelts; i++) {
+
+        if (letter[i]->retry) {
+            continue;
+        }
+
+        created = ngx_http_iclock_api_created(&letter[i]->payload);
+
+        if (created) {
+            ngx_iclock_observe(WEBHOOK_DELAY, 0,
+                               ngx_http_iclock_api_since(created));
+        }
+    }
 }
 
 

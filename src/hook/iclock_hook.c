@@ -436,6 +436,8 @@ ngx_iclock_hook_finish(ngx_iclock_transfer_t *t, CURLcode rc)
 
     d->ms = ngx_max((ngx_msec_int_t) (ngx_current_msec - t->start), 0);
 
+    ngx_iclock_hook_count(d, rc);
+
     ngx_queue_remove(&t->queue);
     ngx_iclock_hook_release(t);
 

@@ -10,6 +10,7 @@
 static ngx_uint_t ngx_iclock_hook_is(char *data, size_t len, const char *name);
 static void ngx_iclock_hook_judge(ngx_iclock_transfer_t *t);
 static void ngx_iclock_hook_error(ngx_iclock_transfer_t *t, CURLcode rc);
+static ngx_uint_t ngx_iclock_hook_count_error(CURLcode rc);
 
 
 /* a line of the head of an answer */
@@ -200,4 +201,52 @@ ngx_iclock_hook_error(ngx_iclock_transfer_t *t, CURLcode rc)
     d->error.data = (u_char *) t->error;
     d->error.len = ngx_iclock_hook_text(d->error.data, CURL_ERROR_SIZE,
                                         d->error.data, len);
+}
+
+
+void
+ngx_iclock_hook_count(ngx_iclock_delivery_t *d, CURLcode rc)
+{
+    ngx_uint_t  outcome;
+
+    if (d->outcome == NGX_ICLOCK_HOOK_DELIVERED) {
+        outcome = NGX_ICLOCK_L_OUTCOME_OK;
+
+    } else if (d->outcome == NGX_ICLOCK_HOOK_ADDRESS) {
+        outcome = NGX_ICLOCK_L_OUTCOME_ADDRESS;
+
+    } else if (d->status) {
+        outcome = NGX_ICLOCK_L_OUTCOME_STATUS;
+
+    } else {
+        outcome = ngx_iclock_hook_count_error(rc);
+    }
+
+    ngx_iclock_count_by(ATTEMPTS, outcome, 1);
+    ngx_iclock_observe(WEBHOOK_DURATION, 0, (uint64_t) d->ms * 1000);
+}
+
+
+static ngx_uint_t
+ngx_iclock_hook_count_error(CURLcode rc)
+{
+    switch (rc) {
+
+    case CURLE_OPERATION_TIMEDOUT:
+        return NGX_ICLOCK_L_OUTCOME_TIMEOUT;
+
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_USE_SSL_FAILED:
+        return NGX_ICLOCK_L_OUTCOME_TLS;
+
+    default:
+        return NGX_ICLOCK_L_OUTCOME_CONNECT;
+    }
 }

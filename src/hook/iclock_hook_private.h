@@ -9,6 +9,7 @@
 
 
 #include "iclock_hook.h"
+#include "iclock_metric.h"
 
 #include <ngx_event.h>
 #include <curl/curl.h>
@@ -106,6 +107,7 @@ ngx_int_t ngx_iclock_hook_resolve(ngx_iclock_transfer_t *t);
 size_t ngx_iclock_hook_header(char *data, size_t size, size_t n, void *t);
 size_t ngx_iclock_hook_body(char *data, size_t size, size_t n, void *t);
 void ngx_iclock_hook_outcome(ngx_iclock_transfer_t *t, CURLcode rc);
+void ngx_iclock_hook_count(ngx_iclock_delivery_t *d, CURLcode rc);
 
 
 #endif /* _ICLOCK_HOOK_PRIVATE_H_INCLUDED_ */

@@ -82,6 +82,7 @@ ngx_iclock_hook_attach(ngx_iclock_hook_t *hook, curl_socket_t fd)
     c->number = ngx_atomic_fetch_add(ngx_connection_counter, 1);
 
     hook->sockets++;
+    ngx_iclock_count(WEBHOOK_CONNECTIONS, 1);
 
     curl_multi_assign(hook->multi, fd, c);
 
@@ -98,6 +99,7 @@ ngx_iclock_hook_detach(ngx_iclock_hook_t *hook, ngx_connection_t *c)
     (void) ngx_iclock_hook_want(c->write, NGX_WRITE_EVENT, 0);
 
     hook->sockets--;
+    ngx_iclock_count(WEBHOOK_CONNECTIONS, -1);
 
     ngx_close_connection(c);
 }

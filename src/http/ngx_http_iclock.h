@@ -13,7 +13,7 @@
 #include <ngx_http.h>
 
 #include "iclock_store.h"
-#include "ngx_http_iclock_counters.h"
+#include "iclock_metric.h"
 
 
 #if !(NGX_PCRE)
@@ -150,7 +150,6 @@ typedef struct {
     ngx_atomic_t                events;     /* they are written */
 
     ngx_iclock_store_stat_t     pg;
-    ngx_http_iclock_counters_t  counters;   /* of all workers */
 } ngx_http_iclock_shctx_t;
 
 
@@ -278,6 +277,7 @@ typedef ngx_int_t (*ngx_http_iclock_handler_pt)(ngx_http_request_t *r,
 struct ngx_http_iclock_endpoint_s {
     ngx_str_t                   name;
     ngx_str_t                   label;          /* $iclock_endpoint */
+    ngx_uint_t                  metric;         /* the same in metrics */
     ngx_uint_t                  methods;
     ngx_uint_t                  flags;
     ngx_http_iclock_handler_pt  handler;
@@ -332,6 +332,7 @@ struct ngx_http_iclock_ctx_s {
     ngx_uint_t                         records;
     ngx_uint_t                         rejected;
     ngx_uint_t                         commands;
+    ngx_uint_t                         unavailable; /* why, in metrics */
     int64_t                            poll;    /* that took them */
     ngx_msec_t                         db_time;
 
@@ -364,6 +365,11 @@ char *ngx_http_iclock_merge_loc_conf(ngx_conf_t *cf, void *parent,
 /* path is what follows the name; NULL: nothing is served there */
 const ngx_http_iclock_endpoint_t *ngx_http_iclock_find_endpoint(
     ngx_http_request_t *r, ngx_str_t *path);
+
+
+/* ngx_http_iclock_count.c: requests, when they have ended */
+
+ngx_int_t ngx_http_iclock_init_count(ngx_conf_t *cf);
 
 
 /* ngx_http_iclock_args.c */

@@ -13,7 +13,7 @@
 
 typedef struct {
     ngx_uint_t  status;     /* of a reply to anything but a handshake */
-    size_t      counter;
+    ngx_uint_t  metric;     /* NGX_ICLOCK_L_REFUSAL_* */
     char       *reason;     /* NULL: logged elsewhere */
 } ngx_http_iclock_refusal_t;
 
@@ -37,10 +37,6 @@ static void ngx_http_iclock_log_refusal(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx, ngx_uint_t verdict);
 
 
-#define ngx_http_iclock_counter(counter)                                     \
-    offsetof(ngx_http_iclock_counters_t, counter)
-
-
 /* by ngx_http_iclock_verdict_e */
 
 static const ngx_http_iclock_refusal_t  ngx_http_iclock_refusals[] = {
@@ -49,31 +45,31 @@ static const ngx_http_iclock_refusal_t  ngx_http_iclock_refusals[] = {
     { NGX_HTTP_OK, 0, NULL },
 
     /* NGX_HTTP_ICLOCK_BAD_NETWORK */
-    { NGX_HTTP_FORBIDDEN, ngx_http_iclock_counter(refused),
+    { NGX_HTTP_FORBIDDEN, NGX_ICLOCK_L_REFUSAL_NETWORK,
       "its address is outside of \"allowed_networks\"" },
 
     /* NGX_HTTP_ICLOCK_BAD_KEY */
-    { NGX_HTTP_FORBIDDEN, ngx_http_iclock_counter(refused),
+    { NGX_HTTP_FORBIDDEN, NGX_ICLOCK_L_REFUSAL_KEY,
       "wrong or missing communication key" },
 
     /* NGX_HTTP_ICLOCK_BLOCKED */
-    { NGX_HTTP_FORBIDDEN, ngx_http_iclock_counter(refused),
+    { NGX_HTTP_FORBIDDEN, NGX_ICLOCK_L_REFUSAL_BLOCKED,
       "it is blocked" },
 
     /* NGX_HTTP_ICLOCK_STRANGER */
-    { NGX_HTTP_FORBIDDEN, ngx_http_iclock_counter(unknown),
+    { NGX_HTTP_FORBIDDEN, NGX_ICLOCK_L_REFUSAL_UNKNOWN,
       "it is unknown" },
 
     /* NGX_HTTP_ICLOCK_PENDING */
-    { NGX_HTTP_SERVICE_UNAVAILABLE, ngx_http_iclock_counter(pending),
+    { NGX_HTTP_SERVICE_UNAVAILABLE, NGX_ICLOCK_L_REFUSAL_PENDING,
       "it waits to be approved" },
 
     /* NGX_HTTP_ICLOCK_UNRECORDED */
-    { NGX_HTTP_SERVICE_UNAVAILABLE, ngx_http_iclock_counter(unknown),
+    { NGX_HTTP_SERVICE_UNAVAILABLE, NGX_ICLOCK_L_REFUSAL_PENDING_LIMIT,
       "it is unknown, and too many devices wait to be approved" },
 
     /* NGX_HTTP_ICLOCK_UNAVAILABLE */
-    { NGX_HTTP_SERVICE_UNAVAILABLE, ngx_http_iclock_counter(unavailable),
+    { NGX_HTTP_SERVICE_UNAVAILABLE, NGX_ICLOCK_L_REFUSAL_DATABASE,
       NULL }
 };
 
@@ -317,11 +313,7 @@ static ngx_int_t
 ngx_http_iclock_refuse(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
     ngx_uint_t verdict)
 {
-    ngx_atomic_t                     *counter;
-    ngx_http_iclock_main_conf_t      *imcf;
     const ngx_http_iclock_refusal_t  *refusal;
-
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
 
     refusal = &ngx_http_iclock_refusals[verdict];
 
@@ -330,9 +322,8 @@ ngx_http_iclock_refuse(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
                    refusal->reason ? refusal->reason
                                    : "PostgreSQL does not answer");
 
-    counter = (ngx_atomic_t *) ((u_char *) &imcf->zone->sh->counters
-                                + refusal->counter);
-    (void) ngx_atomic_fetch_add(counter, 1);
+    ngx_iclock_count_by(REFUSALS, (verdict == NGX_HTTP_ICLOCK_UNAVAILABLE)
+                                  ? ctx->unavailable : refusal->metric, 1);
 
     ngx_http_iclock_log_refusal(r, ctx, verdict);
 

@@ -50,9 +50,12 @@ ngx_http_iclock_body_handler(ngx_http_request_t *r)
     ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "iclock body: %uz bytes", size);
 
+    ngx_iclock_count(BODY_BYTES, size);
+
     /* a body in a file is read into memory only if it may wait there */
 
     if (ngx_iclock_store_full(imcf->store, size)) {
+        ctx->unavailable = NGX_ICLOCK_L_REFUSAL_QUEUE;
         ngx_http_finalize_request(r, ngx_http_iclock_unavailable(r));
         return;
     }

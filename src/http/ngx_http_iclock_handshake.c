@@ -43,12 +43,6 @@ static ngx_str_t  ngx_http_iclock_plain_version = ngx_string("2.2.14");
 ngx_int_t
 ngx_http_iclock_handshake(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_http_iclock_main_conf_t  *imcf;
-
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
-
-    ngx_http_iclock_count(imcf, handshakes);
-
     return ngx_http_iclock_admit(r, ctx,
                                  NGX_HTTP_ICLOCK_GREETS|NGX_HTTP_ICLOCK_ASKS,
                                  ngx_http_iclock_welcome);

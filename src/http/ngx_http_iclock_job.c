@@ -72,6 +72,8 @@ ngx_http_iclock_submit(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 
     if (rc != NGX_OK) {
         ctx->job->rc = rc;
+        ctx->unavailable = (rc == NGX_BUSY) ? NGX_ICLOCK_L_REFUSAL_QUEUE
+                                            : NGX_ICLOCK_L_REFUSAL_DATABASE;
         return handler(r, ctx);
     }
 
@@ -108,6 +110,8 @@ ngx_http_iclock_job_done(ngx_iclock_store_job_t *job)
     ctx->settling = 1;
     ctx->db_time += job->elapsed;
     ctx->rejected += job->rejected;
+    ctx->unavailable = (job->rc == NGX_BUSY) ? NGX_ICLOCK_L_REFUSAL_TIMEOUT
+                                             : NGX_ICLOCK_L_REFUSAL_DATABASE;
 
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, c->log, 0,
                    "iclock job done: %i, %ui lines rejected, %M ms",

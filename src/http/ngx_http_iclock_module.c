@@ -59,6 +59,9 @@ ngx_http_iclock_init(ngx_conf_t *cf)
         imcf->zone->origin = imcf->origin;
     }
 
+    imcf->pool.connector = NGX_ICLOCK_L_CONNECTOR_DEVICE;
+    imcf->listen.connector = NGX_ICLOCK_L_CONNECTOR_LISTEN;
+
     if (clcf->resolver && clcf->resolver->connections.nelts) {
         timeout = clcf->resolver_timeout;
         ngx_conf_init_msec_value(timeout, NGX_HTTP_ICLOCK_RESOLVER_TIMEOUT);
@@ -75,6 +78,10 @@ ngx_http_iclock_init(ngx_conf_t *cf)
     }
 
     if (ngx_http_iclock_find_ports(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (imcf->locations && ngx_http_iclock_init_count(cf) != NGX_OK) {
         return NGX_ERROR;
     }
 

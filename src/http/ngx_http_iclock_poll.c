@@ -32,12 +32,6 @@ static ngx_int_t ngx_http_iclock_pong(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_iclock_getrequest(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_http_iclock_main_conf_t  *imcf;
-
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
-
-    ngx_http_iclock_count(imcf, polls);
-
     return ngx_http_iclock_admit(r, ctx, NGX_HTTP_ICLOCK_POLLS,
                                  ngx_http_iclock_poll);
 }
@@ -51,8 +45,6 @@ ngx_http_iclock_getrequest(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 static ngx_int_t
 ngx_http_iclock_poll(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_http_iclock_main_conf_t  *imcf;
-
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "iclock poll: marked:%d, news:%d",
                    ctx->known.marked, ctx->known.news);
@@ -60,10 +52,6 @@ ngx_http_iclock_poll(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     if (ctx->known.marked || ctx->known.news) {
         return ngx_http_iclock_poll_store(r, ctx);
     }
-
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
-
-    ngx_http_iclock_count(imcf, polls_from_zone);
 
     return ngx_http_iclock_reply_ok(r);
 }
@@ -169,7 +157,7 @@ ngx_http_iclock_poll_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         return ngx_http_iclock_reply_ok(r);
     }
 
-    ngx_http_iclock_count_n(imcf, commands, ctx->commands);
+    ngx_iclock_count(HANDED_OUT, ctx->commands);
 
     if (ngx_http_iclock_poll_gone(r)) {
         ngx_http_iclock_poll_return(r, ctx);
@@ -301,12 +289,6 @@ ngx_http_iclock_poll_reply(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 ngx_int_t
 ngx_http_iclock_devicecmd(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_http_iclock_main_conf_t  *imcf;
-
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
-
-    ngx_http_iclock_count(imcf, replies);
-
     return ngx_http_iclock_admit(r, ctx, NGX_HTTP_ICLOCK_READS,
                                  ngx_http_iclock_replies_body);
 }

@@ -27,17 +27,17 @@ ngx_http_iclock_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_http_iclock_count(imcf, requests);
-
     endpoint = ngx_http_iclock_find_endpoint(r, &path);
 
     if (endpoint == NULL) {
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "iclock endpoint: none at \"%V\"", &r->uri);
+        ngx_iclock_count_by(REFUSALS, NGX_ICLOCK_L_REFUSAL_PATH, 1);
         return NGX_HTTP_NOT_FOUND;
     }
 
     if (!(r->method & endpoint->methods)) {
+        ngx_iclock_count_by(REFUSALS, NGX_ICLOCK_L_REFUSAL_METHOD, 1);
         return (endpoint->flags & NGX_HTTP_ICLOCK_ABSENT)
                ? NGX_HTTP_NOT_FOUND : NGX_HTTP_NOT_ALLOWED;
     }
@@ -63,6 +63,7 @@ ngx_http_iclock_handler(ngx_http_request_t *r)
                    &endpoint->label, &ctx->args.sn, rc);
 
     if (rc != NGX_OK && !(endpoint->flags & NGX_HTTP_ICLOCK_ANONYMOUS)) {
+        ngx_iclock_count_by(REFUSALS, NGX_ICLOCK_L_REFUSAL_SERIAL, 1);
         return (endpoint->flags & NGX_HTTP_ICLOCK_ABSENT)
                ? NGX_HTTP_NOT_FOUND : rc;
     }
@@ -103,11 +104,11 @@ ngx_http_iclock_check_serial(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_iclock_unavailable(ngx_http_request_t *r)
 {
-    ngx_http_iclock_main_conf_t  *imcf;
+    ngx_http_iclock_ctx_t  *ctx;
 
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_module);
 
-    ngx_http_iclock_count(imcf, unavailable);
+    ngx_iclock_count_by(REFUSALS, ctx->unavailable, 1);
 
     return ngx_http_iclock_retry_later(r);
 }

@@ -152,13 +152,8 @@ ngx_http_iclock_time(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 static ngx_int_t
 ngx_http_iclock_upload(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_str_t                    *name;
-    ngx_http_iclock_args_t       *args;
-    ngx_http_iclock_main_conf_t  *imcf;
-
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
-
-    ngx_http_iclock_count(imcf, uploads);
+    ngx_str_t               *name;
+    ngx_http_iclock_args_t  *args;
 
     args = &ctx->args;
 
@@ -266,16 +261,9 @@ ngx_http_iclock_upload_stamp(ngx_http_iclock_args_t *args)
 static ngx_int_t
 ngx_http_iclock_upload_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_http_iclock_main_conf_t  *imcf;
-
     if (ctx->job->rc != NGX_OK) {
         return ngx_http_iclock_unavailable(r);
     }
-
-    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
-
-    ngx_http_iclock_count_n(imcf, records, ctx->records);
-    ngx_http_iclock_count_n(imcf, rejected_lines, ctx->job->rejected);
 
     return ngx_http_iclock_upload_reply(r, ctx);
 }

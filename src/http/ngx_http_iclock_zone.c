@@ -339,7 +339,7 @@ ngx_http_iclock_zone_evict(ngx_http_iclock_zone_t *zone,
     ngx_queue_remove(&node->queue);
     ngx_http_iclock_zone_free(zone, node);
 
-    (void) ngx_atomic_fetch_add(&zone->sh->counters.evicted, 1);
+    ngx_iclock_count(EVICTIONS, 1);
 
     return NGX_OK;
 }

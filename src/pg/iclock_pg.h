@@ -21,6 +21,7 @@
 
 #include <libpq-fe.h>
 
+#include "iclock_metric.h"
 #include "iclock_pg_conf.h"
 
 
@@ -194,7 +195,11 @@ struct ngx_iclock_pg_batch_s {
     ngx_array_t                 slices;     /* ngx_iclock_pg_slice_t */
     ngx_uint_t                  nitems;
 
-    /* of one run: the build handler allocates here */
+    /* of one run: microseconds, and records that the build handler counts */
+    uint64_t                    started;
+    ngx_uint_t                  records;
+
+    /* the build handler allocates here */
     ngx_pool_t                 *pool;
     ngx_pool_t                 *params;     /* until the batch is sent */
     ngx_array_t                 execs;      /* ngx_iclock_pg_exec_t */

@@ -5,8 +5,7 @@
 
 
 /*
- * Settings and counters: what the configuration and the shared zone hold of
- * this floor.  Nothing here is libpq's, which src/http does not see.
+ * Settings, and what the shared zone holds of this floor.  Nothing here is libpq's, which src/http does not see.
  */
 
 
@@ -33,37 +32,18 @@ typedef struct {
     size_t                      batch_bytes;
     ngx_resolver_t             *resolver;   /* NULL: none */
     ngx_msec_t                  resolver_timeout;
+    ngx_uint_t                  connector;  /* in metrics */
 } ngx_iclock_pg_pool_conf_t;
 
 
-/*
- * What the pools of all workers count together, a line each: the name, whether
- * it only grows ("counter") or may fall ("gauge"), and what it says.
- */
-#define NGX_ICLOCK_PG_COUNTERS(C)                                            \
-                                                                             \
-    C(connects, counter, "connections made to PostgreSQL")                   \
-    C(failures, counter, "connections and transactions that failed")         \
-    C(batches, counter, "transactions sent")                                 \
-    C(splits, counter, "transactions taken apart, to find who is at fault")  \
-    C(retries, counter, "transactions sent once more")                       \
-    C(timeouts, counter, "jobs and transactions that took too long")         \
-    C(refused, counter, "jobs refused: a full queue, or no connection")
-
-#define ngx_iclock_pg_counter_field(name, type, help)                        \
-    ngx_atomic_t                name;
-
-
-/* in shared memory */
+/* in shared memory, of all workers */
 typedef struct {
-    NGX_ICLOCK_PG_COUNTERS(ngx_iclock_pg_counter_field)
+    ngx_atomic_t                batches;    /* numbers of transactions */
 
-    /* seconds since the epoch of the last logged failure, all workers */
+    /* seconds since the epoch of the last logged failure */
     ngx_atomic_t                logged;
     ngx_atomic_t                unlogged;
 } ngx_iclock_pg_stat_t;
-
-#undef ngx_iclock_pg_counter_field
 
 
 #endif /* _ICLOCK_PG_CONF_H_INCLUDED_ */

@@ -29,9 +29,43 @@ ngx_iclock_pg_conn_init(ngx_iclock_pg_conn_t *conn,
 
 
 void
+ngx_iclock_pg_conn_state(ngx_iclock_pg_conn_t *conn, ngx_uint_t state)
+{
+    ngx_uint_t  connector;
+
+    /* by ngx_iclock_pg_state_e; there is none of what is closed */
+
+    static const ngx_uint_t  shown[] = {
+        0,
+        NGX_ICLOCK_L_CONNECTION_CONNECTING,
+        NGX_ICLOCK_L_CONNECTION_CONNECTING,
+        NGX_ICLOCK_L_CONNECTION_CONNECTING,
+        NGX_ICLOCK_L_CONNECTION_IDLE,
+        NGX_ICLOCK_L_CONNECTION_BUSY
+    };
+
+    connector = conn->conf->connector;
+
+    if (conn->state != NGX_ICLOCK_PG_CLOSED) {
+        ngx_iclock_count_by_both(CONNECTIONS, connector, shown[conn->state],
+                                 -1);
+    }
+
+    conn->state = state;
+
+    if (state != NGX_ICLOCK_PG_CLOSED) {
+        ngx_iclock_count_by_both(CONNECTIONS, connector, shown[state], 1);
+    }
+}
+
+
+void
 ngx_iclock_pg_conn_established(ngx_iclock_pg_conn_t *conn)
 {
     ngx_iclock_pg_conn_idle(conn);
+
+    ngx_iclock_count_by_both(CONNECTS, conn->conf->connector,
+                             NGX_ICLOCK_L_ATTEMPT_OK, 1);
 
     conn->established = 1;
     conn->since = ngx_current_msec;
@@ -136,7 +170,7 @@ ngx_iclock_pg_conn_idle(ngx_iclock_pg_conn_t *conn)
         ngx_del_timer(&conn->timer);
     }
 
-    conn->state = NGX_ICLOCK_PG_IDLE;
+    ngx_iclock_pg_conn_state(conn, NGX_ICLOCK_PG_IDLE);
     conn->connection->idle = 1;
 }
 
@@ -144,7 +178,7 @@ ngx_iclock_pg_conn_idle(ngx_iclock_pg_conn_t *conn)
 void
 ngx_iclock_pg_conn_busy(ngx_iclock_pg_conn_t *conn, ngx_msec_t timeout)
 {
-    conn->state = NGX_ICLOCK_PG_BUSY;
+    ngx_iclock_pg_conn_state(conn, NGX_ICLOCK_PG_BUSY);
     conn->connection->idle = 0;
 
     /* not cancelable: a worker that shuts down has to wait for the answer */
@@ -176,6 +210,8 @@ ngx_iclock_pg_conn_lost(ngx_iclock_pg_conn_t *conn, const char *message)
     conn->error_len = ngx_iclock_pg_message(conn->error,
                                             NGX_ICLOCK_PG_ERROR_LEN, message);
 
+    ngx_iclock_count_by(LOSSES, conn->conf->connector, 1);
+
     ngx_iclock_pg_conn_close(conn);
     conn->handlers->closed(conn);
 }
@@ -192,7 +228,7 @@ ngx_iclock_pg_conn_close(ngx_iclock_pg_conn_t *conn)
         conn->pool = NULL;
     }
 
-    conn->state = NGX_ICLOCK_PG_CLOSED;
+    ngx_iclock_pg_conn_state(conn, NGX_ICLOCK_PG_CLOSED);
 }
 
 

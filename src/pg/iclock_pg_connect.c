@@ -47,7 +47,7 @@ ngx_iclock_pg_connect(ngx_iclock_pg_conn_t *conn)
 
     conn->pool = ngx_create_pool(1024, conn->log);
     if (conn->pool == NULL) {
-        conn->state = NGX_ICLOCK_PG_CLOSED;
+        ngx_iclock_pg_conn_state(conn, NGX_ICLOCK_PG_CLOSED);
         conn->handlers->closed(conn);
         return;
     }
@@ -68,6 +68,9 @@ ngx_iclock_pg_connect_next(ngx_iclock_pg_conn_t *conn)
     for ( ;; ) {
 
         if (conn->host == conn->conf->server->hosts.nelts) {
+            ngx_iclock_count_by_both(CONNECTS, conn->conf->connector,
+                                     NGX_ICLOCK_L_ATTEMPT_FAILED, 1);
+
             ngx_iclock_pg_conn_close(conn);
             conn->handlers->closed(conn);
             return;
@@ -77,7 +80,7 @@ ngx_iclock_pg_connect_next(ngx_iclock_pg_conn_t *conn)
         host += conn->host;
 
         if (conn->nresolved == 0) {
-            conn->state = NGX_ICLOCK_PG_RESOLVING;
+            ngx_iclock_pg_conn_state(conn, NGX_ICLOCK_PG_RESOLVING);
 
             rc = ngx_iclock_pg_resolve(conn, host,
                                        ngx_iclock_pg_connect_resolved);
@@ -160,7 +163,7 @@ static void
 ngx_iclock_pg_connect_start(ngx_iclock_pg_conn_t *conn,
     ngx_iclock_pg_host_t *host, ngx_str_t *addr)
 {
-    conn->state = NGX_ICLOCK_PG_CONNECTING;
+    ngx_iclock_pg_conn_state(conn, NGX_ICLOCK_PG_CONNECTING);
 
     ngx_iclock_pg_connect_start_pg(conn, host, addr);
 
@@ -327,7 +330,7 @@ ngx_iclock_pg_connect_poll(ngx_iclock_pg_conn_t *conn)
 static void
 ngx_iclock_pg_connect_setup(ngx_iclock_pg_conn_t *conn)
 {
-    conn->state = NGX_ICLOCK_PG_SETUP;
+    ngx_iclock_pg_conn_state(conn, NGX_ICLOCK_PG_SETUP);
     conn->database = 0;
     conn->identity_len = 0;
 

@@ -41,6 +41,7 @@ struct ngx_iclock_pg_listen_s {
 
 
 static void ngx_iclock_pg_listen_connected(ngx_iclock_pg_conn_t *conn);
+static void ngx_iclock_pg_listen_deaf(ngx_iclock_pg_listen_t *listen);
 static void ngx_iclock_pg_listen_closed(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_listen_input(ngx_iclock_pg_conn_t *conn);
 static void ngx_iclock_pg_listen_shutdown(ngx_iclock_pg_conn_t *conn);
@@ -235,6 +236,7 @@ ngx_iclock_pg_listen_notify(ngx_iclock_pg_listen_t *listen, PGnotify *notify)
     }
 
     listen->listening = 1;
+    ngx_iclock_count(LISTENER_UP, 1);
     listen->warned = 0;
 
     ngx_log_error(NGX_LOG_NOTICE, listen->log, 0,
@@ -247,12 +249,22 @@ ngx_iclock_pg_listen_notify(ngx_iclock_pg_listen_t *listen, PGnotify *notify)
 
 
 static void
+ngx_iclock_pg_listen_deaf(ngx_iclock_pg_listen_t *listen)
+{
+    if (listen->listening) {
+        listen->listening = 0;
+        ngx_iclock_count(LISTENER_UP, -1);
+    }
+}
+
+
+static void
 ngx_iclock_pg_listen_closed(ngx_iclock_pg_conn_t *conn)
 {
     ngx_iclock_pg_listen_t  *listen;
 
     listen = conn->data;
-    listen->listening = 0;
+    ngx_iclock_pg_listen_deaf(listen);
 
     if (listen->timer.timer_set) {
         ngx_del_timer(&listen->timer);
@@ -336,8 +348,7 @@ void
 ngx_iclock_pg_listen_close(ngx_iclock_pg_listen_t *listen)
 {
     ngx_iclock_pg_conn_close(&listen->conn);
-
-    listen->listening = 0;
+    ngx_iclock_pg_listen_deaf(listen);
 
     if (listen->timer.timer_set) {
         ngx_del_timer(&listen->timer);

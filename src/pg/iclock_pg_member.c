@@ -124,8 +124,6 @@ ngx_iclock_pg_member_fail_overdue(ngx_iclock_pg_member_t *member,
         job->rc = NGX_BUSY;
 
         ngx_iclock_pg_trace_job(job, "has waited for too long");
-
-        (void) ngx_atomic_fetch_add(&member->pool->stat->timeouts, 1);
     }
 }
 
@@ -191,7 +189,6 @@ ngx_iclock_pg_member_connected(ngx_iclock_pg_conn_t *conn)
         return;
     }
 
-    (void) ngx_atomic_fetch_add(&pool->stat->connects, 1);
 
     if (pool->delay) {
         ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
@@ -224,7 +221,6 @@ ngx_iclock_pg_member_closed(ngx_iclock_pg_conn_t *conn)
     ngx_iclock_pg_pool_post(pool);
 
     if (!conn->established) {
-        (void) ngx_atomic_fetch_add(&pool->stat->failures, 1);
         ngx_iclock_pg_log_failure(pool->stat, pool->log,
                                   "no connection to PostgreSQL",
                                   conn->error, conn->error_len);
@@ -265,13 +261,14 @@ ngx_iclock_pg_member_lost(ngx_iclock_pg_member_t *member,
 
     if (conn->timedout) {
         ngx_iclock_pg_recover_pass_on(member);
-        (void) ngx_atomic_fetch_add(&pool->stat->timeouts, 1);
         ngx_iclock_pg_log_failure(pool->stat, pool->log,
                                   "PostgreSQL is too slow", conn->error,
                                   conn->error_len);
         ngx_iclock_pg_queue_settle(pool, batch, NGX_BUSY);
         return;
     }
+
+    ngx_iclock_count_by(ERRORS, NGX_ICLOCK_L_SQLSTATE_08, 1);
 
     ngx_iclock_pg_log_failure(pool->stat, pool->log,
                               "connection to PostgreSQL is lost",

@@ -35,6 +35,8 @@ static void ngx_iclock_pg_pipeline_result(ngx_iclock_pg_member_t *member,
 static void ngx_iclock_pg_pipeline_error(ngx_iclock_pg_member_t *member,
     PGresult *res);
 static void ngx_iclock_pg_pipeline_finished(ngx_iclock_pg_member_t *member);
+static void ngx_iclock_pg_pipeline_count(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_batch_t *batch);
 
 
 void
@@ -61,6 +63,7 @@ ngx_iclock_pg_pipeline_run(ngx_iclock_pg_member_t *member,
     }
 
     guards = batch->execs.nelts;
+    batch->records = 0;
 
     if (pool->handlers->build(batch, pool->data) != NGX_OK) {
         ngx_iclock_pg_queue_settle(pool, batch, NGX_ERROR);
@@ -84,6 +87,7 @@ ngx_iclock_pg_pipeline_run(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_conn_busy(&member->conn, pool->conf->timeout);
 
     batch->number = ngx_atomic_fetch_add(&pool->stat->batches, 1) + 1;
+    batch->started = ngx_iclock_metric_clock();
 
     if (ngx_iclock_pg_pipeline_send(member) != NGX_OK) {
         ngx_iclock_pg_conn_lost(&member->conn, NULL);
@@ -440,6 +444,7 @@ ngx_iclock_pg_pipeline_finished(ngx_iclock_pg_member_t *member)
 
     if (!member->failed) {
         ngx_iclock_pg_trace(batch, "committed", NULL);
+        ngx_iclock_pg_pipeline_count(pool, batch);
 
         exec = batch->execs.elts;
 
@@ -452,4 +457,23 @@ ngx_iclock_pg_pipeline_finished(ngx_iclock_pg_member_t *member)
     }
 
     ngx_iclock_pg_recover(member, batch);
+}
+
+
+/* what each request has alone, on the other pool, is nothing to be counted */
+
+static void
+ngx_iclock_pg_pipeline_count(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_batch_t *batch)
+{
+    if (pool->conf->connector != NGX_ICLOCK_L_CONNECTOR_DEVICE) {
+        return;
+    }
+
+    ngx_iclock_pg_batch_count(pool, NGX_ICLOCK_L_COMMIT_COMMITTED);
+
+    ngx_iclock_observe(COMMIT_DURATION, 0,
+                       ngx_iclock_metric_clock() - batch->started);
+    ngx_iclock_observe(COMMIT_REQUESTS, 0, batch->slices.nelts);
+    ngx_iclock_observe(COMMIT_RECORDS, 0, batch->records);
 }

@@ -60,6 +60,8 @@ ngx_iclock_pg_pool_create(ngx_cycle_t *cycle, ngx_iclock_pg_pool_conf_t *conf,
 
     ngx_iclock_pg_queue_init(pool);
 
+    ngx_iclock_count_by(QUEUE_LIMIT, conf->connector, conf->queue);
+
     pool->dispatch.handler = ngx_iclock_pg_pool_dispatch;
     pool->dispatch.data = pool;
     pool->dispatch.log = cycle->log;
@@ -174,14 +176,12 @@ ngx_int_t
 ngx_iclock_pg_submit(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
 {
     if (ngx_iclock_pg_full(pool, job->held)) {
-        (void) ngx_atomic_fetch_add(&pool->stat->refused, 1);
         return NGX_BUSY;
     }
 
     if (pool->backoff.timer_set
         && !ngx_iclock_pg_pool_has(pool, NGX_ICLOCK_PG_BUSY))
     {
-        (void) ngx_atomic_fetch_add(&pool->stat->refused, 1);
         return NGX_DECLINED;
     }
 

@@ -168,6 +168,9 @@ void ngx_iclock_pg_conn_init(ngx_iclock_pg_conn_t *conn,
     ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_conn_handlers_t *handlers,
     void *data);
 
+/* metrics show the state */
+void ngx_iclock_pg_conn_state(ngx_iclock_pg_conn_t *conn, ngx_uint_t state);
+
 /* the state is idle for the first time; calls connected() */
 void ngx_iclock_pg_conn_established(ngx_iclock_pg_conn_t *conn);
 
@@ -371,6 +374,13 @@ struct ngx_iclock_pg_pool_s {
     ngx_post_event(&(pool)->dispatch, &ngx_posted_events)
 
 
+/* shared transactions are those of devices */
+#define ngx_iclock_pg_batch_count(pool, what)                                \
+    if ((pool)->conf->connector == NGX_ICLOCK_L_CONNECTOR_DEVICE) {          \
+        ngx_iclock_count_by(COMMITS, what, 1);                               \
+    }
+
+
 /* iclock_pg_queue.c: jobs that wait, and jobs that are done */
 
 void ngx_iclock_pg_queue_init(ngx_iclock_pg_pool_t *pool);
@@ -379,6 +389,11 @@ void ngx_iclock_pg_queue_add(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job);
 
 ngx_uint_t ngx_iclock_pg_queue_has_work(ngx_iclock_pg_pool_t *pool);
+
+/* one more job waits, or less (-1) */
+#define ngx_iclock_pg_queue_count(pool, n)                                   \
+    (pool)->njobs += (n);                                                    \
+    ngx_iclock_count_by(QUEUE, (pool)->conf->connector, n)
 
 /* a batch of what waits, within the bounds of a transaction; NULL: none */
 ngx_iclock_pg_batch_t *ngx_iclock_pg_queue_collect(

@@ -72,7 +72,7 @@ ngx_iclock_pg_queue_put(ngx_iclock_pg_pool_t *pool,
     job->queued = 1;
 
     ngx_queue_insert_tail(&pool->jobs, &job->queue);
-    pool->njobs++;
+    ngx_iclock_pg_queue_count(pool, 1);
 
     ngx_iclock_pg_pool_post(pool);
 }
@@ -93,7 +93,7 @@ ngx_iclock_pg_cancel(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
     if (job->queued) {
         ngx_queue_remove(&job->queue);
         job->queued = 0;
-        pool->njobs--;
+        ngx_iclock_pg_queue_count(pool, -1);
     }
 
     if (job->running == 0) {
@@ -178,12 +178,15 @@ ngx_iclock_pg_queue_take(ngx_iclock_pg_pool_t *pool,
         return NGX_ERROR;
     }
 
+    ngx_iclock_observe_since(QUEUE_WAIT, pool->conf->connector,
+                             job->deadline - pool->conf->timeout);
+
     job->next += n;
     job->running += n;
     job->queued = 0;
 
     ngx_queue_remove(&job->queue);
-    pool->njobs--;
+    ngx_iclock_pg_queue_count(pool, -1);
 
     return NGX_OK;
 }
@@ -238,11 +241,9 @@ ngx_iclock_pg_queue_expire_handler(ngx_event_t *ev)
         job->queued = 0;
         job->settled = 1;
         job->rc = NGX_BUSY;
-        pool->njobs--;
+        ngx_iclock_pg_queue_count(pool, -1);
 
         ngx_iclock_pg_trace_job(job, "has waited for too long");
-
-        (void) ngx_atomic_fetch_add(&pool->stat->timeouts, 1);
     }
 
     ngx_iclock_pg_queue_expire(pool);
@@ -282,11 +283,9 @@ ngx_iclock_pg_queue_fail(ngx_iclock_pg_pool_t *pool)
         job->queued = 0;
         job->settled = 1;
         job->rc = NGX_DECLINED;
-        pool->njobs--;
+        ngx_iclock_pg_queue_count(pool, -1);
 
         ngx_iclock_pg_trace_job(job, "nothing is connected");
-
-        (void) ngx_atomic_fetch_add(&pool->stat->refused, 1);
     }
 
     ngx_iclock_pg_queue_expire(pool);
@@ -304,6 +303,7 @@ ngx_iclock_pg_queue_settle(ngx_iclock_pg_pool_t *pool,
 
     if (rc != NGX_OK) {
         ngx_iclock_pg_trace(batch, "given up", NULL);
+        ngx_iclock_pg_batch_count(pool, NGX_ICLOCK_L_COMMIT_FAILED);
     }
 
     ngx_queue_init(&done);

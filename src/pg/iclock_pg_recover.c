@@ -34,6 +34,10 @@ ngx_iclock_pg_recover(ngx_iclock_pg_member_t *member,
 
     ngx_iclock_pg_trace(batch, "failed, SQLSTATE ", member->sqlstate);
 
+    ngx_iclock_count_by(ERRORS,
+                        ngx_iclock_label_find(NGX_ICLOCK_LABEL_SQLSTATE,
+                                              member->sqlstate, 2), 1);
+
     if (member->pool->handlers->failed) {
         ngx_iclock_pg_recover_tell(member, batch);
     }
@@ -154,7 +158,7 @@ ngx_iclock_pg_recover_split(ngx_iclock_pg_member_t *member,
 
     pool = member->pool;
 
-    (void) ngx_atomic_fetch_add(&pool->stat->splits, 1);
+    ngx_iclock_pg_batch_count(pool, NGX_ICLOCK_L_COMMIT_SPLIT);
 
     if (batch->nitems > 1) {
 
@@ -248,7 +252,7 @@ ngx_iclock_pg_recover_apart(ngx_iclock_pg_member_t *member,
         return;
     }
 
-    (void) ngx_atomic_fetch_add(&pool->stat->splits, 1);
+    ngx_iclock_pg_batch_count(pool, NGX_ICLOCK_L_COMMIT_SPLIT);
 
     ngx_iclock_pg_trace(batch, "taken apart, job by job", NULL);
 
@@ -314,7 +318,7 @@ ngx_iclock_pg_recover_retry(ngx_iclock_pg_member_t *member,
         return;
     }
 
-    (void) ngx_atomic_fetch_add(&pool->stat->retries, 1);
+    ngx_iclock_pg_batch_count(pool, NGX_ICLOCK_L_COMMIT_RETRIED);
 
     ngx_iclock_pg_trace(batch, "retried", NULL);
 
@@ -377,8 +381,6 @@ ngx_iclock_pg_recover_log(ngx_iclock_pg_member_t *member)
                        member->sqlstate, member->message_len, member->message,
                        advice ? advice : "")
           - buf;
-
-    (void) ngx_atomic_fetch_add(&member->pool->stat->failures, 1);
 
     ngx_iclock_pg_log_failure(member->pool->stat, member->pool->log,
                               "PostgreSQL refused a transaction", buf, len);

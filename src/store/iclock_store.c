@@ -159,6 +159,13 @@ ngx_iclock_store_listening(ngx_iclock_store_t *store)
 }
 
 
+ngx_uint_t
+ngx_iclock_store_libpq_version(void)
+{
+    return PQlibVersion();
+}
+
+
 uint32_t
 ngx_iclock_store_database(ngx_iclock_store_t *store)
 {
@@ -331,6 +338,8 @@ ngx_iclock_store_result(ngx_iclock_pg_batch_t *batch,
     ngx_iclock_store_job_t             **owner;
     ngx_iclock_store_group_t            *group;
     const ngx_iclock_store_statement_t  *st;
+
+    ngx_iclock_store_count(exec);
 
     group = exec->data;
 

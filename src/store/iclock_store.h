@@ -20,6 +20,10 @@
 #include "iclock_store_tables.h"
 
 
+/* the newest migration that the statements need */
+#define NGX_ICLOCK_SCHEMA  13
+
+
 /* settings of the pool, and what all workers count together */
 typedef ngx_iclock_pg_pool_conf_t      ngx_iclock_store_conf_t;
 typedef ngx_iclock_pg_stat_t           ngx_iclock_store_stat_t;
@@ -191,6 +195,9 @@ void ngx_iclock_store_watch_commits(ngx_iclock_store_t *store,
 
 ngx_uint_t ngx_iclock_store_listening(ngx_iclock_store_t *store);
 
+/* as PQlibVersion() says it */
+ngx_uint_t ngx_iclock_store_libpq_version(void);
+
 /* hash of the database that was connected last; 0: none until now */
 uint32_t ngx_iclock_store_database(ngx_iclock_store_t *store);
 
@@ -232,6 +239,8 @@ ngx_int_t ngx_iclock_store_verify(ngx_iclock_store_job_t *job,
     time_t interval);
 /* job->text: "true" if events are written */
 ngx_int_t ngx_iclock_store_watch_events(ngx_iclock_store_job_t *job);
+/* job->text: what iclock.statistics() says */
+ngx_int_t ngx_iclock_store_statistics(ngx_iclock_store_job_t *job);
 /* those who read events have something to read */
 ngx_int_t ngx_iclock_store_wake_readers(ngx_iclock_store_job_t *job);
 /* b may be NULL; the result is job->text */

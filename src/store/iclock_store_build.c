@@ -32,7 +32,7 @@ static ngx_int_t ngx_iclock_store_build_value(ngx_iclock_pg_array_t *array,
     ngx_iclock_value_t *value, ngx_uint_t type);
 static ngx_int_t ngx_iclock_store_build_rejected(
     ngx_iclock_store_build_t *build, ngx_iclock_store_job_t *job,
-    ngx_str_t *line, ngx_str_t *reason);
+    ngx_iclock_item_t *item, ngx_str_t *reason, ngx_uint_t refused);
 static ngx_iclock_store_group_t *ngx_iclock_store_build_group(
     ngx_iclock_store_build_t *build, ngx_uint_t statement);
 static Oid ngx_iclock_store_element_type(Oid array);
@@ -145,8 +145,7 @@ ngx_iclock_store_build_item(ngx_iclock_store_build_t *build,
     refused = ngx_iclock_store_refused(job, n);
 
     if (refused) {
-        return ngx_iclock_store_build_rejected(build, job, &item->data,
-                                               refused);
+        return ngx_iclock_store_build_rejected(build, job, item, refused, 1);
     }
 
     rc = ngx_iclock_parse_item(&record, item, &job->context,
@@ -155,6 +154,8 @@ ngx_iclock_store_build_item(ngx_iclock_store_build_t *build,
     if (rc == NGX_ERROR) {
         return NGX_ERROR;
     }
+
+    build->batch->records++;
 
     if (rc == NGX_OK
         && ngx_iclock_store_build_record(build, job, &record) != NGX_OK)
@@ -172,8 +173,8 @@ ngx_iclock_store_build_item(ngx_iclock_store_build_t *build,
         job->rejected++;
     }
 
-    return ngx_iclock_store_build_rejected(build, job, &item->data,
-                                           &record.reason);
+    return ngx_iclock_store_build_rejected(build, job, item, &record.reason,
+                                           0);
 }
 
 
@@ -334,15 +335,25 @@ ngx_iclock_store_build_value(ngx_iclock_pg_array_t *array,
 
 static ngx_int_t
 ngx_iclock_store_build_rejected(ngx_iclock_store_build_t *build,
-    ngx_iclock_store_job_t *job, ngx_str_t *line, ngx_str_t *reason)
+    ngx_iclock_store_job_t *job, ngx_iclock_item_t *item, ngx_str_t *reason,
+    ngx_uint_t refused)
 {
-    ngx_iclock_record_t  record;
+    ngx_iclock_record_t        record;
+    ngx_iclock_store_group_t  *group;
+
+    group = ngx_iclock_store_build_group(build, NGX_ICLOCK_REJECTED);
+    if (group == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_iclock_store_count_rejected(group, ngx_iclock_item_kind(item),
+                                    refused, reason);
 
     ngx_memzero(&record, sizeof(ngx_iclock_record_t));
 
     record.kind = NGX_ICLOCK_REJECTED;
     record.values[NGX_ICLOCK_REJECTED_TABLE].text = job->table;
-    record.values[NGX_ICLOCK_REJECTED_LINE].text = *line;
+    record.values[NGX_ICLOCK_REJECTED_LINE].text = item->data;
     record.values[NGX_ICLOCK_REJECTED_REASON].text = *reason;
 
     return ngx_iclock_store_build_record(build, job, &record);

@@ -200,6 +200,13 @@ ngx_iclock_store_wake_readers(ngx_iclock_store_job_t *job)
 
 
 ngx_int_t
+ngx_iclock_store_statistics(ngx_iclock_store_job_t *job)
+{
+    return ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_STATISTICS, NULL, 0);
+}
+
+
+ngx_int_t
 ngx_iclock_store_call(ngx_iclock_store_job_t *job, ngx_uint_t call,
     ngx_str_t *a, ngx_str_t *b)
 {

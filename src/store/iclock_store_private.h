@@ -54,6 +54,10 @@ typedef struct {
     ngx_uint_t                  statement;
     ngx_iclock_pg_array_t       params[NGX_ICLOCK_STORE_PARAMS];
     ngx_array_t                 jobs;       /* whose row it is, by position */
+
+    /* of rejected lines, for metrics */
+    ngx_uint_t                  kinds[NGX_ICLOCK_N_KIND];
+    ngx_uint_t                  causes[NGX_ICLOCK_N_CAUSE];
 } ngx_iclock_store_group_t;
 
 
@@ -174,6 +178,16 @@ ngx_int_t ngx_iclock_store_due_row(ngx_iclock_store_job_t *job,
     PGresult *res, int row);
 ngx_int_t ngx_iclock_store_text_row(ngx_iclock_store_job_t *job,
     PGresult *res, int row);
+
+
+/* iclock_store_count.c: what has become of records, for metrics */
+
+/* in the group of rejected lines; refused: by the database */
+void ngx_iclock_store_count_rejected(ngx_iclock_store_group_t *group,
+    ngx_uint_t kind, ngx_uint_t refused, ngx_str_t *reason);
+
+/* the statement was committed */
+void ngx_iclock_store_count(ngx_iclock_pg_exec_t *exec);
 
 
 /* iclock_store_build.c */

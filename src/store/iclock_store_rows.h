@@ -100,7 +100,7 @@
                         p13, p14, p15, p16, p17, p18, p19, p20, p21, ...)    \
     p21
 
-#define ngx_iclock_count(...)                                                \
+#define ngx_iclock_count_columns(...)                                        \
     ngx_iclock_21st(__VA_ARGS__,                                             \
         ngx_iclock_to_20, ngx_iclock_to_19, ngx_iclock_to_18,                \
         ngx_iclock_to_17, ngx_iclock_to_16, ngx_iclock_to_15,                \
@@ -111,8 +111,8 @@
         ngx_iclock_to_2, ngx_iclock_to_1, 0)
 
 #define ngx_iclock_numbers(kind)                                             \
-    ngx_iclock_count(ngx_iclock_form(ngx_iclock_places_, kind)               \
-                     kind##_COLUMNS(ngx_iclock_place))
+    ngx_iclock_count_columns(ngx_iclock_form(ngx_iclock_places_, kind)        \
+                             kind##_COLUMNS(ngx_iclock_place))
 
 _Static_assert(NGX_ICLOCK_STORE_PARAMS <= 20, "ngx_iclock_to_21");
 

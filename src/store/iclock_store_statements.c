@@ -314,8 +314,8 @@ static const char  ngx_iclock_option_text[] =
     "coalesce(" ngx_iclock_told("MultiBioDataCount") ", "
     ngx_iclock_told("MultiBioCount") ") AS bio_data, "
     ngx_iclock_told("MultiBioPhotoCount") " AS bio_photo"
-    " FROM o GROUP BY o.device_id)"
-    " UPDATE iclock.device d SET"
+    " FROM o GROUP BY o.device_id),"
+    " told AS (UPDATE iclock.device d SET"
     ngx_iclock_set_column("firmware", "s.firmware") ","
     ngx_iclock_set_column("user_count", "s.users") ","
     ngx_iclock_set_column("fingerprint_count", "s.fingerprints, "
@@ -336,7 +336,8 @@ static const char  ngx_iclock_option_text[] =
     " FROM s WHERE d.id = s.device_id"
     " AND coalesce(s.firmware, s.users::text, s.fingerprints::text,"
     " s.punches::text, s.faces::text, s.fp_version, s.face_version,"
-    " s.address::text, s.bio_version, s.bio_data, s.bio_photo) IS NOT NULL";
+    " s.address::text, s.bio_version, s.bio_data, s.bio_photo) IS NOT NULL)"
+    " SELECT count(*) FROM o";
 
 
 #define NGX_ICLOCK_REPLY_FORM  ROWS
@@ -542,6 +543,14 @@ static const Oid  ngx_iclock_wake_readers_types[] = { I4 };
 
 static const char  ngx_iclock_wake_readers_text[] =
     "SELECT pg_notify('iclock_event', '') WHERE $1 IS NOT NULL";
+
+
+static const Oid  ngx_iclock_statistics_types[] = { I4 };
+
+static const char  ngx_iclock_statistics_text[] =
+    "SELECT u.ord, " NGX_ICLOCK_STATISTICS
+    " FROM unnest($1) WITH ORDINALITY AS u (nothing, ord)"
+    " CROSS JOIN LATERAL iclock.statistics() s GROUP BY u.ord";
 
 
 /* the texts of NGX_ICLOCK_EACH_CALL() */

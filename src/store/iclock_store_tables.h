@@ -63,7 +63,10 @@
       ngx_iclock_store_add_nothing, ngx_iclock_store_text_row)               \
                                                                              \
     X(NGX_ICLOCK_ST_WAKE_READERS, wake_readers, NGX_ICLOCK_ST_ALONE,         \
-      ngx_iclock_store_add_nothing, NULL)
+      ngx_iclock_store_add_nothing, NULL)                                    \
+                                                                             \
+    X(NGX_ICLOCK_ST_STATISTICS, statistics, NGX_ICLOCK_ST_ALONE,             \
+      ngx_iclock_store_add_nothing, ngx_iclock_store_text_row)
 
 
 /*
@@ -148,12 +151,22 @@
     X(reupload, integer, "s.requested::integer")
 
 
+/* what iclock.statistics() says, in one text */
+
+#define NGX_ICLOCK_STATISTICS                                                \
+    "string_agg(concat_ws(E'\\t', s.name, s.label, s.value::text), E'\\n')"
+
+
 /*
  * What other programs ask: X(constant, name, number of parameters,
  * text).  All parameters and all columns are texts.
  */
 
 #define NGX_ICLOCK_EACH_QUERY(X)                                             \
+    /* lines of name, label, value */                                        \
+    X(NGX_ICLOCK_QUERY_STATISTICS, statistics, 0,                            \
+      "SELECT " NGX_ICLOCK_STATISTICS " FROM iclock.statistics() s")         \
+                                                                             \
     /* seconds */                                                            \
     X(NGX_ICLOCK_QUERY_EVENTS_KEEP, events_keep, 1,                          \
       "SELECT iclock.keep_events($1::integer)")                              \
