@@ -759,6 +759,11 @@ begin
         'id', key.id, 'scopes', key.scopes, 'sites', key.sites,
         'devices', key.devices, 'mode', key.mode));
 
+    -- see caller()
+    if writes then
+        perform set_config('iclock.api_key', key.name, true);
+    end if;
+
     if named then
         answer := iclock_api.replay(key.id, request);
     end if;

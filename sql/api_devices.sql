@@ -9,22 +9,45 @@ as $$
                              (select e.last_seen
                                 from iclock.device_presence e
                                where e.device_id = d.id))
-                    > now() - interval '5 minutes', false)
+                    > now() - iclock.silence_after(d.delay, d.told_delay),
+                    false)
 $$;
 comment on function iclock_api.seen_lately(iclock.device) is
-    'Whether a device has called within five minutes';
+    'Whether a device is not silent';
+
+create or replace function iclock_api.conditions_json(
+        test     boolean,
+        devices  bigint[])
+    returns table (device_id bigint, conditions json)
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select c.device_id, json_agg(json_build_object(
+                            'name', c.condition,
+                            'since', iclock_api.utc(c.since),
+                            'value', c.value) order by k.position)
+      from iclock.device_conditions($1, $2) c
+      join iclock.condition k on k.name = c.condition
+     group by c.device_id
+$$;
+comment on function iclock_api.conditions_json(boolean, bigint[]) is
+    'What is wrong with devices, as the API shows it';
 
 -- Numbers are what the device reports.  If it reports none, what is stored is
 -- counted, up to 1,000: NULL says that there are more.
-create or replace function iclock_api.device_json(d iclock.device)
+create or replace function iclock_api.device_json(
+        d           iclock.device,
+        conditions  json)
     returns json
     language plpgsql stable
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
     seen      timestamptz;
+    address   inet;
     waiting   bigint;
     capacity  text;
+    last      timestamptz;
     skew      numeric;
     users     bigint := nullif(d.user_count, -1);
     logs      bigint := nullif(d.punch_count, -1);
@@ -43,8 +66,14 @@ begin
            (select o.value
               from iclock.device_option o
              where o.device_id = d.id
-               and o.name = 'MaxAttLogCount')
-      into seen, waiting, capacity;
+               and o.name = 'MaxAttLogCount'),
+           coalesce((select e.address
+                       from iclock.device_presence e
+                      where e.device_id = d.id), d.remote_address),
+           (select u.last_punch_at
+              from iclock.device_pulse u
+             where u.device_id = d.id)
+      into seen, waiting, capacity, address, last;
 
     -- of the last punches the most timely
     if seen > now() - interval '2 days' then
@@ -84,22 +113,97 @@ begin
         'site', d.site,
         'timezone', coalesce(d.timezone, d.default_timezone),
         'status', case when d.status <> 'active' then d.status
-                       when seen > now() - interval '5 minutes' then 'online'
+                       when seen > now() - iclock.silence_after(d.delay,
+                                                                d.told_delay)
+                       then 'online'
                        else 'offline' end,
+        'status_since', iclock_api.utc(d.status_since),
+        'status_by', regexp_replace(d.status_by, '^api:', ''),
+        'conditions', coalesce(conditions, '[]'),
+        'muted_until', iclock_api.utc(d.muted_until),
+        'note', d.note,
         'users', users,
         'logs', logs,
         'storage', case when capacity ~ '^0*[1-9][0-9]{0,5}$'
                         then round(logs / capacity::numeric / 100) || '%' end,
+        'storage_ratio', case when capacity ~ '^0*[1-9][0-9]{0,5}$'
+                              then round(logs / capacity::numeric / 100, 3)
+                              end,
         'firmware', d.firmware,
         'push_version', d.push_version,
         'ip_address', host(d.ip_address),
+        'address', host(address),
         'last_seen', iclock_api.utc(seen),
+        'last_punch_at', iclock_api.utc(last),
         'clock_skew_seconds', skew,
         'waiting_commands', waiting);
 end
 $$;
+comment on function iclock_api.device_json(iclock.device, json) is
+    'A device as the API shows it, with its conditions';
+
+create or replace function iclock_api.device_json(d iclock.device)
+    returns json
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select iclock_api.device_json($1,
+        (select c.conditions
+           from iclock_api.conditions_json($1.sandbox, array[$1.id]) c))
+$$;
 comment on function iclock_api.device_json(iclock.device) is
     'A device as the API shows it';
+
+-- What lists of thousands need of a page of devices, by what is counted already.
+create or replace function iclock_api.devices_compact(
+        test     boolean,
+        devices  bigint[])
+    returns json[]
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select array_agg(json_build_object(
+               'id', d.serial_number,
+               'name', d.name,
+               'site', d.site,
+               'timezone', coalesce(d.timezone, d.default_timezone),
+               'status', case when d.status <> 'active' then d.status
+                              when seen.last_seen
+                                   > now() - iclock.silence_after(
+                                                 d.delay, d.told_delay)
+                              then 'online'
+                              else 'offline' end,
+               'conditions', coalesce(c.conditions, '[]'),
+               'muted_until', iclock_api.utc(d.muted_until),
+               'last_seen', iclock_api.utc(seen.last_seen),
+               'last_punch_at', iclock_api.utc(
+                   greatest(u.last_punch_at, f.last_punch_at)),
+               'clock_skew_seconds',
+               case when u.skew_at > now() - interval '2 days'
+                    then round(extract(epoch from u.clock_skew)::numeric) end,
+               'waiting_commands', coalesce(w.waiting, 0),
+               'storage_ratio', s.ratio) order by d.serial_number)
+      from iclock.device d
+      left join iclock.device_presence e on e.device_id = d.id
+     cross join lateral (select greatest(e.last_seen, d.last_seen)
+                                    as last_seen) as seen
+      left join iclock.device_pulse u on u.device_id = d.id
+      left join iclock.device_storage s on s.device_id = d.id
+      left join iclock_api.conditions_json($1, $2) as c on c.device_id = d.id
+      left join (select p.device_id, max(p.punched_at) as last_punch_at
+                   from iclock.uncounted_punches() p
+                  where p.punched_at < now() + interval '2 days'
+                  group by p.device_id) as f on f.device_id = d.id
+      left join (select k.device_id, count(*) as waiting
+                   from iclock.command k
+                  where k.status = 'queued'
+                    and (k.expires_at is null or k.expires_at > now())
+                    and k.device_id = any ($2)
+                  group by k.device_id) as w on w.device_id = d.id
+     where d.id = any ($2)
+$$;
+comment on function iclock_api.devices_compact(boolean, bigint[]) is
+    'Devices as GET /devices?fields=compact shows them, by serial number';
 
 create or replace function iclock_api.devices_get(request jsonb)
     returns iclock_api.reply
@@ -127,21 +231,32 @@ declare
     status     constant text  := iclock_api.word(request, 'status',
         '{online,offline,pending,blocked}');
     online     constant boolean := iclock_api.flag(request, 'online');
+    compact    constant boolean := iclock_api.word(request, 'fields',
+        '{compact}') is not null;
+    wrong      constant text  := iclock_api.word(request, 'condition',
+        array(select k.name from iclock.condition k order by k.position));
+    test       constant boolean := request #>> '{key,mode}' = 'test';
     sites      constant jsonb := nullif(request #> '{key,sites}', 'null');
     size       integer;
     after      jsonb;
+    ids        bigint[];
     items      json[];
     keys       jsonb[];
     condition  text := '';
 begin
     perform iclock_api.parameters(request,
-        '{status,site,online,q,limit,cursor}');
+        '{status,site,online,q,condition,fields,limit,cursor}');
 
     select p.* into size, after from iclock_api.page(request) as p;
 
     condition := concat(
-        case when request #>> '{key,mode}' = 'test'
-             then ' and d.sandbox' end,
+        case when test then ' and d.sandbox' end,
+        -- nobody need see to those that are muted
+        case when wrong is not null
+             then ' and (d.muted_until > now()) is not true '
+                  'and d.id = any (array('
+                  'select c.device_id from iclock.device_conditions($4) as c '
+                  ' where c.condition = $5))' end,
         -- of one site the index gives them in order
         case when jsonb_array_length(sites) = 1
              then ' and d.site = $1 #>> ''{key,sites,0}'''
@@ -174,17 +289,28 @@ begin
              then ' and d.serial_number > $2' end);
 
     execute format(
-        'select array_agg(iclock_api.device_json(r.d) '
-        '                 order by (r.d).serial_number), '
-        '       array_agg(to_jsonb((r.d).serial_number) '
-        '                 order by (r.d).serial_number) '
-        '  from (select d '
+        'select array_agg(r.id order by r.serial_number), '
+        '       array_agg(to_jsonb(r.serial_number) order by r.serial_number) '
+        '  from (select d.id, d.serial_number '
         '          from iclock.device d '
         '         where iclock_api.visible(d, $1)%s '
         '         order by d.serial_number '
         '         limit $3) as r', condition)
-       into items, keys
-      using request, after #>> '{}', size + 1;
+       into ids, keys
+      using request, after #>> '{}', size + 1, test, wrong;
+
+    if compact then
+        items := iclock_api.devices_compact(test, coalesce(ids, '{}'));
+    else
+        select array_agg(iclock_api.device_json(d, c.conditions)
+                         order by d.serial_number)
+          into items
+          from iclock.device d
+          left join iclock_api.conditions_json(test,
+                                              coalesce(ids, '{}')) c
+                 on c.device_id = d.id
+         where d.id = any (ids);
+    end if;
 
     return iclock_api.list(request, items, keys, size);
 end
@@ -252,6 +378,42 @@ $$;
 comment on function iclock_api.place_device(iclock.device, text) is
     'Moves a device to a site';
 
+-- How long nobody need see to a device: until a moment of the next 30 days.
+create or replace function iclock_api.mute_device(
+        d      iclock.device,
+        until  text)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    moment  timestamptz;
+begin
+    begin
+        if until ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?'
+                   '(Z|z|[+-]\d\d:\d\d)$'
+        then
+            moment := until;
+        end if;
+    exception when data_exception then
+        null;
+    end;
+
+    if until is not null
+       and (moment between now() and now() + interval '30 days') is not true
+    then
+        perform iclock_api.wrong('#/muted_until',
+            'is no moment of the next 30 days, as 2026-03-27T08:30:12Z');
+    end if;
+
+    update iclock.device o
+       set muted_until = moment
+     where o.id = d.id;
+end
+$$;
+comment on function iclock_api.mute_device(iclock.device, text) is
+    'Nobody need see to a device until then; NULL: it is not muted any more';
+
 -- The members of a body that are given; null takes a setting back.
 create or replace function iclock_api.change_device(
         d     iclock.device,
@@ -274,6 +436,20 @@ begin
 
     if gone is not null then
         perform iclock.reset_device(d.serial_number, variadic gone);
+    end if;
+
+    if body ? 'muted_until' then
+        perform iclock_api.mute_device(d, body ->> 'muted_until');
+    end if;
+
+    if body ? 'note' then
+        if octet_length(body ->> 'note') > 4000 then
+            perform iclock_api.wrong('#/note', 'has more than 4000 bytes');
+        end if;
+
+        update iclock.device o
+           set note = body ->> 'note'
+         where o.id = d.id;
     end if;
 
     if body ? 'site' and body ->> 'site' is distinct from d.site then
@@ -304,7 +480,7 @@ begin
     perform iclock_api.parameters(request, '{}'),
             iclock_api.members(body, '{serial_number:string,name:string,'
                 'location:string,site:string,timezone:string,'
-                'comm_key:string}');
+                'comm_key:string,muted_until:string,note:string}');
 
     if serial is null then
         perform iclock_api.wrong('#/serial_number', 'is missing');
@@ -374,7 +550,7 @@ begin
     perform iclock_api.parameters(request, '{}'),
             iclock_api.members(body, '{serial_number:string,name:string,'
                 'location:string,site:string,timezone:string,'
-                'comm_key:string}');
+                'comm_key:string,muted_until:string,note:string}');
 
     if body ->> 'serial_number' <> d.serial_number then
         perform iclock_api.wrong('#/serial_number', 'cannot be changed');

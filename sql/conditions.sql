@@ -21,7 +21,8 @@ grant execute on function iclock.silence_after(integer, integer)
 -- Every table that grows is read by an index, and none of punches: for ten
 -- thousand devices this takes some hundredth of a second.
 create or replace function iclock.device_conditions(
-        sandbox  boolean default false)
+        sandbox  boolean  default false,
+        devices  bigint[] default null)
     returns table (
         device_id  bigint,
         condition  text,
@@ -31,6 +32,7 @@ create or replace function iclock.device_conditions(
     language plpgsql stable rows 1000
     set search_path = pg_catalog, iclock, pg_temp
     set jit = off
+    set plan_cache_mode = force_custom_plan
 as $$
 #variable_conflict use_column
 begin
@@ -76,6 +78,7 @@ begin
                                         as last_seen) as seen
          where d.removed_at is null
            and d.sandbox = $1
+           and ($2 is null or d.id = any ($2))
            and iclock.may_see(d.site, (select iclock.visible_sites()))),
 
     active as materialized (select d.* from d where d.status = 'active'),
@@ -209,10 +212,11 @@ begin
      order by f.id, c.position;
 end
 $$;
-comment on function iclock.device_conditions(boolean) is
+comment on function iclock.device_conditions(boolean, bigint[]) is
     'What is wrong with devices, a row for each of them and each condition of '
-    'table condition that holds; of simulated devices if asked for. value is '
+    'table condition that holds; of simulated devices if asked for, and of '
+    'some devices (NULL: all). value is '
     'what the condition counts or measures; needs: a person should see to it, '
     'as it has held for long enough and the device is not muted';
-grant execute on function iclock.device_conditions(boolean)
+grant execute on function iclock.device_conditions(boolean, bigint[])
     to iclock_reader, iclock_operator;

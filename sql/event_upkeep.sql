@@ -286,23 +286,24 @@ comment on function iclock.maintain_events() is
     'The part of maintain() that concerns the event feed; true if more is left';
 
 
--- Devices that have not called for five minutes, and those that are back.  A
--- device is not silent because nobody has listened: not before all nginx have
--- been there for five minutes, too.
+-- Devices that have not called for so long that they are silent, and those that
+-- are back.  A device is not silent because nobody has listened: not before all
+-- nginx have been there for as long.
 create or replace function iclock.watch_devices(since timestamptz)
     returns void
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    quiet    constant interval := '5 minutes';
     written  bigint;
 begin
     with back as (
         delete from iclock.device_silence s
-         using iclock.device_presence p
+         using iclock.device_presence p, iclock.device d
          where p.device_id = s.device_id
-           and p.last_seen >= now() - quiet
+           and d.id = s.device_id
+           and p.last_seen >= now() - iclock.silence_after(d.delay,
+                                                           d.told_delay)
         returning s.device_id
     ),
     silent as (
@@ -310,9 +311,12 @@ begin
         select p.device_id, p.last_seen
           from iclock.device_presence p
           join iclock.device d on d.id = p.device_id
-         where p.last_seen < now() - quiet
+         cross join lateral
+               (select now() - iclock.silence_after(d.delay, d.told_delay)
+                           as since) as silent
+         where p.last_seen < silent.since
            and d.status = 'active'
-           and $1 < now() - quiet
+           and $1 < silent.since
            and not exists (select from iclock.device_silence s
                             where s.device_id = p.device_id)
          order by p.device_id
@@ -339,7 +343,7 @@ end
 $$;
 comment on function iclock.watch_devices(timestamptz) is
     'Writes device.online and device.offline; the latter only if somebody has '
-    'listened for five minutes';
+    'listened for as long as the device has been silent';
 
 create or replace function iclock.watch_events()
     returns boolean

@@ -219,6 +219,7 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \ir api_call.sql
 \ir api_keys.sql
 \ir api_devices.sql
+\ir api_status.sql
 \ir api_commands.sql
 \ir api_people.sql
 \ir api_people_put.sql

@@ -24,6 +24,8 @@ static void ngx_http_iclock_api_call_query(ngx_http_iclock_api_ctx_t *ctx,
     ngx_http_iclock_api_text_t *out);
 static void ngx_http_iclock_api_call_limits(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx, ngx_http_iclock_api_text_t *out);
+static void ngx_http_iclock_api_call_server(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx, ngx_http_iclock_api_text_t *out);
 static void ngx_http_iclock_api_base_host(ngx_http_request_t *r,
     ngx_str_t *host);
 
@@ -95,6 +97,11 @@ ngx_http_iclock_api_call_request(ngx_http_request_t *r,
     }
 
     ngx_http_iclock_api_call_limits(r, ctx, &out);
+
+    if (ctx->route->flags & NGX_HTTP_ICLOCK_API_SERVER) {
+        ngx_http_iclock_api_call_server(r, ctx, &out);
+    }
+
     ngx_http_iclock_api_text_raw(&out, "}");
 
     q->params[1] = out.text;
@@ -255,6 +262,30 @@ ngx_http_iclock_api_call_limits(ngx_http_request_t *r,
     ngx_http_iclock_api_text_number(out, "batch_max", alcf->batch);
     ngx_http_iclock_api_text_number(out, "event_retention",
                                     amcf->event_retention);
+}
+
+
+/* what the database cannot know */
+
+static void
+ngx_http_iclock_api_call_server(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx, ngx_http_iclock_api_text_t *out)
+{
+    ngx_http_iclock_api_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
+
+    ngx_http_iclock_api_text_raw(out, ",\"server\":{\"version\":\""
+                                 NGX_HTTP_ICLOCK_API_VERSION
+                                 "\",\"nginx\":\"" NGINX_VERSION "\"");
+    ngx_http_iclock_api_text_number(out, "schema_required",
+                                    NGX_ICLOCK_SCHEMA);
+    ngx_http_iclock_api_text_number(out, "rate", ctx->quota.limit);
+    ngx_http_iclock_api_text_raw(out, ",\"listening\":");
+    ngx_http_iclock_api_text_raw(out, amcf->zone->sh->listening ? "true"
+                                                                : "false");
+    ngx_http_iclock_api_text_raw(out, ",\"webhooks\":");
+    ngx_http_iclock_api_text_raw(out, amcf->webhooks ? "true}" : "false}");
 }
 
 

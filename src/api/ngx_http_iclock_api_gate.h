@@ -146,6 +146,8 @@ typedef ngx_int_t (*ngx_http_iclock_api_handler_pt)(ngx_http_request_t *r,
 #define NGX_HTTP_ICLOCK_API_ACTION      0x0100
 /* makes a secret, which the answer shows */
 #define NGX_HTTP_ICLOCK_API_SECRET      0x0200
+/* the operation is told of this nginx */
+#define NGX_HTTP_ICLOCK_API_SERVER      0x0400
 
 
 struct ngx_http_iclock_api_route_s {
@@ -154,7 +156,7 @@ struct ngx_http_iclock_api_route_s {
     ngx_str_t                       operation;
     ngx_uint_t                      scope;
     ngx_uint_t                      flags;
-    ngx_http_iclock_api_handler_pt  handler;    /* NULL: the database */
+    ngx_http_iclock_api_handler_pt  handler;    /* NULL: calls it */
 
     /* for openapi.json */
     ngx_uint_t                      status;     /* of success */
@@ -442,6 +444,12 @@ ngx_int_t ngx_http_iclock_api_send_json(ngx_http_request_t *r,
 
 /* for pages of other servers; NGX_DECLINED: the request goes on */
 ngx_int_t ngx_http_iclock_api_cross_origin(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx);
+
+
+/* ngx_http_iclock_api_summary.c: an answer that is kept for some seconds */
+
+ngx_int_t ngx_http_iclock_api_summary(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
 
 

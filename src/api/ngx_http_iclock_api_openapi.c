@@ -215,14 +215,14 @@ ngx_http_iclock_api_openapi_operation(ngx_http_iclock_api_text_t *out,
     ngx_http_iclock_api_text_raw(out, "\"]");
     ngx_http_iclock_api_text_member(out, "summary", &summary);
 
-    if (route->scope) {
+    if (route->flags & NGX_HTTP_ICLOCK_API_OPEN) {
+        ngx_http_iclock_api_text_raw(out, ",\"security\":[]");
+
+    } else if (route->scope) {
         ngx_http_iclock_api_text_raw(out, ",\"description\":\"Scope ");
         ngx_http_iclock_api_text_raw(out,
                                ngx_http_iclock_api_scope_name(route->scope));
         ngx_http_iclock_api_text_raw(out, "\"");
-
-    } else {
-        ngx_http_iclock_api_text_raw(out, ",\"security\":[]");
     }
 
     ngx_http_iclock_api_openapi_parameters(out, route);

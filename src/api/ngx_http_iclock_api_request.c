@@ -259,5 +259,9 @@ ngx_http_iclock_api_go_on(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (ctx->route->handler) {
+        return ctx->route->handler(r, ctx);
+    }
+
     return ngx_http_iclock_api_call(r, ctx, ngx_http_iclock_api_answered);
 }

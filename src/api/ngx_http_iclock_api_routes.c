@@ -55,10 +55,22 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       "",
       "This document" },
 
+    { NGX_HTTP_GET, ngx_string("/key"), ngx_string("key_get"),
+      NGX_HTTP_ICLOCK_API_NO_SCOPE, ngx_http_iclock_api_flags1(SERVER),
+      NULL, 200, "Key",
+      "",
+      "What the key may do, and who answers" },
+
+    { NGX_HTTP_GET, ngx_string("/summary"), ngx_string("summary_get"),
+      NGX_HTTP_ICLOCK_API_DEVICES_READ, ngx_http_iclock_api_flags1(SERVER),
+      ngx_http_iclock_api_summary, 200, "Summary",
+      "",
+      "How everything is doing, some seconds old at most" },
+
     { NGX_HTTP_GET, ngx_string("/devices"), ngx_string("devices_list"),
       NGX_HTTP_ICLOCK_API_DEVICES_READ, ngx_http_iclock_api_flags1(LIST),
       NULL, 200, "DeviceList",
-      "status site online q",
+      "status site online q condition fields",
       "Terminals" },
 
     { NGX_HTTP_POST, ngx_string("/devices"), ngx_string("devices_create"),

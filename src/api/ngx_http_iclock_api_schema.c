@@ -62,20 +62,55 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
 
     { "Health", "database:boolean listening:boolean webhooks:boolean" },
 
+    { "Key", "id:text name:text mode:text scopes:[text] "
+      "sites:any devices:any expires_at:time|null rate:KeyRate|null "
+      "server:Server features:[text] conditions:[ConditionType]" },
+
+    { "KeyRate", "limit:integer window:integer" },
+
+    { "Server", "version:text nginx:text postgresql:text schema:integer "
+      "schema_required:integer time:time" },
+
+    { "ConditionType", "name:text warn_after:integer|null" },
+
+    { "Summary", "at:time devices:SummaryDevices punches:SummaryPunches "
+      "commands:SummaryCommands rejected_24h:integer "
+      "missing_punches:integer server:SummaryServer" },
+
+    { "SummaryDevices", "total:integer active:integer online:integer "
+      "pending:integer blocked:integer muted:integer needs:integer "
+      "by_condition:object by_site:[SummarySite]" },
+
+    { "SummarySite", "site:text|null total:integer needs:integer" },
+
+    { "SummaryPunches", "today:integer last_at:time|null per_5min:[integer]" },
+
+    { "SummaryCommands", "queued:integer sent:integer failed_24h:integer" },
+
+    { "SummaryServer", "database_ms:number listening:boolean|null "
+      "horizon_seconds:number webhooks:object" },
+
     { "Problem", "type:text title:text status:integer code:text "
       "detail:text|null error:text|null instance:text errors:[ProblemAt]?" },
 
     { "ProblemAt", "pointer:text detail:text" },
 
-    { "Device", "id:text serial_number:text name:text|null "
-      "location:text|null site:text|null timezone:text|null status:text "
-      "users:integer|null logs:integer|null storage:text|null "
-      "firmware:text|null push_version:text|null ip_address:text|null "
-      "last_seen:time|null clock_skew_seconds:number|null "
-      "waiting_commands:integer" },
+    /* fields=compact leaves some out */
+
+    { "Device", "id:text serial_number:text? name:text|null "
+      "location:text|null? site:text|null timezone:text|null status:text "
+      "status_since:time|null? status_by:text|null? conditions:[Condition] "
+      "muted_until:time|null note:text|null? users:integer|null? "
+      "logs:integer|null? storage:text|null? storage_ratio:number|null "
+      "firmware:text|null? push_version:text|null? ip_address:text|null? "
+      "address:text|null? last_seen:time|null last_punch_at:time|null "
+      "clock_skew_seconds:number|null waiting_commands:integer" },
+
+    { "Condition", "name:text since:time|null value:number|null" },
 
     { "DeviceInput", "serial_number:text name:text|null location:text|null "
-      "site:text|null timezone:text|null comm_key:text|null" },
+      "site:text|null timezone:text|null comm_key:text|null "
+      "muted_until:time|null note:text|null" },
 
     { "CommandRef", "id:integer device_id:text status:text" },
 

@@ -47,9 +47,10 @@ values ('A1', 'active', 'Gate', 'Pune', 'Asia/Kolkata', 'secret', false, now(),
 -- what is shown
 
 select is(array(select json_object_keys((pg_temp.get('all', 'A1')).body::json)),
-          '{id,serial_number,name,location,site,timezone,status,users,logs,'
-          'storage,firmware,push_version,ip_address,last_seen,'
-          'clock_skew_seconds,waiting_commands}', 'members, in their order');
+          '{id,serial_number,name,location,site,timezone,status,status_since,'
+          'status_by,conditions,muted_until,note,users,logs,storage,'
+          'storage_ratio,firmware,push_version,ip_address,address,last_seen,'
+          'last_punch_at,clock_skew_seconds,waiting_commands}', 'members, in their order');
 select is(pg_temp.member(pg_temp.get('all', sn), 'status'), status, status)
   from (values ('A1', 'online'), ('B1', 'offline'), ('N1', 'pending'),
                ('X1', 'blocked')) as s (sn, status);

@@ -82,13 +82,16 @@ create temp table operation (name text, method text, route text, scope text,
                              path text, members text[], parameters text[]);
 insert into operation
 values ('devices_list', 'GET', '/devices', 'devices:read', '{}', null,
-        '{status,site,online,q,limit,cursor}'),
+        '{status,site,online,q,condition,fields,limit,cursor}'),
+       ('key_get', 'GET', '/key', null, '{}', null, '{x}'),
+       ('summary_get', 'GET', '/summary', 'devices:read', '{}', null, '{x}'),
        ('devices_create', 'POST', '/devices', 'devices:write', '{}',
         '{serial_number,name,location,site,timezone,comm_key}', '{}'),
        ('devices_get', 'GET', '/devices/{sn}', 'devices:read', '{"sn":"A1"}',
         null, '{}'),
        ('devices_update', 'PATCH', '/devices/{sn}', 'devices:write',
-        '{"sn":"A1"}', '{name,location,site,timezone,comm_key}', '{}'),
+        '{"sn":"A1"}', '{name,location,site,timezone,comm_key,muted_until,'
+         'note}', '{}'),
        ('devices_delete', 'DELETE', '/devices/{sn}', 'devices:write',
         '{"sn":"X1"}', null, '{purge}'),
        ('devices_action', 'POST', '/devices/{sn}/reupload', 'devices:write',

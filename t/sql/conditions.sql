@@ -5,12 +5,6 @@
 
 delete from iclock.device;
 
--- a snapshot does not say of its own transaction that it goes on
-create function pg_temp.count_from_here() returns void
-    language sql as $$
-    update iclock.punch_tally
-       set snapshot = format('%1$s:%1$s:', txid_current())::txid_snapshot
-$$;
 select pg_temp.count_from_here();
 
 -- "name" or "name!", if somebody should see to it
