@@ -30,6 +30,8 @@
 
 /* how much of an answer is read, and how much of it is kept */
 #define NGX_ICLOCK_HOOK_READ       65536
+/* with all that HTTP and TLS add */
+#define NGX_ICLOCK_HOOK_WIRE       (4 * NGX_ICLOCK_HOOK_READ)
 #define NGX_ICLOCK_HOOK_RESPONSE   1024
 
 /* seconds; a receiver cannot put off an event for longer at once */

@@ -75,6 +75,7 @@ struct ngx_iclock_transfer_s {
     unsigned                    abort:1;
     unsigned                    starved:1;  /* of connections */
 
+    uint64_t                    before;     /* bytes of its connection */
     size_t                      received;
     ngx_int_t                   retry_after;
     size_t                      response_len;

@@ -7,10 +7,22 @@
 #include "iclock_hook_private.h"
 
 
-static ngx_connection_t *ngx_iclock_hook_attach(ngx_iclock_hook_t *hook,
+/* what Linux adds to the struct of the C library */
+typedef struct {
+    struct tcp_info             info;
+    uint64_t                    pacing_rate;
+    uint64_t                    max_pacing_rate;
+    uint64_t                    bytes_acked;
+    uint64_t                    bytes_received;
+} ngx_iclock_hook_tcp_info_t;
+
+
+static ngx_connection_t *ngx_iclock_hook_attach(ngx_iclock_transfer_t *t,
     curl_socket_t fd);
 static void ngx_iclock_hook_detach(ngx_iclock_hook_t *hook,
     ngx_connection_t *c);
+static uint64_t ngx_iclock_hook_received(ngx_socket_t fd);
+static void ngx_iclock_hook_heard(ngx_connection_t *c);
 static void ngx_iclock_hook_socket_handler(ngx_event_t *ev);
 static ngx_int_t ngx_iclock_hook_want(ngx_event_t *ev, ngx_int_t event,
     ngx_uint_t want);
@@ -38,8 +50,15 @@ ngx_iclock_hook_socket(CURL *easy, curl_socket_t fd, int what, void *data,
         return 0;
     }
 
+    t = NULL;
+
+    if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t) != CURLE_OK || t == NULL)
+    {
+        return 0;
+    }
+
     if (c == NULL) {
-        c = ngx_iclock_hook_attach(hook, fd);
+        c = ngx_iclock_hook_attach(t, fd);
     }
 
     if (c == NULL
@@ -51,10 +70,8 @@ ngx_iclock_hook_socket(CURL *easy, curl_socket_t fd, int what, void *data,
     {
         /* an error returned from here would end all transfers */
 
-        if (curl_easy_getinfo(easy, CURLINFO_PRIVATE, &t) == CURLE_OK && t) {
-            t->starved = 1;
-            ngx_iclock_hook_end(t, "no connection of nginx is left");
-        }
+        t->starved = 1;
+        ngx_iclock_hook_end(t, "no connection of nginx is left");
     }
 
     return 0;
@@ -62,9 +79,12 @@ ngx_iclock_hook_socket(CURL *easy, curl_socket_t fd, int what, void *data,
 
 
 static ngx_connection_t *
-ngx_iclock_hook_attach(ngx_iclock_hook_t *hook, curl_socket_t fd)
+ngx_iclock_hook_attach(ngx_iclock_transfer_t *t, curl_socket_t fd)
 {
-    ngx_connection_t  *c;
+    ngx_connection_t   *c;
+    ngx_iclock_hook_t  *hook;
+
+    hook = t->hook;
 
     c = ngx_get_connection(fd, hook->log);
     if (c == NULL) {
@@ -74,7 +94,7 @@ ngx_iclock_hook_attach(ngx_iclock_hook_t *hook, curl_socket_t fd)
     /* whoever closes the connection leaves the descriptor alone */
 
     c->shared = 1;
-    c->data = hook;
+    c->data = t;
     c->read->log = hook->log;
     c->write->log = hook->log;
     c->read->handler = ngx_iclock_hook_socket_handler;
@@ -83,6 +103,7 @@ ngx_iclock_hook_attach(ngx_iclock_hook_t *hook, curl_socket_t fd)
 
     hook->sockets++;
     ngx_iclock_count(WEBHOOK_CONNECTIONS, 1);
+    t->before = ngx_iclock_hook_received(fd);
 
     curl_multi_assign(hook->multi, fd, c);
 
@@ -125,10 +146,58 @@ ngx_iclock_hook_want(ngx_event_t *ev, ngx_int_t event, ngx_uint_t want)
 static void
 ngx_iclock_hook_socket_handler(ngx_event_t *ev)
 {
-    ngx_connection_t  *c;
+    ngx_connection_t       *c;
+    ngx_atomic_uint_t       number;
+    ngx_iclock_transfer_t  *t;
 
     c = ev->data;
+    t = c->data;
+    number = c->number;
 
-    ngx_iclock_hook_action(c->data, c->fd,
+    ngx_iclock_hook_action(t->hook, c->fd,
                            ev->write ? CURL_CSELECT_OUT : CURL_CSELECT_IN);
+
+    /* it may be another one now, or none */
+
+    if (c->number == number && c->fd != (ngx_socket_t) -1 && !ev->write) {
+        ngx_iclock_hook_heard(c);
+    }
+}
+
+
+/*
+ * libcurl counts what it hands on.  What it reads over, such as extensions of
+ * chunks, may be endless, too.
+ */
+
+static void
+ngx_iclock_hook_heard(ngx_connection_t *c)
+{
+    ngx_iclock_transfer_t  *t;
+
+    t = c->data;
+
+    if (ngx_iclock_hook_received(c->fd) > t->before + NGX_ICLOCK_HOOK_WIRE) {
+        ngx_iclock_hook_end(t, "the answer is too long");
+    }
+}
+
+
+/* bytes of the connection since it was made; 0: it is not of TCP */
+
+static uint64_t
+ngx_iclock_hook_received(ngx_socket_t fd)
+{
+    socklen_t                   len;
+    ngx_iclock_hook_tcp_info_t  tcp;
+
+    len = sizeof(ngx_iclock_hook_tcp_info_t);
+
+    ngx_memzero(&tcp, sizeof(ngx_iclock_hook_tcp_info_t));
+
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &len) == -1) {
+        return 0;
+    }
+
+    return tcp.bytes_received;
 }

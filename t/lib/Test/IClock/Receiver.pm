@@ -23,6 +23,7 @@ package Test::IClock::Receiver;
 #   size      so many bytes as body, as fast as they are read
 #   trickle   seconds between bytes of the answer
 #   raw       these bytes instead of an answer; the connection is closed then
+#   endless   behind that, these bytes again and again
 #   partial   so many bytes of the answer, then the connection is closed
 #   close     1: the connection is closed after the answer
 #   action    "close", "reset": no answer; "hang": none, and it stays open
@@ -118,7 +119,7 @@ sub answer {
 
     for my $answer (@answer) {
         my @bad = grep { !/^(?:status|body|headers|delay|times|when|size
-                              |trickle|raw|partial|close|action)\z/x }
+                              |trickle|raw|endless|partial|close|action)\z/x }
                   keys %$answer;
         croak "no such answer: @bad" if @bad;
     }
@@ -678,6 +679,7 @@ sub prepare {
     }
 
     $c->{more} = $size || 0;
+    $c->{endless} = $answer->{endless};
 
     return $self->output($c);
 }
@@ -694,6 +696,9 @@ sub output {
 
             $c->{out} = 'x' x $n;
             $c->{more} -= $n;
+
+        } elsif ($c->{out} eq '' && defined $c->{endless}) {
+            $c->{out} = $c->{endless};
         }
 
         last if $c->{out} eq '';
