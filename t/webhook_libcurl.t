@@ -1,0 +1,242 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# libcurl as a guest of nginx's workers: it starts in the one that sends and in
+# no other process, names do not block and do not hold anybody up, what it keeps
+# open costs nginx nothing, and the worker leaves when it is told to.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+use Time::HiRes qw/ sleep time /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::Process qw/ command slurp /;
+
+use constant IDLE => 4;
+use constant HOSTS => 12;
+
+my $t = Test::IClock->new;
+my $receiver = $t->receiver(address => '0.0.0.0');
+my $port = $receiver->port();
+my $dir = $t->dir();
+
+$t->psql('GRANT iclock_api TO iclock_nginx');
+
+
+# A library that is preloaded: names that end with "slow.test" are looked up for
+# ten seconds, and the signals that are blocked meanwhile are written down.
+
+open my $c, '>', "$dir/names.c" or die "names.c: $!";
+print $c <<'END';
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <netdb.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int
+getaddrinfo(const char *node, const char *service,
+    const struct addrinfo *hints, struct addrinfo **res)
+{
+    int       i, blocked;
+    FILE     *f;
+    size_t    len;
+    sigset_t  set;
+
+    int (*real)(const char *, const char *, const struct addrinfo *,
+                struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+
+    len = node ? strlen(node) : 0;
+
+    if (len < 9 || strcmp(node + len - 9, "slow.test") != 0) {
+        return real(node, service, hints, res);
+    }
+
+    pthread_sigmask(SIG_BLOCK, NULL, &set);
+
+    for (i = 1, blocked = 0; i < 32; i++) {
+        blocked += sigismember(&set, i) == 1;
+    }
+
+    f = fopen(getenv("NAMES_LOG"), "a");
+
+    if (f) {
+        fprintf(f, "%d %d %d\n", getpid(), (int) syscall(SYS_gettid),
+                blocked);
+        fclose(f);
+    }
+
+    sleep(10);
+
+    return EAI_NONAME;
+}
+END
+close $c;
+
+is(command({ out => "$dir/cc.log" }, 'cc', '-shared', '-fPIC', '-O2', '-Wall',
+           '-Werror', '-o', "$dir/names.so", "$dir/names.c", '-ldl'), 0,
+   'a library') or diag(slurp("$dir/cc.log"));
+
+open my $log, '>', "$dir/names.log" or die "names.log: $!";
+close $log;
+chmod 0666, "$dir/names.log";
+chmod 0755, "$dir/names.so";
+
+$t->nginx->{env} = { LD_PRELOAD => "$dir/names.so",
+                     NAMES_LOG => "$dir/names.log" };
+
+
+sub hook {
+    my ($url, $type) = @_;
+
+    my ($id) = split /\|/, $t->psql("SELECT * FROM iclock.create_webhook('$url',"
+                                    . " '{$type}')");
+
+    return $id;
+}
+
+sub event {
+    my ($type, $n) = @_;
+
+    return $t->psql("SELECT count(iclock.event_write('$type', null,"
+                    . " json_build_object('id', n::text)))"
+                    . ' FROM generate_series(1, ' . ($n || 1) . ') AS n');
+}
+
+sub attempt {
+    my ($id) = @_;
+
+    return $t->psql("SELECT coalesce(status::text, error) FROM"
+                    . " iclock.webhook_attempt WHERE endpoint_id = '$id'"
+                    . ' ORDER BY attempt LIMIT 1');
+}
+
+# the worker that sends also listens for notifications
+
+sub sender { ($t->error_log() =~ /(\d+)#\d+: iclock: listening for/g)[-1] }
+
+sub threads { scalar(() = glob "/proc/$_[0]/task/*") }
+
+# Inodes of connections of this process to the receiver, and those among them
+# that its event loop knows.
+
+sub connections {
+    my ($pid) = @_;
+
+    my %inode = map { $_ => 1 }
+                map { (split)[9] }
+                grep { (split)[2] =~ /:(\w+)\z/ && hex($1) == $port
+                       && (split)[3] eq '01' }
+                split /\n/, slurp('/proc/net/tcp');
+    my (@fd, %polled);
+
+    for my $fd (glob "/proc/$pid/fd/*") {
+        my $what = readlink $fd // '';
+
+        if ($what =~ /\Asocket:\[(\d+)\]/ && $inode{$1}) {
+            push @fd, $fd =~ /(\d+)\z/;
+
+        } elsif ($what =~ /eventpoll/) {
+            my $info = slurp($fd =~ s!/fd/!/fdinfo/!r);
+            $polled{$_} = 1 for $info =~ /^tfd:\s*(\d+)/mg;
+        }
+    }
+
+    return (scalar @fd, scalar grep { $polled{$_} } @fd);
+}
+
+
+my $fine = hook("http://127.0.0.1:$port/fine", 'user.updated');
+my @hosts = map { hook("http://127.0.1.$_:$port/host", 'user.deleted') }
+            1 .. HOSTS;
+
+$t->start($t->device_server(http => 'iclock_webhooks on;'
+    . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.0/8;'
+    . ' iclock_webhook_limits timeout=2s idle=' . IDLE . ';'),
+    level => 'debug', workers => 2);
+
+my $device = $t->device('CURL0001');
+$device->handshake();
+
+event('user.updated');
+is($receiver->wait_for(1, '/fine'), 1, 'a webhook is sent');
+
+my ($master) = $t->nginx->{pid};
+my @others = grep { $_ != sender() } $t->workers();
+
+is(threads($master), 1, 'the master has no thread');
+is((connections($master))[0], 0, 'and no connection');
+is((connections($_))[0], 0, 'nor has a worker that does not send')
+    for @others;
+
+
+# connections that are kept
+
+event('user.deleted', 3);
+is($receiver->wait_for(3 * HOSTS, '/host'), 3 * HOSTS, 'to a dozen of hosts');
+ok(wait_until(10, sub { (connections(sender()))[0] <= IDLE }),
+   'some connections stay open, as many as may');
+
+my ($kept, $polled) = connections(sender());
+
+cmp_ok($kept, '>', 0, "namely $kept");
+is($polled, 0, 'and the event loop has none of them');
+
+event('user.updated', 5);
+is($receiver->wait_for(6, '/fine'), 6, 'more events');
+cmp_ok($receiver->stats()->{connections}, '<', 5 * HOSTS,
+       'connections are used again');
+
+
+# a name that takes ten seconds
+
+my $slow = hook("http://a.slow.test:$port/slow", 'user.enrolled');
+
+ok(wait_until(10, sub { $t->error_log() =~ /"\Q$slow\E" is ours/ }), 'a name');
+event('user.enrolled');
+ok(wait_until(10, sub { slurp("$dir/names.log") =~ /\n/ }), 'is looked up');
+
+my ($pid, $tid, $blocked) = split ' ', slurp("$dir/names.log");
+
+is($pid, sender(), 'by the worker that sends');
+isnt($tid, $pid, 'in a thread');
+is($blocked, 29, 'which gets no signals');     # SIGKILL and SIGSTOP cannot be
+
+my $began = time;
+
+event('user.updated', 20);
+is($device->poll()->status, 200, 'a device is served meanwhile') for 1 .. 10;
+is($receiver->wait_for(26, '/fine'), 26, 'so is another webhook');
+cmp_ok(time - $began, '<', 8, 'before the name is known');
+ok(wait_until(6, sub { attempt($slow) =~ /timed out/i }),
+   'the time is up before the name is known') or diag attempt($slow);
+
+
+# workers leave, whatever a thread looks up and whatever is kept open
+
+event('user.enrolled');
+sleep 1;
+$began = time;
+$t->reload();
+ok(wait_until(8, sub { !$t->nginx->old_workers() }),
+   'a reload: the old worker does not wait for the thread');
+cmp_ok(time - $began, '<', 8, 'nor long');
+$t->psql("SELECT iclock.delete_webhook('$slow')");
+
+event('user.updated');
+is($receiver->wait_for(27, '/fine'), 27, 'the new one sends');
+sleep 0.5;
+$began = time;
+$t->quit();
+cmp_ok(time - $began, '<', 2, 'timers of libcurl do not keep a worker');
+
+$t->done();
