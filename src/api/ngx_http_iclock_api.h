@@ -88,6 +88,9 @@ typedef struct {
     ngx_atomic_t                events;
     ngx_atomic_t                listening;
 
+    /* the database answers that we may not, or that its schema is another */
+    ngx_atomic_t                refused;
+
     ngx_iclock_store_stat_t     pg;
 } ngx_http_iclock_api_shctx_t;
 
@@ -136,6 +139,7 @@ typedef struct {
     ngx_http_iclock_api_streams_t  *streams;
     ngx_event_t                 second;     /* of worker 0 */
     ngx_uint_t                  retained;   /* the database knows */
+    ngx_uint_t                  seconds;    /* since it was asked that */
     ngx_event_t                 watch;
     ngx_queue_t                 watchers;
     ngx_atomic_uint_t           watched;    /* sh->events, when last seen */
@@ -265,6 +269,10 @@ void ngx_http_iclock_api_stream_fill(ngx_http_iclock_api_main_conf_t *amcf);
 /* ngx_http_iclock_api_worker.c */
 
 ngx_int_t ngx_http_iclock_api_init_process(ngx_cycle_t *cycle);
+
+/* what the end of a query says of the database, for /health */
+void ngx_http_iclock_api_heard(ngx_http_iclock_api_main_conf_t *amcf,
+    ngx_iclock_query_t *q);
 void ngx_http_iclock_api_exit_process(ngx_cycle_t *cycle);
 
 

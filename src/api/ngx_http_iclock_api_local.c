@@ -64,7 +64,8 @@ ngx_http_iclock_api_health(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    database = ngx_iclock_query_connected(amcf->queries);
+    database = ngx_iclock_query_connected(amcf->queries)
+               && !amcf->zone->sh->refused;
 
     ctx->reply.data = p;
     ctx->reply.len = ngx_sprintf(p, "{\"database\":%s,\"listening\":%s,"

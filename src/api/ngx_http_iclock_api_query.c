@@ -131,6 +131,9 @@ ngx_http_iclock_api_query_done(ngx_iclock_query_t *q)
     c = r->connection;
     ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_api_module);
 
+    ngx_http_iclock_api_heard(
+        ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module), q);
+
     ngx_http_set_log_request(c->log, r);
 
     ctx->submitted = 0;

@@ -61,6 +61,8 @@ ngx_http_iclock_api_retained(ngx_iclock_query_t *q)
 
     amcf = q->data;
 
+    ngx_http_iclock_api_heard(amcf, q);
+
     if (q->rc != NGX_OK) {
         amcf->retained = 0;
     }

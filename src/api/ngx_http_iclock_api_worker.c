@@ -13,6 +13,9 @@
 /* how often the feed is looked at while nothing is notified */
 #define NGX_HTTP_ICLOCK_API_SECOND  1000
 
+/* and in how many of them the database is asked whether it still serves us */
+#define NGX_HTTP_ICLOCK_API_AGAIN   10
+
 
 static ngx_int_t ngx_http_iclock_api_init_first(ngx_cycle_t *cycle,
     ngx_http_iclock_api_main_conf_t *amcf);
@@ -187,6 +190,13 @@ ngx_http_iclock_api_second_handler(ngx_event_t *ev)
     }
 
     ngx_add_timer(ev, NGX_HTTP_ICLOCK_API_SECOND);
+
+    /* once more: whether we still may, which /health tells */
+
+    if (++amcf->seconds % NGX_HTTP_ICLOCK_API_AGAIN == 0) {
+        amcf->retained = 0;
+    }
+
     ngx_http_iclock_api_retain(amcf);
 
     amcf->zone->sh->listening = ngx_iclock_queries_listening(amcf->queries);
@@ -196,6 +206,24 @@ ngx_http_iclock_api_second_handler(ngx_event_t *ev)
 
     } else if (amcf->ring) {
         ngx_http_iclock_api_stream_fill(amcf);
+    }
+}
+
+
+void
+ngx_http_iclock_api_heard(ngx_http_iclock_api_main_conf_t *amcf,
+    ngx_iclock_query_t *q)
+{
+    ngx_uint_t  refused;
+
+    /* no right, no function, no schema */
+
+    refused = (q->rc != NGX_OK && q->sqlstate.len == 5
+               && (ngx_strncmp(q->sqlstate.data, "42", 2) == 0
+                   || ngx_strncmp(q->sqlstate.data, "3F", 2) == 0));
+
+    if ((refused || q->rc == NGX_OK) && amcf->zone->sh->refused != refused) {
+        amcf->zone->sh->refused = refused;
     }
 }
 

@@ -87,6 +87,8 @@ ngx_http_iclock_webhooks_leased(ngx_iclock_query_t *q)
     s = q->data;
     s->leasing = 0;
 
+    ngx_http_iclock_api_heard(s->amcf, q);
+
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, s->log, 0,
                    "iclock webhooks: leased: %i, endpoints: %ui",
                    q->rc, q->nrows);

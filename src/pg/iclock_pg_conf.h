@@ -36,13 +36,20 @@ typedef struct {
 } ngx_iclock_pg_pool_conf_t;
 
 
+/* kinds of failures that are logged independently, by a hash */
+#define NGX_ICLOCK_PG_LOG_SLOTS  32
+
+
 /* in shared memory, of all workers */
 typedef struct {
     ngx_atomic_t                batches;    /* numbers of transactions */
 
-    /* seconds since the epoch of the last logged failure */
-    ngx_atomic_t                logged;
-    ngx_atomic_t                unlogged;
+    /*
+     * Of failures by what they say: seconds since the epoch when one was
+     * logged last, by any worker, and how many were not since then.
+     */
+    ngx_atomic_t                logged[NGX_ICLOCK_PG_LOG_SLOTS];
+    ngx_atomic_t                unlogged[NGX_ICLOCK_PG_LOG_SLOTS];
 } ngx_iclock_pg_stat_t;
 
 

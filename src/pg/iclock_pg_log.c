@@ -10,28 +10,44 @@
 /* seconds in which repeated failures are only counted */
 #define NGX_ICLOCK_PG_LOG_INTERVAL  60
 
+/* "SQLSTATE 42501", with which what PostgreSQL says begins */
+#define NGX_ICLOCK_PG_SQLSTATE      14
+
 
 void
 ngx_iclock_pg_log_failure(ngx_iclock_pg_stat_t *stat, ngx_log_t *log,
     const char *what, u_char *message, size_t len)
 {
-    ngx_uint_t         unlogged;
+    uint32_t           hash;
+    ngx_uint_t         slot, unlogged;
     ngx_atomic_uint_t  last, now;
 
+    ngx_crc32_init(hash);
+    ngx_crc32_update(&hash, (u_char *) what, ngx_strlen(what));
+
+    if (len > NGX_ICLOCK_PG_SQLSTATE
+        && ngx_strncmp(message, "SQLSTATE ", sizeof("SQLSTATE ") - 1) == 0)
+    {
+        ngx_crc32_update(&hash, message, NGX_ICLOCK_PG_SQLSTATE);
+    }
+
+    ngx_crc32_final(hash);
+
+    slot = hash % NGX_ICLOCK_PG_LOG_SLOTS;
     now = ngx_time();
-    last = stat->logged;
+    last = stat->logged[slot];
 
     if ((last && now - last < NGX_ICLOCK_PG_LOG_INTERVAL)
-        || !ngx_atomic_cmp_set(&stat->logged, last, now))
+        || !ngx_atomic_cmp_set(&stat->logged[slot], last, now))
     {
-        (void) ngx_atomic_fetch_add(&stat->unlogged, 1);
+        (void) ngx_atomic_fetch_add(&stat->unlogged[slot], 1);
         ngx_log_error(NGX_LOG_INFO, log, 0, "iclock: %s: %*s", what, len,
                       message);
         return;
     }
 
-    unlogged = stat->unlogged;
-    stat->unlogged = 0;
+    unlogged = stat->unlogged[slot];
+    stat->unlogged[slot] = 0;
 
     if (unlogged) {
         ngx_log_error(NGX_LOG_ERR, log, 0,

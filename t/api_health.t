@@ -1,0 +1,73 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# A database that answers, and does not serve: without the grant, or with an
+# older schema.  /health says so, though nobody calls anything else, and the log
+# tells of each reason.  And keys that are revoked while nothing is notified.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+use Time::HiRes qw/ sleep time /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::API;
+
+my $t = Test::IClock->new;
+my $nobody = Test::IClock::API->new($t, key => undef);
+
+$t->start(Test::IClock::API::server($t, http => 'iclock_api_key_cache 3s;'));
+
+
+sub health {
+    my ($status) = @_;
+
+    return wait_until(20, sub { $nobody->get('/health')->status == $status });
+}
+
+
+ok(health(503), 'without the grant');
+is($nobody->get('/health')->json->{database}, JSON::PP::false(),
+   'the database is not there for us');
+ok($t->wait_log(qr/SQLSTATE 42501: .* grant the role iclock_module/),
+   'the log says why');
+
+$t->psql('GRANT iclock_api TO iclock_nginx');
+ok(health(200), 'with it');
+is($nobody->get('/health')->json->{database}, JSON::PP::true(), 'it is there');
+
+$t->psql('ALTER FUNCTION iclock.keep_events RENAME TO keep_no_events');
+ok(health(503), 'without a function');
+ok($t->wait_log(qr/SQLSTATE 42883: .* upgrade the schema/),
+   'another reason is logged within the same minute');
+is(scalar(() = $t->error_log() =~ /\[error\].*SQLSTATE/g), 2, 'each once');
+
+$t->psql('ALTER FUNCTION iclock.keep_no_events RENAME TO keep_events');
+ok(health(200), 'with it');
+
+
+# a key is believed for so long as iclock_api_key_cache says, if no notification
+# tells of its end
+
+my $api = Test::IClock::API->new($t);
+
+is($api->get('/devices')->status, 200, 'a key');
+$t->psql('SET session_replication_role = replica;'
+         . ' UPDATE iclock.api_key SET revoked_at = now()');
+
+my $began = time;
+
+ok(wait_until(20, sub { $api->get('/devices')->status == 401 }),
+   'is revoked, and nothing is notified');
+cmp_ok(time - $began, '<', 3 + 2, 'it ends when it is asked for again');
+
+
+$t->psql('REVOKE iclock_api FROM iclock_nginx');
+ok(health(503), 'when the grant is taken away');
+
+$t->allow(qr/SQLSTATE 42/);
+$t->done();
