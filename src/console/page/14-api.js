@@ -23,7 +23,7 @@ const meta = (name) => {
   return el ? el.content : '';
 };
 
-const base = meta('iclock-api') || '/v1';
+const base = (meta('iclock-api') || '/v1').replace(/\/$/, '');
 const version = meta('iclock-version');
 const largest = 16 * 1024 * 1024;
 
@@ -275,7 +275,15 @@ async function send(method, path, headers, o, key) {
   throw judged(new Problem(answer.status, body, answer.headers), key);
 }
 
+// ids that stand in the error log of the server, for the report
+const lastRequests = [];
+
 function judged(problem, key) {
+  if (problem.request && problem.status >= 500) {
+    lastRequests.push(problem.request + ' ' + problem.status);
+    if (lastRequests.length > 10) lastRequests.shift();
+  }
+
   if (problem.status === 401 && key === session.key) {
     signOut('signin.revoked');
   } else if (problem.status === 429) {

@@ -14,7 +14,8 @@
 //       words with "Try again" if it fails -> the promise
 //   empty(...kids)        words of a list without rows
 //   refused(scope)        an act that the key may not do was asked for
-//   copyButton(text, words)   copies; without a clipboard it selects the text
+//   copyButton(text, words)   copies; without a clipboard it selects the text;
+//                       the text may be a function that makes it
 
 words({
   'app': 'iclock',
@@ -310,8 +311,10 @@ function empty(...kids) {
   return h('p.empty', ...kids);
 }
 
-function copyButton(what, label) {
+function copyButton(source, label) {
   const el = button(label || t('copy'), async () => {
+    const what = typeof source === 'function' ? source() : source;
+
     if (navigator.clipboard && window.isSecureContext) {
       await navigator.clipboard.writeText(what);
       text(el, t('copied'));
