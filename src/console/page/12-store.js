@@ -4,7 +4,8 @@
 //       topics: 'event' (one of the stream, see 15-stream.js), 'events' (all
 //       of a frame), 'fleet' (30-fleet.js), 'signed-in', 'signed-out',
 //       'link' (14-api.js), 'stream', 'reset' (read lists again),
-//       'settings', 'tick' (every 5 s), 'recovered'
+//       'settings', 'tick' (every 5 s), 'recovered', 'forget' (what was read
+//       is not to be shown any more)
 //   session.key         the key, or null;   session.who   answer of GET /key
 //   may(scope)          whether the key has it
 //   has(feature)        'stream', 'webhooks', 'doors'
@@ -129,7 +130,10 @@ function idle() {
   }
 }
 
+// another key may not see what this one has seen
 function signIn(key, who) {
+  if (session.last && session.last !== who.id) emit('forget');
+  session.last = who.id;
   session.key = key;
   session.who = who;
   session.used = Date.now();
@@ -143,6 +147,7 @@ function signOut(why, quietly) {
   drop();
   session.ended = why || null;
   emit('signed-out', why || null);
+  if (!why) emit('forget');
   if (!why && !quietly) tell('sign-out');
 }
 

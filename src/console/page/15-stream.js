@@ -226,8 +226,8 @@ on('signed-in', () => openStream());
 on('recovered', () => {
   if (!streamStop) openStream();
 });
-on('signed-out', () => {
-  closeStream('off');
+on('signed-out', () => closeStream('off'));
+on('forget', () => {
   stream.cursor = null;
   stream.recent = [];
   stream.rates = [];

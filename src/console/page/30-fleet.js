@@ -339,11 +339,12 @@ on('signed-in', () => {
     readSummary();
   }
 });
-on('signed-out', (why) => {
-  if (why) return;
+on('forget', () => {
   fleet.list = [];
   fleet.map = new Map();
   fleet.at = 0;
   fleet.complete = false;
   fleet.summary = null;
+  fleet.summaryAt = 0;
+  fleet.loading = null;
 });

@@ -3,9 +3,9 @@
 words({
   'signin.title': 'iclock', 'signin.key': 'API key', 'signin.show': 'Show',
   'signin.hide': 'Hide', 'signin.open': 'Open the console',
-  'signin.kept': { one: 'Kept for this tab until you sign out or {n} minute passes.', other: 'Kept for this tab until you sign out or {n} minutes pass.' },
+  'signin.kept': 'Kept for this tab until you sign out or {d} pass. Make one:',
+  'signin.kept.short': 'Kept for this tab only.',
   'signin.how': 'How do I get a key?',
-  'signin.make': 'Who operates the database makes one; it is shown once:',
   'signin.shape': 'That is not the form of a key. It begins with ik_live_ or ik_test_ and has 64 characters.',
   'signin.unknown': 'This key is not known here, has expired, or was revoked.',
   'signin.revoked': 'This key does not work any more. It was revoked or has expired.',
@@ -34,6 +34,8 @@ function askKey() {
     input.focus();
   });
   const act = h('button.primary', { type: 'submit' }, t('signin.open'));
+  const small = innerWidth < 720;
+  const make = [h('pre', makeKey), copyButton(makeKey)];
 
   signing = h('div.signin', { role: 'dialog', 'aria-modal': 'true',
     'aria-labelledby': 'signin-title' }, h('div',
@@ -45,12 +47,11 @@ function askKey() {
     } } },
     h('div.field', h('label', { for: 'key' }, t('signin.key')),
       h('div.keyline', input, eye),
-      wrong, h('p.help', { id: 'key-help' },
-        t('signin.kept', { n: setting('lock') }))),
-    h('details.make', { open: innerWidth > 720 },
-      h('summary', t('signin.how')),
-      h('p.help', t('signin.make')), h('pre', makeKey),
-      copyButton(makeKey)),
+      wrong, h('p.help', { id: 'key-help' }, small
+        ? t('signin.kept.short')
+        : t('signin.kept', { d: duration(setting('lock') * 60) }))),
+    small ? h('details.make', h('summary', t('signin.how')), make)
+      : h('div.make', make),
     act)));
 
   frame.parts.shell.inert = true;
@@ -103,12 +104,15 @@ async function whose(key) {
 
 on('signed-out', () => {
   if (!frame.built) return;
-  closePanel();
-  if (!session.ended) {
-    closeView();
-    fill(frame.main);
-  }
   askKey();
+});
+
+on('forget', () => {
+  if (!frame.built) return;
+  closePanel();
+  closeView();
+  fill(frame.main);
+  fill(frame.parts.strips);
 });
 
 on('signed-in', () => {

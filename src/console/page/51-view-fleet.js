@@ -34,7 +34,8 @@ words({
 
 function clockText(d) {
   if (d.skew === null) return '–';
-  return (d.skew < 0 ? '−' : '+') + duration(Math.abs(d.skew));
+  return (d.skew < 0 ? '−' : d.skew > 0 ? '+' : '')
+    + duration(Math.abs(d.skew));
 }
 
 function callText(d) {
@@ -366,7 +367,11 @@ function fleetView(ctx) {
 
   if (fleet.at === 0) {
     top.verdict(h('span.meta', t('fleet.reading')));
-    loading(needs, fleet.load(), 8, () => {
+    const bones = h('div');
+
+    ctx.el.insertBefore(bones, needs);
+    needs.hidden = true;
+    loading(bones, fleet.load(), 8, () => {
       fill(ctx.el);
       fleetView(ctx);
     }).catch(() => {});

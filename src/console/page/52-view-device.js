@@ -7,7 +7,7 @@ words({
   'dev.there': '{at} there ({zone})',
   'dev.people': { one: '{n} person', other: '{n} people' },
   'dev.memory': 'Memory {p}', 'dev.firmware': 'Firmware',
-  'dev.tabs': 'About this device',
+  'dev.tabs': 'About this device', 'dev.called': ', called {ago}',
   'tab.punches': 'Punches', 'tab.people': 'People', 'tab.commands': 'Commands',
   'tab.errors': 'Reported errors', 'tab.rejected': 'Not stored',
   'tab.check': 'Check', 'tab.setup': 'Setup',
@@ -84,8 +84,8 @@ function deviceView(ctx) {
     ctx.title(stateOf(d).label + ', ' + clean(label(d)));
     redo(title, label(d), () => data(label(d)));
     redo(state, JSON.stringify([worst(d).name, stateOf(d).label, ago(d.last_seen)]),
-      () => [stateMark(d, true), d.status === 'online' ? h('span.meta',
-        t('s.online', { ago: ago(d.last_seen) })) : null]);
+      () => [stateMark(d, true), d.status === 'online'
+        ? t('dev.called', { ago: ago(d.last_seen) }) : null]);
 
     redo(facts, JSON.stringify([d.site, d.address, d.raw.firmware, d.timezone,
       d.raw.users, d.memory, timeOf(now(), d.timezone || 'UTC').slice(0, 5)]),
@@ -113,6 +113,14 @@ function deviceView(ctx) {
           h('span.acts', conditionActs(d, c)));
       }));
       todo.hidden = list.length === 0;
+    }
+
+    const amounts = JSON.stringify([d.raw.users, d.waiting, drawn]);
+
+    if (tab !== null && amounts !== tabs.seenState
+        && !tabs.contains(document.activeElement)) {
+      tabs.seenState = amounts;
+      drawTabs();
     }
 
     redo(acts, d.status + String(d.muted), () => [
@@ -149,7 +157,12 @@ function deviceView(ctx) {
 
   function drawTabs() {
     fill(tabs, deviceTabs.map((name) => {
-      const b = button(t('tab.' + name), () => query({ tab: name }, true), {});
+      const d = device();
+      const n = !d ? 0 : { people: d.raw.users, commands: d.waiting,
+        rejected: (d.conditions.find((c) => c.name === 'lines') || {}).value
+      }[name];
+      const b = button([t('tab.' + name), n ? h('span.n', number(Number(n)))
+        : null], () => query({ tab: name }, true), {});
 
       setProps(b, { role: 'tab', id: 'tab-' + name,
         'aria-selected': String(name === tab), 'aria-controls': 'tab-body',
