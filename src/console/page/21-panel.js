@@ -71,7 +71,7 @@ function ask(o) {
       h('h2', { id: 'ask-title' }, o.title),
       h('div.text', o.text),
       typed && h('label.field', { for: 'typed' },
-        tx('ask.typed', { text: mono(o.typed) }), typed),
+        h('span', tx('ask.typed', { text: mono(o.typed) })), typed),
       h('div.acts', act, button(t('cancel'), () => box.close('no'))));
 
     function check() {
