@@ -13,6 +13,14 @@ const axe = fs.readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const find = (selector, name, exact) => {
     const words = (text) => (text || '').replace(/\s+/g, ' ').trim();
 
+    // what a label says, but for the choices in it
+    const without = (label) => {
+        const copy = label.cloneNode(true);
+
+        copy.querySelectorAll('select').forEach((list) => list.remove());
+        return copy.textContent;
+    };
+
     const nameOf = (element) => {
         const by = element.getAttribute('aria-labelledby');
 
@@ -20,8 +28,7 @@ const find = (selector, name, exact) => {
             element.getAttribute('aria-label')
             || (by && by.split(' ').map((id) =>
                     document.getElementById(id)?.textContent).join(' '))
-            || [...(element.labels || [])].map((label) =>
-                    label.textContent).join(' ')
+            || [...(element.labels || [])].map(without).join(' ')
             || element.innerText || element.getAttribute('placeholder'));
     };
 

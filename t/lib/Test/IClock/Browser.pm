@@ -66,7 +66,8 @@ END
 sub start {
     my ($class, $t, %option) = @_;
 
-    my $self = bless { t => $t, terminals => {}, devices => {} }, $class;
+    my $self = bless { t => $t, option => \%option, terminals => {},
+                       devices => {} }, $class;
 
     command({ out => $t->dir . '/npm.log' }, "$root/tools/npm/fetch",
             "$root/build/npm") == 0
@@ -88,6 +89,9 @@ sub run {
 
     my $t = $self->{t};
     my $dir = $t->dir . "/browser-$name";
+
+    # what pages say is more than ASCII
+    binmode Test::More->builder->$_, ':utf8' for qw/ output failure_output /;
 
     make_path($dir, "$root/build/console");
 
@@ -195,15 +199,15 @@ my %answer = (
     },
 
     nginx => sub {
-        my ($self, $call, @argument) = @_;
+        my ($self, $call) = @_;
         my $t = $self->{t};
 
         if ($call eq 'reload') {
             $t->reload();
         } elsif ($call eq 'stop') {
-            $self->{status} = $t->nginx->stop('TERM');
+            $t->nginx->stop('TERM');
         } elsif ($call eq 'start') {
-            $t->start(server($t, @argument));
+            $t->start(server($t, %{$self->{option}}));
         } else {
             croak "nginx: $call";
         }
