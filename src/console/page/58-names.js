@@ -9,7 +9,7 @@
 //                         those that are named
 //   steady(el, state, build)   redo() that keeps the focus
 //   needyDevices()        what needs somebody: { id, d, c }, worst first
-//   choice(label, value, options, act)   a select with its label
+//   chooser(label, value, options, act)   a select with its label
 //   markOf({ tone, icon, words })        a mark: shape, word, colour
 
 function deviceName(sn) {
@@ -85,7 +85,7 @@ function needyDevices() {
     - conditionOrder.indexOf(b.c.name) || compare(label(a.d), label(b.d)));
 }
 
-function choice(name, value, options, act) {
+function chooser(name, value, options, act) {
   const list = h('select', { on: { change: () => act(list.value) } },
     options.map(([v, words]) => h('option', { value: v }, clean(words))));
 

@@ -289,14 +289,14 @@ view({
         Array.from(ctx.query)]);
 
       steady(filters, key, () => [
-        choice(t('live.site'), ctx.query.get('site'),
+        chooser(t('live.site'), ctx.query.get('site'),
           [['', t('live.all')]].concat(Array.from(sites).sort(compare)
             .map((s) => [s, s])), (v) => query({ site: v || null }, true)),
-        choice(t('live.device'), ctx.query.get('device'),
+        chooser(t('live.device'), ctx.query.get('device'),
           [['', t('live.all')]].concat(Array.from(devices)
             .sort((a, b) => compare(a[1], b[1]))),
           (v) => query({ device: v || null }, true)),
-        choice(t('live.kinds'), ctx.query.get('show'),
+        chooser(t('live.kinds'), ctx.query.get('show'),
           [['', t('live.everything')]].concat(Object.keys(liveKinds)
             .map((k) => [k, t('live.' + k)])),
           (v) => query({ show: v || null }, true))]);

@@ -334,11 +334,11 @@ view({
           h('span', t('commands.person')), person), asks);
       }
       steady(devices, JSON.stringify([device, known]), () =>
-        choice(t('commands.device'), device,
+        chooser(t('commands.device'), device,
           [['', t('commands.any')]].concat(known),
           (v) => query({ device: v || null }, true)));
       steady(asks, ctx.query.get('since') || '', () =>
-        choice(t('commands.since'), ctx.query.get('since') || '24h',
+        chooser(t('commands.since'), ctx.query.get('since') || '24h',
           Object.keys(periods).map((p) => [p, t('commands.' + p)]),
           (v) => query({ since: v === '24h' ? null : v }, true)));
     }

@@ -231,9 +231,9 @@ view({
       const known = sitesOf(site);
 
       steady(filters, JSON.stringify([site, state, known]), () => [
-        choice(t('people.site'), site, [['', t('people.all')]].concat(
+        chooser(t('people.site'), site, [['', t('people.all')]].concat(
           known.map((s) => [s, s])), (v) => query({ site: v || null }, true)),
-        choice(t('people.state'), state, [['', t('people.any')]].concat(
+        chooser(t('people.state'), state, [['', t('people.any')]].concat(
           ['synced', 'waiting', 'failed'].map((s) => [s, t('people.' + s)])),
         (v) => query({ state: v || null }, true))]);
     }
