@@ -3,7 +3,9 @@
 #
 # make run        try it: database, nginx and a terminal session in build/run
 # make build      build/ngx_http_iclock_module.so for the installed nginx
-# make install    the module, its SQL, conf.example, the simulator; DESTDIR=dir
+# make install    the module, its SQL, conf.example, programs, dashboards and
+#                 alert rules; DESTDIR=dir
+# make deb        the Debian package libnginx-mod-http-iclock, in build/deb
 # make test       every test; TESTS="t/notify.t t/sql.t": only these
 # make unit       the tests of src/proto alone; UNITS="attlog text"
 # make matrix     the tests of the database on PostgreSQL 13 to 18, with
@@ -13,7 +15,7 @@
 # make fuzz       libFuzzer on src/proto, see t/fuzz/fuzz.mk
 # make lint       style, cppcheck, gcc's analyzer
 # make docs       docs/commands.md, from the functions of the database, and
-#                 docs/iclock-simulator.md
+#                 docs/iclock-simulator.md, and the dashboards in grafana/
 # make bench      measures; see t/bench/run, stream and webhooks
 # make bench-compare REV=...    an older commit beside this tree
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
@@ -74,15 +76,19 @@ MODULES =	$(or $(shell nginx -V 2>&1 \
 		    /usr/lib/nginx/modules)
 SHARE =		/usr/share/$(NAME)
 BIN =		/usr/bin
-MAN =		/usr/share/man/man1
+SBIN =		/usr/sbin
+MAN =		/usr/share/man
+
+# from POD to a manual
+POD2MAN =	pod2man --utf8 --center=$(NAME) --release=$(NAME)
 
 # what the simulator is made of
 SIMULATOR =	tools/simulator/IClock
 
 
 .PHONY:		all help build module alloc run test matrix soak unit bench \
-		bench-compare fuzz sanitize lint docs install clean deps nginx-src \
-		npm FORCE
+		bench-compare fuzz sanitize lint docs install deb clean deps \
+		nginx-src npm FORCE
 
 all:		build
 
@@ -132,19 +138,29 @@ $(OBJS)/configured: config config.make tools/configure $(OBJS)/files
 	    $(ROOT) $(OBJS) $(NGINX_CONF)
 
 install:	build
-	install -d $(DESTDIR)$(MODULES) $(DESTDIR)$(SHARE)/sql
+	install -d $(DESTDIR)$(MODULES) \
+	    $(addprefix $(DESTDIR)$(SHARE)/,sql grafana alerts)
 	install -m 644 $(MODULE) $(DESTDIR)$(MODULES)/
 	install -m 644 conf.example $(DESTDIR)$(SHARE)/
 	install -m 644 sql/*.sql $(DESTDIR)$(SHARE)/sql/
-	install -d $(DESTDIR)$(BIN) $(DESTDIR)$(MAN) \
+	install -m 644 grafana/*.json $(DESTDIR)$(SHARE)/grafana/
+	install -m 644 alerts/*.yml $(DESTDIR)$(SHARE)/alerts/
+	install -d $(DESTDIR)$(BIN) $(DESTDIR)$(SBIN) \
+	    $(DESTDIR)$(MAN)/man1 $(DESTDIR)$(MAN)/man8 \
 	    $(DESTDIR)$(SHARE)/simulator/IClock/Simulator
+	install tools/iclock-install-schema $(DESTDIR)$(SBIN)/
+	$(POD2MAN) --section=8 docs/iclock-install-schema.pod \
+	    > $(DESTDIR)$(MAN)/man8/iclock-install-schema.8
 	install tools/iclock-simulator $(DESTDIR)$(BIN)/
 	install -m 644 $(SIMULATOR)/*.pm $(DESTDIR)$(SHARE)/simulator/IClock/
 	install -m 644 $(SIMULATOR)/Simulator/*.pm \
 	    $(DESTDIR)$(SHARE)/simulator/IClock/Simulator/
-	pod2man --utf8 --section=1 --center=$(NAME) --release=1 \
-	    tools/iclock-simulator \
-	    > $(DESTDIR)$(MAN)/iclock-simulator.1
+	$(POD2MAN) --section=1 tools/iclock-simulator \
+	    > $(DESTDIR)$(MAN)/man1/iclock-simulator.1
+
+deb:
+	@tools/deps deb
+	@tools/deb
 
 clean:
 	rm -rf build
@@ -179,17 +195,19 @@ test:
 	@tools/deps test
 	@$(MAKE) --no-print-directory build nginx-src npm
 	@$(MAKE) --no-print-directory alloc $(if $(CHOSEN),,unit-build)
+	@$(if $(filter t/package.t,$(TESTS)),tools/deb > /dev/null)
 	@$(PROVE) $(if $(CHOSEN),,$(UNIT:$(ROOT)/%=%)/run) $(TESTS)
 
 # the module with the sanitizers in it, loaded into the stock nginx; they
-# keep what was freed, so its use of memory tells nothing, and tools/run
-# takes the module without them
+# keep what was freed, so its use of memory tells nothing, and tools/run and
+# the package take the module without them
 sanitize:
 	@tools/deps test
 	@$(MAKE) --no-print-directory build nginx-src npm alloc \
 	    OBJS=$(BUILD)/objs-sanitize MODULE=$(BUILD)/sanitize/$(NAME).so \
 	    CFLAGS_EXTRA='$(SANITIZE)' LDFLAGS_EXTRA='$(SANITIZE)'
-	@TEST_SANITIZE=1 $(PROVE) $(filter-out t/memory.t t/run.t,$(TESTS))
+	@TEST_SANITIZE=1 $(PROVE) \
+	    $(filter-out t/memory.t t/run.t t/package.t,$(TESTS))
 
 matrix:
 	@tools/deps matrix
@@ -214,6 +232,7 @@ bench-compare:
 docs:
 	@tools/deps test
 	@DOCS=1 prove -I$(ROOT)/t/lib t/docs.t t/simulator.t
+	@tools/dashboards grafana
 
 # Debian's nginx has --with-debug; the analyzer sees the module without it
 lint:
