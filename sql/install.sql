@@ -18,7 +18,6 @@
 \set AUTOCOMMIT on
 
 -- the highest migration below
-\set newest 14
 \set newest 15
 
 -- what lock.sql locks
@@ -183,7 +182,7 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
        count(*) filter (where version = 11) = 0 as migrate_11,
        count(*) filter (where version = 12) = 0 as migrate_12,
        count(*) filter (where version = 13) = 0 as migrate_13,
-       count(*) filter (where version = 14) = 0 as migrate_14
+       count(*) filter (where version = 14) = 0 as migrate_14,
        count(*) filter (where version = 15) = 0 as migrate_15
   from iclock.schema_version \gset
 
