@@ -181,14 +181,17 @@ create or replace function iclock.read_events(
 as $$
 #variable_conflict use_column
 declare
-    place    record;
-    horizon  constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
-    seen     bigint[];
-    moved    bigint[];
-    hidden   bigint[];
-    general  constant boolean := sites is null and devices is null
-                                 and mode is distinct from 'test';
-    picked   iclock.event[];
+    place      record;
+    horizon    constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    seen       bigint[];
+    moved      bigint[];
+    hidden     bigint[];
+    general    constant boolean := sites is null and devices is null
+                                   and mode is distinct from 'test';
+    late       xid8[];
+    begun_xid  xid8;
+    begun_seq  bigint;
+    picked     iclock.event[];
 begin
     if not coalesce(max between 1 and 100000, false) then
         raise invalid_parameter_value
@@ -220,11 +223,32 @@ begin
                         where m.device_id = any (seen));
     end if;
 
+    -- What a snapshot does not show is of transactions that ran then, or that
+    -- began later.  The index finds both: what is known is not read again.
+    late := array(select x
+                    from pg_snapshot_xip(place.snapshot) as x
+                   where x >= place.xid);
+
+    if place.xid < pg_snapshot_xmax(place.snapshot) then
+        begun_xid := pg_snapshot_xmax(place.snapshot);
+        begun_seq := 0;
+    else
+        begun_xid := place.xid;
+        begun_seq := place.seq;
+    end if;
+
     picked := array(
-        select e
-          from iclock.event e
-         where (e.xid, e.seq) > (place.xid, place.seq)
-           and (look_ahead or e.xid < horizon)
+        select row(e.*)::iclock.event
+          from (select o.*
+                  from iclock.event o
+                 where o.xid = any (late)
+                   and (o.xid, o.seq) > (place.xid, place.seq)
+                   and (o.xid, o.seq) < (begun_xid, begun_seq)
+                 union all
+                select o.*
+                  from iclock.event o
+                 where (o.xid, o.seq) > (begun_xid, begun_seq)) as e
+         where (look_ahead or e.xid < horizon)
            and (types is null or e.type = any (types))
            and case
                when general then e.device_id is null
@@ -240,8 +264,6 @@ begin
                        and (devices is null
                             or e.data ->> 'id' = any (devices))
                end
-           and (place.snapshot is null
-                or not pg_visible_in_snapshot(e.xid, place.snapshot))
          order by e.xid, e.seq
          limit max);
 

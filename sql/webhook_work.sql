@@ -256,13 +256,38 @@ comment on function iclock.webhook_due(text[], integer[]) is
     'Events that endpoints are to get again now';
 
 
+-- The events that all of these snapshots show.
+create or replace function iclock.webhook_known(snapshots pg_snapshot[])
+    returns pg_snapshot
+    language sql immutable strict
+    set search_path = pg_catalog, pg_temp
+as $$
+    select concat_ws(':', coalesce(r.oldest, n.next), n.next,
+                     coalesce(r.running, ''))::pg_snapshot
+      from (select min(pg_snapshot_xmax(s)::text::numeric) as next
+              from unnest($1) as s) as n
+     cross join lateral (
+        select min(o.x) as oldest,
+               string_agg(o.x::text, ',' order by o.x) as running
+          from (select distinct x::text::numeric as x
+                  from unnest($1) as s, pg_snapshot_xip(s) as x) as o
+         where o.x < n.next) as r
+$$;
+comment on function iclock.webhook_known(pg_snapshot[]) is
+    'A snapshot that shows what all of these show';
+
+
 -- New events for many endpoints at once.  starts are cursors, whose texts are in
--- the order of the events.  What several of them may want is read once, in pieces
--- that grow; for a single endpoint the feed does the choosing.
+-- the order of the events; seen are snapshots of endpoints that have read ahead,
+-- or NULL: what such a one shows is known there.  What several of them may want is
+-- read once, in pieces that grow; for a single endpoint the feed does the choosing.
+drop function if exists iclock.webhook_new(text[], text[], integer[]);
 create or replace function iclock.webhook_new(
         ids     text[],
         starts  text[],
-        rooms   integer[])
+        rooms   integer[],
+        seen    pg_snapshot[],
+        ahead   boolean)
     returns table (
         endpoint_id  text,
         cursor       text,
@@ -277,13 +302,15 @@ create or replace function iclock.webhook_new(
 as $$
 #variable_conflict use_column
 declare
-    places text[] := starts;
-    free   integer[] := rooms;
-    ask    record;
-    single iclock.webhook_endpoint;
-    last   text;
-    size   integer;
-    item   record;
+    places  text[] := starts;
+    handed  text[] := starts;
+    free    integer[] := rooms;
+    ask     record;
+    single  iclock.webhook_endpoint;
+    last    text;
+    size    integer;
+    met     boolean := false;
+    item    record;
 begin
     for round in 1 .. 8 loop
         -- types NULL: one of them wants all
@@ -295,9 +322,11 @@ begin
                                  join iclock.webhook_endpoint x
                                       on x.id = o.id,
                                       unnest(x.types) as t
-                                where o.room > 0) end as types
+                                where o.room > 0) end as types,
+               case when not bool_or(p.seen is null)
+                    then array_agg(distinct p.seen::text) end as known
           into ask
-          from unnest(ids, places, free) as p (id, place, room)
+          from unnest(ids, places, free, seen) as p (id, place, room, seen)
           join iclock.webhook_endpoint e on e.id = p.id
          where p.room > 0;
 
@@ -317,18 +346,24 @@ begin
 
         for item in
             with w as materialized (
-                select p.n, p.id, p.place, p.room, e.types, e.sites,
-                       e.devices, e.mode, e.ordered
-                  from unnest(ids, places, free) with ordinality
-                       as p (id, place, room, n)
+                select p.n, p.id, p.place, p.room, p.seen, e.types, e.sites,
+                       e.devices, e.mode
+                  from unnest(ids, places, free, seen) with ordinality
+                       as p (id, place, room, seen, n)
                   join iclock.webhook_endpoint e on e.id = p.id
                  where p.room > 0
             ),
             r as materialized (
-                select f.*, t.code, row_number() over () as at
-                  from iclock.read_events(ask.lowest, ask.types, single.sites,
-                                          single.devices, single.mode, size,
-                                          true) as f
+                select f.*, t.code, row_number() over () as at,
+                       ('x' || left(f.cursor, 16))::bit(64)::bigint::text::xid8
+                           as xid,
+                       ('x' || right(f.cursor, 16))::bit(64)::bigint as seq
+                  from iclock.read_events(
+                           ask.lowest || coalesce(
+                               '@' || iclock.webhook_known(
+                                          ask.known::pg_snapshot[]), ''),
+                           ask.types, single.sites, single.devices,
+                           single.mode, size, ahead) as f
                   join iclock.event_type t on t.name = f.type
             ),
             matched as (
@@ -337,7 +372,8 @@ begin
                   from w
                   join r on r.cursor collate "C" > w.place
                         and r.type <> 'webhook.test'
-                        and (r.settled or not w.ordered)
+                        and (w.seen is null
+                             or not pg_visible_in_snapshot(r.xid, w.seen))
                         and iclock.webhook_wants(w.id, w.types, w.sites,
                                 w.devices, w.mode, r.code, r.type, r.site,
                                 r.device, r.sandbox, r.payload)
@@ -345,11 +381,8 @@ begin
                  where not exists (
                     select
                       from iclock.webhook_retry x
-                     where x.endpoint_id = w.id
-                       and x.xid = ('x' || left(r.cursor, 16))
-                                   ::bit(64)::bigint::text::xid8
-                       and x.seq = ('x' || right(r.cursor, 16))
-                                   ::bit(64)::bigint)
+                     where x.endpoint_id = w.id and x.xid = r.xid
+                       and x.seq = r.seq)
             )
             select m.n, m.at, m.cursor, m.settled, m.event_id, m.type,
                    m.payload
@@ -363,6 +396,7 @@ begin
              order by 2, 1
         loop
             if item.n = 0 then
+                met := true;
                 last := case when item.at >= size then item.cursor end;
                 continue;
             end if;
@@ -373,6 +407,7 @@ begin
             event_id := item.event_id;
             type := item.type;
             payload := item.payload;
+            handed[item.n] := item.cursor;
             free[item.n] := free[item.n] - 1;
             return next;
         end loop;
@@ -387,26 +422,32 @@ begin
              order by p.n);
     end loop;
 
-    -- how far each has been read that got nothing; NULL: to the end
+    -- how far each has been read, NULL: to the end; settled: whether there was
+    -- something, type: whether it got none of it
     for item in
-        select p.id, case when last is not null then p.place end as scanned
-          from unnest(ids, places, free, rooms) as p (id, place, room, asked)
-         where p.room = p.asked and p.room > 0
+        select p.id,
+               case when p.room <= 0 then p.handed
+                    when last is not null then p.place end as scanned,
+               p.room = p.asked as none
+          from unnest(ids, places, handed, free, rooms)
+               as p (id, place, handed, room, asked)
+         where p.asked > 0
     loop
         endpoint_id := item.id;
         scanned := item.scanned;
         cursor := null;
-        settled := null;
+        settled := met;
         event_id := null;
-        type := null;
+        type := case when item.none then 'none' end;
         payload := null;
         return next;
     end loop;
 end
 $$;
-comment on function iclock.webhook_new(text[], text[], integer[]) is
-    'New events for endpoints, at most as many as each has room for; and a '
-    'row without an event for each that got none';
+comment on function iclock.webhook_new(text[], text[], integer[], pg_snapshot[],
+    boolean) is
+    'New events for endpoints, at most as many as each has room for; then a '
+    'row without an event for each';
 
 
 -- What an endpoint has not asked for need not be read again: its cursor moves
@@ -479,7 +520,15 @@ declare
     failing  boolean[];
     early    boolean[];
     bodies   json[];
+    seen     pg_snapshot[];
+    told     boolean[];
+    idle     boolean[];
     got      integer[];
+    reached  text[];
+    short    boolean[];
+    shown    text;
+    ended    text[] := '{}';
+    broken   text[] := '{}';
     item     record;
     i        integer;
     -- templates may take long, and all endpoints wait for that
@@ -492,8 +541,11 @@ begin
     -- a cursor of before a dump was restored counts for nothing
     select array_agg(o.id), array_agg(o.start), array_agg(o.room),
            array_agg(o.cursor), array_agg(o.failing), array_agg(o.early),
-           array_agg(o.body), array_agg(0)
-      into ids, starts, rooms, saved, failing, early, bodies, got
+           array_agg(o.body), array_agg(o.seen), array_agg(o.told),
+           array_agg(o.idle), array_agg(0), array_agg(o.start),
+           array_agg(false)
+      into ids, starts, rooms, saved, failing, early, bodies, seen, told,
+           idle, got, reached, short
       from (select e.id, c.cursor, e.body, e.status = 'failing' as failing,
                    coalesce(e.next_probe_at > moment, false) as early,
                    case when left(w.after, 33) collate "C" > c.cursor
@@ -502,9 +554,17 @@ begin
                         then left(w.after, 33)
                         else c.cursor end as start,
                    case when e.status = 'failing' then 1
-                        else least(w.max, 100000) end as room
+                        else least(w.max, 100000) end as room,
+                   case when (s.rebased ~ '^0+$'
+                              or right(left(w.after, 33), 16) collate "C"
+                                 > s.rebased)
+                             and not e.ordered
+                        then nullif(w.seen, '')::pg_snapshot end as seen,
+                   w.seen is not null and not e.ordered as told,
+                   w.idle
               from jsonb_to_recordset(wanted)
-                       as w (id text, after text, max integer)
+                       as w (id text, after text, max integer, seen text,
+                             idle boolean)
               join iclock.webhook_endpoint e
                    on e.id = w.id and e.leased_by = $1
              cross join lateral (
@@ -574,41 +634,62 @@ begin
 
         exit when pass = 2;
 
-        -- what waits in front of an order blocks it
+        -- what waits in front of an order blocks it, and so does what is not
+        -- settled
         for item in
-            select n.*
+            select n.*, a.shown
               from (select array_agg(o.id) as ids,
                            array_agg(o.start) as starts,
-                           array_agg(o.room - o.got) as rooms
-                      from unnest(ids, starts, rooms, got)
-                           as o (id, start, room, got)
+                           array_agg(o.room - o.got) as rooms,
+                           array_agg(o.seen) as seen, e.ordered,
+                           pg_current_snapshot()::text as shown
+                      from unnest(ids, starts, rooms, got, seen)
+                           as o (id, start, room, got, seen)
                       join iclock.webhook_endpoint e on e.id = o.id
                      where o.room > o.got
                        and not (e.ordered and exists (
                                select from iclock.webhook_retry r
                                 where r.endpoint_id = e.id
-                                  and r.state <> 'dead'))) as a
-             cross join lateral iclock.webhook_new(a.ids, a.starts, a.rooms)
-                   as n
-             where a.ids is not null
+                                  and r.state <> 'dead'))
+                     group by e.ordered
+                    offset 0) as a
+             cross join lateral iclock.webhook_new(a.ids, a.starts, a.rooms,
+                                                   a.seen, not a.ordered) as n
         loop
             i := array_position(ids, item.endpoint_id);
+            shown := item.shown;
 
             if item.event_id is null then
                 -- nothing for it in all that: so it need not be read again
-                if starts[i] = saved[i] then
+                if item.type = 'none'
+                   and coalesce(idle[i], starts[i] = saved[i])
+                then
                     perform iclock.webhook_skip(
                         item.endpoint_id, horizon, item.scanned);
+                end if;
+
+                if not told[i] or not item.settled
+                                  and (idle[i] or seen[i] is null)
+                then
+                    null;
+                elsif short[i] then
+                    broken := broken || ids[i] || reached[i];
+                elsif item.scanned is null then
+                    ended := ended || ids[i];
+                else
+                    broken := broken || ids[i] || item.scanned;
                 end if;
                 continue;
             end if;
 
             if got[i] > 0 and iclock.webhook_enough(spent, size) then
                 cut := true;
+                short[i] := true;
                 continue;
             end if;
 
             got[i] := got[i] + 1;
+            reached[i] := item.cursor;
 
             endpoint_id := item.endpoint_id;
             kind := 'event';
@@ -628,6 +709,30 @@ begin
             return next;
         end loop;
     end loop;
+
+    -- how far this was: those that were read to the end have all that is shown
+    if ended <> '{}' or broken <> '{}' then
+        endpoint_id := null;
+        kind := 'look';
+        cursor := iclock.event_cursor_text(
+                      pg_snapshot_xmin(shown::pg_snapshot), 0);
+        settled := null;
+        event_id := null;
+        type := array_to_string(ended, ',');
+        attempt := null;
+        first_at := null;
+        payload := shown;
+        return next;
+
+        for n in 1 .. cardinality(broken) by 2 loop
+            endpoint_id := broken[n];
+            kind := 'part';
+            cursor := broken[n + 1];
+            type := null;
+            payload := null;
+            return next;
+        end loop;
+    end if;
 
     if cut then
         update iclock.webhook_retry r
@@ -651,10 +756,14 @@ begin
 end
 $$;
 comment on function iclock.webhook_work(text, jsonb) is
-    'For nginx: what there is to be sent. wanted: [{id, after, max}], for '
-    'each endpoint the newest settled event that it has got, and how many it '
-    'can take. Returns events, in order, and those that are due again; '
-    'nothing for endpoints that the sender has not leased';
+    'For nginx: what there is to be sent. wanted: [{id, after, max, seen, '
+    'idle}], for each endpoint the place behind which to read, how many events '
+    'it can take, a snapshot whose events it has got (empty: none), and '
+    'whether nothing is under way. Returns events, in order, and those that '
+    'are due again; then for who has said what it has seen a row look: the '
+    'snapshot that was read by, the place below which it has all, the '
+    'endpoints that were read to the end; and rows part: how far the others '
+    'were read. Nothing for endpoints that the sender has not leased';
 grant execute on function iclock.webhook_work(text, jsonb) to iclock_api;
 
 

@@ -69,6 +69,7 @@ typedef struct ngx_http_iclock_webhook_s   ngx_http_iclock_webhook_t;
 typedef struct ngx_http_iclock_letter_s    ngx_http_iclock_letter_t;
 typedef struct ngx_http_iclock_parcel_s    ngx_http_iclock_parcel_t;
 typedef struct ngx_http_iclock_result_s    ngx_http_iclock_result_t;
+typedef struct ngx_http_iclock_look_s      ngx_http_iclock_look_t;
 
 
 typedef struct {
@@ -106,6 +107,14 @@ typedef struct {
 } ngx_http_iclock_report_t;
 
 
+/* a snapshot that the feed was read by, and below which place it has all */
+struct ngx_http_iclock_look_s {
+    ngx_uint_t                  refs;
+    ngx_str_t                   settled;
+    ngx_str_t                   snapshot;
+};
+
+
 struct ngx_http_iclock_sender_s {
     ngx_http_iclock_webhooks_conf_t  *conf;
     ngx_http_iclock_api_main_conf_t  *amcf;
@@ -137,9 +146,9 @@ struct ngx_http_iclock_sender_s {
     ngx_uint_t                  round;      /* of leases */
     ngx_uint_t                  nwebhooks;
     ngx_uint_t                  changed;    /* endpoints, when last leased */
-    ngx_uint_t                  nahead;     /* of all of them */
     ngx_uint_t                  closed;     /* endpoints no key opens */
-    ngx_msec_t                  worked;
+    ngx_str_t                   settled;    /* by the last look */
+    u_char                      text[64];
 
     unsigned                    leasing:1;
     unsigned                    sealing:1;
@@ -173,22 +182,32 @@ struct ngx_http_iclock_webhook_s {
 
     /*
      * Letters in the order of the feed; those that have no place in it yet,
-     * because something before them may still come, and second attempts; and
-     * what waits to be sent.
+     * because something before them may still come; second attempts; and what
+     * waits to be sent.
      */
     ngx_queue_t                 order;
-    ngx_rbtree_t                known;
-    ngx_rbtree_node_t           sentinel;
+    ngx_rbtree_t                ahead;      /* by cursors */
+    ngx_rbtree_node_t           ahead_sentinel;
     ngx_uint_t                  nahead;
+    ngx_rbtree_t                known;      /* by identifiers */
+    ngx_rbtree_node_t           sentinel;
     ngx_queue_t                 ready;
     ngx_queue_t                 retries;
     ngx_uint_t                  waiting;    /* in both */
     ngx_uint_t                  asked;
     ngx_uint_t                  got;
 
-    ngx_str_t                   position;   /* how far it was read */
+    /* how far it was read, see ngx_http_iclock_webhooks_look.c */
+    ngx_http_iclock_look_t     *seen;
+    ngx_http_iclock_look_t     *pass;
+    ngx_http_iclock_look_t     *late;
+    ngx_str_t                   position;
+    ngx_str_t                   reached;
+    ngx_str_t                   behind;
+    ngx_msec_t                  looked;
+
     ngx_str_t                   cursor;     /* how far all is done */
-    u_char                      texts[2][64];
+    u_char                      texts[4][64];
 
     ngx_uint_t                  sending;
     ngx_uint_t                  untold;     /* results not stored yet */
@@ -205,12 +224,13 @@ struct ngx_http_iclock_webhook_s {
     unsigned                    more:1;     /* than there was room for */
     unsigned                    released:1;
     unsigned                    prompt:1;   /* the last answer was */
+    unsigned                    missed:1;   /* a letter, for want of memory */
 };
 
 
 /* an event for an endpoint, in one piece with its texts */
 struct ngx_http_iclock_letter_s {
-    ngx_str_node_t              node;       /* of known ones */
+    ngx_str_node_t              node;       /* of those ahead, or known */
     ngx_queue_t                 order;
     ngx_queue_t                 ready;
     ngx_http_iclock_webhook_t  *webhook;
@@ -223,6 +243,7 @@ struct ngx_http_iclock_letter_s {
 
     /* no bit fields: the analyzer of gcc takes those for uninitialized */
     u_char                      retry;
+    u_char                      ahead;
     u_char                      known;
     u_char                      ordered;    /* is in the order */
     u_char                      waiting;
@@ -287,8 +308,20 @@ void ngx_http_iclock_letter_free(ngx_http_iclock_letter_t *l);
 void ngx_http_iclock_letter_wait(ngx_http_iclock_letter_t *l,
     ngx_uint_t first);
 void ngx_http_iclock_letter_take(ngx_http_iclock_letter_t *l);
+/* nothing comes before it any more */
+void ngx_http_iclock_letter_settle(ngx_http_iclock_letter_t *l);
 /* moves the cursor over what is done */
 void ngx_http_iclock_webhook_advance(ngx_http_iclock_webhook_t *w);
+
+/* ngx_http_iclock_webhooks_look.c */
+ngx_http_iclock_look_t *ngx_http_iclock_look_create(
+    ngx_http_iclock_sender_t *s, ngx_str_t *settled, ngx_str_t *snapshot);
+void ngx_http_iclock_look_release(ngx_http_iclock_look_t **look);
+void ngx_http_iclock_webhook_place(ngx_http_iclock_webhook_t *w,
+    ngx_str_t *after, ngx_str_t *seen);
+void ngx_http_iclock_webhook_looked(ngx_http_iclock_webhook_t *w,
+    ngx_http_iclock_look_t *look, ngx_str_t *place);
+void ngx_http_iclock_webhook_unlook(ngx_http_iclock_webhook_t *w);
 
 /* ngx_http_iclock_webhooks_send.c */
 void ngx_http_iclock_webhook_ready(ngx_http_iclock_webhook_t *w);

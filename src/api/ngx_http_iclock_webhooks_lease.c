@@ -169,6 +169,18 @@ ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
         return;
     }
 
+    /* what has come ahead of the feed has no place in an order */
+
+    if (w->ordered) {
+
+        if (w->nahead) {
+            ngx_http_iclock_webhook_drop(w);
+            return;
+        }
+
+        ngx_http_iclock_webhook_unlook(w);
+    }
+
     /* what we are about to tell is newer */
 
     if (!w->held && !w->untold) {
@@ -284,10 +296,15 @@ ngx_http_iclock_webhook_create(ngx_http_iclock_sender_t *s, ngx_str_t *row)
     w->cursor.len = cursor->len;
     ngx_memcpy(w->texts[1], cursor->data, cursor->len);
 
+    w->reached.data = w->texts[2];
+    w->behind.data = w->texts[3];
+
     ngx_queue_init(&w->order);
     ngx_queue_init(&w->ready);
     ngx_queue_init(&w->retries);
     ngx_rbtree_init(&w->known, &w->sentinel, ngx_str_rbtree_insert_value);
+    ngx_rbtree_init(&w->ahead, &w->ahead_sentinel,
+                    ngx_str_rbtree_insert_value);
 
     w->dummy.fd = (ngx_socket_t) -1;
     w->dummy.data = w;
@@ -572,6 +589,7 @@ ngx_http_iclock_webhook_reset(ngx_http_iclock_webhook_t *w)
 
     ngx_memcpy(w->position.data, w->cursor.data, w->cursor.len);
     w->position.len = w->cursor.len;
+    ngx_http_iclock_webhook_unlook(w);
     w->asked = 0;
 }
 
@@ -593,6 +611,11 @@ ngx_http_iclock_webhook_free(ngx_http_iclock_webhook_t *w)
         q = ngx_queue_head(&w->order);
         l = ngx_queue_data(q, ngx_http_iclock_letter_t, order);
         ngx_http_iclock_letter_free(l);
+    }
+
+    while (w->ahead.root != w->ahead.sentinel) {
+        node = ngx_rbtree_min(w->ahead.root, w->ahead.sentinel);
+        ngx_http_iclock_letter_free((ngx_http_iclock_letter_t *) node);
     }
 
     while (w->known.root != w->known.sentinel) {

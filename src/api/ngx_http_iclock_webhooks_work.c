@@ -23,27 +23,28 @@ enum {
 };
 
 
-/* with many events ahead of the feed each look brings all of them again */
-#define NGX_HTTP_ICLOCK_WORK_AHEAD   500
-#define NGX_HTTP_ICLOCK_WORK_PAUSE   1000
-
+/* of an endpoint, beside its id, its place, and what it has seen */
 #define NGX_HTTP_ICLOCK_WORK_WANTED  128
 
 /* events of all endpoints in one look, which must end in time */
 #define NGX_HTTP_ICLOCK_WORK_MOST    2000
 
 
-static ngx_uint_t ngx_http_iclock_webhooks_pause(ngx_http_iclock_sender_t *s);
 static ngx_int_t ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q);
+static size_t ngx_http_iclock_webhooks_size(ngx_http_iclock_sender_t *s);
+static u_char *ngx_http_iclock_webhook_wish(u_char *p,
+    ngx_http_iclock_webhook_t *w);
 static void ngx_http_iclock_webhooks_next(ngx_http_iclock_sender_t *s,
     ngx_queue_t *first);
 static ngx_uint_t ngx_http_iclock_webhook_room(ngx_http_iclock_webhook_t *w);
 static ngx_uint_t ngx_http_iclock_webhook_window(
     ngx_http_iclock_webhook_t *w);
 static void ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q);
-static void ngx_http_iclock_webhook_row(ngx_http_iclock_webhook_t *w,
-    ngx_str_t *row);
+static void ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_look_t **look, ngx_str_t *row);
+static void ngx_http_iclock_webhooks_ended(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_look_t *look, ngx_str_t *ids);
 static void ngx_http_iclock_webhook_event(ngx_http_iclock_webhook_t *w,
     ngx_str_t *row);
 static void ngx_http_iclock_webhook_retry(ngx_http_iclock_webhook_t *w,
@@ -52,11 +53,8 @@ static ngx_http_iclock_letter_t *ngx_http_iclock_letter_create(
     ngx_http_iclock_webhook_t *w, ngx_str_t *row);
 static u_char *ngx_http_iclock_letter_text(u_char *p, ngx_str_t *dst,
     ngx_str_t *src);
-static ngx_http_iclock_letter_t *ngx_http_iclock_letter_find(
-    ngx_http_iclock_webhook_t *w, ngx_str_t *name);
-static void ngx_http_iclock_letter_know(ngx_http_iclock_letter_t *l,
-    ngx_str_t *name);
-static void ngx_http_iclock_letter_order(ngx_http_iclock_letter_t *l);
+static void ngx_http_iclock_letter_know(ngx_http_iclock_letter_t *l);
+static void ngx_http_iclock_letter_ahead(ngx_http_iclock_letter_t *l);
 
 
 /* one look at a time; who asks meanwhile is served by the next one */
@@ -73,10 +71,6 @@ ngx_http_iclock_webhooks_work(ngx_http_iclock_sender_t *s)
 
     if (s->working) {
         s->again = 1;
-        return;
-    }
-
-    if (ngx_http_iclock_webhooks_pause(s)) {
         return;
     }
 
@@ -104,30 +98,6 @@ ngx_http_iclock_webhooks_work(ngx_http_iclock_sender_t *s)
     }
 
     s->working = 1;
-    s->worked = ngx_current_msec;
-}
-
-
-static ngx_uint_t
-ngx_http_iclock_webhooks_pause(ngx_http_iclock_sender_t *s)
-{
-    ngx_msec_t  passed, pause;
-
-    if (s->nahead < NGX_HTTP_ICLOCK_WORK_AHEAD) {
-        return 0;
-    }
-
-    passed = ngx_current_msec - s->worked;
-    pause = ngx_min(s->nahead / 10, NGX_HTTP_ICLOCK_WORK_PAUSE);
-
-    if (passed >= pause) {
-        return 0;
-    }
-
-    s->again = 1;
-    ngx_http_iclock_sender_timer(&s->soon, pause - passed);
-
-    return 1;
 }
 
 
@@ -138,14 +108,11 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q)
 {
     u_char                     *p;
-    size_t                      size;
     ngx_uint_t                  room, most;
     ngx_queue_t                *e, *first;
     ngx_http_iclock_webhook_t  *w;
 
-    size = 2 + s->nwebhooks * NGX_HTTP_ICLOCK_WORK_WANTED;
-
-    p = ngx_pnalloc(q->pool, size);
+    p = ngx_pnalloc(q->pool, ngx_http_iclock_webhooks_size(s));
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -163,6 +130,7 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
 
         w->got = 0;
         w->asked = 0;
+        w->missed = 0;
 
         room = ngx_http_iclock_webhook_room(w);
 
@@ -172,13 +140,13 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
         }
 
         w->asked = room;
+        w->more = 0;
+        w->looked = ngx_current_msec;
         most -= ngx_min(most, room);
 
         *p = (p == q->params[1].data) ? '[' : ',';
 
-        p = ngx_slprintf(p + 1, q->params[1].data + size - 1,
-                         "{\"id\":\"%V\",\"after\":\"%V\",\"max\":%ui}",
-                         &w->node.str, &w->position, room + w->nahead);
+        p = ngx_http_iclock_webhook_wish(p + 1, w);
     }
 
     ngx_http_iclock_webhooks_next(s, first);
@@ -192,6 +160,59 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     q->params[1].len = p - q->params[1].data;
 
     return NGX_OK;
+}
+
+
+static size_t
+ngx_http_iclock_webhooks_size(ngx_http_iclock_sender_t *s)
+{
+    size_t                      size;
+    ngx_str_t                   after, seen;
+    ngx_queue_t                *e;
+    ngx_http_iclock_webhook_t  *w;
+
+    size = 2;
+
+    for (e = ngx_queue_head(&s->all);
+         e != ngx_queue_sentinel(&s->all);
+         e = ngx_queue_next(e))
+    {
+        w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
+
+        ngx_http_iclock_webhook_place(w, &after, &seen);
+
+        size += NGX_HTTP_ICLOCK_WORK_WANTED + w->node.str.len + after.len
+                + seen.len;
+    }
+
+    return size;
+}
+
+
+/* nothing of one that is idle is under way: what it has passed is over */
+
+static u_char *
+ngx_http_iclock_webhook_wish(u_char *p, ngx_http_iclock_webhook_t *w)
+{
+    ngx_str_t   after, seen;
+    ngx_uint_t  idle;
+
+    ngx_http_iclock_webhook_place(w, &after, &seen);
+
+    p = ngx_sprintf(p, "{\"id\":\"%V\",\"after\":\"%V\",\"max\":%ui",
+                    &w->node.str, &after, w->asked);
+
+    if (!w->ordered) {
+        idle = ngx_queue_empty(&w->order) && w->nahead == 0
+               && w->untold == 0 && w->pass == NULL;
+
+        p = ngx_sprintf(p, ",\"seen\":\"%V\",\"idle\":%s",
+                        &seen, idle ? "true" : "false");
+    }
+
+    *p++ = '}';
+
+    return p;
 }
 
 
@@ -216,8 +237,14 @@ ngx_http_iclock_webhook_room(ngx_http_iclock_webhook_t *w)
 {
     ngx_uint_t  window;
 
-    if (w->gone || w->held || w->nahead >= NGX_HTTP_ICLOCK_WEBHOOK_AHEAD) {
+    if (w->gone || w->held) {
         return 0;
+    }
+
+    /* now and then, to hear what is settled */
+
+    if (w->nahead >= NGX_HTTP_ICLOCK_WEBHOOK_AHEAD) {
+        return (ngx_current_msec - w->looked >= NGX_HTTP_ICLOCK_WEBHOOK_TICK);
     }
 
     /* one that is failing gets a single one, which is a probe */
@@ -252,16 +279,15 @@ ngx_http_iclock_webhook_window(ngx_http_iclock_webhook_t *w)
 static void
 ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q)
 {
-    ngx_str_t                  *row;
-    ngx_uint_t                  i, n, again;
+    ngx_uint_t                  i, n;
     ngx_queue_t                *e;
+    ngx_http_iclock_look_t     *look;
     ngx_http_iclock_sender_t   *s;
     ngx_http_iclock_webhook_t  *w;
 
     s = q->data;
     s->working = 0;
 
-    again = s->again;
     n = (q->rc == NGX_OK && q->ncols == NGX_HTTP_ICLOCK_WORK_COLUMNS)
         ? q->nrows : 0;
 
@@ -269,19 +295,14 @@ ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q)
                    "iclock webhooks: looked for work: %i, events: %ui",
                    q->rc, q->nrows);
 
+    look = NULL;
+
     for (i = 0; i < n && !ngx_http_iclock_sender_leaving(s); i++) {
-
-        row = ngx_iclock_query_value(q, i, 0);
-        w = ngx_http_iclock_webhook_find(s,
-                                         &row[NGX_HTTP_ICLOCK_WORK_WEBHOOK]);
-
-        /* what was asked for before a reset begins in the wrong place */
-
-        if (w && !w->gone && w->asked) {
-            ngx_http_iclock_webhook_row(w, row);
-        }
+        ngx_http_iclock_webhooks_row(s, &look,
+                                     ngx_iclock_query_value(q, i, 0));
     }
 
+    ngx_http_iclock_look_release(&look);
     ngx_iclock_query_destroy(q);
 
     if (n) {
@@ -291,31 +312,66 @@ ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q)
         {
             w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
 
-            if (w->asked) {
+            if (w->asked && w->ordered) {
                 w->more = (w->got >= w->asked && !w->failing);
             }
 
             if (w->got) {
-                ngx_http_iclock_webhook_advance(w);
                 ngx_http_iclock_webhook_ready(w);
             }
         }
     }
 
+    n = s->again;
+
     ngx_http_iclock_webhooks_send(s);
 
-    if (again) {
+    if (n) {
         ngx_http_iclock_webhooks_work(s);
     }
 }
 
 
 static void
-ngx_http_iclock_webhook_row(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
+ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_look_t **look, ngx_str_t *row)
 {
-    ngx_str_t  *kind;
+    ngx_str_t                  *kind;
+    ngx_http_iclock_webhook_t  *w;
 
     kind = &row[NGX_HTTP_ICLOCK_WORK_KIND];
+
+    if (kind->len == sizeof("look") - 1
+        && ngx_strncmp(kind->data, "look", kind->len) == 0)
+    {
+        ngx_http_iclock_look_release(look);
+        *look = ngx_http_iclock_look_create(s,
+                                            &row[NGX_HTTP_ICLOCK_WORK_CURSOR],
+                                            &row[NGX_HTTP_ICLOCK_WORK_PAYLOAD]);
+
+        ngx_http_iclock_webhooks_ended(s, *look,
+                                       &row[NGX_HTTP_ICLOCK_WORK_TYPE]);
+        return;
+    }
+
+    w = ngx_http_iclock_webhook_find(s, &row[NGX_HTTP_ICLOCK_WORK_WEBHOOK]);
+
+    /* what was asked for before a reset begins in the wrong place */
+
+    if (w == NULL || w->gone || w->asked == 0) {
+        return;
+    }
+
+    if (kind->len == sizeof("part") - 1
+        && ngx_strncmp(kind->data, "part", kind->len) == 0)
+    {
+        if (*look) {
+            ngx_http_iclock_webhook_looked(w, *look,
+                                           &row[NGX_HTTP_ICLOCK_WORK_CURSOR]);
+        }
+
+        return;
+    }
 
     if (w->failing) {
         w->probe = 1;
@@ -325,74 +381,88 @@ ngx_http_iclock_webhook_row(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
         && ngx_strncmp(kind->data, "retry", kind->len) == 0)
     {
         ngx_http_iclock_webhook_retry(w, row);
+
+    } else {
+        ngx_http_iclock_webhook_event(w, row);
+    }
+}
+
+
+/* endpoints that were read to the end: "id,id" */
+
+static void
+ngx_http_iclock_webhooks_ended(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_look_t *look, ngx_str_t *ids)
+{
+    u_char                     *p, *last;
+    ngx_str_t                   id;
+    ngx_http_iclock_webhook_t  *w;
+
+    if (look == NULL) {
         return;
     }
 
-    if (row[NGX_HTTP_ICLOCK_WORK_CURSOR].len == 0
-        || row[NGX_HTTP_ICLOCK_WORK_CURSOR].len > sizeof(w->texts[0]))
-    {
-        return;
-    }
+    p = ids->data;
+    last = p + ids->len;
 
-    ngx_http_iclock_webhook_event(w, row);
+    while (p < last) {
+
+        id.data = p;
+        p = ngx_strlchr(p, last, ',');
+
+        if (p == NULL) {
+            p = last;
+        }
+
+        id.len = p - id.data;
+        p++;
+
+        w = ngx_http_iclock_webhook_find(s, &id);
+
+        if (w && !w->gone && w->asked) {
+            ngx_http_iclock_webhook_looked(w, look, NULL);
+        }
+    }
 }
 
 
 /*
- * Something may still come in front of an event that is not settled.  It is
- * sent nevertheless, unless the order matters, and comes again as a settled
- * one: so long it is known by its cursor.
+ * Something may still come in front of an event.  It is sent nevertheless,
+ * unless the order matters: then PostgreSQL gives only what is settled.
  */
 
 static void
 ngx_http_iclock_webhook_event(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
 {
-    ngx_str_t                 *cursor, *settled;
-    ngx_uint_t                 ahead;
+    ngx_str_t                 *cursor;
     ngx_http_iclock_letter_t  *l;
 
     cursor = &row[NGX_HTTP_ICLOCK_WORK_CURSOR];
-    settled = &row[NGX_HTTP_ICLOCK_WORK_SETTLED];
 
-    ahead = (settled->len == 0 || settled->data[0] != 't');
-
-    l = ngx_http_iclock_letter_find(w, cursor);
-
-    if (ahead && (l || w->ordered
-                  || w->nahead >= NGX_HTTP_ICLOCK_WEBHOOK_AHEAD))
-    {
+    if (w->missed || cursor->len == 0 || cursor->len > sizeof(w->texts[0])) {
         return;
     }
 
-    if (l == NULL) {
+    /* the same may come twice before all was read once */
 
-        l = ngx_http_iclock_letter_create(w, row);
-        if (l == NULL) {
-            return;
-        }
-
-        w->got++;
-        ngx_http_iclock_letter_wait(l, 0);
-
-        if (ahead) {
-            w->nahead++;
-            w->sender->nahead++;
-            ngx_http_iclock_letter_know(l, &l->cursor);
-            return;
-        }
-
-    } else {
-        ngx_rbtree_delete(&w->known, &l->node.node);
-        l->known = 0;
-        w->nahead--;
-        w->sender->nahead--;
-        w->got += (w->got == 0);
+    if (ngx_str_rbtree_lookup(&w->ahead, cursor, 0)) {
+        return;
     }
 
-    ngx_http_iclock_letter_order(l);
+    l = ngx_http_iclock_letter_create(w, row);
 
-    ngx_memcpy(w->position.data, cursor->data, cursor->len);
-    w->position.len = cursor->len;
+    if (l == NULL) {
+        w->missed = 1;
+        return;
+    }
+
+    w->got++;
+    ngx_http_iclock_letter_wait(l, 0);
+    ngx_http_iclock_letter_ahead(l);
+
+    if (w->ordered) {
+        ngx_http_iclock_letter_settle(l);
+    }
 }
 
 
@@ -401,9 +471,14 @@ ngx_http_iclock_webhook_event(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
 static void
 ngx_http_iclock_webhook_retry(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
 {
+    ngx_str_t                 *id;
     ngx_http_iclock_letter_t  *l;
 
-    if (ngx_http_iclock_letter_find(w, &row[NGX_HTTP_ICLOCK_WORK_ID])) {
+    id = &row[NGX_HTTP_ICLOCK_WORK_ID];
+
+    if (ngx_str_rbtree_lookup(&w->known, id,
+                              ngx_crc32_short(id->data, id->len)))
+    {
         return;
     }
 
@@ -415,7 +490,7 @@ ngx_http_iclock_webhook_retry(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
     l->retry = 1;
     w->got++;
 
-    ngx_http_iclock_letter_know(l, &l->id);
+    ngx_http_iclock_letter_know(l);
     ngx_http_iclock_letter_wait(l, 0);
 }
 
@@ -476,31 +551,48 @@ ngx_http_iclock_letter_text(u_char *p, ngx_str_t *dst, ngx_str_t *src)
 }
 
 
-static ngx_http_iclock_letter_t *
-ngx_http_iclock_letter_find(ngx_http_iclock_webhook_t *w, ngx_str_t *name)
-{
-    return (ngx_http_iclock_letter_t *)
-               ngx_str_rbtree_lookup(&w->known, name,
-                                     ngx_crc32_short(name->data, name->len));
-}
-
-
 static void
-ngx_http_iclock_letter_know(ngx_http_iclock_letter_t *l, ngx_str_t *name)
+ngx_http_iclock_letter_know(ngx_http_iclock_letter_t *l)
 {
     l->known = 1;
-    l->node.str = *name;
-    l->node.node.key = ngx_crc32_short(name->data, name->len);
+    l->node.str = l->id;
+    l->node.node.key = ngx_crc32_short(l->id.data, l->id.len);
 
     ngx_rbtree_insert(&l->webhook->known, &l->node.node);
 }
 
 
+/* one key for all: they are in the order of their cursors */
+
 static void
-ngx_http_iclock_letter_order(ngx_http_iclock_letter_t *l)
+ngx_http_iclock_letter_ahead(ngx_http_iclock_letter_t *l)
 {
+    l->ahead = 1;
+    l->node.str = l->cursor;
+    l->node.node.key = 0;
+
+    ngx_rbtree_insert(&l->webhook->ahead, &l->node.node);
+    l->webhook->nahead++;
+}
+
+
+void
+ngx_http_iclock_letter_settle(ngx_http_iclock_letter_t *l)
+{
+    ngx_http_iclock_webhook_t  *w;
+
+    w = l->webhook;
+
+    ngx_rbtree_delete(&w->ahead, &l->node.node);
+    w->nahead--;
+
+    l->ahead = 0;
     l->ordered = 1;
-    ngx_queue_insert_tail(&l->webhook->order, &l->order);
+
+    ngx_queue_insert_tail(&w->order, &l->order);
+
+    ngx_memcpy(w->position.data, l->cursor.data, l->cursor.len);
+    w->position.len = l->cursor.len;
 }
 
 
@@ -552,11 +644,11 @@ ngx_http_iclock_letter_free(ngx_http_iclock_letter_t *l)
 
     if (l->known) {
         ngx_rbtree_delete(&w->known, &l->node.node);
+    }
 
-        if (!l->retry) {
-            w->nahead--;
-            w->sender->nahead--;
-        }
+    if (l->ahead) {
+        ngx_rbtree_delete(&w->ahead, &l->node.node);
+        w->nahead--;
     }
 
     w->sender->bytes -= l->size;

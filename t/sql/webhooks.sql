@@ -337,7 +337,61 @@ select is((select count(*)::int from pg_temp.work(pg_temp.hook('all'), 1000)),
 select is(pg_temp.all_pins() ~ 'door 10;', false,
           'with others it takes several goes');
 select is(pg_temp.all_pins() ~ 'door 10;', true, 'but it gets there');
+
+-- Who reads ahead says what it has seen, and hears how far it was read.  What
+-- this transaction writes is what no snapshot shows.
+
+create function pg_temp.look(id text, seen text, most integer, after text
+        default '0', out pins text, out ended text, out part text,
+        out shown text)
+    language sql as $$
+    select string_agg(w.payload::json #>> '{user,id}', ',' order by w.n)
+               filter (where w.kind = 'event'),
+           max(w.type) filter (where w.kind = 'look'),
+           max(w.cursor) filter (where w.kind = 'part'),
+           max(w.payload) filter (where w.kind = 'look')
+      from iclock.webhook_work('one', json_build_array(json_build_object(
+               'id', id, 'after', after, 'max', most, 'seen', seen, 'idle',
+               false))::jsonb)
+           with ordinality as w (endpoint_id, kind, cursor, settled, event_id,
+               type, attempt, first_at, payload, n)
+$$;
 delete from iclock.event e where e.local_time::date = '2026-03-29';
+select pg_temp.punch('H-A', '2026-03-31 08:00', '21') \gset ignored_
+select pg_temp.punch('H-A', '2026-03-31 08:01', '22') \gset ignored_
+
+select is(concat_ws('|', l.pins, l.ended, l.part),
+          '10,21,22|' || pg_temp.hook('all'),
+          'who is read to the end hears of it')
+  from pg_temp.look(pg_temp.hook('all'), '', 9) as l;
+select is(concat_ws('|', l.pins, l.ended, l.part is not null), '10,21||t',
+          'and who is not, how far it was')
+  from pg_temp.look(pg_temp.hook('all'), '', 2) as l;
+select is((select l.pins from pg_temp.look(pg_temp.hook('all'), '', 2,
+              (select l.part from pg_temp.look(pg_temp.hook('all'), '', 2)
+                                      as l)) as l),
+          '22', 'there it goes on');
+select is((select l.pins from pg_temp.look(pg_temp.hook('all'),
+              (select l.shown from pg_temp.look(pg_temp.hook('all'), '', 9)
+                                       as l), 9) as l),
+          '21,22', 'what the snapshot shows is not read again');
+select iclock.event_cursor_text('0', 0) as zero \gset
+select is((select string_agg(e.payload::json #>> '{user,id}', ','
+                             order by e.cursor)
+             from iclock.read_events(:'zero' || '@' || s.snapshot,
+                                     look_ahead => true) as e), p, n)
+  from (select pg_current_xact_id()::text as own) as o,
+       lateral (values
+           (o.own || ':' || o.own || ':', '21,22', 'begun later'),
+           ('101:' || o.own::bigint + 1 || ':' || o.own, '21,22',
+            'under way then'),
+           (o.own::bigint + 1 || ':' || o.own::bigint + 1 || ':', null,
+            'ended then')) as s (snapshot, p, n);
+select is(iclock.webhook_known(s::pg_snapshot[])::text, k, 'known to all: ' || k)
+  from (values (array['5:5:'], '5:5:'), (array['5:9:5,7', '5:9:5,7'],
+                                         '5:9:5,7'),
+               (array['10:20:10,15', '12:18:12', '30:30:'], '10:18:10,12,15'),
+               (array['10:20:15', '12:12:'], '12:12:')) as x (s, k);
 
 select count(iclock.delete_webhook(id)::text) from pg_temp.hook where name <> 'all'
 \gset ignored_
