@@ -37,7 +37,8 @@
 /* what names a node: the id of a key, or an address as 16 bytes */
 typedef enum {
     NGX_HTTP_ICLOCK_API_KEY = 0,
-    NGX_HTTP_ICLOCK_API_ADDRESS
+    NGX_HTTP_ICLOCK_API_ADDRESS,            /* its wrong keys */
+    NGX_HTTP_ICLOCK_API_ASKING              /* its keys nobody knows yet */
 } ngx_http_iclock_api_node_e;
 
 #define NGX_HTTP_ICLOCK_API_NAME      16
@@ -219,6 +220,9 @@ ngx_http_iclock_api_zone_t *ngx_http_iclock_api_zone_add(ngx_conf_t *cf);
  */
 ngx_int_t ngx_http_iclock_api_zone_find(ngx_http_iclock_api_main_conf_t *amcf,
     u_char *id, ngx_http_iclock_api_key_t *key);
+/* whether it is a key that was right when PostgreSQL was last asked */
+ngx_uint_t ngx_http_iclock_api_zone_was(ngx_http_iclock_api_main_conf_t *amcf,
+    u_char *id, u_char *hash);
 void ngx_http_iclock_api_zone_store(ngx_http_iclock_api_main_conf_t *amcf,
     u_char *id, ngx_http_iclock_api_key_t *key);
 

@@ -209,6 +209,7 @@ struct ngx_http_iclock_api_ctx_s {
     ngx_event_t                 timer;
     ngx_msec_t                  looked;
     ngx_uint_t                  unsettled;      /* looks at such events */
+    ngx_uint_t                  vain;           /* looks since it was quiet */
     ngx_atomic_uint_t           events;         /* sh->events, then */
 
     /* the answer */

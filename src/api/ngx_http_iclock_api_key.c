@@ -10,8 +10,12 @@
 #include <openssl/evp.h>
 
 
-/* keys of an address, a minute */
+/* wrong keys of an address, a minute */
 #define NGX_HTTP_ICLOCK_API_WRONG  20
+
+/* keys of an address that nobody knows: asked for at once, and a minute */
+#define NGX_HTTP_ICLOCK_API_ASKED  100
+#define NGX_HTTP_ICLOCK_API_ASKS   1200
 
 
 static ngx_uint_t ngx_http_iclock_api_key_text(ngx_http_request_t *r,
@@ -37,6 +41,8 @@ static ngx_int_t ngx_http_iclock_api_key_judge(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_api_key_wrong(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx, ngx_uint_t n);
+static ngx_int_t ngx_http_iclock_api_key_doubtful(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx, u_char *addr);
 static ngx_int_t ngx_http_iclock_api_key_rate(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_api_key_meter(ngx_http_request_t *r,
@@ -414,11 +420,56 @@ ngx_http_iclock_api_key_wrong(ngx_http_request_t *r,
     }
 
     if (n == 0) {
-        return ngx_http_iclock_api_key_ask(r, ctx);
+        return ngx_http_iclock_api_key_doubtful(r, ctx, addr.data);
     }
 
     return ngx_http_iclock_api_problem(r, ctx, NGX_HTTP_ICLOCK_PROBLEM_BAD_KEY,
                                        NGX_HTTP_ICLOCK_API_NOT_VALID);
+}
+
+
+/*
+ * The database is asked, but not of any number at once that an address has made
+ * up: only the answers show which were wrong.  A key that was right does not
+ * count.
+ */
+
+static ngx_int_t
+ngx_http_iclock_api_key_doubtful(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx, u_char *addr)
+{
+    u_char                            hash[NGX_HTTP_ICLOCK_API_DIGEST];
+    ngx_http_iclock_api_meter_t       meter;
+    ngx_http_iclock_api_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
+
+    if (ctx->candidate.len && ctx->token.len == 0) {
+
+        if (ngx_http_iclock_api_sha256(hash, &ctx->key_text, NULL, NULL)
+            != NGX_OK)
+        {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (ngx_http_iclock_api_zone_was(amcf, ctx->candidate.data, hash)) {
+            return ngx_http_iclock_api_key_ask(r, ctx);
+        }
+    }
+
+    if ((ctx->candidate.len == 0 || ctx->token.len == 0)
+        && ngx_http_iclock_api_zone_meter(amcf, NGX_HTTP_ICLOCK_API_ASKING,
+                                          addr, 1, NGX_HTTP_ICLOCK_API_ASKS,
+                                          NGX_HTTP_ICLOCK_API_ASKED, &meter)
+           != NGX_OK)
+    {
+        ctx->quota.retry = (meter.wait + 999) / 1000;
+        return ngx_http_iclock_api_problem(r, ctx, NGX_HTTP_ICLOCK_PROBLEM_RATE,
+                                           "too many keys that are not known "
+                                           "came from this address");
+    }
+
+    return ngx_http_iclock_api_key_ask(r, ctx);
 }
 
 

@@ -17,11 +17,18 @@
 /* how often it is looked at commands, and whether the worker ends */
 #define NGX_HTTP_ICLOCK_API_LOOK    250
 
-/* and not more often, whatever is notified */
+/*
+ * And not more often, whatever is notified.  While what comes is for others,
+ * the pause doubles, three times at most, until a second has been quiet.
+ */
 #define NGX_HTTP_ICLOCK_API_PAUSE   50
+#define NGX_HTTP_ICLOCK_API_VAIN    3
+#define NGX_HTTP_ICLOCK_API_QUIET   1000
 
 
 static void ngx_http_iclock_api_woken(void *data);
+static ngx_msec_t ngx_http_iclock_api_delay(ngx_http_iclock_api_ctx_t *ctx);
+static ngx_msec_t ngx_http_iclock_api_pause(ngx_http_iclock_api_ctx_t *ctx);
 static void ngx_http_iclock_api_timer_handler(ngx_event_t *ev);
 static void ngx_http_iclock_api_look(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
@@ -87,7 +94,6 @@ ngx_int_t
 ngx_http_iclock_api_hold(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx)
 {
-    ngx_msec_t                        delay;
     ngx_http_iclock_api_main_conf_t  *amcf;
 
     if (ctx->settles && ngx_http_iclock_api_over(ctx)) {
@@ -118,15 +124,7 @@ ngx_http_iclock_api_hold(ngx_http_request_t *r,
         ctx->again = 1;
     }
 
-    delay = ngx_min(ctx->until - ngx_current_msec, NGX_HTTP_ICLOCK_API_LOOK);
-
-    /* soon at first: most transactions are short */
-
-    if (ctx->again || (ctx->unsettled && ctx->unsettled < 5)) {
-        delay = NGX_HTTP_ICLOCK_API_PAUSE;
-    }
-
-    ngx_add_timer(&ctx->timer, delay);
+    ngx_add_timer(&ctx->timer, ngx_http_iclock_api_delay(ctx));
 
     ctx->holding = 1;
     ctx->looked = ngx_current_msec;
@@ -142,6 +140,28 @@ ngx_http_iclock_api_hold(ngx_http_request_t *r,
     }
 
     return NGX_DONE;
+}
+
+
+/* until the next look */
+
+static ngx_msec_t
+ngx_http_iclock_api_delay(ngx_http_iclock_api_ctx_t *ctx)
+{
+    ngx_msec_t  delay;
+
+    delay = NGX_HTTP_ICLOCK_API_LOOK;
+
+    /* soon at first: most transactions are short */
+
+    if (ctx->unsettled && ctx->unsettled < 5) {
+        delay = NGX_HTTP_ICLOCK_API_PAUSE;
+
+    } else if (ctx->again) {
+        delay = ngx_http_iclock_api_pause(ctx);
+    }
+
+    return ngx_min(delay, ctx->until - ngx_current_msec);
 }
 
 
@@ -168,10 +188,16 @@ ngx_http_iclock_api_woken(void *data)
 {
     ngx_http_request_t *r = data;
 
-    ngx_msec_t                  passed;
+    ngx_msec_t                  passed, pause;
     ngx_http_iclock_api_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_api_module);
+
+    passed = ngx_current_msec - ctx->looked;
+
+    if (!ctx->again && passed >= NGX_HTTP_ICLOCK_API_QUIET) {
+        ctx->vain = 0;
+    }
 
     ctx->again = 1;
 
@@ -179,14 +205,36 @@ ngx_http_iclock_api_woken(void *data)
         return;
     }
 
-    passed = ngx_current_msec - ctx->looked;
+    pause = ngx_http_iclock_api_pause(ctx);
 
-    if (passed >= NGX_HTTP_ICLOCK_API_PAUSE) {
+    if (passed >= pause) {
         ngx_http_iclock_api_look(r, ctx);
         return;
     }
 
-    ngx_add_timer(&ctx->timer, NGX_HTTP_ICLOCK_API_PAUSE - passed);
+    if (ctx->timer.timer_set) {
+        ngx_del_timer(&ctx->timer);
+    }
+
+    ngx_add_timer(&ctx->timer, pause - passed);
+}
+
+
+/* most events may be for others: who waits does not ask about each of them */
+
+static ngx_msec_t
+ngx_http_iclock_api_pause(ngx_http_iclock_api_ctx_t *ctx)
+{
+    ngx_msec_t  pause;
+
+    if (ctx->settles) {
+        return NGX_HTTP_ICLOCK_API_PAUSE;
+    }
+
+    pause = NGX_HTTP_ICLOCK_API_PAUSE
+            << ngx_min(ctx->vain, NGX_HTTP_ICLOCK_API_VAIN);
+
+    return ngx_min(pause, ctx->until - ngx_current_msec);
 }
 
 
@@ -226,6 +274,7 @@ ngx_http_iclock_api_look(ngx_http_request_t *r,
         ngx_del_timer(&ctx->timer);
     }
 
+    ctx->vain += ctx->again;
     ctx->again = 0;
     ctx->holding = 0;
 

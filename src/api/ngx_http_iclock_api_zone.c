@@ -6,6 +6,8 @@
 
 #include "ngx_http_iclock_api.h"
 
+#include <openssl/crypto.h>
+
 
 /* about 16,000 keys and addresses */
 #define NGX_HTTP_ICLOCK_API_ZONE_SIZE  (4 * 1024 * 1024)
@@ -381,6 +383,26 @@ ngx_http_iclock_api_zone_find(ngx_http_iclock_api_main_conf_t *amcf,
     ngx_http_iclock_api_zone_close(zone);
 
     return rc;
+}
+
+
+ngx_uint_t
+ngx_http_iclock_api_zone_was(ngx_http_iclock_api_main_conf_t *amcf,
+    u_char *id, u_char *hash)
+{
+    ngx_uint_t                   was;
+    ngx_http_iclock_api_node_t  *node;
+
+    node = ngx_http_iclock_api_zone_open(amcf->zone, NGX_HTTP_ICLOCK_API_KEY,
+                                         id);
+
+    was = node && node->state == NGX_HTTP_ICLOCK_API_KEY_ACTIVE
+          && CRYPTO_memcmp(node->hash, hash, NGX_HTTP_ICLOCK_API_KEY_HASH)
+             == 0;
+
+    ngx_http_iclock_api_zone_close(amcf->zone);
+
+    return was;
 }
 
 
