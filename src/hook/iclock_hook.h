@@ -19,7 +19,7 @@
 #include <ngx_core.h>
 
 
-#define NGX_ICLOCK_HOOK_VERSION    "0.2.0"
+#define NGX_ICLOCK_HOOK_VERSION    "0.3.0"
 
 /* of a URL */
 #define NGX_ICLOCK_HOOK_URL        2048
