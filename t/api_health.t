@@ -30,11 +30,14 @@ sub health {
 }
 
 
+# before it there may be no connection yet
+
+ok($t->wait_log(qr/SQLSTATE 42501: .* grant the role iclock_module/),
+   'the log says why');
+
 ok(health(503), 'without the grant');
 is($nobody->get('/health')->json->{database}, JSON::PP::false(),
    'the database is not there for us');
-ok($t->wait_log(qr/SQLSTATE 42501: .* grant the role iclock_module/),
-   'the log says why');
 
 $t->psql('GRANT iclock_api TO iclock_nginx');
 ok(health(200), 'with it');
