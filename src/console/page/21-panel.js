@@ -51,7 +51,10 @@ function panel(o) {
   flag(document.documentElement, 'with-panel', true);
   frame.parts.shell.append(el);
   o.fill(body, close);
-  title.focus({ preventScroll: true });
+  // it may have chosen a field
+  if (!el.contains(document.activeElement)) {
+    title.focus({ preventScroll: true });
+  }
   return me;
 }
 

@@ -69,11 +69,13 @@ function deviceOf(row, had) {
   const d = had || { id: row.id };
   const muted = row.muted_until && Date.parse(row.muted_until) > now();
 
-  d.raw = row;
+  // the short form of a list has less than what was read before
+  d.raw = had ? Object.assign({}, had.raw, row) : row;
   d.name = row.name || '';
   d.site = row.site || '';
   d.timezone = row.timezone || null;
   d.status = row.status;
+  row = d.raw;
   d.last_seen = row.last_seen || null;
   d.last_punch_at = row.last_punch_at || d.last_punch_at || null;
   d.skew = row.clock_skew_seconds === undefined ? null

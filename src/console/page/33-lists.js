@@ -42,7 +42,9 @@ function lateWords(p) {
       setting('times') === 'utc' ? 'UTC'
         : setting('times') === 'mine' ? null : p.timezone) });
   }
-  return s < 0 ? '' : t('p.later', { d: duration(s) });
+  if (s < 0) return '';
+  return t('p.later', { d: s < 10 ? t('unit.s', { n: Math.round(s * 10) / 10 })
+    : duration(s) });
 }
 
 function punchColumns(o) {
