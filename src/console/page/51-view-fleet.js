@@ -187,7 +187,7 @@ function fleetView(ctx) {
       ? 'compact' : 'comfortable') } });
   const picked = h('div.picked', { hidden: true });
   let all = false;
-  let last = [];
+  let last = null;
   let asked = '';
   let drawnNeeds = '';
 
@@ -344,7 +344,7 @@ function fleetView(ctx) {
     drawSites();
     compact.checked = setting('rows') === 'compact';
 
-    const same = !again && rows.length === last.length
+    const same = !again && last !== null && rows.length === last.length
       && rows.every((d, i) => d === last[i]);
 
     if (same) g.refresh();
