@@ -189,7 +189,6 @@ function fleetView(ctx) {
   let all = false;
   let last = null;
   let asked = '';
-  let drawnNeeds = '';
 
   const g = grid({
     label: t('fleet.list'), columns: fleetColumns(), key: (d) => d.id,
@@ -255,21 +254,16 @@ function fleetView(ctx) {
     const state = JSON.stringify([all, rows.slice(0, all ? 100 : 5).map((d) =>
       [d.id, d.name, d.site, conditionLabel(d, worst(d))]), rows.length]);
 
-    if (state === drawnNeeds) return;
-    drawnNeeds = state;
-    // what has the focus is not replaced below it
-    if (needs.contains(document.activeElement)
-        && document.activeElement !== needs) return;
-    fill(needs, rows.slice(0, all ? 100 : 5).map(needRow),
+    const focused = needs.contains(document.activeElement);
+
+    steady(needs, state, () => [rows.slice(0, all ? 100 : 5).map(needRow),
       rows.length > 5 && !all ? h('li.rest', button(
         t('fleet.more', { n: rows.length - 5 }), () => {
           all = true;
-          needs.tabIndex = -1;
-          needs.focus();
-          drawnNeeds = '';
           drawNeeds();
-        }, { kind: 'quiet' })) : null);
+        }, { kind: 'quiet' })) : null]);
     needs.hidden = rows.length === 0;
+    if (focused && needs.hidden) top.h1.focus({ preventScroll: true });
   }
 
   function drawDay() {
