@@ -8,6 +8,7 @@ package IClock::Simulator;
 use strict;
 use warnings;
 
+use Digest::MD5 qw/ md5 /;
 use Time::HiRes qw/ time /;
 
 use IClock::Simulator::Loop;
@@ -27,8 +28,11 @@ my @last = qw/ Rao Weber Chen Hassan Rossi Patel Berg Novak Diallo Silva Sato
 sub new {
     my ($class, %option) = @_;
 
-    my $self = bless { %option, counter => {}, complaint => {},
-                       terminals => [], by_sn => {}, ended => 0 }, $class;
+    my $self = bless {
+        %option, complaint => {}, terminals => [], by_sn => {}, ended => 0,
+        counter => { map { $_ => 0 } qw/ handshakes punches acknowledged
+                         photos photos_acknowledged lines commands answers / },
+    }, $class;
 
     $option{server} =~ m!^(https?)://(\[[^\]]+\]|[^/:]+)(?::(\d+))?(/.*)?\z!
         or die "\"$option{server}\" is not an address like"
@@ -49,7 +53,8 @@ sub new {
                     $option{cacert} ? (SSL_ca_file => $option{cacert})
                                     : () }) : ());
 
-    srand $option{seed} if defined $option{seed};
+    $self->{seed} = int rand 1_000_000 if !defined $option{seed};
+    srand $self->{seed};
 
     $self->{people} = [ map { _person($_) } 0 .. $option{people} - 1 ];
     $self->_install();
@@ -119,7 +124,8 @@ sub _install {
 
 
 # The punches of the last days: each person has a terminal, where he or she
-# comes and goes on the days from Monday to Saturday.
+# comes and goes on the days from Monday to Saturday.  With the same seed a day
+# is the same whenever it is asked for.
 
 sub _remember {
     my ($self, $terminal) = @_;
@@ -130,25 +136,31 @@ sub _remember {
     my @punch;
 
     for (my $day = $self->{history}; $day > 0; $day--) {
-        my $date = substr $terminal->clock(time - 86_400 * $day), 0, 10;
+        my $moment = time - 86_400 * $day;
+        my $date = substr $terminal->clock($moment), 0, 10;
 
-        next if (gmtime(time - 86_400 * $day + $terminal->{offset}))[6] == 0;
+        next if (gmtime($moment + $terminal->{offset}))[6] == 0;
 
         for my $person (@own) {
-            next if rand() < 0.05;
+            my $pin = $person->{pin};
+            my @chance = map { $_ / 65_536 }
+                         unpack 'n6', md5("$self->{seed}/$pin/$date");
 
-            push @punch,
-                [ "$date " . _at(8.6 + rand 0.9), $person->{pin}, 0 ],
-                [ "$date " . _at(17.2 + rand 1.2), $person->{pin}, 1 ];
-            push @punch,
-                [ "$date " . _at(12 + rand 0.5), $person->{pin}, 1 ],
-                [ "$date " . _at(12.6 + rand 0.5), $person->{pin}, 0 ]
-                if rand() < 0.4;
+            next if $chance[0] < 0.05;
+
+            push @punch, [ "$date " . _at(8.6 + 0.9 * $chance[1]), $pin, 0 ],
+                         [ "$date " . _at(17.2 + 1.2 * $chance[2]), $pin, 1 ];
+            push @punch, [ "$date " . _at(12 + 0.5 * $chance[3]), $pin, 1 ],
+                         [ "$date " . _at(12.6 + 0.5 * $chance[4]), $pin, 0 ]
+                if $chance[5] < 0.4;
         }
     }
 
-    $terminal->punch($_->[1], time => $_->[0], status => $_->[2], quiet => 1)
-        for sort { $a->[0] cmp $b->[0] } @punch;
+    my $verify = $terminal->model->{verify}[0];
+
+    $terminal->punch($_->[1], time => $_->[0], status => $_->[2],
+                     verify => $verify, quiet => 1)
+        for sort { $a->[0] cmp $b->[0] || $a->[1] <=> $b->[1] } @punch;
 
     %{$terminal->{inside}} = ();
     $terminal->{sent} = @punch if $self->{moved};
@@ -382,8 +394,7 @@ sub _drain {
     $look = sub {
         return $loop->stop()
             if time >= $until
-               || !grep { $_->unsent() || @{$_->{answers}} }
-                  @{$self->{terminals}};
+               || !grep { $_->busy() } @{$self->{terminals}};
         $loop->after(0.05, $look);
     };
 
@@ -438,6 +449,11 @@ sub _control {
 
             next if !defined $verb;
 
+            if ($verb eq 'figures') {
+                $self->_figures();
+                next;
+            }
+
             my $terminal = $self->{by_sn}{defined $sn ? $sn : ''};
             my $code = $order{$verb};
 
@@ -454,6 +470,27 @@ sub _control {
 }
 
 
+# one line of JSON
+
+sub _figures {
+    my ($self) = @_;
+
+    require JSON::PP;
+
+    my $waiting = 0;
+
+    $waiting += $_->unsent() for @{$self->{terminals}};
+
+    print JSON::PP->new->canonical->encode({
+        seconds => 0 + sprintf('%.3f', time - $self->{started}),
+        waiting => $waiting, devices => scalar @{$self->{terminals}},
+        counters => $self->{counter}, complaints => $self->{complaint} }),
+        "\n";
+
+    return;
+}
+
+
 # The figures, and the status to exit with: 0 if the server has acknowledged
 # everything and said nothing that a terminal does not like.
 
@@ -461,24 +498,17 @@ sub _end {
     my ($self) = @_;
 
     my $c = $self->{counter};
-    my $seconds = time - $self->{started};
     my $waiting = 0;
 
     $waiting += $_->unsent() for @{$self->{terminals}};
 
-    $c->{$_} ||= 0 for qw/ handshakes punches acknowledged photos lines
-                           photos_acknowledged commands answers /;
-
     if ($self->{json}) {
-        require JSON::PP;
-        print JSON::PP->new->canonical->encode({
-            seconds => 0 + sprintf('%.3f', $seconds), waiting => $waiting,
-            devices => scalar @{$self->{terminals}}, counters => $c,
-            complaints => $self->{complaint} }), "\n";
+        $self->_figures();
 
     } elsif (!$self->{quiet}) {
         printf "%d terminals, %.1f s: %s%s\n", scalar @{$self->{terminals}},
-               $seconds, join(', ', map { "$_ $c->{$_}" } sort keys %$c),
+               time - $self->{started},
+               join(', ', map { "$_ $c->{$_}" } sort keys %$c),
                $waiting ? "; not acknowledged: $waiting" : '';
     }
 

@@ -50,6 +50,16 @@ sub start {
 }
 
 
+# whether it has still to say something
+
+sub busy {
+    my ($self) = @_;
+
+    return !$self->{off} && (!$self->{settings} || $self->unsent()
+                             || @{$self->{lines}} || @{$self->{answers}});
+}
+
+
 # off for so many seconds; undef: until start()
 
 sub stop {
