@@ -1,7 +1,7 @@
 
 # Copyright (C) the ngx_http_iclock_module authors
 #
-# make run        try it: database, nginx and a terminal session in build/run
+# make run        try it: database, nginx, simulated terminals in build/run
 # make build      build/ngx_http_iclock_module.so for the installed nginx
 # make install    the module, its SQL, conf.example, programs, dashboards and
 #                 alert rules; DESTDIR=dir
