@@ -313,6 +313,39 @@ comment on function iclock.request_reupload(text, text) is
 grant execute on function iclock.request_reupload(text, text)
     to iclock_operator;
 
+-- What another server has got of a device: from there the device goes on, if it
+-- is of those that obey.
+create or replace function iclock.set_stamp(
+        serial_number  text,
+        table_name     text,
+        stamp          text)
+    returns void
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    tables  constant text[] := array['ATTLOG', 'OPERLOG', 'ATTPHOTO', 'BIODATA',
+        'IDCARD', 'ERRORLOG', 'USERINFO', 'FINGERTMP', 'FACETMP', 'USERPIC',
+        'SMS', 'USER_SMS'];
+    device  constant bigint := iclock.device_id($1);
+    wanted  constant text   := iclock.choice('table_name', upper($2), tables,
+                                             tables);
+begin
+    perform iclock.field('stamp', $3, '^[0-9][0-9T: -]{0,31}$', 32);
+
+    insert into iclock.upload_stamp as s (device_id, table_name, stamp)
+    values (device, wanted, $3)
+    on conflict on constraint upload_stamp_pkey do update
+    set stamp = excluded.stamp, requested = false, updated_at = now();
+end
+$$;
+comment on function iclock.set_stamp(text, text, text) is
+    'Sets how far the uploads of a table have come, as another server knows it: '
+    'a number or a time, which the device gets at its next handshake. Old '
+    'firmware goes on from there, newer firmware uploads everything at 0 only';
+grant execute on function iclock.set_stamp(text, text, text)
+    to iclock_operator;
+
 create or replace function iclock.delete_device(serial_number text)
     returns void
     language sql security definer

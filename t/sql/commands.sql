@@ -320,6 +320,21 @@ select is((select table_name || '=' || stamp from iclock.upload_stamp
           'sets the stamp');
 select throws_ok($$ select iclock.request_reupload('T0001', E'A\n') $$,
                  '22023', null, 'request_reupload, bad table');
+
+-- what another server knows
+select is(iclock.set_stamp('T0001', 'attlog', '642160143')::text, '',
+          'set_stamp');
+select is((select string_agg(table_name || '=' || stamp || requested, ' ')
+             from iclock.upload_stamp
+            where device_id = pg_temp.device('T0001')),
+          'ATTLOG=642160143false', 'takes back what was asked for');
+select throws_ok(format('select iclock.set_stamp(%L, %L, %L)', 'T0001', t, s),
+                 e, null, format('set_stamp %s %s', t, to_json(s)))
+  from (values ('NOSUCH', '1', '22023'), ('ATTLOG', E'1\nDelay=1', '22023'),
+               ('ATTLOG', 'None', '22023'), ('ATTLOG', '', '22023'),
+               ('ATTLOG', null, '22004')) as b (t, s, e);
+select throws_ok($$ select iclock.set_stamp('X9', 'ATTLOG', '1') $$, 'P0002',
+                 null, 'set_stamp of a device that is not there');
 select is(pg_temp.body(iclock.delete_user('T0001', '5_4968')),
           'DATA DELETE USERINFO PIN=5_4968', 'delete_user');
 

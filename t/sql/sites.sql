@@ -328,6 +328,7 @@ insert into call values
 ($$register_device('C-1', site => 'Delhi')$$, '42501'),
 ($$register_device('C-1')$$, '42501'),
 ($$request_reupload('B-1', 'ATTLOG')$$, 'P0002'),
+($$set_stamp('B-1', 'ATTLOG', '1')$$, 'P0002'),
 ($$verify_attendance('B-1', '2026-11-01', '2026-11-02')$$, 'P0002'),
 ($$import_punches('B-1', '[]')$$, 'P0002'),
 ($$import_rows('B-1', '[]', 1)$$, 'P0002'),
