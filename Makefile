@@ -15,6 +15,7 @@
 # make fuzz       libFuzzer on src/proto, see t/fuzz/fuzz.mk
 # make lint       style, cppcheck, gcc's analyzer
 # make docs       docs/commands.md, from the functions of the database, and
+#                 docs/metrics.md, docs/status.schema.json,
 #                 docs/iclock-simulator.md, and the dashboards in grafana/
 # make bench      measures; see t/bench/run, stream and webhooks
 # make bench-compare REV=...    an older commit beside this tree
@@ -231,7 +232,8 @@ bench-compare:
 
 docs:
 	@tools/deps test
-	@DOCS=1 prove -I$(ROOT)/t/lib t/docs.t t/simulator.t
+	@DOCS=1 prove -I$(ROOT)/t/lib t/docs.t t/metrics.t \
+	    t/simulator.t
 	@tools/dashboards grafana
 
 # Debian's nginx has --with-debug; the analyzer sees the module without it

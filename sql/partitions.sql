@@ -594,6 +594,12 @@ begin
     -- last, for the same reason
     pause := iclock.maintain_partitions();
 
+    insert into iclock.job as j (name, last_run_at)
+    select 'maintain', now()
+     where not exists (select from iclock.maintenance m
+                        where m.task = 'partitions' and m.failures > 0)
+    on conflict (name) do update set last_run_at = excluded.last_run_at;
+
     if more then
         return 0;
     end if;

@@ -200,3 +200,40 @@ end
 $$;
 comment on function iclock.event_statistics() is
     'Of events and webhooks: what statistics() tells';
+
+-- Within the transaction that has taken or answered commands: all of it has
+-- the same time.
+create or replace function iclock.counted_commands(device_ids bigint[])
+    returns table (result text, seconds double precision)
+    language plpgsql volatile security definer rows 10
+    set search_path = pg_catalog, iclock, pg_temp
+    set enable_seqscan = off
+    set jit = off
+as $$
+#variable_conflict use_column
+begin
+    return query
+    select case when c.status = 'cancelled' and c.reason like 'superseded by %'
+                then 'superseded' else c.status end,
+           case when c.return_code is not null
+                then extract(epoch from c.finished_at - c.sent_at)::float8 end
+      from iclock.command c
+     where c.finished_at = now()
+
+     union all
+    select 'given',
+           extract(epoch from c.sent_at - greatest(c.created_at, c.not_before))
+               ::float8
+      from iclock.command c
+     where c.device_id = any ($1)
+       and c.status = 'sent'
+       and c.sent_at = now()
+       and c.attempts = 1;
+end
+$$;
+comment on function iclock.counted_commands(bigint[]) is
+    'For nginx: what this transaction has ended of commands (done, failed, '
+    'expired, cancelled, superseded), with the seconds that the answer took, '
+    'and what it has given to these devices for the first time (given), with '
+    'the seconds that it had waited';
+grant execute on function iclock.counted_commands(bigint[]) to iclock_module;

@@ -110,8 +110,10 @@ is(missing(sub { $make =~ /^\Q$_[0]\E:/m }, @target), '',
 # a floor includes headers of the floors below it, and of no other the private
 # ones; only src/pg and src/store see libpq, and src/hook libcurl
 
-my %below = (api => 'store|hook', http => 'store|proto', store => 'pg|proto',
-             hook => '', pg => '', proto => '', console => 'hook');
+my %below = (status => 'store|hook|metric', api => 'store|hook|metric',
+             http => 'store|proto|metric', store => 'pg|proto|metric',
+             hook => 'metric', pg => 'metric', proto => '', metric => '',
+             console => 'hook');
 my @upwards;
 
 for my $file (grep { m!^src/! } @source) {
@@ -119,8 +121,9 @@ for my $file (grep { m!^src/! } @source) {
     my $text = slurp("$root/$file");
 
     push @upwards, map { "$file: $_" } grep {
-        m!^ngx_http! && $floor !~ /^(?:http|api|console)\z/
-        || m!^ngx_http_iclock_api! && $floor ne 'api'
+        m!^ngx_http! && $floor !~ /^(?:http|api|console|status)\z/
+        || m!^ngx_http_iclock_api! && $floor !~ /^(?:api|status)\z/
+        || m!^ngx_http_iclock_status! && $floor ne 'status'
         || m!^iclock_(\w+?)(?:_\w+)?\.h! && $1 ne $floor
         && ($1 !~ /^(?:$below{$floor})\z/ || /_private/)
         || m!^libpq! && $floor !~ /^(?:pg|store)\z/

@@ -202,6 +202,13 @@ ngx_iclock_metric_attach(ngx_iclock_metrics_t *metrics, ngx_uint_t number)
 }
 
 
+ngx_uint_t
+ngx_iclock_metric_shared(void)
+{
+    return ngx_iclock_metric_slot != &ngx_iclock_metric_own;
+}
+
+
 void
 ngx_iclock_metric_detach(void)
 {

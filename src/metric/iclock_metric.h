@@ -249,6 +249,9 @@ void ngx_iclock_metric_init(ngx_iclock_metrics_t *metrics);
 void ngx_iclock_metric_attach(ngx_iclock_metrics_t *metrics,
     ngx_uint_t number);
 
+/* whether anybody can see what this process counts */
+ngx_uint_t ngx_iclock_metric_shared(void);
+
 /* it ends: what it has now goes with it, what it has counted stays */
 void ngx_iclock_metric_detach(void);
 

@@ -16,6 +16,7 @@ static ngx_int_t ngx_http_iclock_status_init_zone(ngx_shm_zone_t *shm_zone,
     void *data);
 static char *ngx_http_iclock_status(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static ngx_int_t ngx_http_iclock_status_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_iclock_status_init_process(ngx_cycle_t *cycle);
 static void ngx_http_iclock_status_exit_process(ngx_cycle_t *cycle);
 
@@ -61,7 +62,7 @@ ngx_module_t  ngx_http_iclock_status_module = {
     ngx_http_iclock_status_commands,       /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_iclock_status_init_module,    /* init module */
     ngx_http_iclock_status_init_process,   /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -216,6 +217,17 @@ ngx_http_iclock_status_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     shpool->data = smcf->metrics;
 
     ngx_iclock_metric_init(smcf->metrics);
+
+    return NGX_OK;
+}
+
+
+/* without a master the zone of the last configuration may be about to go */
+
+static ngx_int_t
+ngx_http_iclock_status_init_module(ngx_cycle_t *cycle)
+{
+    ngx_iclock_metric_detach();
 
     return NGX_OK;
 }

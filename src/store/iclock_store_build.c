@@ -38,6 +38,8 @@ static ngx_iclock_store_group_t *ngx_iclock_store_build_group(
 static Oid ngx_iclock_store_element_type(Oid array);
 static ngx_str_t *ngx_iclock_store_refused(ngx_iclock_store_job_t *job,
     ngx_uint_t item);
+static ngx_int_t ngx_iclock_store_build_count(
+    ngx_iclock_store_build_t *build);
 static ngx_int_t ngx_iclock_store_build_execs(
     ngx_iclock_store_build_t *build);
 
@@ -482,6 +484,40 @@ ngx_iclock_store_build_execs(ngx_iclock_store_build_t *build)
                                       &exec->lengths[i]);
         }
     }
+
+    return ngx_iclock_store_build_count(build);
+}
+
+
+/* what becomes of commands is asked in the same transaction, for metrics */
+
+static ngx_int_t
+ngx_iclock_store_build_count(ngx_iclock_store_build_t *build)
+{
+    ngx_iclock_pg_exec_t      *exec;
+    ngx_iclock_store_group_t  *group;
+
+    group = build->groups[NGX_ICLOCK_ST_DEQUEUE];
+
+    if (group == NULL) {
+        group = build->groups[NGX_ICLOCK_REPLY];
+    }
+
+    if (group == NULL || !ngx_iclock_metric_shared()) {
+        return NGX_OK;
+    }
+
+    exec = ngx_iclock_pg_batch_add(build->batch,
+                     &ngx_iclock_store_statements[NGX_ICLOCK_ST_COMMANDS].pg,
+                     NGX_ICLOCK_ST_COMMANDS, NULL);
+    if (exec == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* both have the devices first */
+
+    ngx_iclock_pg_array_value(&group->params[0], &exec->values[0],
+                              &exec->lengths[0]);
 
     return NGX_OK;
 }

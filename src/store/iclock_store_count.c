@@ -19,6 +19,7 @@ typedef struct {
 
 static ngx_uint_t ngx_iclock_store_cause(ngx_str_t *reason);
 static ngx_uint_t ngx_iclock_store_stored(PGresult *res);
+static void ngx_iclock_store_count_commands(PGresult *res);
 
 
 /* kinds are numbered as their labels are */
@@ -102,6 +103,11 @@ ngx_iclock_store_count(ngx_iclock_pg_exec_t *exec)
         }
     }
 
+    if (exec->number == NGX_ICLOCK_ST_COMMANDS) {
+        ngx_iclock_store_count_commands(exec->result);
+        return;
+    }
+
     if (exec->number > NGX_ICLOCK_OPTION) {
         return;
     }
@@ -130,4 +136,36 @@ ngx_iclock_store_stored(PGresult *res)
     n = ngx_atoi((u_char *) text, ngx_strlen(text));
 
     return (n == NGX_ERROR) ? 0 : n;
+}
+
+
+static void
+ngx_iclock_store_count_commands(PGresult *res)
+{
+    int          row;
+    double       seconds;
+    ngx_int_t    n;
+    const char  *result;
+
+    for (row = 0; row < PQntuples(res); row++) {
+
+        result = PQgetvalue(res, row, 0);
+        seconds = ngx_max(strtod(PQgetvalue(res, row, 1), NULL), 0);
+
+        if (ngx_strcmp(result, "given") == 0) {
+            ngx_iclock_observe(DELIVERY, 0, (uint64_t) (seconds * 1000000));
+            continue;
+        }
+
+        n = ngx_iclock_label_find(NGX_ICLOCK_LABEL_FINISHED,
+                                  (const u_char *) result, ngx_strlen(result));
+
+        if (n != NGX_ERROR) {
+            ngx_iclock_count_by(FINISHED, n, 1);
+        }
+
+        if (!PQgetisnull(res, row, 1)) {
+            ngx_iclock_observe(ANSWER, 0, (uint64_t) (seconds * 1000000));
+        }
+    }
 }

@@ -553,6 +553,12 @@ static const char  ngx_iclock_statistics_text[] =
     " CROSS JOIN LATERAL iclock.statistics() s GROUP BY u.ord";
 
 
+static const Oid  ngx_iclock_commands_types[] = { I8 };
+
+static const char  ngx_iclock_commands_text[] =
+    "SELECT c.result, c.seconds FROM iclock.counted_commands($1) c";
+
+
 /* the texts of NGX_ICLOCK_EACH_CALL() */
 
 #define ngx_iclock_call(function)                                            \

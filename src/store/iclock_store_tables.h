@@ -66,7 +66,11 @@
       ngx_iclock_store_add_nothing, NULL)                                    \
                                                                              \
     X(NGX_ICLOCK_ST_STATISTICS, statistics, NGX_ICLOCK_ST_ALONE,             \
-      ngx_iclock_store_add_nothing, ngx_iclock_store_text_row)
+      ngx_iclock_store_add_nothing, ngx_iclock_store_text_row)               \
+                                                                             \
+    /* no job adds it: it follows those that concern commands */             \
+    X(NGX_ICLOCK_ST_COMMANDS, commands, 0,                                   \
+      ngx_iclock_store_add_nothing, NULL)
 
 
 /*
