@@ -195,6 +195,28 @@ delete_hook($_) for @hang;
 delete_hook($id);
 
 
+# a crowd that nobody knows yet, of which one answers
+
+$t->reload($t->device_server(http => HOOKS =~ s!3s!5s concurrency=8!r),
+           connections => 2048, workers => 1, wait => 1);
+$receiver->answer('/crowd', { action => 'hang' });
+$t->psql("SELECT count(iclock.create_webhook('" . $receiver->url('/crowd')
+         . "', '{user.updated}')) FROM generate_series(1, 150)");
+$id = hook('/alive');
+wait_until(10, sub {
+    $t->psql('SELECT count(*) FROM iclock.webhook_endpoint'
+             . ' WHERE leased_until > now()') == 151
+});
+sleep 0.5;
+stream(1, 1, 0)->wait();
+ok(all_came('/alive', 1, 9), 'who answers is found among 150 that hang');
+stream(2, 31, 0.05)->wait();
+ok(all_came('/alive', 31, 2), 'and gets what follows without them');
+cmp_ok($receiver->count('/crowd'), '>=', 100, 'they were tried');
+$t->psql('SELECT count(iclock.delete_webhook(id)::text)'
+         . ' FROM iclock.webhook_endpoint');
+
+
 # connections of nginx are used up: devices do not notice
 
 $t->reload($t->device_server(http => HOOKS =~ s/3s/20s/r), connections => 64,

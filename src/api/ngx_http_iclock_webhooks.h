@@ -42,8 +42,12 @@
 /* failures in a row that make us ask before we go on */
 #define NGX_HTTP_ICLOCK_WEBHOOK_FAILURES 5
 
-/* a request that takes longer gives its place to another one */
+/*
+ * A request that takes longer gives its place to another one: soon, if it is
+ * to an endpoint whose last answer was not prompt, or that has given none yet.
+ */
 #define NGX_HTTP_ICLOCK_WEBHOOK_YOUNG    1000
+#define NGX_HTTP_ICLOCK_WEBHOOK_TRIAL    25
 
 
 /* columns of a lease */
@@ -115,6 +119,15 @@ struct ngx_http_iclock_look_s {
 };
 
 
+/* endpoints that may have something to be sent, and whose turn comes */
+typedef struct {
+    ngx_queue_t                 turn;
+    ngx_queue_t                 young;      /* parcels, the oldest first */
+    ngx_uint_t                  nyoung;
+    ngx_msec_t                  age;        /* until which they are */
+} ngx_http_iclock_places_t;
+
+
 struct ngx_http_iclock_sender_s {
     ngx_http_iclock_webhooks_conf_t  *conf;
     ngx_http_iclock_api_main_conf_t  *amcf;
@@ -124,9 +137,8 @@ struct ngx_http_iclock_sender_s {
     ngx_rbtree_t                webhooks;   /* of ngx_str_node_t */
     ngx_rbtree_node_t           sentinel;
     ngx_queue_t                 all;
-    ngx_queue_t                 turn;       /* may have something to send */
-    ngx_queue_t                 young;      /* parcels, the oldest first */
-    ngx_uint_t                  nyoung;
+    ngx_http_iclock_places_t    prompt;
+    ngx_http_iclock_places_t    trial;
     ngx_uint_t                  sending;
     size_t                      bytes;
 
@@ -259,7 +271,7 @@ struct ngx_http_iclock_parcel_s {
     ngx_queue_t                 queue;      /* of the young ones */
     ngx_msec_t                  start;
     ngx_array_t                 letters;    /* of pointers */
-    unsigned                    young:1;
+    ngx_http_iclock_places_t   *places;     /* NULL: has grown old */
 };
 
 
@@ -303,6 +315,11 @@ void ngx_http_iclock_webhooks_seal(ngx_http_iclock_sender_t *s,
 
 /* ngx_http_iclock_webhooks_work.c */
 void ngx_http_iclock_webhooks_work(ngx_http_iclock_sender_t *s);
+
+/* ngx_http_iclock_webhooks_letter.c */
+void ngx_http_iclock_letter_know(ngx_http_iclock_letter_t *l);
+/* something may still come before it */
+void ngx_http_iclock_letter_ahead(ngx_http_iclock_letter_t *l);
 void ngx_http_iclock_letter_free(ngx_http_iclock_letter_t *l);
 /* puts it behind those that wait, or before them */
 void ngx_http_iclock_letter_wait(ngx_http_iclock_letter_t *l,

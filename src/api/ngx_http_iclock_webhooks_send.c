@@ -20,8 +20,14 @@
 
 static ngx_uint_t ngx_http_iclock_webhook_may_send(
     ngx_http_iclock_webhook_t *w);
-static ngx_uint_t ngx_http_iclock_sender_room(ngx_http_iclock_sender_t *s);
-static ngx_int_t ngx_http_iclock_webhook_send(ngx_http_iclock_webhook_t *w);
+static ngx_int_t ngx_http_iclock_places_send(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_places_t *places);
+static ngx_uint_t ngx_http_iclock_places_free(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_places_t *places);
+static ngx_uint_t ngx_http_iclock_places_age(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_places_t *places);
+static ngx_int_t ngx_http_iclock_webhook_send(ngx_http_iclock_webhook_t *w,
+    ngx_http_iclock_places_t *places);
 static void ngx_http_iclock_parcel_count(ngx_http_iclock_parcel_t *p);
 static ngx_http_iclock_parcel_t *ngx_http_iclock_parcel_create(
     ngx_http_iclock_webhook_t *w);
@@ -31,6 +37,8 @@ static ngx_int_t ngx_http_iclock_parcel_wrap(ngx_http_iclock_parcel_t *p);
 static void ngx_http_iclock_parcel_return(ngx_http_iclock_parcel_t *p);
 static void ngx_http_iclock_parcel_grown(ngx_http_iclock_parcel_t *p);
 static void ngx_http_iclock_webhook_sent(ngx_iclock_delivery_t *d);
+static void ngx_http_iclock_webhook_answered(ngx_http_iclock_webhook_t *w,
+    ngx_iclock_delivery_t *d);
 
 
 /* it gets its turn, if there is something that may be sent to it */
@@ -47,7 +55,8 @@ ngx_http_iclock_webhook_ready(ngx_http_iclock_webhook_t *w)
     s = w->sender;
 
     w->waits = 1;
-    ngx_queue_insert_tail(&s->turn, &w->turn);
+    ngx_queue_insert_tail(w->prompt ? &s->prompt.turn : &s->trial.turn,
+                          &w->turn);
 
     ngx_http_iclock_sender_timer(&s->soon, 0);
 }
@@ -76,21 +85,34 @@ ngx_http_iclock_webhook_may_send(ngx_http_iclock_webhook_t *w)
 }
 
 
-/* each endpoint gets one request before the first one gets another */
+/* those that are known to answer soon do not wait behind the others */
 
 void
 ngx_http_iclock_webhooks_send(ngx_http_iclock_sender_t *s)
 {
-    ngx_queue_t                *q;
-    ngx_http_iclock_webhook_t  *w;
-
     if (ngx_http_iclock_sender_leaving(s)) {
         return;
     }
 
-    while (!ngx_queue_empty(&s->turn) && ngx_http_iclock_sender_room(s)) {
+    if (ngx_http_iclock_places_send(s, &s->prompt) == NGX_OK) {
+        (void) ngx_http_iclock_places_send(s, &s->trial);
+    }
+}
 
-        q = ngx_queue_head(&s->turn);
+
+/* each endpoint gets one request before the first one gets another */
+
+static ngx_int_t
+ngx_http_iclock_places_send(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_places_t *places)
+{
+    ngx_queue_t                *q;
+    ngx_http_iclock_webhook_t  *w;
+
+    while (!ngx_queue_empty(&places->turn)
+           && ngx_http_iclock_places_free(s, places))
+    {
+        q = ngx_queue_head(&places->turn);
         w = ngx_queue_data(q, ngx_http_iclock_webhook_t, turn);
 
         ngx_queue_remove(q);
@@ -100,46 +122,73 @@ ngx_http_iclock_webhooks_send(ngx_http_iclock_sender_t *s)
             continue;
         }
 
-        if (ngx_http_iclock_webhook_send(w) != NGX_OK) {
-            ngx_queue_insert_head(&s->turn, q);
+        if (ngx_http_iclock_webhook_send(w, places) != NGX_OK) {
+            ngx_queue_insert_head(&places->turn, q);
             w->waits = 1;
             ngx_http_iclock_sender_timer(&s->soon,
                                          NGX_HTTP_ICLOCK_WEBHOOK_BUSY);
-            return;
+            return NGX_BUSY;
         }
 
         if (ngx_http_iclock_webhook_may_send(w)) {
-            ngx_queue_insert_tail(&s->turn, q);
+            ngx_queue_insert_tail(&places->turn, q);
             w->waits = 1;
         }
     }
+
+    return NGX_OK;
 }
 
 
-/* requests that hang do not hold up those of other endpoints */
+/* requests that hang do not hold up others; trials get half of all places */
 
 static ngx_uint_t
-ngx_http_iclock_sender_room(ngx_http_iclock_sender_t *s)
+ngx_http_iclock_places_free(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_places_t *places)
 {
-    ngx_msec_t                 age;
-    ngx_queue_t               *q;
-    ngx_http_iclock_parcel_t  *p;
+    ngx_uint_t  most;
 
-    while (s->nyoung >= s->conf->limits.concurrency) {
+    most = s->conf->limits.concurrency;
 
-        q = ngx_queue_head(&s->young);
-        p = ngx_queue_data(q, ngx_http_iclock_parcel_t, queue);
-
-        age = ngx_current_msec - p->start;
-
-        if (age < NGX_HTTP_ICLOCK_WEBHOOK_YOUNG) {
-            ngx_http_iclock_sender_timer(&s->soon,
-                                         NGX_HTTP_ICLOCK_WEBHOOK_YOUNG - age);
+    while (s->prompt.nyoung + s->trial.nyoung >= most
+           || (places == &s->trial
+               && places->nyoung >= ngx_max(most / 2, 1)))
+    {
+        if (!ngx_http_iclock_places_age(s, &s->trial)
+            && !ngx_http_iclock_places_age(s, &s->prompt))
+        {
             return 0;
         }
-
-        ngx_http_iclock_parcel_grown(p);
     }
+
+    return 1;
+}
+
+
+/* the oldest one gives its place away, if it is old enough */
+
+static ngx_uint_t
+ngx_http_iclock_places_age(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_places_t *places)
+{
+    ngx_msec_t                 age;
+    ngx_http_iclock_parcel_t  *p;
+
+    if (places->nyoung == 0) {
+        return 0;
+    }
+
+    p = ngx_queue_data(ngx_queue_head(&places->young),
+                       ngx_http_iclock_parcel_t, queue);
+
+    age = ngx_current_msec - p->start;
+
+    if (age < places->age) {
+        ngx_http_iclock_sender_timer(&s->soon, places->age - age);
+        return 0;
+    }
+
+    ngx_http_iclock_parcel_grown(p);
 
     return 1;
 }
@@ -148,16 +197,17 @@ ngx_http_iclock_sender_room(ngx_http_iclock_sender_t *s)
 static void
 ngx_http_iclock_parcel_grown(ngx_http_iclock_parcel_t *p)
 {
-    if (p->young) {
-        p->young = 0;
+    if (p->places) {
         ngx_queue_remove(&p->queue);
-        p->webhook->sender->nyoung--;
+        p->places->nyoung--;
+        p->places = NULL;
     }
 }
 
 
 static ngx_int_t
-ngx_http_iclock_webhook_send(ngx_http_iclock_webhook_t *w)
+ngx_http_iclock_webhook_send(ngx_http_iclock_webhook_t *w,
+    ngx_http_iclock_places_t *places)
 {
     ngx_iclock_delivery_t     *d;
     ngx_http_iclock_parcel_t  *p;
@@ -189,9 +239,9 @@ ngx_http_iclock_webhook_send(ngx_http_iclock_webhook_t *w)
     ngx_http_iclock_parcel_count(p);
 
     p->start = ngx_current_msec;
-    p->young = 1;
-    ngx_queue_insert_tail(&s->young, &p->queue);
-    s->nyoung++;
+    p->places = places;
+    ngx_queue_insert_tail(&places->young, &p->queue);
+    places->nyoung++;
 
     s->sending++;
     w->sending++;
@@ -422,8 +472,7 @@ ngx_http_iclock_webhook_sent(ngx_iclock_delivery_t *d)
     s->sending--;
     w->sending--;
 
-    w->prompt = (d->outcome == NGX_ICLOCK_HOOK_DELIVERED
-                 && d->ms < NGX_HTTP_ICLOCK_WEBHOOK_YOUNG);
+    ngx_http_iclock_webhook_answered(w, d);
 
     window = p->letters.nelts;
 
@@ -446,4 +495,30 @@ ngx_http_iclock_webhook_sent(ngx_iclock_delivery_t *d)
 
     ngx_http_iclock_webhooks_send(s);
     ngx_http_iclock_sender_leave(s);
+}
+
+
+/* it waits among those that are like it now */
+
+static void
+ngx_http_iclock_webhook_answered(ngx_http_iclock_webhook_t *w,
+    ngx_iclock_delivery_t *d)
+{
+    ngx_uint_t  prompt;
+
+    prompt = (d->outcome == NGX_ICLOCK_HOOK_DELIVERED
+              && d->ms < NGX_HTTP_ICLOCK_WEBHOOK_YOUNG);
+
+    if (prompt == w->prompt) {
+        return;
+    }
+
+    w->prompt = prompt;
+
+    if (w->waits) {
+        ngx_queue_remove(&w->turn);
+        w->waits = 0;
+
+        ngx_http_iclock_webhook_ready(w);
+    }
 }

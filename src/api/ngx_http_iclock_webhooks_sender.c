@@ -40,11 +40,15 @@ ngx_http_iclock_sender_start(ngx_cycle_t *cycle,
     s->amcf = amcf;
     s->log = cycle->log;
     s->leased = ngx_current_msec - NGX_HTTP_ICLOCK_WEBHOOK_TICK;
+    s->prompt.age = NGX_HTTP_ICLOCK_WEBHOOK_YOUNG;
+    s->trial.age = NGX_HTTP_ICLOCK_WEBHOOK_TRIAL;
 
     ngx_rbtree_init(&s->webhooks, &s->sentinel, ngx_str_rbtree_insert_value);
     ngx_queue_init(&s->all);
-    ngx_queue_init(&s->turn);
-    ngx_queue_init(&s->young);
+    ngx_queue_init(&s->prompt.turn);
+    ngx_queue_init(&s->prompt.young);
+    ngx_queue_init(&s->trial.turn);
+    ngx_queue_init(&s->trial.young);
     ngx_queue_init(&s->results);
     ngx_queue_init(&s->report.results);
 

@@ -30,8 +30,17 @@ enum {
 #define NGX_HTTP_ICLOCK_WORK_MOST    2000
 
 
+typedef struct {
+    u_char                     *start;
+    ngx_uint_t                  most;
+    ngx_queue_t                *first;      /* there was no room for it */
+} ngx_http_iclock_wishes_t;
+
+
 static ngx_int_t ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q);
+static u_char *ngx_http_iclock_webhooks_wishes(ngx_http_iclock_sender_t *s,
+    u_char *p, ngx_uint_t prompt, ngx_http_iclock_wishes_t *wishes);
 static size_t ngx_http_iclock_webhooks_size(ngx_http_iclock_sender_t *s);
 static u_char *ngx_http_iclock_webhook_wish(u_char *p,
     ngx_http_iclock_webhook_t *w);
@@ -53,8 +62,6 @@ static ngx_http_iclock_letter_t *ngx_http_iclock_letter_create(
     ngx_http_iclock_webhook_t *w, ngx_str_t *row);
 static u_char *ngx_http_iclock_letter_text(u_char *p, ngx_str_t *dst,
     ngx_str_t *src);
-static void ngx_http_iclock_letter_know(ngx_http_iclock_letter_t *l);
-static void ngx_http_iclock_letter_ahead(ngx_http_iclock_letter_t *l);
 
 
 /* one look at a time; who asks meanwhile is served by the next one */
@@ -107,10 +114,8 @@ static ngx_int_t
 ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q)
 {
-    u_char                     *p;
-    ngx_uint_t                  room, most;
-    ngx_queue_t                *e, *first;
-    ngx_http_iclock_webhook_t  *w;
+    u_char                    *p;
+    ngx_http_iclock_wishes_t   wishes;
 
     p = ngx_pnalloc(q->pool, ngx_http_iclock_webhooks_size(s));
     if (p == NULL) {
@@ -119,37 +124,16 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
 
     q->params[1].data = p;
 
-    most = NGX_HTTP_ICLOCK_WORK_MOST;
-    first = NULL;
+    wishes.start = p;
+    wishes.most = NGX_HTTP_ICLOCK_WORK_MOST;
+    wishes.first = NULL;
 
-    for (e = ngx_queue_head(&s->all);
-         e != ngx_queue_sentinel(&s->all);
-         e = ngx_queue_next(e))
-    {
-        w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
+    /* many others do not keep those waiting that answer soon */
 
-        w->got = 0;
-        w->asked = 0;
-        w->missed = 0;
+    p = ngx_http_iclock_webhooks_wishes(s, p, 1, &wishes);
+    p = ngx_http_iclock_webhooks_wishes(s, p, 0, &wishes);
 
-        room = ngx_http_iclock_webhook_room(w);
-
-        if (room == 0 || most == 0) {
-            first = (room && first == NULL) ? e : first;
-            continue;
-        }
-
-        w->asked = room;
-        w->more = 0;
-        w->looked = ngx_current_msec;
-        most -= ngx_min(most, room);
-
-        *p = (p == q->params[1].data) ? '[' : ',';
-
-        p = ngx_http_iclock_webhook_wish(p + 1, w);
-    }
-
-    ngx_http_iclock_webhooks_next(s, first);
+    ngx_http_iclock_webhooks_next(s, wishes.first);
 
     if (p == q->params[1].data) {
         return NGX_DECLINED;
@@ -160,6 +144,57 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     q->params[1].len = p - q->params[1].data;
 
     return NGX_OK;
+}
+
+
+static u_char *
+ngx_http_iclock_webhooks_wishes(ngx_http_iclock_sender_t *s, u_char *p,
+    ngx_uint_t prompt, ngx_http_iclock_wishes_t *wishes)
+{
+    ngx_uint_t                  room;
+    ngx_queue_t                *e;
+    ngx_http_iclock_webhook_t  *w;
+
+    for (e = ngx_queue_head(&s->all);
+         e != ngx_queue_sentinel(&s->all);
+         e = ngx_queue_next(e))
+    {
+        w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
+
+        if (w->prompt != prompt) {
+            continue;
+        }
+
+        w->got = 0;
+        w->asked = 0;
+        w->missed = 0;
+
+        room = ngx_http_iclock_webhook_room(w);
+
+        if (room == 0) {
+            continue;
+        }
+
+        if (wishes->most == 0) {
+
+            if (wishes->first == NULL) {
+                wishes->first = e;
+            }
+
+            continue;
+        }
+
+        w->asked = room;
+        w->more = 0;
+        w->looked = ngx_current_msec;
+        wishes->most -= ngx_min(wishes->most, room);
+
+        *p = (p == wishes->start) ? '[' : ',';
+
+        p = ngx_http_iclock_webhook_wish(p + 1, w);
+    }
+
+    return p;
 }
 
 
@@ -263,7 +298,7 @@ ngx_http_iclock_webhook_room(ngx_http_iclock_webhook_t *w)
 }
 
 
-/* four rounds of what may be under way at once */
+/* four rounds of what may be under way at once; one, if it takes its time */
 
 static ngx_uint_t
 ngx_http_iclock_webhook_window(ngx_http_iclock_webhook_t *w)
@@ -272,7 +307,11 @@ ngx_http_iclock_webhook_window(ngx_http_iclock_webhook_t *w)
 
     n = w->ordered ? w->batch : w->batch * w->concurrency;
 
-    return ngx_max(16, ngx_min(4 * n, NGX_HTTP_ICLOCK_WEBHOOK_WAITING));
+    if (w->prompt) {
+        n = ngx_max(16, 4 * n);
+    }
+
+    return ngx_min(n, NGX_HTTP_ICLOCK_WEBHOOK_WAITING);
 }
 
 
@@ -548,139 +587,4 @@ ngx_http_iclock_letter_text(u_char *p, ngx_str_t *dst, ngx_str_t *src)
     dst->len = src->len;
 
     return ngx_cpymem(p, src->data, src->len);
-}
-
-
-static void
-ngx_http_iclock_letter_know(ngx_http_iclock_letter_t *l)
-{
-    l->known = 1;
-    l->node.str = l->id;
-    l->node.node.key = ngx_crc32_short(l->id.data, l->id.len);
-
-    ngx_rbtree_insert(&l->webhook->known, &l->node.node);
-}
-
-
-/* one key for all: they are in the order of their cursors */
-
-static void
-ngx_http_iclock_letter_ahead(ngx_http_iclock_letter_t *l)
-{
-    l->ahead = 1;
-    l->node.str = l->cursor;
-    l->node.node.key = 0;
-
-    ngx_rbtree_insert(&l->webhook->ahead, &l->node.node);
-    l->webhook->nahead++;
-}
-
-
-void
-ngx_http_iclock_letter_settle(ngx_http_iclock_letter_t *l)
-{
-    ngx_http_iclock_webhook_t  *w;
-
-    w = l->webhook;
-
-    ngx_rbtree_delete(&w->ahead, &l->node.node);
-    w->nahead--;
-
-    l->ahead = 0;
-    l->ordered = 1;
-
-    ngx_queue_insert_tail(&w->order, &l->order);
-
-    ngx_memcpy(w->position.data, l->cursor.data, l->cursor.len);
-    w->position.len = l->cursor.len;
-}
-
-
-void
-ngx_http_iclock_letter_wait(ngx_http_iclock_letter_t *l, ngx_uint_t first)
-{
-    ngx_queue_t                *queue;
-    ngx_http_iclock_webhook_t  *w;
-
-    w = l->webhook;
-    queue = l->retry ? &w->retries : &w->ready;
-
-    if (first) {
-        ngx_queue_insert_head(queue, &l->ready);
-
-    } else {
-        ngx_queue_insert_tail(queue, &l->ready);
-    }
-
-    l->waiting = 1;
-    w->waiting++;
-}
-
-
-void
-ngx_http_iclock_letter_take(ngx_http_iclock_letter_t *l)
-{
-    ngx_queue_remove(&l->ready);
-
-    l->waiting = 0;
-    l->webhook->waiting--;
-}
-
-
-void
-ngx_http_iclock_letter_free(ngx_http_iclock_letter_t *l)
-{
-    ngx_http_iclock_webhook_t  *w;
-
-    w = l->webhook;
-
-    if (l->waiting) {
-        ngx_http_iclock_letter_take(l);
-    }
-
-    if (l->ordered) {
-        ngx_queue_remove(&l->order);
-    }
-
-    if (l->known) {
-        ngx_rbtree_delete(&w->known, &l->node.node);
-    }
-
-    if (l->ahead) {
-        ngx_rbtree_delete(&w->ahead, &l->node.node);
-        w->nahead--;
-    }
-
-    w->sender->bytes -= l->size;
-
-    ngx_free(l);
-}
-
-
-void
-ngx_http_iclock_webhook_advance(ngx_http_iclock_webhook_t *w)
-{
-    ngx_queue_t               *q;
-    ngx_http_iclock_letter_t  *l;
-
-    while (!ngx_queue_empty(&w->order)) {
-
-        q = ngx_queue_head(&w->order);
-        l = ngx_queue_data(q, ngx_http_iclock_letter_t, order);
-
-        if (!l->done) {
-            return;
-        }
-
-        ngx_memcpy(w->cursor.data, l->cursor.data, l->cursor.len);
-        w->cursor.len = l->cursor.len;
-
-        if (!w->moved) {
-            w->moved = 1;
-            ngx_http_iclock_sender_timer(&w->sender->flush,
-                                         NGX_HTTP_ICLOCK_WEBHOOK_FLUSH);
-        }
-
-        ngx_http_iclock_letter_free(l);
-    }
 }
