@@ -1,0 +1,130 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# A million rows for a client that reads a kilobyte in a second: they take
+# neither memory of the worker nor a connection of the pool nor a transaction.
+# The rows are made up; t/api_people.t has punches.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Socket qw/ SOL_SOCKET SO_RCVBUF /;
+use Test::More;
+use Time::HiRes qw/ sleep time /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::API;
+
+use constant ROWS => 1_000_000;
+use constant READERS => 8;
+
+my $t = Test::IClock->new;
+
+$t->psql('GRANT iclock_api TO iclock_nginx');
+$t->psql(sprintf <<'EOFQ', ROWS);
+    CREATE OR REPLACE FUNCTION iclock_api.logs_list(request jsonb)
+        RETURNS iclock_api.reply LANGUAGE sql AS $$
+        SELECT row(200, '{"Content-Type": "application/x-ndjson"}',
+                   (SELECT string_agg(format('{"row":%%s,"text":"%%s"}', i,
+                                             repeat('x', 200)), E'\n') || E'\n'
+                      FROM generate_series(n + 1, n + 5000) AS i),
+                   jsonb_build_object('rows', 5000, 'next',
+                       CASE WHEN n + 5000 < %d THEN (n + 5000)::text END)
+               )::iclock_api.reply
+          FROM (SELECT coalesce((request -> 'query' ->> 'cursor')::integer, 0)
+                       AS n) AS n
+    $$;
+EOFQ
+
+$t->start(Test::IClock::API::server($t, listen => 'sndbuf=32k',
+    pool => 'connections=2', http => 'iclock_api_rate off;'), workers => 1);
+
+my $api = Test::IClock::API->new($t);
+my ($worker) = $t->workers();
+
+
+# reads so many bytes, or what is there
+
+sub take {
+    my ($c, $size) = @_;
+
+    my $text = '';
+
+    sysread $c->{socket}, $text, $size;
+
+    return $text;
+}
+
+sub kilobytes { $t->nginx->rss($worker) / 1024 }
+
+sub states {
+    return $t->psql("SELECT coalesce(string_agg(DISTINCT state, ','), '')"
+                    . ' FROM pg_stat_activity'
+                    . " WHERE application_name LIKE 'iclock/%/api'");
+}
+
+
+is($api->get('/devices')->status, 200, 'a worker that has begun');
+
+# what a page takes while it is made and sent, the worker has seen once
+
+my $one = $t->connect(timeout => 20);
+$one->write($api->format('GET', '/logs?format=ndjson'));
+take($one, 65536) for 1 .. 30;
+$one->close();
+sleep 0.3;
+
+my $before = kilobytes();
+
+my @reader = map {
+    my $c = $t->connect(timeout => 20);
+    setsockopt $c->{socket}, SOL_SOCKET, SO_RCVBUF, 4096;
+    $c->write($api->format('GET', '/logs?format=ndjson'));
+    $c;
+} 1 .. READERS;
+
+my ($most, $read, %state) = (0, 0);
+
+for (1 .. 5) {
+    sleep 1;
+    $read += length take($_, 1024) for @reader;
+
+    my $more = kilobytes() - $before;
+
+    $most = $more if $more > $most;
+    $state{states()} = 1;
+}
+
+cmp_ok($read, '>', 2 * 1024 * READERS, 'they read a kilobyte in a second');
+cmp_ok($most, '<', 16 * 1024, "a worker takes $most kB more for all of them");
+is(join(' ', sort keys %state), 'idle', 'no connection of the pool is held');
+is($api->get('/devices')->status, 200, 'others are served');
+
+$_->close() for @reader;
+
+
+# one that reads quickly: memory stays the same, page by page
+
+my $c = $t->connect(timeout => 20);
+
+$c->write($api->format('GET', '/logs?format=ndjson'));
+$before = kilobytes();
+
+my ($began, $size, $grown) = (time, 0, 0);
+
+while ($size < 4e6 && time - $began < 20) {
+    my $text = take($c, 1 << 20);
+    last if $text eq '';
+    $size += length $text;
+}
+
+$grown = kilobytes() - $before;
+cmp_ok($size, '>', 1e6, 'one reads quickly');
+cmp_ok($grown, '<', 8 * 1024, "$grown kB more for " . int($size / 1e6)
+                              . ' MB of rows');
+$c->close();
+
+$t->done();
