@@ -151,6 +151,9 @@ is(endpoint($id, 'status'), 'failing', 'it fails for most of a day');
 ok(try_until($id, 20, sub { endpoint($id, 'status') eq 'disabled' }),
    'after a day an endpoint is disabled');
 is(endpoint($id, 'status_reason'), 'unreachable', 'because nobody was there');
+is(scalar(() = $t->error_log()
+                =~ /\[error\].*webhook "\Q$id\E" was given up/g), 1,
+   'one line of the log says so');
 is($t->psql('SELECT count(*) FROM iclock.event e JOIN iclock.event_type t'
             . " ON t.code = e.type WHERE t.name = 'webhook.disabled'"), 1,
    'others hear of it');
