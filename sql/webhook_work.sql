@@ -800,7 +800,7 @@ begin
       from (select o.*,
                    o.outcome = 'failed'
                    -- the events of a batch have one answer
-                   and (endpoint.batch = 1
+                   and (endpoint.batch = 1 or o.together
                         or o.answer is distinct from
                            lag(o.answer) over (order by o.n))
                    and (o.attempt <= 1
@@ -818,7 +818,8 @@ begin
                            (i.value ->> 'retry_after')::numeric
                                as retry_after,
                            i.value - '{event_id,attempt,response}'::text[]
-                               as answer, i.n
+                               as answer,
+                           i.value ? 'event_ids' as together, i.n
                       from jsonb_array_elements(attempts) with ordinality
                            as i (value, n)) as o) as a;
 
@@ -907,8 +908,7 @@ begin
         -- the last of each
         select distinct on (p.xid, p.seq) p.xid, p.seq, a.outcome, a.status,
                a.error, a.attempt, coalesce(a.ms, 0) as ms, a.after
-          from (select i.value ->> 'event_id' as event_id,
-                       i.value ->> 'outcome' as outcome,
+          from (select d.event_id, i.value ->> 'outcome' as outcome,
                        (i.value ->> 'status')::integer as status,
                        left(i.value ->> 'error', 200) as error,
                        greatest((i.value ->> 'attempt')::integer, 1)
@@ -921,9 +921,13 @@ begin
                                        3600) end as after, i.n
                   from jsonb_array_elements(attempts) with ordinality
                        as i (value, n)
+                 cross join lateral jsonb_array_elements_text(
+                       coalesce(i.value -> 'event_ids', jsonb_build_array(
+                                    i.value ->> 'event_id')))
+                       as d (event_id)
                  where i.value ->> 'outcome' <> 'delivered'
-                   and i.value ->> 'event_id' ~ ('^evt_[0-7][0-9a-f]{15}'
-                                                 '_[0-7][0-9a-f]{15}$')) as a
+                   and d.event_id ~ ('^evt_[0-7][0-9a-f]{15}'
+                                     '_[0-7][0-9a-f]{15}$')) as a
          cross join lateral iclock.event_place(a.event_id) as p
          order by p.xid, p.seq, a.n desc
     ), known as (
@@ -1035,12 +1039,17 @@ declare
 begin
     insert into iclock.webhook_attempt (endpoint_id, event_id, attempt, at,
                                         duration_ms, status, error, response)
-    select a.endpoint, a.event_id, coalesce(a.attempt, 1), moment, a.ms,
-           a.status, left(a.error, 200), left(a.response, 1024)
+    select a.endpoint, d.event_id, coalesce(a.attempt, 1), moment, a.ms,
+           a.status, left(a.error, 200),
+           case when d.n = 1 then left(a.response, 1024) end
       from jsonb_to_recordset(results -> 'attempts')
-               as a (endpoint text, event_id text, attempt integer,
-                     ms integer, status integer, error text, response text)
-     where a.endpoint is not null and a.event_id is not null;
+               as a (endpoint text, event_id text, event_ids jsonb,
+                     attempt integer, ms integer, status integer, error text,
+                     response text)
+     cross join lateral jsonb_array_elements_text(
+               coalesce(a.event_ids, jsonb_build_array(a.event_id)))
+               with ordinality as d (event_id, n)
+     where a.endpoint is not null and d.event_id is not null;
 
     for work in
         select coalesce(c.id, a.id) as id, c.cursor,
@@ -1053,8 +1062,11 @@ begin
                             count(*) filter (
                                 where i.value ->> 'outcome' <> 'delivered')
                                 as failed,
+                            -- first attempts stand in no other table
                             array_agg(i.value ->> 'event_id') filter (
-                                where i.value ->> 'outcome' = 'delivered')
+                                where i.value ->> 'outcome' = 'delivered'
+                                  and i.value ->> 'kind'
+                                      is distinct from 'event')
                                 as delivered
                        from jsonb_array_elements(
                                 coalesce(results -> 'attempts', '[]'))
@@ -1151,8 +1163,9 @@ comment on function iclock.webhook_results(text, jsonb) is
     'For nginx: what came of its work. results: {cursors: {endpoint: cursor}, '
     'attempts: [{endpoint, event_id, attempt, kind, ms, status, error, '
     'response, outcome, retry_after}]}, outcome one of delivered, failed, '
-    'gone, abort, address. Returns how the endpoints stand, and the '
-    'milliseconds until the next one may be tried';
+    'gone, abort, address; event_ids instead of event_id for all events of a '
+    'request. Returns how the endpoints stand, and the milliseconds until the '
+    'next one may be tried';
 grant execute on function iclock.webhook_results(text, jsonb) to iclock_api;
 
 

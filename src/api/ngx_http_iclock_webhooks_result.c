@@ -25,12 +25,13 @@ enum {
 };
 
 
+static ngx_uint_t ngx_http_iclock_result_batch(ngx_http_iclock_parcel_t *p);
 static void ngx_http_iclock_result_add(ngx_http_iclock_parcel_t *p,
     ngx_http_iclock_letter_t *l, ngx_uint_t first);
 static u_char *ngx_http_iclock_result_answer(u_char *out,
     ngx_iclock_delivery_t *d, ngx_str_t *error, ngx_str_t *response);
 static ngx_http_iclock_result_t *ngx_http_iclock_result_create(
-    ngx_http_iclock_webhook_t *w, size_t size);
+    ngx_http_iclock_webhook_t *w, size_t size, ngx_uint_t n);
 static u_char *ngx_http_iclock_result_text(u_char *p, const char *name,
     ngx_str_t *text);
 static void ngx_http_iclock_result_failed(ngx_http_iclock_webhook_t *w,
@@ -70,7 +71,7 @@ ngx_http_iclock_webhooks_result(ngx_http_iclock_parcel_t *p)
 {
     ngx_uint_t                  i;
     ngx_http_iclock_sender_t   *s;
-    ngx_http_iclock_letter_t  **letter, *l;
+    ngx_http_iclock_letter_t  **letter;
     ngx_http_iclock_webhook_t  *w;
 
     w = p->webhook;
@@ -78,11 +79,14 @@ ngx_http_iclock_webhooks_result(ngx_http_iclock_parcel_t *p)
     letter = p->letters.elts;
 
     for (i = 0; i < p->letters.nelts; i++) {
+        letter[i]->done = 1;
+    }
 
-        l = letter[i];
-        l->done = 1;
+    if (!ngx_http_iclock_result_batch(p)) {
 
-        ngx_http_iclock_result_add(p, l, i == 0);
+        for (i = 0; i < p->letters.nelts; i++) {
+            ngx_http_iclock_result_add(p, letter[i], i == 0);
+        }
     }
 
     ngx_http_iclock_webhook_advance(w);
@@ -103,6 +107,68 @@ ngx_http_iclock_webhooks_result(ngx_http_iclock_parcel_t *p)
     } else {
         ngx_http_iclock_sender_timer(&s->flush, NGX_HTTP_ICLOCK_WEBHOOK_FLUSH);
     }
+}
+
+
+/* new events that went in one request have one result; 0: it is none */
+
+static ngx_uint_t
+ngx_http_iclock_result_batch(ngx_http_iclock_parcel_t *p)
+{
+    u_char                     *out;
+    size_t                      size;
+    ngx_str_t                   error;
+    ngx_uint_t                  i;
+    ngx_iclock_delivery_t      *d;
+    ngx_http_iclock_result_t   *r;
+    ngx_http_iclock_letter_t  **letter;
+    ngx_http_iclock_webhook_t  *w;
+
+    w = p->webhook;
+    d = &p->delivery;
+    letter = p->letters.elts;
+
+    if (p->letters.nelts < 2 || letter[0]->retry) {
+        return 0;
+    }
+
+    error = d->error;
+    error.len = ngx_min(error.len, NGX_HTTP_ICLOCK_RESULT_ERROR);
+
+    size = NGX_HTTP_ICLOCK_RESULT_SIZE + w->node.str.len
+           + 6 * (error.len + d->response.len);
+
+    for (i = 0; i < p->letters.nelts; i++) {
+        size += letter[i]->id.len + sizeof(",\"\"") - 1;
+    }
+
+    r = ngx_http_iclock_result_create(w, size, p->letters.nelts);
+    if (r == NULL) {
+        return 0;
+    }
+
+    out = ngx_sprintf(r->json.data, "{\"endpoint\":\"%V\",\"event_ids\":",
+                      &w->node.str);
+
+    for (i = 0; i < p->letters.nelts; i++) {
+        *out++ = i ? ',' : '[';
+        *out++ = '"';
+        out = ngx_cpymem(out, letter[i]->id.data, letter[i]->id.len);
+        *out++ = '"';
+    }
+
+    out = ngx_sprintf(out, "],\"attempt\":%ui,\"kind\":\"event\",\"ms\":%M,"
+                      "\"outcome\":\"%V\"",
+                      d->attempt, d->ms,
+                      &ngx_http_iclock_outcomes[d->outcome]);
+
+    out = ngx_http_iclock_result_answer(out, d, &error, &d->response);
+
+    *out++ = '}';
+
+    r->json.len = out - r->json.data;
+
+    return 1;
 }
 
 
@@ -133,7 +199,7 @@ ngx_http_iclock_result_add(ngx_http_iclock_parcel_t *p,
     size = NGX_HTTP_ICLOCK_RESULT_SIZE + w->node.str.len
            + 6 * (l->id.len + error.len + response.len);
 
-    r = ngx_http_iclock_result_create(w, size);
+    r = ngx_http_iclock_result_create(w, size, 1);
 
     if (r == NULL) {
         /* what nobody hears of is sent once more */
@@ -189,8 +255,11 @@ ngx_http_iclock_result_answer(u_char *out, ngx_iclock_delivery_t *d,
 }
 
 
+/* what came of so many letters */
+
 static ngx_http_iclock_result_t *
-ngx_http_iclock_result_create(ngx_http_iclock_webhook_t *w, size_t size)
+ngx_http_iclock_result_create(ngx_http_iclock_webhook_t *w, size_t size,
+    ngx_uint_t n)
 {
     ngx_http_iclock_result_t  *r;
 
@@ -206,7 +275,7 @@ ngx_http_iclock_result_create(ngx_http_iclock_webhook_t *w, size_t size)
 
     ngx_queue_insert_tail(&w->sender->results, &r->queue);
 
-    w->sender->nresults++;
+    w->sender->nresults += n;
     w->untold++;
 
     return r;
@@ -311,7 +380,7 @@ ngx_http_iclock_report_moved(ngx_http_iclock_sender_t *s)
         w = ngx_queue_data(q, ngx_http_iclock_webhook_t, queue);
 
         if (w->moved && w->untold == 0) {
-            (void) ngx_http_iclock_result_create(w, 0);
+            (void) ngx_http_iclock_result_create(w, 0, 1);
         }
     }
 }

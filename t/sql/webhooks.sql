@@ -393,6 +393,34 @@ select is(iclock.webhook_known(s::pg_snapshot[])::text, k, 'known to all: ' || k
                (array['10:20:10,15', '12:18:12', '30:30:'], '10:18:10,12,15'),
                (array['10:20:15', '12:12:'], '12:12:')) as x (s, k);
 
+-- what became of events that went together is told once
+
+select array_agg(w.event_id) as together
+  from iclock.webhook_work('one', json_build_array(json_build_object(
+           'id', pg_temp.hook('all'), 'max', 9))::jsonb) as w \gset
+select is((select r.status from iclock.webhook_results('one',
+               json_build_object('attempts', json_build_array(
+                   json_build_object('endpoint', pg_temp.hook('all'),
+                       'event_ids', :'together'::text[], 'attempt', 1,
+                       'kind', 'event', 'ms', 1, 'status', 500,
+                       'response', 'no', 'outcome', 'failed')))::jsonb) as r),
+          'active', 'a batch is refused');
+select is((select e.failures from iclock.webhook_endpoint e
+            where e.id = pg_temp.hook('all')), 1, 'which counts once');
+select is((select array_agg('evt_' || iclock.event_cursor_text(r.xid, r.seq)
+                            order by r.xid, r.seq)
+             from iclock.webhook_retry r
+            where r.endpoint_id = pg_temp.hook('all')),
+          :'together'::text[], 'each of its events is kept');
+select is((select (array_agg(a.event_id order by a.id), max(a.status),
+                   string_agg(a.response, ','))::text
+             from iclock.webhook_attempt a
+            where a.event_id = any (:'together')),
+          (:'together'::text[], 500, 'no')::text,
+          'and has an attempt, the first one with the answer');
+delete from iclock.webhook_attempt a where a.event_id = any (:'together');
+delete from iclock.webhook_retry r where r.endpoint_id = pg_temp.hook('all');
+
 select count(iclock.delete_webhook(id)::text) from pg_temp.hook where name <> 'all'
 \gset ignored_
 delete from pg_temp.hook where name <> 'all';
