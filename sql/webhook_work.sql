@@ -67,7 +67,12 @@ begin
             using message = 'a sender has a name, and a number of endpoints';
     end if;
 
-    -- results are stored in this order, too: neither waits for the other
+    select count(*) into held
+      from iclock.webhook_endpoint h
+     where h.leased_by = $1
+       and iclock.webhook_opens(h, $3);
+
+    -- who has one of them now may wait for another one: the next call renews it
     update iclock.webhook_endpoint e
        set leased_until = until
      where e.id = any (array(
@@ -75,9 +80,7 @@ begin
                  from iclock.webhook_endpoint h
                 where h.leased_by = $1
                   and iclock.webhook_opens(h, $3)
-                order by h.id
-                  for no key update));
-    get diagnostics held = row_count;
+                  for no key update skip locked));
 
     update iclock.webhook_endpoint e
        set leased_by = $1, leased_until = until, probing = false
@@ -103,7 +106,8 @@ begin
            (not e.enabled)::text
       from iclock.webhook_endpoint e
      where e.leased_by = $1
-       and e.leased_until = until
+       and e.leased_until > moment
+       and iclock.webhook_opens(e, $3)
     union all
     select e.id, '', '', null, null, 'f', '1', '1', '', 'closed', null, 't'
       from iclock.webhook_endpoint e
@@ -176,8 +180,12 @@ as $$
 begin
     update iclock.webhook_endpoint e
        set leased_by = null, leased_until = null
-     where e.leased_by = $1
-       and ($2 is null or e.id = any ($2));
+     where e.id = any (array(
+               select h.id
+                 from iclock.webhook_endpoint h
+                where h.leased_by = $1
+                  and ($2 is null or h.id = any ($2))
+                  for no key update skip locked));
 
     -- somebody may be waiting for them
     if found then
@@ -1020,6 +1028,44 @@ comment on function iclock.webhook_choosy(text) is
     'Whether an endpoint answers and has refused a few events only';
 
 
+-- Who changes many endpoints in one transaction takes them in an order of his
+-- own.  So nobody waits here for one while he has another: what a block has
+-- locked is free again when it fails.
+create or replace function iclock.webhook_lock(ids text[])
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    awaited  text;
+begin
+    loop
+        begin
+            perform from iclock.webhook_endpoint e
+              where e.id = any ($1)
+                for no key update nowait;
+            return;
+        exception when lock_not_available then
+            null;
+        end;
+
+        foreach awaited in array $1 loop
+            begin
+                perform from iclock.webhook_endpoint e
+                  where e.id = awaited
+                    for no key update;
+                raise sqlstate 'IC001';
+            exception when sqlstate 'IC001' then
+                null;
+            end;
+        end loop;
+    end loop;
+end
+$$;
+comment on function iclock.webhook_lock(text[]) is
+    'Locks endpoints, and waits for none of them while it has locked others';
+
+
 create or replace function iclock.webhook_results(sender text, results jsonb)
     returns table (
         endpoint_id  text,
@@ -1051,6 +1097,13 @@ begin
                with ordinality as d (event_id, n)
      where a.endpoint is not null and d.event_id is not null;
 
+    perform iclock.webhook_lock(array(
+        select k.id
+          from jsonb_object_keys(coalesce(results -> 'cursors', '{}')) as k (id)
+         union
+        select i.value ->> 'endpoint'
+          from jsonb_array_elements(coalesce(results -> 'attempts', '[]')) as i));
+
     for work in
         select coalesce(c.id, a.id) as id, c.cursor,
                coalesce(a.attempts, '[]') as attempts,
@@ -1073,7 +1126,6 @@ begin
                             with ordinality as i (value, n)
                       group by 1) as a on a.id = c.id
          where coalesce(c.id, a.id) is not null
-         -- so that two senders never wait for each other
          order by 1
     loop
         select e.* into before

@@ -200,4 +200,35 @@ is(join(' ', names('/order')), join(' ', $t->psql_lines(
     "SELECT data ->> 'id' FROM iclock.event WHERE type = 10 AND seq > $start"
     . ' ORDER BY xid, seq')), 'in order, who asks for that');
 
+
+
+# who deletes many, in an order of his own, while results are stored
+
+my @id = sort map { hook("/gone$_") } 1 .. 2;
+my $deletes = $t->pg->session();
+
+ok(wait_until(10, sub { $t->error_log() =~ /"\Q$id[0]\E" is ours/ }),
+   'nginx takes endpoints');
+
+$deletes->query("BEGIN; SELECT iclock.delete_webhook('$id[1]')");
+
+is($t->psql("SET lock_timeout = '5s';"
+            . ' SELECT count(*) > 0 FROM iclock.webhook_endpoint e,'
+            . ' iclock.webhook_lease(e.leased_by, 9)'
+            . " WHERE e.id = '$id[0]'"), 't',
+   'leases are renewed without waiting');
+
+my $tells = $t->pg->background("SELECT string_agg(status, ' ') FROM"
+    . ' iclock.webhook_results(\'one\', \'{"cursors": {'
+    . join(', ', map { "\"$_\": \"" . '0' x 16 . '_' . '0' x 16 . '"' } @id)
+    . "}}')");
+
+ok(wait_until(10, sub {
+    $t->psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE"
+             . " '%webhook_results(''one%' AND wait_event_type = 'Lock'")
+}), 'results wait');
+$deletes->query("SELECT iclock.delete_webhook('$id[0]')");
+$deletes->query('COMMIT');
+is($tells->wait(), 'deleted deleted', 'and nobody for them');
+
 $t->done();
