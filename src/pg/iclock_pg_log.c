@@ -23,11 +23,13 @@ ngx_iclock_pg_log_failure(ngx_iclock_pg_stat_t *stat, ngx_log_t *log,
     ngx_atomic_uint_t  last, now;
 
     ngx_crc32_init(hash);
-    ngx_crc32_update(&hash, (u_char *) what, ngx_strlen(what));
+
+    /* without a connection everything fails for one reason */
 
     if (len > NGX_ICLOCK_PG_SQLSTATE
         && ngx_strncmp(message, "SQLSTATE ", sizeof("SQLSTATE ") - 1) == 0)
     {
+        ngx_crc32_update(&hash, (u_char *) what, ngx_strlen(what));
         ngx_crc32_update(&hash, message, NGX_ICLOCK_PG_SQLSTATE);
     }
 
