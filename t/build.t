@@ -23,8 +23,10 @@ my $t = Test::IClock->new(pg => 0);
 my $dir = $t->dir . '/tree';
 my $so = "$dir/build/ngx_http_iclock_module.so";
 
-make_path(map { "$dir/src/$_" } qw/ proto pg store http /);
-system('cp', '-r', map({ "$root/$_" } qw/ config Makefile tools /), $dir) == 0
+make_path(map { "$dir/src/$_" } qw/ proto pg store http console /);
+system('cp', '-r', map({ "$root/$_" } qw! config config.make Makefile tools !),
+       $dir) == 0
+    && system('cp', '-r', "$root/src/console/page", "$dir/src/console") == 0
     or die "cannot copy the build system\n";
 
 sub put {
