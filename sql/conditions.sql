@@ -96,7 +96,7 @@ begin
          where d.status <> 'blocked'
            and r.last_at > now() - case r.reason when 'key' then p.key_within
                                                  else p.network_within end
-           and (r.last_at > d.last_seen) is not false
+           and (r.last_at >= d.last_seen) is not false
 
          union all
         select d.id, 'new', coalesce(d.first_seen, d.status_since), null

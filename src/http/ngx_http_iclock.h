@@ -124,8 +124,11 @@ typedef struct {
 
 typedef struct {
     int64_t                     id;
-    time_t                      seen;
+    time_t                      seen;       /* 0: never served */
     ngx_http_iclock_addr_t      addr;
+    time_t                      denied;     /* 0: not refused */
+    ngx_uint_t                  outside;    /* for its address, not its key */
+    ngx_http_iclock_addr_t      stranger;   /* that address */
     size_t                      len;
     u_char                      sn[NGX_HTTP_ICLOCK_MAX_SN];
 } ngx_http_iclock_seen_t;
@@ -327,6 +330,7 @@ struct ngx_http_iclock_ctx_s {
 
     ngx_str_t                          reply;   /* to a handshake */
     ngx_int_t                          told_offset;
+    ngx_int_t                          told_delay;     /* seconds */
     ngx_http_iclock_base64_t          *base64;  /* file being sent */
 
     ngx_uint_t                         records;

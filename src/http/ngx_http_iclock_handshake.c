@@ -81,6 +81,7 @@ ngx_http_iclock_greet(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     greeting.dialect = ngx_iclock_recognize_dialect(&ctx->args.push_version);
     greeting.timezone = ilcf->timezone;
     greeting.told_offset = ctx->told_offset;
+    greeting.told_delay = ctx->told_delay;
 
     if (ngx_http_iclock_no_news(&greeting.push_version,
                                 &device->push_version))
@@ -102,6 +103,7 @@ ngx_http_iclock_greet(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         && greeting.push_version.len == 0 && greeting.language.len == 0
         && greeting.dialect == NGX_ICLOCK_DIALECT_UNKNOWN
         && greeting.told_offset == device->told_offset
+        && greeting.told_delay == device->told_delay
         && ngx_http_iclock_no_news(&greeting.timezone,
                                    &device->default_timezone))
     {
@@ -185,6 +187,7 @@ ngx_http_iclock_options(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ctx->told_offset = hs.send_timezone ? hs.utc_offset
                                         : NGX_ICLOCK_NO_OFFSET;
+    ctx->told_delay = hs.delay;
 
     if (ctx->known.plain) {
         hs.server_version = ngx_iclock_lower_version(

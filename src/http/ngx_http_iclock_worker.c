@@ -53,8 +53,9 @@ static void ngx_http_iclock_presence_handler(ngx_event_t *ev);
 static void ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf);
 static ngx_http_iclock_flush_t *ngx_http_iclock_presence_take(
     ngx_http_iclock_main_conf_t *imcf, ngx_iclock_store_job_t *job);
-static ngx_array_t *ngx_http_iclock_presence_rows(
-    ngx_http_iclock_flush_t *flush, ngx_pool_t *pool);
+static ngx_int_t ngx_http_iclock_presence_rows(
+    ngx_http_iclock_flush_t *flush, ngx_pool_t *pool,
+    ngx_array_t *presence, ngx_array_t *refusals);
 static ngx_uint_t ngx_http_iclock_presence_left(
     ngx_http_iclock_flush_t *flush, ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job);
@@ -257,7 +258,7 @@ ngx_http_iclock_presence_handler(ngx_event_t *ev)
 static void
 ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf)
 {
-    ngx_array_t              *presence;
+    ngx_array_t               presence, refusals;
     ngx_iclock_store_job_t   *job;
     ngx_http_iclock_flush_t  *flush;
 
@@ -277,10 +278,10 @@ ngx_http_iclock_presence_flush(ngx_http_iclock_main_conf_t *imcf)
         return;
     }
 
-    presence = ngx_http_iclock_presence_rows(flush, job->pool);
-
-    if (presence == NULL
-        || ngx_iclock_store_presence(job, presence) != NGX_OK
+    if (ngx_http_iclock_presence_rows(flush, job->pool, &presence, &refusals)
+        != NGX_OK
+        || presence.nelts + refusals.nelts == 0
+        || ngx_iclock_store_presence(job, &presence, &refusals) != NGX_OK
         || ngx_iclock_store_submit(job) != NGX_OK)
     {
         (void) ngx_http_iclock_presence_left(flush, NULL);
@@ -325,38 +326,61 @@ ngx_http_iclock_presence_take(ngx_http_iclock_main_conf_t *imcf,
 }
 
 
-static ngx_array_t *
+/* of whoever was served, and of whoever was refused since */
+
+static ngx_int_t
 ngx_http_iclock_presence_rows(ngx_http_iclock_flush_t *flush,
-    ngx_pool_t *pool)
+    ngx_pool_t *pool, ngx_array_t *presence, ngx_array_t *refusals)
 {
     ngx_uint_t               i;
-    ngx_array_t             *presence;
+    ngx_iclock_refusal_t    *d;
     ngx_iclock_presence_t   *p;
     ngx_http_iclock_seen_t  *seen;
 
-    seen = flush->seen;
-
-    presence = ngx_array_create(pool, flush->n, sizeof(ngx_iclock_presence_t));
-    if (presence == NULL) {
-        return NULL;
+    if (ngx_array_init(presence, pool, flush->n,
+                       sizeof(ngx_iclock_presence_t))
+        != NGX_OK
+        || ngx_array_init(refusals, pool, 1, sizeof(ngx_iclock_refusal_t))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     for (i = 0; i < flush->n; i++) {
+        seen = &flush->seen[i];
 
-        p = ngx_array_push(presence);
+        if (seen->seen) {
+            p = ngx_array_push(presence);
 
-        if (p == NULL
-            || ngx_http_iclock_addr_text(&seen[i].addr, pool, &p->address)
-               != NGX_OK)
-        {
-            return NULL;
+            if (p == NULL
+                || ngx_http_iclock_addr_text(&seen->addr, pool, &p->address)
+                   != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            p->id = seen->id;
+            p->seen = seen->seen;
         }
 
-        p->id = seen[i].id;
-        p->seen = seen[i].seen;
+        if (seen->denied) {
+            d = ngx_array_push(refusals);
+
+            if (d == NULL
+                || ngx_http_iclock_addr_text(&seen->stranger, pool,
+                                             &d->address)
+                   != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+
+            d->id = seen->id;
+            d->at = seen->denied;
+            d->outside = seen->outside;
+        }
     }
 
-    return presence;
+    return NGX_OK;
 }
 
 

@@ -380,3 +380,18 @@ ngx_http_iclock_zone_note_seen(ngx_http_iclock_zone_t *zone,
         ngx_queue_insert_tail(&zone->sh->unsaved, &node->unsaved);
     }
 }
+
+
+void
+ngx_http_iclock_zone_note_denied(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_uint_t outside)
+{
+    if (node->status == NGX_ICLOCK_DEVICE_UNKNOWN) {
+        return;
+    }
+
+    node->denied = (uint32_t) ngx_time();
+    node->outside = outside ? 1 : 0;
+
+    ngx_http_iclock_zone_note_seen(zone, node);
+}

@@ -26,6 +26,7 @@ typedef struct {
     uint32_t                    seen;       /* seconds */
     uint32_t                    info;       /* hash of the last INFO */
     uint32_t                    banned;     /* seconds: outsider was seen */
+    uint32_t                    denied;     /* seconds: to be saved; 0: no */
     uint32_t                    origin;     /* configured database */
     uint32_t                    database;   /* of the id */
     uint16_t                    policy;     /* towards an unknown device */
@@ -44,6 +45,7 @@ typedef struct {
     unsigned                    dirty:1;    /* in the unsaved queue */
     unsigned                    plain:1;    /* wanted to encrypt, in vain */
     unsigned                    own_key:1;
+    unsigned                    outside:1;  /* denied for its address */
     u_char                      sn[1];
 } ngx_http_iclock_node_t;
 
@@ -78,6 +80,10 @@ void ngx_http_iclock_zone_enqueue(ngx_http_iclock_zone_t *zone,
 /* its presence is to be saved */
 void ngx_http_iclock_zone_note_seen(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_node_t *node);
+
+/* that it was refused is to be saved: for its address, or for its key */
+void ngx_http_iclock_zone_note_denied(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_node_t *node, ngx_uint_t outside);
 
 
 #endif /* _NGX_HTTP_ICLOCK_ZONE_H_INCLUDED_ */

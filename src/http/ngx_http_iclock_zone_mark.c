@@ -128,7 +128,11 @@ ngx_http_iclock_zone_take_seen(ngx_http_iclock_zone_t *zone,
         seen[i].id = node->id;
         seen[i].seen = node->seen;
         seen[i].addr = node->addr;
+        seen[i].denied = node->denied;
+        seen[i].outside = node->outside;
+        seen[i].stranger = node->outside ? node->outsider : node->refused;
         seen[i].len = node->len;
+        node->denied = 0;
         ngx_memcpy(seen[i].sn, node->sn, node->len);
         i++;
     }
@@ -153,7 +157,12 @@ ngx_http_iclock_zone_return_seen(ngx_http_iclock_zone_t *zone,
 
     node = ngx_http_iclock_zone_open(zone, &sn);
 
-    if (node && node->id == seen->id) {
+    if (node && node->id == seen->id && (seen->seen || seen->denied)) {
+
+        if (node->denied == 0) {
+            node->denied = (uint32_t) seen->denied;
+        }
+
         ngx_http_iclock_zone_note_seen(zone, node);
     }
 

@@ -188,10 +188,12 @@ ngx_http_iclock_zone_enter(ngx_http_iclock_zone_t *zone,
     switch (known->verdict) {
 
     case NGX_HTTP_ICLOCK_BAD_NETWORK:
+        ngx_http_iclock_zone_note_denied(zone, node, 1);
         return;
 
     case NGX_HTTP_ICLOCK_BAD_KEY:
         node->refused = visit->addr;
+        ngx_http_iclock_zone_note_denied(zone, node, 0);
         return;
 
     default:

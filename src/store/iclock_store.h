@@ -72,9 +72,10 @@ typedef struct {
     ngx_str_t                   language;
     ngx_uint_t                  dialect;        /* NGX_ICLOCK_DIALECT_* */
 
-    /* and what the reply sends: the zone of the location, and its offset */
+    /* and what the reply sends: the zone of the location, its offset */
     ngx_str_t                   timezone;
     ngx_int_t                   told_offset;
+    ngx_int_t                   told_delay;     /* seconds */
 } ngx_iclock_greeting_t;
 
 
@@ -92,6 +93,15 @@ typedef struct {
     time_t                      seen;
     ngx_str_t                   address;
 } ngx_iclock_presence_t;
+
+
+/* a device that was refused, though nobody has blocked it */
+typedef struct {
+    int64_t                     id;
+    time_t                      at;
+    ngx_uint_t                  outside;    /* for its address, not its key */
+    ngx_str_t                   address;
+} ngx_iclock_refusal_t;
 
 
 struct ngx_iclock_store_job_s {
@@ -230,7 +240,7 @@ ngx_int_t ngx_iclock_store_dequeue(ngx_iclock_store_job_t *job,
 ngx_int_t ngx_iclock_store_return(ngx_iclock_store_job_t *job, int64_t poll);
 /* rows that are locked are passed over: they are in job->unsaved */
 ngx_int_t ngx_iclock_store_presence(ngx_iclock_store_job_t *job,
-    ngx_array_t *presence);
+    ngx_array_t *presence, ngx_array_t *refusals);
 ngx_int_t ngx_iclock_store_due(ngx_iclock_store_job_t *job, time_t timeout);
 /* job->text: after how many seconds it wants to be called again */
 ngx_int_t ngx_iclock_store_maintain(ngx_iclock_store_job_t *job);

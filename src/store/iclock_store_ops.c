@@ -141,8 +141,21 @@ ngx_iclock_store_return(ngx_iclock_store_job_t *job, int64_t poll)
 /* it shares no locks with uploads, and holds none while they wait */
 
 ngx_int_t
-ngx_iclock_store_presence(ngx_iclock_store_job_t *job, ngx_array_t *presence)
+ngx_iclock_store_presence(ngx_iclock_store_job_t *job, ngx_array_t *presence,
+    ngx_array_t *refusals)
 {
+    if (refusals->nelts
+        && ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_REFUSALS, refusals,
+                                   sizeof(ngx_array_t))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (presence->nelts == 0) {
+        return NGX_OK;
+    }
+
     if (ngx_iclock_store_add_op(job, NGX_ICLOCK_ST_PRESENCE, presence,
                                 sizeof(ngx_array_t))
         != NGX_OK)

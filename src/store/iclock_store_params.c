@@ -72,8 +72,14 @@ ngx_iclock_store_add_greeting(ngx_iclock_store_group_t *group,
         return NGX_ERROR;
     }
 
-    return ngx_iclock_pg_array_int4(&group->params[5],
-                                    (int32_t) g->told_offset);
+    if (ngx_iclock_pg_array_int4(&group->params[5], (int32_t) g->told_offset)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_pg_array_int4(&group->params[6],
+                                    (int32_t) g->told_delay);
 }
 
 
@@ -195,6 +201,41 @@ ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
 
         if (ngx_iclock_pg_array_int8(&group->params[1], p[i].seen) != NGX_OK
             || ngx_iclock_store_add_text(&group->params[2], &p[i].address)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_iclock_store_add_refusals(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data)
+{
+    ngx_array_t *refusals = data;
+
+    ngx_str_t              reason;
+    ngx_uint_t             i;
+    ngx_iclock_refusal_t  *d;
+
+    d = refusals->elts;
+
+    for (i = 0; i < refusals->nelts; i++) {
+
+        if (d[i].outside) {
+            ngx_str_set(&reason, "network");
+
+        } else {
+            ngx_str_set(&reason, "key");
+        }
+
+        if (ngx_iclock_pg_array_int8(&group->params[0], d[i].id) != NGX_OK
+            || ngx_iclock_pg_array_bytes(&group->params[1], &reason) != NGX_OK
+            || ngx_iclock_pg_array_int8(&group->params[2], d[i].at) != NGX_OK
+            || ngx_iclock_store_add_text(&group->params[3], &d[i].address)
                != NGX_OK)
         {
             return NGX_ERROR;

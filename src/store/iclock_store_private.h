@@ -158,6 +158,8 @@ ngx_int_t ngx_iclock_store_add_return(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
+ngx_int_t ngx_iclock_store_add_refusals(ngx_iclock_store_group_t *group,
+    ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_seconds(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data);
 ngx_int_t ngx_iclock_store_add_call(ngx_iclock_store_group_t *group,

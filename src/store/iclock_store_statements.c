@@ -365,16 +365,16 @@ static const char  ngx_iclock_rejected_text[] =
     " ON CONFLICT DO NOTHING";
 
 
-static const Oid  ngx_iclock_greet_types[] = { TX, TX, TX, TX, TX, I4 };
+static const Oid  ngx_iclock_greet_types[] = { TX, TX, TX, TX, TX, I4, I4 };
 
 static const char  ngx_iclock_greet_text[] =
     "WITH u AS MATERIALIZED (SELECT DISTINCT ON (serial_number) serial_number,"
     " push_version, language, dialect, zone,"
     " nullif(told_offset, " ngx_iclock_text(NGX_ICLOCK_NO_OFFSET) ")"
-    " AS told_offset"
-    " FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY"
+    " AS told_offset, told_delay"
+    " FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY"
     " AS v (serial_number, push_version, language, dialect, zone,"
-    " told_offset, ord)"
+    " told_offset, told_delay, ord)"
     " ORDER BY serial_number, ord DESC),"
     " told AS (UPDATE iclock.upload_stamp s SET requested = false"
     " FROM u JOIN iclock.device d ON d.serial_number = u.serial_number"
@@ -383,13 +383,16 @@ static const char  ngx_iclock_greet_text[] =
     " push_version = coalesce(u.push_version, d.push_version),"
     " language = coalesce(u.language, d.language),"
     " recognized_dialect = coalesce(u.dialect, d.recognized_dialect),"
-    " default_timezone = u.zone, told_offset = u.told_offset"
+    " default_timezone = u.zone, told_offset = u.told_offset,"
+    " told_delay = u.told_delay"
     " FROM u WHERE d.serial_number = u.serial_number"
     " AND (d.push_version, d.language, d.recognized_dialect,"
-    " d.default_timezone, d.told_offset) IS DISTINCT FROM"
+    " d.default_timezone, d.told_offset, d.told_delay)"
+    " IS DISTINCT FROM"
     " (coalesce(u.push_version, d.push_version),"
     " coalesce(u.language, d.language),"
-    " coalesce(u.dialect, d.recognized_dialect), u.zone, u.told_offset)";
+    " coalesce(u.dialect, d.recognized_dialect), u.zone, u.told_offset,"
+    " u.told_delay)";
 
 
 static const Oid  ngx_iclock_register_types[] = { TX, TX, I4 };
@@ -450,6 +453,28 @@ static const Oid  ngx_iclock_dequeue_types[] = { I8, I4, I4, I4, I4, I8 };
 static const char  ngx_iclock_dequeue_text[] =
     "SELECT c.ord, c.id % " ngx_iclock_text(NGX_ICLOCK_WIRE_IDS) ", c.body"
     " FROM iclock.dequeue_commands($1, $2, $3, $4, $5, $6) c";
+
+
+/* before presence is stored: it says whether the device was served since */
+
+static const Oid  ngx_iclock_refusals_types[] = { I8, TX, I8, TX };
+
+static const char  ngx_iclock_refusals_text[] =
+    "WITH u AS MATERIALIZED (SELECT DISTINCT ON (v.id) v.id, v.reason,"
+    " to_timestamp(v.at) AS at, v.address::inet AS address"
+    " FROM unnest($1, $2, $3, $4) AS v (id, reason, at, address)"
+    " ORDER BY v.id, v.at DESC),"
+    " free AS MATERIALIZED (SELECT d.id FROM iclock.device d"
+    " WHERE d.id = ANY ($1) ORDER BY d.id FOR KEY SHARE SKIP LOCKED)"
+    " INSERT INTO iclock.device_refusal AS r"
+    " (device_id, reason, first_at, last_at, address)"
+    " SELECT u.id, u.reason, u.at, u.at, u.address"
+    " FROM u JOIN free ON free.id = u.id ORDER BY u.id"
+    " ON CONFLICT (device_id) DO UPDATE SET reason = excluded.reason,"
+    " first_at = CASE WHEN r.reason = excluded.reason AND NOT EXISTS"
+    " (SELECT FROM iclock.device_presence p WHERE p.device_id = r.device_id"
+    " AND p.last_seen > r.last_at) THEN r.first_at ELSE excluded.first_at END,"
+    " last_at = excluded.last_at, address = excluded.address";
 
 
 static const Oid  ngx_iclock_presence_types[] = { I8, I8, TX };

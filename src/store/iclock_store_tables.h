@@ -40,6 +40,9 @@
     X(NGX_ICLOCK_ST_DEQUEUE, dequeue, NGX_ICLOCK_ST_EVENTS,                  \
       ngx_iclock_store_add_dequeue, ngx_iclock_store_command_row)            \
                                                                              \
+    X(NGX_ICLOCK_ST_REFUSALS, refusals, NGX_ICLOCK_ST_ALONE,                 \
+      ngx_iclock_store_add_refusals, NULL)                                   \
+                                                                             \
     X(NGX_ICLOCK_ST_PRESENCE, presence, NGX_ICLOCK_ST_ALONE,                 \
       ngx_iclock_store_add_presence, ngx_iclock_store_presence_row)          \
                                                                              \
@@ -123,6 +126,7 @@
       " - (now() AT TIME ZONE 'UTC')) / 60)::integer")                       \
     X(told_offset, integer,                                                  \
       "coalesce(d.told_offset, " ngx_iclock_text(NGX_ICLOCK_NO_OFFSET) ")")  \
+    X(told_delay, integer, "d.told_delay")                                   \
     X(default_timezone, text, "d.default_timezone")                          \
                                                                              \
     X(dialect, dialect, "d.dialect")                                         \

@@ -1,0 +1,156 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# How everything is doing, by way of the HTTP interface: the key, the summary
+# that a worker keeps for a moment, terminals and what is wrong with them.
+# t/sql/api_status.sql has what the database answers.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+use Time::HiRes qw/ time /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::API;
+
+my $t = Test::IClock->new;
+
+$t->psql('GRANT iclock_api TO iclock_nginx');
+$t->start(Test::IClock::API::server($t,
+    http => 'iclock_presence_interval 1s; iclock_api_rate rate=500r/m;',
+    server => 'location /iclock { iclock; iclock_delay 1h; }'));
+
+my $api = Test::IClock::API->new($t);
+
+
+# the key
+
+my $r = $api->get('/key');
+
+is($r->status, 200, 'a key asks what it is');
+is($r->json->{id}, $api->id, 'its id');
+is($r->json->{rate}{limit}, 500, 'its rate');
+is($r->json->{server}{schema}, $r->json->{server}{schema_required},
+   'the schema is the one that nginx needs');
+like($r->json->{server}{nginx}, qr/^\d+\.\d+/, 'the version of nginx');
+like($r->json->{server}{version}, qr/^\d+\.\d+\.\d+\z/, 'and of the module');
+ok($r->header('Date'), 'the time of the server');
+is(Test::IClock::API->new($t, scopes => [ 'logs:read' ])->get('/key')->status,
+   200, 'with any scope');
+is(Test::IClock::API->new($t, key => undef)->get('/key')->said, '401 no_key',
+   'not without a key');
+
+
+# the summary
+
+$r = $api->get('/summary');
+is($r->json->{devices}{total}, 0, 'no terminal');
+is(scalar @{$r->json->{punches}{per_5min}}, 288, 'a day');
+
+my $before = time;
+
+$t->psql("INSERT INTO iclock.device (serial_number, status, site)"
+         . " VALUES ('GATE0001', 'active', 'Pune')");
+is($api->get('/summary')->body, $r->body, 'a worker keeps what it has said')
+    or diag(time - $before);
+is($api->get('/summary?x=1')->said, '400 bad_request', 'of that alone');
+is(Test::IClock::API->new($t, sites => [ 'Pune' ])
+       ->get('/summary')->json->{devices}{total}, 1, 'another key asks anew');
+ok(Test::IClock::wait_until(15, sub {
+    $api->get('/summary')->json->{devices}{total} == 1
+}), 'not for long');
+is(Test::IClock::API->new($t, scopes => [ 'logs:read' ])
+       ->get('/summary')->said, '403 scope', 'not for everybody');
+
+
+# a terminal comes, which calls once an hour
+
+my $never = $api->get('/devices?condition=never')->json->{data};
+
+is($never->[0]{id}, 'GATE0001', 'it has never called');
+
+my $gate = $t->device('GATE0001');
+
+like($gate->handshake()->body, qr/^Delay=3600\r?$/m, 'it does');
+is($t->psql("SELECT told_delay FROM iclock.device"), 3600,
+   'what it was told is known');
+ok(Test::IClock::wait_until(15, sub {
+    !@{$api->get('/devices/GATE0001')->json->{conditions}}
+}), 'now nothing is wrong');
+
+$gate->punches([ 7, '2026-11-02 08:00:00', 0, 1 ]);
+
+$r = $api->get('/devices?fields=compact')->json->{data};
+is($r->[0]{status}, 'online', 'it is online');
+is($r->[0]{last_punch_at}, '2026-11-02T08:00:00Z', 'with its punch');
+
+$t->psql("UPDATE iclock.device_presence"
+         . " SET last_seen = now() - interval '2 hours'");
+$t->psql("UPDATE iclock.device SET last_seen = now() - interval '2 hours'");
+is($api->get('/devices?status=online')->json->{data}[0]{id}, 'GATE0001',
+   'two hours later, too');
+$t->psql("UPDATE iclock.device_presence"
+         . " SET last_seen = now() - interval '4 hours'");
+$t->psql("UPDATE iclock.device SET last_seen = now() - interval '4 hours'");
+is($api->get('/devices?condition=silent')->json->{data}[0]{id}, 'GATE0001',
+   'then it is silent');
+
+
+# it is refused: for its key, for its network, and not any more
+
+sub wrong {
+    my ($sn) = @_;
+
+    return join ' ', map { $_->{name} }
+                     @{$api->get("/devices/$sn")->json->{conditions}};
+}
+
+ok(Test::IClock::wait_until(15, sub {
+    $gate->poll()->status == 200 && wrong('GATE0001') eq ''
+}), 'it calls');
+
+$t->psql("UPDATE iclock.device SET comm_key = 'secret'");
+ok(Test::IClock::wait_until(15, sub {
+    $gate->handshake('pushcommkey=wrong')->status == 403
+}), 'it has another key');
+ok(Test::IClock::wait_until(15, sub { wrong('GATE0001') eq 'key' }),
+   'which is told') or diag(wrong('GATE0001'));
+is($t->psql('SELECT host(address) FROM iclock.device_refusal'), '127.0.0.1',
+   'and from where it called');
+
+my $first = $t->psql('SELECT first_at FROM iclock.device_refusal');
+
+sleep 2;
+$gate->handshake('pushcommkey=wrong');
+ok(Test::IClock::wait_until(15, sub {
+    $t->psql('SELECT last_at > first_at FROM iclock.device_refusal') eq 't'
+}), 'again');
+is($t->psql('SELECT first_at FROM iclock.device_refusal'), $first,
+   'since when is known');
+
+$t->psql("UPDATE iclock.device SET comm_key = NULL,"
+         . " allowed_networks = '{192.0.2.0/24}'");
+ok(Test::IClock::wait_until(15, sub {
+    $gate->handshake()->status == 403 && wrong('GATE0001') eq 'network'
+}), 'its network is another one');
+
+$t->psql('UPDATE iclock.device SET allowed_networks = NULL');
+ok(Test::IClock::wait_until(15, sub {
+    $gate->handshake()->status == 200 && wrong('GATE0001') eq ''
+}), 'it is served again');
+
+my $stranger = $t->device('NEVER0001');
+
+$t->psql("INSERT INTO iclock.device (serial_number, status, comm_key)"
+         . " VALUES ('NEVER0001', 'active', 'secret')");
+$stranger->handshake('pushcommkey=wrong');
+ok(Test::IClock::wait_until(15, sub { wrong('NEVER0001') eq 'key never' }),
+   'one that was never served') or diag(wrong('NEVER0001'));
+is($t->psql('SELECT count(*) FROM iclock.device_presence'), 1,
+   'has not been seen');
+
+$t->done();
