@@ -43,6 +43,12 @@ create trigger device_note_updated
                        or old.muted_until is distinct from new.muted_until)
     execute function iclock.device_updated();
 
+-- the login of nginx is that of all who use the API
+alter table iclock.command
+    alter column created_by set default iclock.caller();
+alter table iclock.attendance_check
+    alter column created_by set default iclock.caller();
+
 -- why a device that is registered was last refused, though nobody blocked it
 create table iclock.device_refusal (
     device_id  bigint       not null primary key

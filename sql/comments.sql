@@ -222,7 +222,7 @@ comment on column iclock.command.attempts is 'How often it was given to the devi
 comment on column iclock.command.return_code is 'What the device answered: 0 success (for queries and files also a count or size), -1002 and -1004 not supported, ...';
 comment on column iclock.command.reply is 'What the device answered besides; not for readers';
 comment on column iclock.command.created_at is 'When it was queued';
-comment on column iclock.command.created_by is 'Role that queued it: that of SET ROLE, or else the login';
+comment on column iclock.command.created_by is 'Who queued it: a role, that of SET ROLE or else the login, or api: and the name of a key';
 comment on column iclock.command.sent_at is 'When it was last given to the device';
 comment on column iclock.command.finished_at is 'When it got its final status';
 comment on column iclock.command.cleared_at is 'When what may be secret in the body was taken out';
@@ -286,7 +286,7 @@ comment on column iclock.attendance_check.device_count is 'Punches on the device
 comment on column iclock.attendance_check.stored_count is 'Punches in the table then';
 comment on column iclock.attendance_check.command_id is 'Command it waits for, or waited for last';
 comment on column iclock.attendance_check.created_at is 'When it was queued';
-comment on column iclock.attendance_check.created_by is 'Role that queued it: that of SET ROLE, or else the login';
+comment on column iclock.attendance_check.created_by is 'Who queued it: a role, that of SET ROLE or else the login, or api: and the name of a key';
 comment on column iclock.attendance_check.finished_at is 'When it came to its end';
 
 comment on table iclock.job is 'What is done at intervals';

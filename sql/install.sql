@@ -223,6 +223,7 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \ir api_people.sql
 \ir api_people_put.sql
 \ir api_logs.sql
+\ir api_problems.sql
 \ir api_events.sql
 \ir api_stream.sql
 \ir api_webhooks.sql

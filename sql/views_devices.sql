@@ -254,7 +254,8 @@ comment on column iclock.command_status.return_code is
     'What the device answered';
 comment on column iclock.command_status.created_at is 'When it was queued';
 comment on column iclock.command_status.created_by is
-    'Role that queued it: that of SET ROLE, or else the login';
+    'Who queued it: a role, that of SET ROLE or else the login, or api: and '
+    'the name of a key';
 comment on column iclock.command_status.sent_at is
     'When it was last given to the device';
 comment on column iclock.command_status.finished_at is
@@ -342,7 +343,8 @@ comment on column iclock.reconciliation.return_code is
     'What the device answered to it';
 comment on column iclock.reconciliation.created_at is 'When it was queued';
 comment on column iclock.reconciliation.created_by is
-    'Role that queued it: that of SET ROLE, or else the login';
+    'Who queued it: a role, that of SET ROLE or else the login, or api: and '
+    'the name of a key';
 comment on column iclock.reconciliation.finished_at is
     'When it came to its end';
 comment on column iclock.reconciliation.note is 'How it stands, in words';

@@ -137,6 +137,10 @@ call('POST', '/devices', '/devices', '{"serial_number":"OPENAPI02"}');
 call('POST', '/devices', '/devices', '{"serial":"OPENAPI03"}');
 call('GET', '/devices', '/devices');
 call('GET', '/devices', '/devices?limit=1&status=online');
+call('GET', '/devices', '/devices?fields=compact&condition=never');
+call('GET', '/key', '/key');
+call('GET', '/summary', '/summary');
+call('GET', '/summary', '/summary?x=1');
 call('GET', '/devices', '/devices?limit=many');
 call('GET', '/devices/{sn}', '/devices/OPENAPI01');
 call('GET', '/devices/{sn}', '/devices/NOBODY');
@@ -148,6 +152,19 @@ call('POST', "/devices/{sn}/$_", "/devices/OPENAPI01/$_",
 call('POST', '/devices/{sn}/block', '/devices/OPENAPI02/block');
 call('DELETE', '/devices/{sn}', '/devices/OPENAPI02');
 call('GET', '/devices/{sn}/users', '/devices/OPENAPI01/users');
+call('POST', '/devices/{sn}/verify', '/devices/OPENAPI01/verify',
+     '{"starts":"2026-03-01","ends":"2026-03-31"}');
+$t->post('/iclock/cdata?SN=OPENAPI01&table=ERRORLOG',
+         "ERRORLOG ErrCode=D01E0001\tErrMsg=no face\tDataOrigin=dev\n");
+$t->post('/iclock/cdata?SN=OPENAPI01&table=OPERLOG',
+         "OPLOG 4\t1\t2026-03-01 08:00:00\t0\t0\t0\t0\n");
+call('GET', "/devices/{sn}/$_", "/devices/OPENAPI01/$_")
+    for qw/ errors operations settings /;
+$t->post('/iclock/cdata?SN=OPENAPI01&table=ATTLOG',
+         "7\t2026-02-30 08:00:00\t0\t1\n");
+call('GET', '/rejected', '/rejected');
+call('GET', '/rejected', '/rejected?reason=why');
+call('GET', '/reconciliation', '/reconciliation');
 
 call('POST', '/users', '/users', '{"device_id":"OPENAPI01","user_id":"8",'
      . '"name":"John","department":"Engineering","templates":'
@@ -190,6 +207,7 @@ my $id = $commands->{data}[0]{id} // 0;
 
 call('GET', '/commands/{id}', "/commands/$id");
 call('DELETE', '/commands/{id}', "/commands/$id");
+call('POST', '/commands/{id}/repeat', "/commands/$id/repeat");
 
 my $hook = call('POST', '/webhooks', '/webhooks',
     '{"url":"https://hr.example.com/punches","types":["attendance.punch"],'

@@ -271,9 +271,11 @@ static void
 ngx_http_iclock_api_call_server(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx, ngx_http_iclock_api_text_t *out)
 {
+    ngx_http_iclock_main_conf_t      *imcf;
     ngx_http_iclock_api_main_conf_t  *amcf;
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
+    imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
 
     ngx_http_iclock_api_text_raw(out, ",\"server\":{\"version\":\""
                                  NGX_HTTP_ICLOCK_API_VERSION
@@ -281,6 +283,8 @@ ngx_http_iclock_api_call_server(ngx_http_request_t *r,
     ngx_http_iclock_api_text_number(out, "schema_required",
                                     NGX_ICLOCK_SCHEMA);
     ngx_http_iclock_api_text_number(out, "rate", ctx->quota.limit);
+    ngx_http_iclock_api_text_number(out, "command_timeout",
+                                    imcf->command_timeout);
     ngx_http_iclock_api_text_raw(out, ",\"listening\":");
     ngx_http_iclock_api_text_raw(out, amcf->zone->sh->listening ? "true"
                                                                 : "false");

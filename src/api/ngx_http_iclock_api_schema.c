@@ -182,10 +182,32 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
 
     { "StreamToken", "token:text expires_at:time" },
 
-    { "Command", "id:integer device_id:text command:text|null "
+    { "Command", "id:integer device_id:text command:text|null words:text "
       "user_id:text|null status:text return_code:integer|null "
-      "result:any attempts:integer created_at:time sent_at:time|null "
-      "finished_at:time|null expires_at:time|null" },
+      "result:any attempts:integer created_at:time created_by:text "
+      "sent_at:time|null answer_due_at:time|null finished_at:time|null "
+      "expires_at:time|null" },
+
+    { "Rejected", "id:integer device_id:text table:text reason:text "
+      "words:text detail:text line:text|null size:integer received_at:time" },
+
+    { "Check", "id:integer device_id:text starts:text ends:text status:text "
+      "device_count:integer|null stored_count:integer|null "
+      "missing:integer|null words:text attempts:integer "
+      "command_id:integer|null created_at:time created_by:text "
+      "finished_at:time|null" },
+
+    { "DeviceError", "id:integer code:text words:text message:text "
+      "origin:text|null command_id:integer|null command:text|null "
+      "user_id:text|null received_at:time" },
+
+    { "Operation", "code:integer words:text|null operator:text|null "
+      "alarm:text|null objects:[text] local_time:text timestamp:time|null "
+      "received_at:time" },
+
+    { "Setting", "name:text value:text updated_at:time" },
+
+    { "VerifyInput", "starts:text ends:text" },
 
     { "Webhook", "id:text url:text description:text|null types:any "
       "sites:any devices:any mode:text status:text status_reason:text|null "
@@ -221,6 +243,7 @@ static const ngx_http_iclock_api_input_t  ngx_http_iclock_api_inputs[] = {
     { "devices_create", "DeviceInput" },
     { "devices_update", "DeviceInput" },
     { "devices_action", "TableInput" },
+    { "devices_verify", "VerifyInput" },
     { "users_create", "UserInput" },
     { "users_batch", "BatchInput" },
     { "users_update", "UserChangeInput" },

@@ -53,8 +53,9 @@ select pg_temp.key('test', iclock.create_api_key('test',
 
 select is(array(select json_object_keys((pg_temp.get('all', '15')).body
                                         ::json)),
-          '{id,device_id,command,user_id,status,return_code,result,attempts,'
-          'created_at,sent_at,finished_at,expires_at}',
+          '{id,device_id,command,words,user_id,status,return_code,result,'
+          'attempts,created_at,created_by,sent_at,answer_due_at,finished_at,'
+          'expires_at}',
           'members, in their order');
 select is(pg_temp.member(pg_temp.get('all', id), m), value,
           format('%s of %s', m, id))
@@ -86,7 +87,111 @@ select is(pg_temp.code(pg_temp.list(name, query)), code,
     ('pune', '{"device_id":"B1"}'::jsonb, '404 not_found'),
     ('all', '{"device_id":"S1"}', '404 not_found'),
     ('all', '{"status":"lost"}', '400 bad_request'),
-    ('all', '{"user_id":"7"}', '400 bad_request')) as q (name, query, code);
+    ('all', '{"since":"tomorrow"}', '400 bad_request'),
+    ('all', '{"user":"7"}', '400 bad_request')) as q (name, query, code);
+
+-- who asked, of whom, since when
+
+insert into iclock.command (id, device_id, body, status, created_by,
+                            created_at, sent_at)
+values (20, pg_temp.device('A1'), E'DATA UPDATE USERINFO PIN=70', 'done',
+        'api:ops', now() - interval '1 day', null),
+       (21, pg_temp.device('B1'),
+        E'DATA UPDATE FINGERTMP PIN=7\tFID=1\tSize=4\tTMP=AAAA', 'failed',
+        'api:ops', now() - interval '1 hour', null),
+       (22, pg_temp.device('B1'), 'LOG', 'sent', 'hr', now(),
+        '2026-03-27 08:30:00+00');
+select is(pg_temp.ids(pg_temp.list(name, query)), ids,
+          format('key %s: %s', name, query))
+  from (values
+    ('all', '{"user_id":"7"}'::jsonb, '21 13'),
+    ('pune', '{"user_id":"7"}', '13'), ('all', '{"user_id":"70"}', '20'),
+    ('all', '{"user_id":"7","device_id":"A1"}', '13'),
+    ('all', '{"user_id":"8"}', ''), ('all', '{"created_by":"ops"}', '21 20'),
+    ('all', '{"created_by":"hr"}', '22'), ('all', '{"created_by":"x"}', ''),
+    ('all', '{"status":"sent,failed"}', '22 21 13')) as q (name, query, ids);
+select is(pg_temp.ids(pg_temp.list('all', jsonb_build_object('since',
+              to_char(timezone('UTC', now() - age),
+                      'YYYY-MM-DD"T"HH24:MI:SS"Z"')))), ids,
+          format('since %s', age))
+  from (values (interval '2 hours', '22 21 13 12 11'),
+               (interval '2 days', '22 21 20 13 12 11'),
+               (interval '-1 min', '')) as q (age, ids);
+select is(pg_temp.member(pg_temp.api('all', 'commands_get', 'GET',
+              '/commands/{id}', '{"scope":"commands:read","path":{"id":"22"},'
+              '"server":{"command_timeout":600}}'), m), value, m)
+  from (values ('answer_due_at', '2026-03-27T08:40:00Z'),
+               ('created_by', 'hr')) as v (m, value);
+select is(pg_temp.member(pg_temp.get('all', '21'), 'created_by'), 'ops',
+          'a key, by its name');
+
+-- in words
+
+select is(iclock_api.command_words(body, iclock.command_subject(body)), words,
+          left(body, 50))
+  from (values
+    (E'DATA UPDATE USERINFO PIN=1001\tName=x', 'Put person 1001'),
+    (E'DATA DELETE USERINFO PIN=1001', 'Remove person 1001'),
+    ('DATA QUERY USERINFO', 'Fetch person'),
+    (E'DATA UPDATE FINGERTMP PIN=7\tFID=1\tTMP=A', 'Put fingerprint of 7'),
+    (E'DATA UPDATE BIODATA Pin=7\tNo=0\tIndex=0\tType=9\tTmp=A',
+     'Put face of 7'),
+    (E'DATA DELETE BIODATA Pin=7\tType=8', 'Remove palm of 7'),
+    (E'DATA DELETE BIODATA Pin=7', 'Remove template of 7'),
+    (E'DATA FP PIN=1\tFID=3\tTMP=A', 'Put fingerprint of 1'),
+    (E'DATA USER PIN=1\tName=A', 'Put person 1'),
+    (E'DATA QUERY ATTLOG StartTime=2015-07-29 00:00:00\tEndTime=x',
+     'Send punches again'),
+    (E'VERIFY SUM ATTLOG StartTime=2015-07-29 00:00:00\tEndTime=x',
+     'Count its punches'),
+    (E'ENROLL_FP PIN=7\tFID=1', 'Enrol fingerprint of 7'),
+    ('REBOOT', 'Restart'), ('CHECK', 'Shake hands again'),
+    ('SET OPTION Volume=70', 'Set option Volume'),
+    ('CLEAR LOG', 'Delete all punches on it'),
+    ('AC_UNLOCK', 'Open the door'), ('DOUBT secret', 'DOUBT'))
+    as w (body, words);
+select is(iclock_api.command_words('DATA UPDATE BIODATA PIN=7',
+                                   E'user\t7\ttemplate\t2\t0\t0\t58'),
+          'Put face of 7', 'also when the template is not kept any more');
+
+-- again
+
+create function pg_temp.repeat(name text, id text) returns iclock_api.reply
+    language sql as $$
+    select pg_temp.api(name, 'commands_repeat', 'POST',
+        '/commands/{id}/repeat', jsonb_build_object(
+            'scope', 'commands:write', 'base', 'https://x.test/v1',
+            'path', jsonb_build_object('id', id)))
+$$;
+
+select is(pg_temp.code(pg_temp.repeat(name, id)), code,
+          format('%s again by %s', id, name))
+  from (values ('all', '11', '409 conflict'), ('all', '22', '409 conflict'),
+               ('pune', '21', '404 not_found'), ('all', '99', '404 not_found'))
+       as r (name, id, code);
+select pg_temp.repeat('all', '21') as made \gset
+select is(pg_temp.code(:'made'), '201', 'again');
+select is((:'made'::iclock_api.reply).headers ->> 'Location',
+          'https://x.test/v1/commands/' || pg_temp.member(:'made', 'id'),
+          'another command');
+select is(pg_temp.member(:'made', m), value, m)
+  from (values ('status', 'queued'), ('device_id', 'B1'),
+               ('words', 'Put fingerprint of 7'), ('created_by', 'all'))
+       as v (m, value);
+select is((select c.status from iclock.command c where c.id = 21), 'failed',
+          'what failed has failed');
+select is((select c.body from iclock.command c where c.id = 21),
+          (select c.body from iclock.command c
+            where c.id = pg_temp.member(:'made', 'id')::bigint),
+          'with all that it holds');
+update iclock.command set cleared_at = now() where id = 21;
+select is(pg_temp.code(pg_temp.repeat('all', '21')), '409 conflict',
+          'what it held is gone');
+update iclock.device set status = 'blocked' where serial_number = 'A1';
+select is(pg_temp.code(pg_temp.repeat('all', '15')), '409 conflict',
+          'a blocked device');
+update iclock.device set status = 'active' where serial_number = 'A1';
+delete from iclock.command where id > 15;
 
 select is(pg_temp.code(pg_temp.get(name, id)), '404 not_found',
           format('%s is not there for %s', id, name))

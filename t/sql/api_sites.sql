@@ -85,6 +85,11 @@ values ('devices_list', 'devices:read', '{}', '{}', 'all'),
        ('devices_list', 'devices:read', '{}', '{"q":"gate"}', 'all'),
        ('devices_list', 'devices:read', '{}', '{"fields":"compact"}', 'all'),
        ('devices_get', 'devices:read', '{"sn":"*1"}', '{}', 'one'),
+       ('device_errors', 'devices:read', '{"sn":"*1"}', '{}', 'some'),
+       ('device_operations', 'devices:read', '{"sn":"*1"}', '{}', 'some'),
+       ('device_settings', 'devices:read', '{"sn":"*1"}', '{}', 'some'),
+       ('rejected_list', 'logs:read', '{}', '{}', 'some'),
+       ('reconciliation_list', 'logs:read', '{}', '{}', 'some'),
        ('summary_get', 'devices:read', '{}', '{}', 'some'),
        ('device_users', 'users:read', '{"sn":"*1"}', '{}', 'one'),
        ('users_list', 'users:read', '{}', '{}', 'all'),
@@ -202,7 +207,8 @@ select is_empty(
         where p.pronamespace = 'iclock_api'::regnamespace
           and p.prorettype = 'iclock_api.reply'::regtype
           and p.proargtypes = array['jsonb'::regtype::oid]::oidvector
-          and p.proname ~ '_(list|get|users|attempts|dead)$'
+          and p.proname ~ '_(list|get|users|attempts|dead|errors|'
+                         'operations|settings)$'
           -- it tells what the key was made with
           and p.proname <> 'key_get'
        except
