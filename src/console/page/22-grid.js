@@ -4,6 +4,7 @@
 //     label: 'Devices',              // for screen readers
 //     columns: [{ id: 'name', title: 'Device', width: 'minmax(10rem, 2fr)',
 //                 by(row) { return row.name; },   // sorts: text, number, null
+//                 exact: true,       // codes: not by the rules of a language
 //                 num: true,         // at the end side, tabular
 //                 fill(cell, row) { text(cell, row.name); },
 //                 area: 'a',         // narrow: a first line, b its end,
@@ -133,7 +134,10 @@ function grid(o) {
 
     if (!places || values.some((v) => typeof v === 'string' && !places.has(v))) {
       const texts = Array.from(new Set(values.filter(
-        (v) => typeof v === 'string'))).sort(compare);
+        (v) => typeof v === 'string')));
+
+      if (c.exact) texts.sort();
+      else texts.sort(compare);
 
       places = new Map(texts.map((v, i) => [v, i]));
       ranks.set(c.id, places);
@@ -155,20 +159,18 @@ function grid(o) {
     } else {
       const values = all.map((row) => c.by(row));
       const places = rank(c, values);
-      const keys = values.map((v) => v === null || v === undefined ? null
-        : typeof v === 'string' ? places.get(v) : Number(v));
-      const indices = Array.from(all.keys());
+      const keys = Float64Array.from(values, (v) => {
+        if (v === null || v === undefined) return Infinity;
 
-      indices.sort((a, b) => {
-        const x = keys[a];
-        const y = keys[b];
+        const n = typeof v === 'string' ? places.get(v) : Number(v);
 
-        if (x === y) return a - b;
-        if (x === null) return 1;
-        if (y === null) return -1;
-        return down ? y - x : x - y;
+        return down ? -n : n;
       });
-      list = indices.map((i) => all[i]);
+      const indices = Uint32Array.from(all.keys());
+
+      indices.sort((a, b) => keys[a] === keys[b] ? a - b
+        : keys[a] < keys[b] ? -1 : 1);
+      list = Array.from(indices, (i) => all[i]);
     }
 
     const at = activeKey === null ? -1

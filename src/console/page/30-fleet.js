@@ -124,6 +124,7 @@ function withCondition(d, name, since) {
 }
 
 function fleetChanged() {
+  counted = null;
   if (fleet.busy !== null) return;
   fleet.busy = setTimeout(() => {
     fleet.busy = null;
@@ -132,7 +133,15 @@ function fleetChanged() {
   }, 250);
 }
 
+// once for each state of the fleet
 function counts() {
+  if (counted === null) counted = countFleet();
+  return counted;
+}
+
+let counted = null;
+
+function countFleet() {
   const all = { total: fleet.list.length, active: 0, online: 0, needs: 0,
     by: new Map() };
 
@@ -331,6 +340,7 @@ on('recovered', () => {
 });
 on('tick', () => {
   for (const d of fleet.list) if (d.conditions.length) settleDevice(d);
+  counted = null;
   if (now() - fleet.summaryAt > 13000) readSummary();
   keepFleet();
 });
@@ -342,6 +352,7 @@ on('signed-in', () => {
   }
 });
 on('forget', () => {
+  counted = null;
   fleet.list = [];
   fleet.map = new Map();
   fleet.at = 0;

@@ -63,26 +63,33 @@ const fleetColumns = () => [
   { id: 'name', title: t('col.device'), width: 'minmax(9rem, 2.2fr)', area: 'a',
     by: (d) => label(d),
     fill(cell, d) {
-      redo(cell, d.id + '\n' + label(d) + '\n' + worst(d).name, () => [
-        h('span.narrow-only', stateMark(d)),
-        setProps(anchor(path('devices', d.id), data(label(d))),
-          { tabindex: -1 }), h('div.sub')]);
-      text(cell.lastChild, t('fleet.sub', { serial: d.id, clock: clockText(d),
+      redo(cell, 'made', () => [h('span.narrow-only'),
+        setProps(anchor('#', data('')), { tabindex: -1 }), h('div.sub')]);
+
+      const [mark, a, sub] = cell.children;
+
+      redo(mark, worst(d).name, () => stateMark(d));
+      if (a.of !== d.id) a.setAttribute('href', path('devices', d.id));
+      a.of = d.id;
+      text(a.firstChild, clean(label(d)));
+      text(sub, t('fleet.sub', { serial: d.id, clock: clockText(d),
         n: d.waiting, memory: percent(d.memory) }));
     } },
   { id: 'serial', title: t('col.serial'), width: 'minmax(8rem, 1.3fr)',
-    mid: false, by: (d) => d.id,
+    mid: false, exact: true, by: (d) => d.id,
     fill(cell, d) {
-      redo(cell, d.id, () => mono(d.id));
+      redo(cell, 'made', () => mono(''));
+      text(cell.firstChild, clean(d.id));
     } },
   { id: 'site', title: t('col.site'), width: 'minmax(5rem, 1fr)', area: 'c',
     by: (d) => d.site || null,
     fill(cell, d) {
       const moment = momentOf(d.last_punch_at, punchZone(d));
 
-      redo(cell, d.site + ' ' + moment, () => [data(d.site),
-        h('span.narrow-only', (d.site ? ', ' : '')
-          + t('fleet.lastPunch', { at: moment }))]);
+      redo(cell, 'made', () => [data(''), h('span.narrow-only')]);
+      text(cell.firstChild, clean(d.site));
+      text(cell.lastChild, (d.site ? ', ' : '')
+        + t('fleet.lastPunch', { at: moment }));
     } },
   { id: 'call', title: t('col.call'), width: '5rem', num: true, area: 'b',
     by: (d) => d.last_seen ? -Date.parse(d.last_seen) : null,
@@ -157,6 +164,29 @@ function spark(slots) {
   return svg;
 }
 
+// the worst of those that need somebody, and how many there are
+function firstNeedy(most) {
+  const found = [];
+  const place = (d) => conditionOrder.indexOf(worst(d).name);
+  let n = 0;
+
+  for (const d of fleet.list) {
+    if (!d.needs || d.muted) continue;
+    n++;
+
+    let i = found.length;
+
+    while (i > 0 && (place(d) < place(found[i - 1])
+           || place(d) === place(found[i - 1])
+           && compare(label(d), label(found[i - 1])) < 0)) i--;
+    if (i < most) {
+      found.splice(i, 0, d);
+      if (found.length > most) found.pop();
+    }
+  }
+  return [found, n];
+}
+
 function needRow(d) {
   const c = worst(d);
   const first = c.name === 'new' ? actButton('approve', d)
@@ -188,7 +218,7 @@ function fleetView(ctx) {
   const picked = h('div.picked', { hidden: true });
   let all = false;
   let last = null;
-  let asked = '';
+  let filter = [null, null, []];
 
   const g = grid({
     label: t('fleet.list'), columns: fleetColumns(), key: (d) => d.id,
@@ -210,14 +240,16 @@ function fleetView(ctx) {
         () => query({ q: null, c: null, site: null }, true), { kind: 'quiet' }))
   });
 
-  ctx.el.append(needs, day, h('div.tools', chips, h('div.side',
+  const rest = h('div', needs, day, h('div.tools', chips, h('div.side',
     h('label.inline', { for: 'site' }, t('fleet.site'), site),
     h('label.inline.wide', { for: 'compact' }, compact,
       t('fleet.compact')))), picked, g.el);
 
+  rest.hidden = fleet.at === 0;
+  ctx.el.append(rest);
+
   function wanted(d) {
-    const c = ctx.query.get('c');
-    const where = ctx.query.get('site');
+    const [c, where, parts] = filter;
 
     if (where && d.site !== where) return false;
     if (c === 'online' && d.status !== 'online') return false;
@@ -225,7 +257,7 @@ function fleetView(ctx) {
     if (c === 'muted' ? !d.muted : c && c !== 'online' && c !== 'needs'
         && !d.conditions.some((each) => each.name === c
           || c === 'silent' && each.name === 'silent_day')) return false;
-    return asked === '' || asked.split(/\s+/).every((w) => d.text.includes(w));
+    return parts.every((w) => d.text.includes(w));
   }
 
   function drawChips(c) {
@@ -240,38 +272,35 @@ function fleetView(ctx) {
     }
     if (chosen === 'needs') list.push(['needs', t('fleet.needsYou'), c.needs]);
 
-    redo(chips, JSON.stringify([list, chosen]), () =>
+    steady(chips, JSON.stringify([list, chosen]), () =>
       list.map(([name, title, n]) => setProps(button([title,
         h('span.n', number(n))], () => query({ c: name || null }, true),
       { kind: 'chip' }), { 'aria-pressed': String(name === chosen) })));
   }
 
   function drawNeeds() {
-    const rows = fleet.list.filter((d) => d.needs && !d.muted)
-      .sort((a, b) => conditionOrder.indexOf(worst(a).name)
-        - conditionOrder.indexOf(worst(b).name)
-        || compare(label(a), label(b)));
-    const state = JSON.stringify([all, rows.slice(0, all ? 100 : 5).map((d) =>
-      [d.id, d.name, d.site, conditionLabel(d, worst(d))]), rows.length]);
+    const [rows, n] = firstNeedy(all ? 100 : 5);
+    const state = JSON.stringify([all, rows.map((d) =>
+      [d.id, d.name, d.site, conditionLabel(d, worst(d))]), n]);
 
     const focused = needs.contains(document.activeElement);
 
-    steady(needs, state, () => [rows.slice(0, all ? 100 : 5).map(needRow),
-      rows.length > 5 && !all ? h('li.rest', button(
-        t('fleet.more', { n: rows.length - 5 }), () => {
+    steady(needs, state, () => [rows.map(needRow),
+      n > rows.length && !all ? h('li.rest', button(
+        t('fleet.more', { n: n - rows.length }), () => {
           all = true;
           drawNeeds();
         }, { kind: 'quiet' })) : null]);
-    needs.hidden = rows.length === 0;
+    needs.hidden = n === 0;
     if (focused && needs.hidden) top.h1.focus({ preventScroll: true });
   }
 
   function drawDay() {
     const s = fleet.summary;
 
-    day.hidden = !s;
+    day.hidden = fleet.noSummary;
     if (!s) return;
-    redo(day, JSON.stringify([s.punches, s.commands, s.rejected_24h,
+    steady(day, JSON.stringify([s.punches, s.commands, s.rejected_24h,
       s.missing_punches]), () => [
       h('span', t('fleet.today'), ' ', h('b', number(s.punches.today)), ' ',
         s.punches.per_5min ? spark(s.punches.per_5min) : null, ' ',
@@ -288,6 +317,7 @@ function fleetView(ctx) {
     const names = siteNames();
     const value = ctx.query.get('site') || '';
 
+    if (site === document.activeElement) return;
     redo(site, JSON.stringify([names, value]), () =>
       [''].concat(names).map((name) => h('option', { value: name,
         selected: name === value }, name ? clean(name) : t('fleet.sites'))));
@@ -326,6 +356,7 @@ function fleetView(ctx) {
 
   function draw(again) {
     if (fleet.at === 0) return;
+    rest.hidden = false;
 
     const c = counts();
     const rows = fleet.list.filter(wanted);
@@ -347,7 +378,8 @@ function fleetView(ctx) {
   }
 
   ctx.draw = (again) => {
-    asked = plain(ctx.query.get('q') || '').trim();
+    filter = [ctx.query.get('c'), ctx.query.get('site'),
+      plain(ctx.query.get('q') || '').split(/\s+/).filter(Boolean)];
     g.sort(ctx.query.get('s') || 'name');
     draw(again);
   };
@@ -363,8 +395,7 @@ function fleetView(ctx) {
     top.verdict(h('span.meta', t('fleet.reading')));
     const bones = h('div');
 
-    ctx.el.insertBefore(bones, needs);
-    needs.hidden = true;
+    ctx.el.append(bones);
     loading(bones, fleet.load(), 8, () => {
       fill(ctx.el);
       fleetView(ctx);
