@@ -356,7 +356,10 @@ function fleetView(ctx) {
 
   function draw(again) {
     if (fleet.at === 0) return;
-    rest.hidden = false;
+    if (rest.hidden) {
+      while (rest.previousSibling !== top.el) rest.previousSibling.remove();
+      rest.hidden = false;
+    }
 
     const c = counts();
     const rows = fleet.list.filter(wanted);
@@ -395,7 +398,7 @@ function fleetView(ctx) {
     top.verdict(h('span.meta', t('fleet.reading')));
     const bones = h('div');
 
-    ctx.el.append(bones);
+    ctx.el.insertBefore(bones, rest);
     loading(bones, fleet.load(), 8, () => {
       fill(ctx.el);
       fleetView(ctx);
