@@ -113,6 +113,7 @@ function serverFacts(health) {
     server.schema ? [t('set.schema'), server.schema < server.schema_required
       ? t('set.schema.old', { n: server.schema, of: server.schema_required })
       : number(server.schema)] : null,
+    server.postgresql ? ['PostgreSQL', data(server.postgresql)] : null,
     [t('set.database'), health.database === undefined ? t('set.reading')
       : health.database ? told.database_ms === undefined
         ? t('set.database.yes')
