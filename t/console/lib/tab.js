@@ -32,7 +32,12 @@ const find = (selector, name, exact) => {
             || element.innerText || element.getAttribute('placeholder'));
     };
 
-    return [...document.querySelectorAll(selector)].filter((element) => {
+    // what floats is meant first
+    const places = [...document.querySelectorAll('dialog[open], .signin'),
+                    ...document.querySelectorAll('.panel'), document];
+
+    return places.flatMap((place) =>
+        [...place.querySelectorAll(selector)]).filter((element) => {
         if (!element.checkVisibility({ checkVisibilityCSS: true })) {
             return false;
         }
@@ -219,7 +224,13 @@ module.exports = class Tab {
     async enter(key) {
         await this.fill('API key', key);
         await this.click('Open the console');
-        await this.until(() => document.querySelector('nav'));
+        await this.inside();
+    }
+
+    // signed in, with a view
+    inside() {
+        return this.until(() => !document.querySelector('.signin')
+                                && document.querySelector('main h1'));
     }
 
     text(selector) {
