@@ -58,7 +58,7 @@ function groupLines(rows) {
 
     if (!groups.has(key)) {
       groups.set(key, { key, device_id: row.device_id, table: row.table,
-        reason: row.reason, rows: [], since: row.received_at });
+        reason: row.words || row.reason, rows: [], since: row.received_at });
     }
 
     const g = groups.get(key);
@@ -87,7 +87,7 @@ async function askUpload(group) {
 async function fetchMissing(row) {
   const args = { device: deviceName(row.device_id) };
 
-  await doing(tx('problems.fetching', args),
+  return doing(tx('problems.fetching', args),
     api('POST', at`/devices/${row.device_id}/verify`,
       { body: { starts: row.starts, ends: row.ends } }), {
       done: () => tx('problems.fetched', args),
@@ -137,7 +137,7 @@ view({
 
   open(ctx) {
     const known = { summary: null, at: 0, lines: [], moreLines: false,
-      missing: [], commands: [], failed: new Map() };
+      missing: [], commands: [], fetching: new Set() };
     const opened = new Set();
     const top = head(ctx, { title: t('nav.problems') });
     const chips = h('div.chips', { role: 'group',
@@ -215,6 +215,7 @@ view({
       steady(body, JSON.stringify([f, all.devices.map((row) => [row.id,
         row.d.name, conditionLabel(row.d, row.c)]), all.lines, all.missing,
       all.commands, all.server, Array.from(opened), known.moreLines,
+      Array.from(known.fetching),
       known.summary && known.summary.server]), () =>
         Object.keys(sections).filter((name) => f ? name === f
           : name === 'server' || all[name].length || !may(sections[name]))
@@ -262,7 +263,8 @@ view({
                 needs: 'devices:write' }) : null)),
         open ? h('ul.raws', group.rows.slice(0, 200).map((row) => h('li',
           h('span.meta', mono(row.table || '–'), ' ',
-            momentOf(row.received_at, null)), bytesOf(row.line)))) : null];
+            momentOf(row.received_at, null), row.detail
+              ? [', ', data(row.detail)] : null), bytesOf(row.line)))) : null];
       },
 
       missing: (row) => h('div.need', icon('missing'),
@@ -270,10 +272,13 @@ view({
           device: data(deviceName(row.device_id)),
           range: rangeWords(row.starts, row.ends),
           there: row.device_count, here: row.stored_count })),
-        h('span.acts', row.status === 'asking' || row.status === 'filling'
+        h('span.acts', known.fetching.has(row.id)
           ? h('span.meta', t('problems.filling'))
           : button(t('problems.fetch', { n: row.missing }),
-            () => fetchMissing(row).then(again),
+            () => fetchMissing(row).then((sent) => {
+              if (sent) known.fetching.add(row.id);
+              again();
+            }),
             { kind: 'quiet', needs: 'commands:write' }))),
 
       commands: (row) => h('div.need', icon('arrow'),
@@ -317,7 +322,7 @@ view({
       const [summary, lines, missing, commands] = await Promise.all([
         get('devices:read', '/summary'),
         get('logs:read', '/rejected', { since, limit: 200 }),
-        get('logs:read', '/reconciliation', { limit: 200 }),
+        get('logs:read', '/reconciliation', { missing: 'true', limit: 200 }),
         get('commands:read', '/commands', { status: 'failed', since,
           limit: 200 })]);
 
@@ -325,7 +330,7 @@ view({
       known.summary = summary.devices ? summary : null;
       known.lines = lines.data;
       known.moreLines = lines.has_more;
-      known.missing = lastOfEach(missing.data);
+      known.missing = missing.data.filter((row) => row.missing > 0);
       known.commands = commands.data;
       known.at = Date.now();
       draw();
@@ -359,22 +364,6 @@ view({
     if (ctx.redraw) ctx.redraw();
   }
 });
-
-// the newest check of a range counts; where nothing is missing is no problem
-function lastOfEach(rows) {
-  const newest = new Map();
-
-  for (const row of rows) {
-    const key = [row.device_id, row.starts, row.ends].join('\n');
-    const had = newest.get(key);
-
-    if (!had || (row.created_at || '') > (had.created_at || '')) {
-      newest.set(key, row);
-    }
-  }
-  return Array.from(newest.values()).filter((row) => row.missing > 0
-    && row.status !== 'agreed' && row.status !== 'surplus');
-}
 
 // what is too much for a page, for a shell
 function curlOf(where) {
