@@ -31,6 +31,7 @@ words({
   'stream.hidden': 'Not live', 'stream.paused': 'Paused',
   'stream.used': 'Live updates are used up by other windows; refreshing every 10 s.',
   'stream.reset': 'Some events are older than the server keeps; lists were read again.',
+  'bar.label': 'Notices',
   'bar.slow': 'Still waiting for the server.',
   'bar.upgraded': 'The server was upgraded.', 'bar.reload': 'Reload',
   'bar.http': 'This connection is not encrypted: the key can be read on the way.',
@@ -55,7 +56,7 @@ function buildFrame() {
     type: 'button', on: { click: () => go(path('live')) }
   }, h('span.lamp', { 'aria-hidden': 'true' }), h('span.word'));
   p.who = h('a.who', { href: path('settings') });
-  p.bars = h('div.bars');
+  p.bars = h('section.bars', { 'aria-label': t('bar.label') });
   p.strips = h('section.strips', { 'aria-label': t('strip.label') });
   p.status = h('div.hidden', { role: 'status' });
   p.alert = h('div.hidden', { role: 'alert' });
