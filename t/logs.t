@@ -3,13 +3,15 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # The log format iclock_json of conf.example: each line is a JSON object of
-# UTF-8, whatever was sent, and holds no key.  And what the error log says of
-# devices that are refused: who and why, but not each time.
+# UTF-8, whatever was sent, and holds no key.  Answers that are compressed as it
+# says.  And what the error log says of devices that are refused: who and why,
+# but not each time.
 
 use strict;
 use warnings;
 
 use FindBin;
+use IO::Uncompress::Gunzip qw/ gunzip /;
 use JSON::PP ();
 use Test::More;
 
@@ -22,17 +24,18 @@ my $t = Test::IClock->new();
 
 $t->psql('GRANT iclock_api TO iclock_nginx');
 
-my ($format) = slurp("$FindBin::Bin/../conf.example")
-               =~ /^(\ {4}map\ \$iclock_sn\ .*?^\ {4}log_format\ iclock_json
-                    \ .*?;\n)/xms;
+my $example = slurp("$FindBin::Bin/../conf.example");
+my ($format) = $example =~ /^(\ {4}map\ \$iclock_sn\ .*?
+                              ^\ {4}log_format\ iclock_json\ .*?;\n)/xms;
+my $gzip = join "\n", $example =~ /^ +# +(gzip\w* .*;)$/mg;
 
 ok($format, 'conf.example has the format') or BAIL_OUT('no format');
 
-$t->start($t->device_server(http => $format . <<'END', server => <<'END'));
+$t->start($t->device_server(http => $format . <<'END', server => <<"END"));
     iclock_presence_interval 1s;
 END
         access_log %%PREFIX%%/json.log iclock_json;
-        location /v1 { iclock_api; }
+        location /v1 { iclock_api; $gzip }
         location /other { return 204; }
 END
 
@@ -106,6 +109,14 @@ is($api->get('/devices/NOBODY')->status, 404, 'a device that is not there');
 $entry = logged();
 is($entry->{api_code}, 'not_found', 'what is wrong');
 like($entry->{request_id}, qr/^[0-9a-f]{32}$/, 'id of the request');
+
+my $r = $api->get('/devices', 'Accept-Encoding' => 'gzip');
+my ($small, $body) = ($r->body);
+is($r->header('Content-Encoding'), 'gzip', 'an answer is compressed');
+gunzip(\$small, \$body);
+is(eval { JSON::PP->new->utf8->decode($body)->{data}[0]{id} }, 'LOGS0001',
+   'and whole');
+logged();
 
 $t->get('/iclock/cdata?SN=LOGS0001&pushcommkey=Secr3tKey&options=all');
 logged();
