@@ -128,9 +128,9 @@ ngx_http_iclock_api_created(ngx_str_t *payload)
 {
     u_char     *p, *last;
     time_t      sec;
+    struct tm   tm;
     ngx_int_t   n[7];
     ngx_uint_t  i;
-    struct tm   tm;
 
     static u_char      name[] = "\"created_at\":\"";
     static const char  places[] = { 0, 5, 8, 11, 14, 17, 20 };
