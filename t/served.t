@@ -205,17 +205,19 @@ $t->psql("SET session_replication_role = replica;
                  '8', 1
             FROM iclock.device");
 
-my $mover = $t->pg->background(
-    'BEGIN; SELECT iclock.move_months(50000); SELECT pg_sleep(1); COMMIT');
+my $mover = $t->pg->session();
 
-ok(wait_until(10, sub {
-    $t->psql("SELECT count(*) FROM pg_stat_activity"
-             . " WHERE wait_event = 'PgSleep'");
-}), 'punches are moved');
-like($t->get("$cdata&type=LastPunch&PIN=8")->text,
+$mover->query('BEGIN; SELECT iclock.move_months(50000)');
+
+my $asked = $t->connect(timeout => 30);
+
+$asked->write(Test::IClock::HTTP::format_request('GET',
+                  "$cdata&type=LastPunch&PIN=8"));
+ok($t->pg->wait_blocked(), 'a terminal waits while punches move');
+$mover->query('COMMIT');
+like($asked->read('GET')->text,
      qr/\A200 status=0\n.*pin=8\t.*-01\ttime=00:00:00\z/,
      'the last punch is found all the same');
-$mover->wait();
 is($t->psql("SELECT count(*) FROM ONLY iclock.punch_default"), 0, 'it moved');
 
 

@@ -36,7 +36,7 @@ typedef struct {
 } ngx_iclock_pg_pool_conf_t;
 
 
-/* kinds of failures that are logged independently, by a hash */
+/* failures that are logged independently; the first: without SQLSTATE */
 #define NGX_ICLOCK_PG_LOG_SLOTS  32
 
 
@@ -45,9 +45,10 @@ typedef struct {
     ngx_atomic_t                batches;    /* numbers of transactions */
 
     /*
-     * Of failures by what they say: seconds since the epoch when one was
+     * Of failures by their SQLSTATE: seconds since the epoch when one was
      * logged last, by any worker, and how many were not since then.
      */
+    ngx_atomic_t                kinds[NGX_ICLOCK_PG_LOG_SLOTS];
     ngx_atomic_t                logged[NGX_ICLOCK_PG_LOG_SLOTS];
     ngx_atomic_t                unlogged[NGX_ICLOCK_PG_LOG_SLOTS];
 } ngx_iclock_pg_stat_t;

@@ -14,28 +14,18 @@
 #define NGX_ICLOCK_PG_SQLSTATE      14
 
 
+static ngx_uint_t ngx_iclock_pg_log_slot(ngx_iclock_pg_stat_t *stat,
+    u_char *message, size_t len);
+
+
 void
 ngx_iclock_pg_log_failure(ngx_iclock_pg_stat_t *stat, ngx_log_t *log,
     const char *what, u_char *message, size_t len)
 {
-    uint32_t           hash;
     ngx_uint_t         slot, unlogged;
     ngx_atomic_uint_t  last, now;
 
-    ngx_crc32_init(hash);
-
-    /* without a connection everything fails for one reason */
-
-    if (len > NGX_ICLOCK_PG_SQLSTATE
-        && ngx_strncmp(message, "SQLSTATE ", sizeof("SQLSTATE ") - 1) == 0)
-    {
-        ngx_crc32_update(&hash, (u_char *) what, ngx_strlen(what));
-        ngx_crc32_update(&hash, message, NGX_ICLOCK_PG_SQLSTATE);
-    }
-
-    ngx_crc32_final(hash);
-
-    slot = hash % NGX_ICLOCK_PG_LOG_SLOTS;
+    slot = ngx_iclock_pg_log_slot(stat, message, len);
     now = ngx_time();
     last = stat->logged[slot];
 
@@ -59,6 +49,38 @@ ngx_iclock_pg_log_failure(ngx_iclock_pg_stat_t *stat, ngx_log_t *log,
     }
 
     ngx_log_error(NGX_LOG_ERR, log, 0, "iclock: %s: %*s", what, len, message);
+}
+
+
+/* that of its SQLSTATE; 0: it has none, or there are too many */
+
+static ngx_uint_t
+ngx_iclock_pg_log_slot(ngx_iclock_pg_stat_t *stat, u_char *message,
+    size_t len)
+{
+    ngx_uint_t         slot;
+    ngx_atomic_uint_t  hash;
+
+    if (len < NGX_ICLOCK_PG_SQLSTATE
+        || ngx_strncmp(message, "SQLSTATE ", sizeof("SQLSTATE ") - 1) != 0)
+    {
+        return 0;
+    }
+
+    hash = ngx_crc32_short(message, NGX_ICLOCK_PG_SQLSTATE) | 1;
+
+    for (slot = 1; slot < NGX_ICLOCK_PG_LOG_SLOTS; slot++) {
+
+        if (stat->kinds[slot] == 0) {
+            (void) ngx_atomic_cmp_set(&stat->kinds[slot], 0, hash);
+        }
+
+        if (stat->kinds[slot] == hash) {
+            return slot;
+        }
+    }
+
+    return 0;
 }
 
 

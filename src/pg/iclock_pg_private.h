@@ -229,9 +229,9 @@ ngx_uint_t ngx_iclock_pg_resolved(ngx_iclock_pg_conn_t *conn,
 /* iclock_pg_log.c */
 
 /*
- * Logs a failure of the database: the first of its kind (what, and the SQLSTATE
- * with which the message begins) at once, repetitions within a minute are
- * counted only, over all workers.
+ * Logs a failure of the database: the first one with the SQLSTATE that the
+ * message begins with, or of those without any, at once; repetitions within a
+ * minute are counted only, over all workers.
  */
 void ngx_iclock_pg_log_failure(ngx_iclock_pg_stat_t *stat, ngx_log_t *log,
     const char *what, u_char *message, size_t len);
