@@ -18,6 +18,7 @@ const makeKey = "SELECT iclock.create_api_key('ops', ARRAY["
   + "'logs:read', 'events:read', 'commands:read', 'commands:write']);";
 
 let signing = null;
+let signingFor = null;
 
 function askKey() {
   if (signing) return;
@@ -54,6 +55,9 @@ function askKey() {
       : h('div.make', make),
     act)));
 
+  // a dialog would stand above this one; what it asks is not confirmed
+  for (const box of document.querySelectorAll('dialog[open]')) box.close();
+  signingFor = document.activeElement;
   frame.parts.shell.inert = true;
   document.body.append(signing);
   document.title = t('view.window', { title: t('signin.open') });
@@ -116,7 +120,13 @@ on('forget', () => {
 });
 
 on('signed-in', () => {
-  if (signing) signing.remove();
-  signing = null;
   frame.parts.shell.inert = false;
+  if (!signing) return;
+  signing.remove();
+  signing = null;
+  frame.first = false;
+  // back to the field that somebody was in
+  if (signingFor && signingFor !== document.body && signingFor.isConnected) {
+    signingFor.focus({ preventScroll: true });
+  }
 });

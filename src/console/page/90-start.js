@@ -95,11 +95,12 @@ function standing() {
 
 async function resume() {
   try {
-    signIn(session.key, await whose(session.key));
+    signIn(session.key, await loading(frame.main, whose(session.key), 8));
   } catch (e) {
     if (!(e instanceof Problem)) throw e;
     if (session.key !== null) {
-      fill(frame.main, empty(problemWords(e)));
+      frame.main.prepend(heading(t('app')));
+
       const off = on('recovered', () => {
         off();
         resume();
