@@ -1,0 +1,135 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# Metrics of events: what is in the ring, on streams, and sent to receivers of
+# webhooks.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::API;
+use Test::IClock::Metrics;
+use Test::IClock::Stream;
+
+my $t = Test::IClock->new();
+my $m = Test::IClock::Metrics->new($t);
+my $receiver = $t->receiver();
+
+$t->psql('GRANT iclock_api TO ' . Test::IClock::Postgres::LOGIN());
+$t->start($t->device_server(
+    http => 'iclock_webhooks on; iclock_webhook_http on;'
+            . ' iclock_webhook_allow 127.0.0.1/32;'
+            . ' iclock_webhook_limits timeout=1s; iclock_stream clients=1;',
+    server => $m->locations()
+              . 'location /v1 { iclock_api; iclock_api_rate off; }'),
+    workers => 1);
+
+my $device = $t->device('EVENTS01');
+
+$device->handshake();
+
+
+# streams
+
+my @key = map { Test::IClock::API->new($t)->key() } 1 .. 2;
+
+sub stream {
+    return Test::IClock::Stream->new(port => $t->port(), uri => '/v1/events',
+                                     header => [ 'X-API-Key' => $_[0] ]);
+}
+
+my $first = stream($key[0]);
+
+is($first->status(), 200, 'a stream');
+ok(wait_until(10, sub { $m->value('stream_clients') == 1 }), 'is counted');
+
+$m->mark();
+is(stream($key[1])->status(), 503, 'there may be one');
+is($m->moved()->{stream_clients_refused_total}, 1, 'and one is refused');
+
+my $second = 0;
+
+sub punch {
+    $device->punches([ 7, sprintf('2026-11-20 08:00:%02d', $second++), 0, 1 ]);
+}
+
+# the ring is being filled once a punch comes that way
+my $type = 'events_total{type="attendance.punch"}';
+
+ok(wait_until(20, sub { punch(); $first->next(1);
+                        $m->value($type) && $m->value('stream_delay_seconds'
+                                                      . '_count') }),
+   'events are in the ring, and reach the stream');
+
+1 while $first->next(1);
+$m->mark();
+punch() for 1 .. 3;
+$first->next(5) for 1 .. 3;
+
+my $moved;
+my %sum;
+
+ok(wait_until(10, sub {
+    $moved = $m->moved(times => 1);
+    $sum{$_} += $moved->{$_} for keys %$moved;
+    ($sum{stream_delay_seconds_count} || 0) >= 3 }), 'three punches');
+is($sum{$type}, 3, 'are three events');
+is($sum{stream_delay_seconds_count}, 3, 'each of which has taken a while');
+
+my $now = $m->now();
+
+cmp_ok($now->{iclock_stream_delay_seconds_sum}
+       / $now->{iclock_stream_delay_seconds_count}, '<', 5, 'but not for long');
+
+$first->close();
+ok(wait_until(10, sub { $m->value('stream_clients') == 0 }), 'it is gone');
+
+
+# webhooks
+
+my ($id) = split /\|/, $t->psql('SELECT * FROM iclock.create_webhook(url => '
+                               . "'" . $receiver->url('/taken')
+                               . "', types => '{user.updated}')");
+
+sub write_events {
+    $t->psql("SELECT iclock.event_write('user.updated', null,"
+             . " json_build_object('id', n::text))"
+             . " FROM generate_series(1, $_[0]) AS n");
+}
+
+ok(wait_until(10, sub { $t->psql('SELECT count(*) FROM'
+                                 . ' iclock.webhook_endpoint'
+                                 . ' WHERE leased_by IS NOT NULL') }),
+   'a webhook is leased');
+$m->mark();
+write_events(3);
+%sum = ();
+ok(wait_until(20, sub {
+    $moved = $m->moved(times => 1);
+    $sum{$_} += $moved->{$_} for keys %$moved;
+    ($sum{'webhook_attempts_total{outcome="ok"}'} || 0) >= 3 }),
+   'three deliveries');
+is($sum{'webhook_attempts_total{outcome="ok"}'}, 3, 'are three attempts');
+is($sum{webhook_request_duration_seconds_count}, 3, 'of some time');
+is($sum{webhook_delivery_delay_seconds_count}, 3, 'after some time');
+cmp_ok($m->value('webhook_connections'), '>=', 0, 'connections');
+
+$t->psql("SELECT * FROM iclock.create_webhook(url =>"
+         . " 'http://127.0.0.1:1/nobody', types => '{user.updated}')");
+write_events(1);
+ok(wait_until(20, sub {
+    $m->value('webhook_attempts_total{outcome="connect"}') }),
+   'nobody listens there');
+
+$t->reload();
+ok(wait_until(20, sub { $m->value('webhook_endpoints{state="active"}')
+                        || $m->value('webhook_endpoints{state="failing"}') }),
+   'the database tells of endpoints');
+
+$t->done();
