@@ -103,6 +103,7 @@ create or replace function iclock.event_payloads(events iclock.event[])
     set search_path = pg_catalog, iclock, pg_temp
     set jit = off
     set enable_seqscan = off
+    set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -112,6 +113,11 @@ begin
     -- with a snapshot that is newer than this lock, which is why this function
     -- is volatile: a punch that is just moved is missing else, see lock_punch()
     lock table only iclock.punch in access share mode;
+
+    -- for a few events planning takes longer than all the rest
+    if cardinality(events) > 500 then
+        perform set_config('plan_cache_mode', 'force_custom_plan', true);
+    end if;
 
     return query
     with e as materialized (

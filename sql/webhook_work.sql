@@ -307,6 +307,7 @@ create or replace function iclock.webhook_new(
     language plpgsql stable
     set search_path = pg_catalog, iclock, pg_temp
     set jit = off
+    set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 declare
@@ -908,6 +909,8 @@ create or replace function iclock.webhook_refused(
     returns void
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
+    -- planning takes longer than all the rest
+    set plan_cache_mode = force_generic_plan
 as $$
 declare
     moment  constant timestamptz := iclock.webhook_now();

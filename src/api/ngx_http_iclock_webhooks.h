@@ -223,6 +223,7 @@ struct ngx_http_iclock_webhook_s {
 
     ngx_uint_t                  sending;
     ngx_uint_t                  untold;     /* results not stored yet */
+    ngx_uint_t                  told;       /* of them, on their way */
     ngx_uint_t                  failures;   /* in a row */
     ngx_uint_t                  round;
 
@@ -281,6 +282,7 @@ struct ngx_http_iclock_result_s {
     ngx_http_iclock_webhook_t  *webhook;
     ngx_http_iclock_letter_t   *letter;     /* a second attempt, or NULL */
     ngx_str_t                   json;       /* empty: no letter */
+    ngx_uint_t                  weight;
 };
 
 
@@ -346,6 +348,10 @@ void ngx_http_iclock_webhooks_send(ngx_http_iclock_sender_t *s);
 
 /* ngx_http_iclock_webhooks_result.c */
 void ngx_http_iclock_webhooks_result(ngx_http_iclock_parcel_t *p);
+ngx_http_iclock_result_t *ngx_http_iclock_result_create(
+    ngx_http_iclock_webhook_t *w, size_t size, ngx_uint_t weight);
+
+/* ngx_http_iclock_webhooks_report.c */
 void ngx_http_iclock_webhooks_flush(ngx_http_iclock_sender_t *s);
 
 /* ngx_http_iclock_webhooks_json.c */

@@ -10,19 +10,11 @@
 /* of the text of an answer that is kept, before it is escaped */
 #define NGX_HTTP_ICLOCK_RESULT_ERROR  200
 
-/* how often a report is told that PostgreSQL refuses: for 15 seconds */
-#define NGX_HTTP_ICLOCK_RESULT_REFUSED  4
+/* events that were refused are kept, which takes longer */
+#define NGX_HTTP_ICLOCK_RESULT_FAILURE  8
 
 /* of numbers and names of members */
 #define NGX_HTTP_ICLOCK_RESULT_SIZE   256
-
-/* columns of what is answered */
-enum {
-    NGX_HTTP_ICLOCK_TOLD_WEBHOOK = 0,
-    NGX_HTTP_ICLOCK_TOLD_STATUS,
-    NGX_HTTP_ICLOCK_TOLD_PROBE,
-    NGX_HTTP_ICLOCK_TOLD_COLUMNS
-};
 
 
 static ngx_uint_t ngx_http_iclock_result_batch(ngx_http_iclock_parcel_t *p);
@@ -30,27 +22,13 @@ static void ngx_http_iclock_result_add(ngx_http_iclock_parcel_t *p,
     ngx_http_iclock_letter_t *l, ngx_uint_t first);
 static u_char *ngx_http_iclock_result_answer(u_char *out,
     ngx_iclock_delivery_t *d, ngx_str_t *error, ngx_str_t *response);
-static ngx_http_iclock_result_t *ngx_http_iclock_result_create(
-    ngx_http_iclock_webhook_t *w, size_t size, ngx_uint_t n);
+static ngx_uint_t ngx_http_iclock_result_weight(ngx_iclock_delivery_t *d);
 static u_char *ngx_http_iclock_result_text(u_char *p, const char *name,
     ngx_str_t *text);
 static void ngx_http_iclock_result_failed(ngx_http_iclock_webhook_t *w,
     ngx_http_iclock_parcel_t *p);
 static void ngx_http_iclock_result_again(ngx_http_iclock_webhook_t *w,
     ngx_uint_t attempt);
-static ngx_int_t ngx_http_iclock_report_fill(ngx_http_iclock_sender_t *s);
-static void ngx_http_iclock_report_moved(ngx_http_iclock_sender_t *s);
-static u_char *ngx_http_iclock_report_cursors(ngx_http_iclock_sender_t *s,
-    u_char *p);
-static u_char *ngx_http_iclock_report_attempts(ngx_http_iclock_sender_t *s,
-    u_char *p);
-static void ngx_http_iclock_report_tell(ngx_http_iclock_sender_t *s);
-static void ngx_http_iclock_report_told(ngx_iclock_query_t *q);
-static ngx_int_t ngx_http_iclock_report_refused(ngx_http_iclock_sender_t *s,
-    ngx_iclock_query_t *q);
-static void ngx_http_iclock_report_stored(ngx_http_iclock_sender_t *s);
-static void ngx_http_iclock_report_row(ngx_http_iclock_sender_t *s,
-    ngx_str_t *row);
 
 
 /* in the order of ngx_iclock_hook_outcome_e */
@@ -142,7 +120,9 @@ ngx_http_iclock_result_batch(ngx_http_iclock_parcel_t *p)
         size += letter[i]->id.len + sizeof(",\"\"") - 1;
     }
 
-    r = ngx_http_iclock_result_create(w, size, p->letters.nelts);
+    r = ngx_http_iclock_result_create(w, size,
+                                      p->letters.nelts
+                                      * ngx_http_iclock_result_weight(d));
     if (r == NULL) {
         return 0;
     }
@@ -199,7 +179,8 @@ ngx_http_iclock_result_add(ngx_http_iclock_parcel_t *p,
     size = NGX_HTTP_ICLOCK_RESULT_SIZE + w->node.str.len
            + 6 * (l->id.len + error.len + response.len);
 
-    r = ngx_http_iclock_result_create(w, size, 1);
+    r = ngx_http_iclock_result_create(w, size,
+                                      ngx_http_iclock_result_weight(d));
 
     if (r == NULL) {
         /* what nobody hears of is sent once more */
@@ -255,11 +236,17 @@ ngx_http_iclock_result_answer(u_char *out, ngx_iclock_delivery_t *d,
 }
 
 
-/* what came of so many letters */
+static ngx_uint_t
+ngx_http_iclock_result_weight(ngx_iclock_delivery_t *d)
+{
+    return (d->outcome == NGX_ICLOCK_HOOK_DELIVERED)
+           ? 1 : NGX_HTTP_ICLOCK_RESULT_FAILURE;
+}
 
-static ngx_http_iclock_result_t *
+
+ngx_http_iclock_result_t *
 ngx_http_iclock_result_create(ngx_http_iclock_webhook_t *w, size_t size,
-    ngx_uint_t n)
+    ngx_uint_t weight)
 {
     ngx_http_iclock_result_t  *r;
 
@@ -270,12 +257,13 @@ ngx_http_iclock_result_create(ngx_http_iclock_webhook_t *w, size_t size,
 
     r->webhook = w;
     r->letter = NULL;
+    r->weight = weight;
     r->json.data = (u_char *) (r + 1);
     r->json.len = 0;
 
     ngx_queue_insert_tail(&w->sender->results, &r->queue);
 
-    w->sender->nresults += n;
+    w->sender->nresults += weight;
     w->untold++;
 
     return r;
@@ -334,327 +322,4 @@ ngx_http_iclock_result_again(ngx_http_iclock_webhook_t *w, ngx_uint_t attempt)
 
     ngx_http_iclock_sender_timer(&w->look,
                                  (1100 << (attempt ? attempt - 1 : 0)) + 20);
-}
-
-
-/* one statement at a time, so that they come in order */
-
-void
-ngx_http_iclock_webhooks_flush(ngx_http_iclock_sender_t *s)
-{
-    if (s->telling) {
-        return;
-    }
-
-    if (s->report.pool == NULL) {
-
-        ngx_http_iclock_report_moved(s);
-
-        if (s->nresults == 0) {
-            return;
-        }
-
-        if (ngx_http_iclock_report_fill(s) != NGX_OK) {
-            ngx_http_iclock_sender_timer(&s->flush,
-                                         NGX_HTTP_ICLOCK_WEBHOOK_RETRY);
-            return;
-        }
-    }
-
-    ngx_http_iclock_report_tell(s);
-}
-
-
-/* a cursor may move without a letter: events ahead of the feed got settled */
-
-static void
-ngx_http_iclock_report_moved(ngx_http_iclock_sender_t *s)
-{
-    ngx_queue_t                *q;
-    ngx_http_iclock_webhook_t  *w;
-
-    for (q = ngx_queue_head(&s->all);
-         q != ngx_queue_sentinel(&s->all);
-         q = ngx_queue_next(q))
-    {
-        w = ngx_queue_data(q, ngx_http_iclock_webhook_t, queue);
-
-        if (w->moved && w->untold == 0) {
-            (void) ngx_http_iclock_result_create(w, 0, 1);
-        }
-    }
-}
-
-
-static ngx_int_t
-ngx_http_iclock_report_fill(ngx_http_iclock_sender_t *s)
-{
-    u_char                    *p;
-    size_t                     size;
-    ngx_pool_t                *pool;
-    ngx_queue_t               *q;
-    ngx_http_iclock_result_t  *r;
-
-    size = sizeof("{\"cursors\":{},\"attempts\":[]}");
-
-    for (q = ngx_queue_head(&s->results);
-         q != ngx_queue_sentinel(&s->results);
-         q = ngx_queue_next(q))
-    {
-        r = ngx_queue_data(q, ngx_http_iclock_result_t, queue);
-
-        size += r->json.len + 1
-                + (r->webhook->moved ? r->webhook->node.str.len
-                                       + r->webhook->cursor.len + 6 : 0);
-    }
-
-    pool = ngx_create_pool(1024, s->log);
-    if (pool == NULL) {
-        return NGX_ERROR;
-    }
-
-    p = ngx_pnalloc(pool, size);
-
-    if (p == NULL) {
-        ngx_destroy_pool(pool);
-        return NGX_ERROR;
-    }
-
-    s->report.pool = pool;
-    s->report.json.data = p;
-
-    p = ngx_cpymem(p, "{\"cursors\":{", sizeof("{\"cursors\":{") - 1);
-    p = ngx_http_iclock_report_cursors(s, p);
-    p = ngx_cpymem(p, "},\"attempts\":[", sizeof("},\"attempts\":[") - 1);
-    p = ngx_http_iclock_report_attempts(s, p);
-    p = ngx_cpymem(p, "]}", 2);
-
-    s->report.json.len = p - s->report.json.data;
-
-    ngx_queue_add(&s->report.results, &s->results);
-    ngx_queue_init(&s->results);
-    s->nresults = 0;
-
-    return NGX_OK;
-}
-
-
-static u_char *
-ngx_http_iclock_report_cursors(ngx_http_iclock_sender_t *s, u_char *p)
-{
-    u_char                     *start;
-    ngx_queue_t                *q;
-    ngx_http_iclock_result_t   *r;
-    ngx_http_iclock_webhook_t  *w;
-
-    start = p;
-
-    for (q = ngx_queue_head(&s->results);
-         q != ngx_queue_sentinel(&s->results);
-         q = ngx_queue_next(q))
-    {
-        r = ngx_queue_data(q, ngx_http_iclock_result_t, queue);
-        w = r->webhook;
-
-        if (!w->moved) {
-            continue;
-        }
-
-        w->moved = 0;
-
-        if (p > start) {
-            *p++ = ',';
-        }
-
-        p = ngx_sprintf(p, "\"%V\":\"%V\"", &w->node.str, &w->cursor);
-    }
-
-    return p;
-}
-
-
-static u_char *
-ngx_http_iclock_report_attempts(ngx_http_iclock_sender_t *s, u_char *p)
-{
-    u_char                    *start;
-    ngx_queue_t               *q;
-    ngx_http_iclock_result_t  *r;
-
-    start = p;
-
-    for (q = ngx_queue_head(&s->results);
-         q != ngx_queue_sentinel(&s->results);
-         q = ngx_queue_next(q))
-    {
-        r = ngx_queue_data(q, ngx_http_iclock_result_t, queue);
-
-        if (r->json.len == 0) {
-            continue;
-        }
-
-        if (p > start) {
-            *p++ = ',';
-        }
-
-        p = ngx_cpymem(p, r->json.data, r->json.len);
-    }
-
-    return p;
-}
-
-
-static void
-ngx_http_iclock_report_tell(ngx_http_iclock_sender_t *s)
-{
-    ngx_iclock_query_t  *q;
-
-    q = ngx_iclock_query_create(s->amcf->queries,
-                                NGX_ICLOCK_QUERY_WEBHOOK_RESULTS, s->log);
-
-    if (q) {
-        q->params[0] = s->conf->name;
-        q->params[1] = s->report.json;
-        q->held = s->report.json.len;
-        q->data = s;
-        q->handler = ngx_http_iclock_report_told;
-
-        if (ngx_iclock_query_submit(q) == NGX_OK) {
-            s->telling = 1;
-            return;
-        }
-
-        ngx_iclock_query_destroy(q);
-    }
-
-    ngx_http_iclock_sender_timer(&s->flush, NGX_HTTP_ICLOCK_WEBHOOK_RETRY);
-}
-
-
-/*
- * Nothing is forgotten until it is stored.  What PostgreSQL refuses again and
- * again must not hold up the results of others for ever: who is concerned is
- * leased anew, and gets once more what it has got.
- */
-
-static void
-ngx_http_iclock_report_told(ngx_iclock_query_t *q)
-{
-    ngx_uint_t                 i;
-    ngx_http_iclock_sender_t  *s;
-
-    s = q->data;
-    s->telling = 0;
-
-    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, s->log, 0,
-                   "iclock webhooks: told results: %i, %uz bytes",
-                   q->rc, s->report.json.len);
-
-    if (q->rc != NGX_OK && ngx_http_iclock_report_refused(s, q) == NGX_AGAIN) {
-        ngx_iclock_query_destroy(q);
-        return;
-    }
-
-    s->refused = 0;
-
-    ngx_http_iclock_report_stored(s);
-
-    if (q->rc == NGX_OK && q->ncols == NGX_HTTP_ICLOCK_TOLD_COLUMNS) {
-        for (i = 0; i < q->nrows; i++) {
-            ngx_http_iclock_report_row(s, ngx_iclock_query_value(q, i, 0));
-        }
-    }
-
-    ngx_iclock_query_destroy(q);
-
-    if (s->nresults >= NGX_HTTP_ICLOCK_WEBHOOK_RESULTS || s->leaving) {
-        ngx_http_iclock_webhooks_flush(s);
-
-    } else if (s->nresults) {
-        ngx_http_iclock_sender_timer(&s->flush, NGX_HTTP_ICLOCK_WEBHOOK_FLUSH);
-    }
-
-    ngx_http_iclock_webhooks_send(s);
-    ngx_http_iclock_webhooks_work(s);
-    ngx_http_iclock_sender_leave(s);
-}
-
-
-static ngx_int_t
-ngx_http_iclock_report_refused(ngx_http_iclock_sender_t *s,
-    ngx_iclock_query_t *q)
-{
-    ngx_queue_t               *e;
-    ngx_http_iclock_result_t  *r;
-
-    if (q->rc != NGX_ERROR
-        || ++s->refused < NGX_HTTP_ICLOCK_RESULT_REFUSED)
-    {
-        ngx_http_iclock_sender_timer(&s->flush, NGX_HTTP_ICLOCK_WEBHOOK_RETRY
-                                                << s->refused);
-        return NGX_AGAIN;
-    }
-
-    ngx_log_error(NGX_LOG_ERR, s->log, 0,
-                  "results of webhooks were not stored: %V: %V",
-                  &q->sqlstate, &q->message);
-
-    for (e = ngx_queue_head(&s->report.results);
-         e != ngx_queue_sentinel(&s->report.results);
-         e = ngx_queue_next(e))
-    {
-        r = ngx_queue_data(e, ngx_http_iclock_result_t, queue);
-        ngx_http_iclock_webhook_drop(r->webhook);
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_iclock_report_stored(ngx_http_iclock_sender_t *s)
-{
-    ngx_queue_t                *e;
-    ngx_http_iclock_result_t   *r;
-    ngx_http_iclock_webhook_t  *w;
-
-    while (!ngx_queue_empty(&s->report.results)) {
-
-        e = ngx_queue_head(&s->report.results);
-        ngx_queue_remove(e);
-
-        r = ngx_queue_data(e, ngx_http_iclock_result_t, queue);
-        w = r->webhook;
-
-        if (r->letter) {
-            ngx_http_iclock_letter_free(r->letter);
-        }
-
-        ngx_free(r);
-
-        if (--w->untold == 0) {
-            w->held = 0;
-
-            /* it is gone with this, if it is not ours any more */
-            ngx_http_iclock_webhook_free(w);
-        }
-    }
-
-    ngx_destroy_pool(s->report.pool);
-    s->report.pool = NULL;
-}
-
-
-/* results that came meanwhile may change that again */
-
-static void
-ngx_http_iclock_report_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
-{
-    ngx_http_iclock_webhook_t  *w;
-
-    w = ngx_http_iclock_webhook_find(s, &row[NGX_HTTP_ICLOCK_TOLD_WEBHOOK]);
-
-    if (w && !w->gone && w->untold == 0) {
-        ngx_http_iclock_webhook_status(w, &row[NGX_HTTP_ICLOCK_TOLD_STATUS],
-                                       &row[NGX_HTTP_ICLOCK_TOLD_PROBE]);
-    }
 }
