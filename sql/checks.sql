@@ -67,10 +67,11 @@ create or replace function iclock.caller()
     language sql stable
     set search_path = pg_catalog, iclock, pg_temp
 as $$
-    select coalesce(
-        case when pg_has_role(iclock.calling_role(), 'iclock_api', 'usage')
-        then 'api:' || nullif(current_setting('iclock.api_key', true), '') end,
-        iclock.calling_role())
+    select case
+           when coalesce(current_setting('iclock.api_key', true), '') <> ''
+                and pg_has_role(iclock.calling_role(), 'iclock_api', 'usage')
+           then 'api:' || current_setting('iclock.api_key')
+           else iclock.calling_role() end
 $$;
 comment on function iclock.caller() is
     'Who asks: calling_role(), or "api:" and the name of the key of the API';

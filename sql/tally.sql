@@ -17,9 +17,27 @@ comment on function iclock.was_counted(bigint, bigint, txid_snapshot) is
     'Whether a punch of this transaction is in the counts that a snapshot '
     'belongs to; base: punch_state.txid_base';
 
+-- A snapshot of what an earlier one shows, up to some transaction.
+create or replace function iclock.snapshot_until(
+        snapshot  txid_snapshot,
+        last      bigint)
+    returns txid_snapshot
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case when $2 is null or $2 >= txid_snapshot_xmax($1) then $1
+           else (select format('%s:%s:%s', coalesce(min(x), $2 + 1), $2 + 1,
+                               string_agg(x::text, ',' order by x))
+                   from txid_snapshot_xip($1) as x
+                  where x <= $2)::txid_snapshot end
+$$;
+comment on function iclock.snapshot_until(txid_snapshot, bigint) is
+    'What a snapshot shows of transactions up to this one; NULL: all';
+
 -- Punches of the last weeks that are not counted yet.
 create or replace function iclock.uncounted_punches()
     returns table (
+        txid         bigint,
         device_id    bigint,
         local_time   timestamp,
         punched_at   timestamptz,
@@ -36,7 +54,7 @@ begin
 
     -- the bounds find the partitions and the pages
     return query
-    select p.device_id, p.local_time, p.punched_at, p.received_at
+    select p.txid, p.device_id, p.local_time, p.punched_at, p.received_at
       from iclock.punch p
      where p.txid >= state.base + txid_snapshot_xmin(state.snapshot)
        and not iclock.was_counted(p.txid, state.base, state.snapshot)
@@ -94,10 +112,12 @@ comment on function iclock.add_hours(integer[], integer[]) is
     'Sums of two rows of hours';
 
 
--- Counts what is new.  One statement, so that what it counts is what its
--- snapshot shows.
-create or replace function iclock.count_punches()
-    returns void
+-- Counts what is new: so many punches at most, but all those of a transaction.
+-- One statement does it, so that what it counts is what its snapshot shows.
+-- True if there are more.
+create or replace function iclock.count_punches(
+        most  integer default 200000)
+    returns boolean
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
     set jit = off
@@ -108,13 +128,32 @@ declare
         select coalesce(min(c.params ->> 'skew'), '60 seconds')
           from iclock.condition c
          where c.name = 'clock');
+    base    constant bigint := (select t.base from iclock.punch_tally t);
+    last    bigint;
+    more    boolean;
 begin
+    select coalesce(max(s.txid) filter (where s.sum <= most), min(s.txid)),
+           max(s.sum) > most
+      into last, more
+      from (select u.txid, sum(count(*)) over (order by u.txid) as sum
+              from iclock.uncounted_punches() u
+             group by u.txid) as s;
+
+    if more is not true then
+        last := null;
+    end if;
+
     with fresh as materialized (
-        select * from iclock.uncounted_punches()
+        select u.*
+          from iclock.uncounted_punches() u
+         where last is null or u.txid <= last
+         -- who imports years at once does not come today
+         limit 2 * most
     ),
     counted as (
         update iclock.punch_tally t
-           set snapshot = txid_current_snapshot(),
+           set snapshot = iclock.snapshot_until(txid_current_snapshot(),
+                                                last - base),
                tallied_at = clock_timestamp()
     ),
     -- upserts in the order of their keys
@@ -195,10 +234,12 @@ begin
                           when excluded.skew_since is not null
                           then coalesce(u.skew_since, excluded.skew_since)
                           end;
+
+    return coalesce(more, false);
 end
 $$;
-comment on function iclock.count_punches() is
-    'The part of tally_punches() that reads punches';
+comment on function iclock.count_punches(integer) is
+    'The part of tally_punches() that reads punches; true if there are more';
 
 -- A device that has no row yet gets one from its last punch: a thousand of them
 -- at a time.
@@ -316,7 +357,13 @@ begin
         return true;
     end if;
 
-    perform iclock.count_punches(), iclock.begin_pulses();
+    -- who waits gives up after some seconds, and the next call goes on
+    while iclock.count_punches() loop
+        exit when clock_timestamp() > statement_timestamp()
+                                      + interval '2 seconds';
+    end loop;
+
+    perform iclock.begin_pulses();
 
     if state.quiet_at <= clock_timestamp() - interval '1 hour' then
         perform iclock.find_quiet();

@@ -304,9 +304,55 @@ select is((select u.last_local_time from iclock.device_pulse u
             where u.device_id = pg_temp.device('H1')),
           timezone('UTC', now() - interval '841 s'), 'is found');
 
+-- some at a time
+
+select is(iclock.snapshot_until(s::txid_snapshot, n)::text, cut,
+          format('%s until %s', s, n))
+  from (values
+    ('10:20:10,14,15', null::bigint, '10:20:10,14,15'),
+    ('10:20:10,14,15', 20, '10:20:10,14,15'),
+    ('10:20:10,14,15', 19, '10:20:10,14,15'),
+    ('10:20:10,14,15', 14, '10:15:10,14'), ('10:20:10,14,15', 9, '10:10:'),
+    ('10:20:10,14,15', 12, '10:13:10'), ('10:10:', 5, '6:6:'))
+       as v (s, n, cut);
+
+create function pg_temp.rest() returns text
+    language sql as $$
+    select concat_ws(' ', (select count(*) from iclock.uncounted_punches()),
+                     (select sum(r.punches) from iclock.punch_rate r))
+$$;
+delete from iclock.punch;
+delete from iclock.punch_rate;
+-- three transactions, of which one goes on
+update iclock.punch_tally
+   set snapshot = format('%1$s:%1$s:', txid_snapshot_xmin(
+                         txid_current_snapshot()) - 10)::txid_snapshot;
+insert into iclock.punch (device_id, local_time, pin, txid)
+select pg_temp.device('OK'), timezone('UTC', now()), i,
+       txid_snapshot_xmin(txid_current_snapshot()) - 9 + i / 4
+  from generate_series(0, 11) as i;
+select is(pg_temp.rest(), '12', 'twelve');
+select ok(iclock.count_punches(9), 'there are more than nine');
+select is(pg_temp.rest(), '4 8', 'two transactions are counted');
+select ok(not iclock.count_punches(9), 'no more');
+select is(pg_temp.rest(), '0 12', 'all');
+update iclock.punch_tally
+   set snapshot = format('%1$s:%1$s:', txid_snapshot_xmin(
+                         txid_current_snapshot()) - 10)::txid_snapshot;
+select ok(iclock.count_punches(1), 'a transaction is counted as a whole');
+select is(pg_temp.rest(), '8 16', 'the first one');
+delete from iclock.punch;
+delete from iclock.punch_rate;
+delete from iclock.device_day;
+select pg_temp.count_from_here();
+insert into iclock.punch (device_id, local_time, pin)
+select pg_temp.device('H2'), timezone('UTC', now()), i
+  from generate_series(1, 30) as i;
+select pg_temp.tally();
+
 -- hours, rates
 
-select is((select sum(r.punches) from iclock.punch_rate r), 41::bigint,
+select is((select sum(r.punches) from iclock.punch_rate r), 30::bigint,
           'all that was stored');
 select is((select sum(h) from iclock.device_day y, unnest(y.hours) as h
             where y.device_id = pg_temp.device('H2')), 30::bigint,
