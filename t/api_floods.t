@@ -57,8 +57,8 @@ sub event {
 # answers that are held
 
 my $cursor = $api->get('/events')->json->{next_cursor};
-my @waiting = map { ask($api, "/events?after=$cursor&types=door.event&wait=30") }
-              1 .. POLLS;
+my $wait = "/events?after=$cursor&types=door.event&wait=30";
+my @waiting = map { ask($api, $wait) } 1 .. POLLS;
 
 ok(wait_until(10, sub {
     (() = $t->error_log() =~ /iclock api wait:/g) >= POLLS;

@@ -98,8 +98,8 @@ $t->nginx->{env} = { LD_PRELOAD => "$dir/names.so",
 sub hook {
     my ($url, $type) = @_;
 
-    my ($id) = split /\|/, $t->psql("SELECT * FROM iclock.create_webhook('$url',"
-                                    . " '{$type}')");
+    my ($id) = split /\|/, $t->psql('SELECT * FROM iclock.create_webhook('
+                                    . "'$url', '{$type}')");
 
     return $id;
 }
