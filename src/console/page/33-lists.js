@@ -1,6 +1,7 @@
 // What more than one view shows.
 //
 //   punchColumns({ device, person })   columns of simpleTable for punches
+//   punchPanel(p)       all that is known of one, with its three times
 //   lateWords(p)        "stored 0.2 s later", "late, stored 15:10:46"
 //   commandState(c)     nodes: where a command is, in words
 //   commandWhat(c)      nodes: what it is
@@ -11,7 +12,9 @@
 words({
   'p.time': 'Time', 'p.pin': 'PIN', 'p.name': 'Name', 'p.type': 'What',
   'p.method': 'How', 'p.temperature': 'Temp.', 'p.stored': 'Stored',
-  'p.device': 'Device',
+  'p.device': 'Device', 'p.of': 'Punch of {name}', 'p.code': 'code {code}',
+  'p.time.device': 'Device time', 'p.time.mine': 'Your time',
+  'p.time.utc': 'UTC', 'p.workCode': 'Work code',
   'p.later': 'stored {d} later', 'p.late': 'late, stored {at}',
   'p.CheckIn': 'Check in', 'p.CheckOut': 'Check out',
   'p.BreakOut': 'Break out', 'p.BreakIn': 'Break in',
@@ -49,7 +52,8 @@ function lateWords(p) {
 
 function punchColumns(o) {
   return [
-    { title: t('p.time'), cell: (p) => h('span.mono', punchTime(p)) },
+    { title: t('p.time'), cell: (p) => button(h('span.mono', punchTime(p)),
+      () => punchPanel(p), { kind: 'quiet.moment' }) },
     o.device ? { title: t('p.device'), cell: (p) =>
       anchor(path('devices', p.device_id), data(p.device_name || p.device_id)) }
       : null,
@@ -65,6 +69,33 @@ function punchColumns(o) {
     { title: t('p.stored'), wide: true, cell: (p) =>
       h('span.meta', lateWords(p)) }
   ].filter(Boolean);
+}
+
+function punchPanel(p) {
+  const at = (zone) => dateOf(p.timestamp, zone) + ', '
+    + timeOf(p.timestamp, zone);
+  const local = localParts(p.local_time);
+
+  panel({ title: tx('p.of', { name: p.user_name || p.user_id }), fill(body) {
+    body.append(factList([
+      [t('p.time.device'), (local[1] ? dateOf(local[1] + 'T12:00:00Z', 'UTC')
+        + ', ' + local[2] : at(p.timezone)) + ' (' + zoneWords(p.timezone)
+        + ')'],
+      [t('p.time.mine'), at(null) + ' (' + viewerZone + ')'],
+      [t('p.time.utc'), at('UTC')],
+      [t('p.stored'), p.received_at ? momentOf(p.received_at, null) + ', '
+        + lateWords(p) : '–'],
+      [t('p.device'), anchor(path('devices', p.device_id),
+        data(p.device_name || p.device_id))],
+      [t('p.pin'), anchor(path('people', p.user_id), mono(p.user_id))],
+      [t('p.type'), [nameOfType(p.punch_type), ' ', h('span.meta',
+        t('p.code', { code: String(p.status) }))]],
+      [t('p.method'), [nameOfType(p.method), ' ', h('span.meta',
+        t('p.code', { code: String(p.verify) }))]],
+      p.temperature ? [t('p.temperature'), number(p.temperature) + '\u00A0°C']
+        : null,
+      p.work_code ? [t('p.workCode'), mono(p.work_code)] : null]));
+  } });
 }
 
 function commandWhat(c) {
