@@ -219,11 +219,12 @@ soak:
 	@exec tools/soak $(TIMES)
 
 bench:
-	@tools/deps build bench
+	@tools/deps test bench
 	@$(MAKE) --no-print-directory build
 	@t/bench/run
 	@t/bench/stream
 	@t/bench/webhooks
+	@t/bench/console
 
 bench-compare:
 	@tools/deps build bench

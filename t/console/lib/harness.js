@@ -100,8 +100,8 @@ const t = {
     sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
 
     // until the function says something true
-    async wait(what, code) {
-        const until = Date.now() + t.patience;
+    async wait(what, code, times = 1) {
+        const until = Date.now() + times * t.patience;
 
         for ( ;; ) {
             const value = await code();

@@ -1,0 +1,190 @@
+// Copyright (C) the ngx_http_iclock_module authors
+
+// Who cannot use a mouse, sees little, or reads with other tools: keys, small
+// and large, focus, contrast.
+
+'use strict';
+
+const fs = require('fs');
+const path = require('path');
+
+const sheet = path.join(__dirname, '../../src/console/page/page.css');
+
+
+// the formula of WCAG
+
+function contrast(one, other) {
+    const [a, b] = [one, other].map((colour) => {
+        const [r, g, b] = colour.match(/\w\w/g).map((hex) => {
+            const c = parseInt(hex, 16) / 255;
+            return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    });
+
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+}
+
+
+function contrasts(t) {
+    const css = fs.readFileSync(sheet, 'utf8');
+    const tokens = [...css.matchAll(
+        /--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)/g)]
+        .map(([, name, light, dark]) => [name, [light.slice(1),
+                                                dark.slice(1)]]);
+    const of = Object.fromEntries(tokens);
+    const pairs = [];
+
+    for (const ground of ['bg', 'surface', 'raised', 'selection']) {
+        for (const ink of ['text', 'muted', 'accent']) {
+            pairs.push([ink, ground, 4.5]);
+        }
+    }
+    for (const ground of ['bg', 'surface', 'raised']) {
+        pairs.push(['edge', ground, 3]);
+        for (const state of ['ok', 'warn', 'bad', 'new']) {
+            pairs.push([state, ground, 4.5]);
+        }
+    }
+    for (const state of ['ok', 'warn', 'bad', 'new']) {
+        pairs.push([state, 'soft-' + state, 4.5]);
+    }
+    pairs.push(['on-accent', 'accent', 4.5]);
+
+    const bad = [];
+
+    for (const [ink, ground, least] of pairs) {
+        for (const i of [0, 1]) {
+            const got = contrast(of[ink][i], of[ground][i]);
+
+            if (got < least) {
+                bad.push(`${ink} on ${ground}: ${got.toFixed(2)}`);
+            }
+        }
+    }
+
+    t.is(bad, [], `contrast of ${pairs.length * 2} pairs`);
+}
+
+
+module.exports = async (t) => {
+    contrasts(t);
+
+    await t.sql(`select iclock.register_device('KEYS' || to_char(n, 'FM0000'),
+        'Door ' || n, 'Pune', 'Asia/Kolkata')
+        from generate_series(1, 40) as n;
+        update iclock.device set last_seen = now()`);
+    await t.device('NEW0000009', 'handshake');
+
+    // by keys alone: sign in, find, look, sign out
+
+    let tab = await t.open('#/fleet');
+
+    await tab.see('API key');
+    await tab.page.keyboard.type(t.key);
+    await tab.press('Enter');
+    await tab.see('Door 1');
+    await tab.press('/');
+    await tab.page.keyboard.type('door 17');
+    await t.wait('one row', () => tab.page.evaluate(() =>
+        document.querySelector('[role=grid]')
+            .getAttribute('aria-rowcount') === '2'));
+
+    const to = async (selector) => {
+        for (let i = 0; i < 60; i++) {
+            await tab.press('Tab');
+            if (await tab.page.evaluate((s) =>
+                document.activeElement.matches(s), selector)) {
+                return true;
+            }
+        }
+        return false;
+    };
+
+    t.ok(await to('.rows > .row'), 'Tab comes to the list');
+    await tab.press('Enter');
+    await tab.until(() => location.hash.startsWith('#/devices/KEYS0017'));
+    t.ok(true, 'Enter opens the device');
+    t.is(await tab.page.evaluate(() => document.activeElement.tagName), 'H1',
+         'its heading has the focus');
+
+    // letters that go somewhere, unless somebody types, or does not want them
+
+    await tab.press('g', 'c');
+    await tab.until(() => location.hash.startsWith('#/commands'));
+    t.ok(true, 'g c goes to the commands');
+    await tab.goto('#/people');
+    await tab.see('Add person…');
+    await tab.press('/');
+    await tab.page.keyboard.type('gc?');
+    t.like(await tab.page.evaluate(() => location.hash), /^#\/people/,
+           'not while typing');
+    await tab.page.evaluate(() => document.activeElement.blur());
+    await tab.press('?');
+    await tab.see('Previous and next row', '? lists the keys');
+    await tab.looks('keys');
+    await tab.press('Escape');
+
+    await tab.goto('#/settings');
+    await tab.looks('settings');
+    await tab.click('One-key shortcuts', 'input[type=checkbox]');
+    await tab.page.evaluate(() => document.activeElement.blur());
+    await tab.press('g', 'c');
+    await t.sleep(200);
+    t.like(await tab.page.evaluate(() => location.hash), /^#\/settings/,
+           'nor when they are switched off');
+    await tab.click('One-key shortcuts', 'input[type=checkbox]');
+
+    t.ok(await to('button'), 'Tab comes to the buttons');
+
+    // targets, by mouse and by finger
+
+    for (const [width, height, touch, least] of [[1280, 800, false, 24],
+                                                 [390, 844, true, 44]]) {
+        const other = await t.signIn('#/fleet', { width, height, touch });
+
+        for (const view of ['fleet', 'live', 'people', 'commands',
+                            'problems', 'settings']) {
+            await other.goto('#/' + view);
+            await t.sleep(400);
+
+            const small = await other.page.evaluate((size) =>
+                [...document.querySelectorAll('button, select, summary,'
+                    + ' nav a, input:not([type=checkbox])')]
+                    .filter((e) => e.checkVisibility({
+                        checkVisibilityCSS: true }))
+                    .map((e) => [e, e.getBoundingClientRect()])
+                    .filter(([, box]) => box.width > 1 && box.height > 1
+                        && (box.height < size - 0.5 || box.width < 24))
+                    .map(([e, box]) => `${e.tagName} ${e.innerText}`
+                        + ` ${Math.round(box.width)}x${
+                            Math.round(box.height)}`), least);
+
+            t.is(small, [], `${view}: no target below ${least} px`);
+        }
+        await other.context.close();
+        t.tabs.splice(t.tabs.indexOf(other), 1);
+    }
+
+    // small windows, and large text
+
+    tab = await t.signIn('#/fleet');
+    for (const view of ['fleet', 'live', 'people', 'commands', 'problems',
+                        'settings', 'devices/KEYS0017']) {
+        await tab.goto('#/' + view);
+        await tab.size(320, 640);
+        await t.sleep(400);
+        await tab.fits(`${view}, 320 px`);
+        await tab.page.addStyleTag;
+        await tab.size(1280, 800);
+    }
+
+    const moving = await tab.page.evaluate(() =>
+        [...document.querySelectorAll('*')].filter((e) => {
+            const its = getComputedStyle(e);
+            return parseFloat(its.transitionDuration) > 0
+                   || its.animationName !== 'none';
+        }).length);
+
+    t.is(moving, 0, 'nothing moves for who does not want it');
+};

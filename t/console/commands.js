@@ -1,0 +1,109 @@
+// Copyright (C) the ngx_http_iclock_module authors
+
+// Commands and problems: what waits, what failed and why, what can be done.
+
+'use strict';
+
+module.exports = async (t) => {
+    await t.sql(`select iclock.register_device('CMD00001', 'Gate 4', 'Pune',
+                                               'Asia/Kolkata'),
+                        iclock.register_device('CMD00002', 'Store 2', 'Nashik',
+                                               'Asia/Kolkata')`);
+    await t.terminal('CMD00001', 'online');
+
+    let tab = await t.signIn('#/commands');
+
+    await tab.see('Nothing is under way.', 'an empty list has words');
+    await tab.looks('commands-empty');
+
+    // one that waits, and is taken back
+
+    await t.api('POST', '/devices/CMD00002/reboot');
+    await tab.page.reload();
+    await tab.see(/Waits/, 'one that waits');
+    await tab.looks('commands');
+    await tab.click('Cancel: ' + await t.sql(`select coalesce(
+        (iclock_api.commands_json(array[max(id)]))[1] ->> 'words',
+        (iclock_api.commands_json(array[max(id)]))[1] ->> 'command')
+        from iclock.command`) + ', Store 2');
+    await tab.see('was cancelled', 'it is taken back');
+    t.is(await t.sql(`select status from iclock.command
+                       order by id desc limit 1`), 'cancelled',
+         'so it is in the database');
+
+    // too late: the page does not know yet
+
+    const id = (await t.api('POST', '/devices/CMD00002/reboot'))[1]
+        .commands[0].id;
+
+    await tab.page.reload();
+    await tab.see(/Waits/);
+    await t.device('CMD00002', 'handshake');
+    await t.wait('it is sent', async () =>
+        /REBOOT/.test(await t.device('CMD00002', 'poll')));
+    tab.allow(/409/);
+    await tab.page.evaluate(() => [...document.querySelectorAll('button')]
+        .find((b) => /^Cancel/.test(b.textContent)).click());
+    await tab.see(/Too late/, 'too late: said so');
+
+    // one that failed, its reason in words, and again
+
+    await t.device('CMD00002', 'ack', id, -1001, 'REBOOT');
+    await tab.goto('#/commands?f=failed');
+    await tab.see(/Failed: .+\(−1001\)/, 'why it failed, in words');
+    t.like(await tab.body(), new RegExp(await t.sql(
+        `select result from iclock.command_status where id = ${id}`)
+        .then((words) => words.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))),
+        'those of the table of labels');
+    await tab.looks('commands-failed');
+    await tab.page.evaluate(() => [...document.querySelectorAll('button')]
+        .find((b) => /^Again/.test(b.textContent)).click());
+    await t.wait('another', async () => await t.sql(
+        `select count(*) from iclock.command
+          where body = 'REBOOT' and status = 'queued'`) === '1');
+    t.ok(true, 'again');
+    await tab.context.close();
+    t.tabs.pop();
+
+    // problems: a line that cannot be stored, byte for byte
+
+    await t.device('CMD00002', 'punches', '1077\t2026-02-30 08:31:00\t0\t1');
+    tab = await t.signIn('#/problems');
+    await tab.see('Lines not stored');
+    await tab.click('Read');
+    await tab.see(/1077 ?TAB ?2026-02-30 08:31:00 ?TAB ?0 ?TAB ?1/,
+                  'the line as it came, with its TABs');
+    await tab.looks('problems');
+
+    // the terminal holds more than is stored
+
+    await t.sql(`insert into iclock.attendance_check
+        (device_id, starts, ends, status, device_count, stored_count,
+         attempts, max_attempts, finished_at)
+        select id, '2026-11-20', '2026-11-20 23:59:59', 'differs', 31, 0, 3,
+               3, now()
+          from iclock.device where serial_number = 'CMD00001'`);
+    await tab.see('terminal holds 31, stored 0');
+    await tab.click('Fetch 31');
+    await t.wait('it is asked', async () => await t.sql(
+        `select count(*) from iclock.attendance_check
+          where status in ('asking', 'filling')`) !== '0');
+    t.ok(true, 'it is asked for them');
+
+    // an all-clear is withheld when it is not known
+
+    await t.sql(`truncate iclock.rejected_line, iclock.attendance_check`);
+    await t.sql(`update iclock.command set status = 'cancelled',
+                        finished_at = now() where status = 'failed'`);
+    await t.sql(`delete from iclock.device where serial_number = 'CMD00002'`)
+        .catch(() => null);
+    tab.allow(/ERR_|Failed to load|50[0-9]/);
+    await t.nginx('stop');
+    await tab.see(/Not known since/, 'no all-clear without a server');
+    t.unlike(await tab.body(), /Nothing needs you/, 'none at all');
+    await tab.looks('problems-unknown');
+    await t.nginx('start');
+    await t.wait('it recovers', async () =>
+        !/Not known since/.test(await tab.body()), 4);
+    t.ok(true, 'and recovers by itself');
+};

@@ -1,0 +1,95 @@
+// Copyright (C) the ngx_http_iclock_module authors
+
+// What the page says when something does not work, and that it goes on by
+// itself.
+
+'use strict';
+
+module.exports = async (t) => {
+    await t.sql(`select iclock.register_device('FAULT00001', 'Gate 1', 'Pune',
+                                               'Asia/Kolkata');
+                 update iclock.device set last_seen = now()`);
+
+    let tab = await t.signIn('#/fleet');
+
+    tab.allow(/ERR_|Failed to load|50[0-9]/);
+    await tab.see('Gate 1');
+
+    // the database is away
+
+    // what is told by voice stays until there is something else to tell
+    const bars = () => tab.text('.bars');
+
+    // asked for every 15 s, when nothing else is
+    await t.postgres('stop');
+    await t.wait('words', async () => (await bars()).includes(
+        'The database does not answer. Terminals keep their punches; nothing'
+        + ' is lost.'), 4);
+    t.ok(true, 'the database is away: words');
+    await tab.see('Gate 1', 'the list stays');
+    t.unlike(await tab.body(), /All 1 active|1 active device is online/,
+             'without an all-clear');
+    await tab.looks('fault-database');
+    await t.postgres('start');
+    await t.wait('recovery', async () => await bars() === '', 4);
+    t.ok(true, 'it recovers alone');
+
+    // nginx is reloaded and restarted while somebody types
+
+    await tab.goto('#/people');
+    await tab.see('Add person…');
+    await tab.click('Add person…');
+    await tab.fill('PIN', '4711');
+    await tab.fill('Name', 'Lata Shah');
+    await t.nginx('reload');
+    await t.sleep(500);
+    await t.nginx('stop');
+    await tab.see('No connection to the server.', 'nginx is away: words');
+    await tab.looks('fault-offline');
+    await t.nginx('start');
+    await t.wait('recovery', async () => await bars() === '', 4);
+    t.is(await tab.page.evaluate(() => [...document.querySelectorAll(
+             '.panel input')].slice(0, 2).map((field) => field.value)),
+         ['4711', 'Lata Shah'], 'what was typed is there');
+    await tab.context.close();
+    t.tabs.pop();
+
+    // an error of the server, and slow answers
+
+    tab = await t.open('#/people');
+    tab.allow(/500/);
+    await tab.page.setRequestInterception(true);
+
+    let how = 'fail';
+
+    tab.page.on('request', (request) => {
+        if (!request.url().includes('/v1/users')) {
+            request.continue();
+        } else if (how === 'fail') {
+            request.respond({ status: 500,
+                contentType: 'application/problem+json',
+                headers: { 'X-Request-Id': '3f2a9c' },
+                body: JSON.stringify({ status: 500, code: 'internal',
+                                       detail: 'Something failed' }) });
+        } else {
+            setTimeout(() => request.continue().catch(() => null), how);
+        }
+    });
+    await tab.enter(t.key);
+    await tab.see('request 3f2a9c stands in its error log',
+                  '500: the number of the request');
+    await tab.looks('fault-500');
+
+    for (const ms of [3000, 9000]) {
+        how = ms;
+        await tab.page.reload();
+        await tab.until(() => document.querySelector('.bone'));
+        t.ok(true, `${ms} ms: bars`);
+
+        if (ms > 8000) {
+            await tab.see('Still waiting for the server.', 'and words');
+            await tab.looks('fault-slow');
+        }
+        await tab.see('No people yet.', 'and the answer');
+    }
+};

@@ -1,0 +1,174 @@
+// Copyright (C) the ngx_http_iclock_module authors
+
+// Fleet and a device: verdict, conditions, acts, and that all of it is true.
+
+'use strict';
+
+module.exports = async (t) => {
+    const add = (sn, name, site, more = '') => t.sql(
+        `select iclock.register_device('${sn}', '${name}', '${site}',
+                                       'Asia/Kolkata');
+         update iclock.device set last_seen = now() ${more}
+          where serial_number = '${sn}'`);
+
+    // none, one, many
+
+    let tab = await t.signIn('#/fleet');
+
+    await tab.see('No devices yet.', 'none: words that help');
+    await tab.see('http://10.0.0.5:8081', 'with the address for terminals');
+    await tab.looks('fleet-empty');
+
+    await add('FLEET00001', 'Gate 1', 'Pune');
+    await tab.page.reload();
+    await tab.see('Gate 1');
+    await tab.see(/The active device is online/, 'one: singular');
+
+    await t.sql(`select iclock.register_device('MANY' || to_char(n, 'FM000'),
+        'Door ' || n, case when n % 2 = 0 then 'Pune' else 'Nashik' end,
+        'Asia/Kolkata') from generate_series(1, 418) as n;
+        update iclock.device set last_seen = now()`);
+    await tab.page.reload();
+    await tab.see('All 419 active devices are online. Nothing needs you.',
+                  'many: the sentence');
+    await tab.looks('fleet');
+
+    // conditions, with what to do
+
+    await t.sql(`update iclock.device
+                    set last_seen = now() - interval '42 min'
+                  where serial_number = 'MANY007'`);
+    await t.sql(`update iclock.device set status = 'blocked'
+                  where serial_number = 'MANY008'`);
+    await t.device('NEW0000001', 'handshake');
+    await tab.page.reload();
+    await tab.see(/417 of 418 active devices are online\. 2 need you\./,
+                  'what needs somebody is counted');
+    await tab.see('Silent 42 min', 'silent: since when');
+    await tab.see('Waiting for approval', 'new: what it waits for');
+    await tab.looks('fleet-needs');
+
+    // the numbers are those of SQL
+
+    const chips = await tab.text('.chip');
+
+    t.like(chips, /All 420/, 'all');
+    t.like(chips, new RegExp('Online ' + await t.sql(`select count(*)
+        from iclock.device where status = 'active'
+         and last_seen > now() - interval '5 min'`)), 'those online');
+    t.like(chips, /Silent 1/, 'those silent');
+
+    // approved: served, and the row changes
+
+    await tab.click('Approve… NEW0000001');
+    await tab.fill('Name', 'Gate 5');
+    await tab.fill('Site', 'Pune');
+    await tab.looks('approve');
+    await tab.click('Approve Gate 5');
+    await t.wait('it is approved', async () => await t.sql(
+        `select status || name from iclock.device
+          where serial_number = 'NEW0000001'`) === 'activeGate 5');
+    t.like(await t.device('NEW0000001', 'handshake'), /GET OPTION FROM/,
+           'the terminal is served');
+    await t.wait('the row', async () => !/Waiting for approval/.test(
+        await tab.body()));
+    t.ok(true, 'the list knows it without a reload');
+
+    // sorted, filtered, searched; the address says it
+
+    await tab.page.keyboard.press('/');
+    await tab.page.keyboard.type('door 41');
+    await tab.see('Door 411');
+
+    const found = 1 + Number(await t.sql(`select count(*) from iclock.device
+        where name ilike '%door 41%'`));
+
+    await tab.until((n) => document.querySelector('[role=grid]')
+                           .getAttribute('aria-rowcount') === String(n), found);
+    t.ok(true, 'a search finds what SQL does');
+
+    const address = await tab.page.evaluate(() => location.hash);
+
+    t.like(address, /q=door/, 'the address has it');
+
+    const copy = await t.open(address, { context: tab.context });
+
+    await copy.enter(t.key);
+    await copy.see('Door 411', 'in another tab it is the same');
+    await copy.page.close();
+    t.tabs.splice(t.tabs.indexOf(copy), 1);
+
+    await tab.goto('#/fleet?q=gte%204');
+    await tab.see('No device matches', 'nothing found: words');
+    await tab.click('Clear filters');
+
+    // far down, by keys
+
+    await tab.until(() => document.querySelector('.rows > .row[tabindex="0"]'));
+    await tab.page.focus('.rows > .row[tabindex="0"]');
+    await tab.press('End');
+    await tab.until(() => document.activeElement
+                          .getAttribute('aria-rowindex') === '421');
+    t.ok(true, 'End goes to the last row');
+    await tab.press('ArrowUp', 'ArrowUp');
+    t.is(await tab.page.evaluate(() =>
+             document.activeElement.getAttribute('aria-rowindex')), '419',
+         'arrows from there');
+    await t.sleep(5500);
+    t.is(await tab.page.evaluate(() =>
+             document.activeElement.getAttribute('aria-rowindex')), '419',
+         'new data do not take the focus away');
+
+    // the clock of who looks is wrong
+
+    for (const hours of [-1, 1]) {
+        const other = await t.signIn('#/devices/FLEET00001', {
+            prepare: (page) => page.evaluateOnNewDocument((ms) => {
+                const now = Date.now.bind(Date);
+                Date.now = () => now() + ms;
+            }, hours * 3600000) });
+
+        await t.sql(`update iclock.device set last_seen = now()
+                      where serial_number = 'FLEET00001'`);
+        await other.page.reload();
+        await other.see(/called (?:\d+ s ago|now)/i,
+                        `a clock that is ${hours} h off changes no age`);
+        await other.context.close();
+        t.tabs.splice(t.tabs.indexOf(other), 1);
+    }
+
+    // one device, blocked and back
+
+    await tab.goto('#/devices/FLEET00001');
+    await tab.see('Gate 1');
+    await tab.looks('device');
+
+    for (const name of ['people', 'commands', 'errors', 'rejected', 'check',
+                        'setup']) {
+        await tab.goto(`#/devices/FLEET00001?tab=${name}`);
+        await t.sleep(300);
+        await tab.axe(`device, ${name}`);
+    }
+
+    // one that is not there
+
+    tab.allow(/404/);
+    await tab.goto('#/devices/NOBODY');
+    await tab.see(/No device NOBODY|Not found for this key/,
+                  'a device that is gone: words');
+
+    // a key of one site
+
+    const key = await t.makeKey({ name: 'pune', sites: ['Pune'],
+        scopes: ['devices:read', 'events:read', 'logs:read', 'users:read',
+                 'commands:read'] });
+
+    for (const view of ['fleet', 'live', 'people', 'commands', 'problems']) {
+        const other = await t.signIn('#/' + view, { key });
+
+        await t.sleep(500);
+        t.unlike(await other.body(), /Nashik/, `${view} of one site only`);
+        await other.context.close();
+        t.tabs.splice(t.tabs.indexOf(other), 1);
+    }
+};

@@ -1,0 +1,198 @@
+// Copyright (C) the ngx_http_iclock_module authors
+
+// Live: what happens is shown at once, each thing once, and nothing is said
+// that is not known any more.
+
+'use strict';
+
+const net = require('net');
+
+
+// Stands between the page and nginx, and can cut what goes through it.
+
+function wire(port) {
+    const open = new Set();
+    const server = net.createServer((near) => {
+        const far = net.connect(port, '127.0.0.1');
+
+        open.add(near);
+        near.pipe(far).pipe(near);
+        near.on('error', () => far.destroy());
+        far.on('error', () => near.destroy());
+        near.on('close', () => {
+            open.delete(near);
+            far.destroy();
+        });
+    });
+
+    return new Promise((resolve) => server.listen(0, '127.0.0.1', () =>
+        resolve({
+            port: server.address().port,
+            cut() {
+                for (const near of open) {
+                    near.resetAndDestroy();
+                }
+            },
+            close() {
+                this.cut();
+                server.close();
+            },
+        })));
+}
+
+
+module.exports = async (t) => {
+    await t.sql(`select iclock.register_device('LIVE0001', 'Gate 1', 'Pune',
+                                               'Asia/Kolkata'),
+                        iclock.register_device('LIVE0002', 'Dock 2', 'Leipzig',
+                                               'Europe/Berlin')`);
+    await t.device('LIVE0001', 'handshake');
+    await t.device('LIVE0002', 'handshake');
+
+    const now = (seconds = 0, zone = 'Asia/Kolkata') =>
+        new Date(Date.now() + seconds * 1000).toLocaleString('sv',
+            { timeZone: zone });
+
+    // nothing yet
+
+    let tab = await t.signIn('#/live');
+
+    await tab.see(/Nothing yet|so it is quiet/, 'an empty list has words');
+    await tab.see(/Live, \d+ a minute/);
+
+    // a punch, and how soon
+
+    await t.device('LIVE0001', 'punches', `1001\t${now()}\t0\t1`);
+    await tab.see('1001', 'a punch is shown');
+    await tab.see(/Check in/);
+
+    const seen = tab.page.evaluate(() => new Promise((resolve) => {
+        const watch = new MutationObserver(() => {
+            if (document.body.innerText.includes('SOON')) {
+                watch.disconnect();
+                resolve(Date.now());
+            }
+        });
+
+        watch.observe(document.body, { subtree: true, childList: true,
+                                       characterData: true });
+    }));
+
+    await t.device('LIVE0001', 'punches', `SOON\t${now(1)}\t0\t1`);
+
+    const stored = await t.sql(`select extract(epoch from received_at) * 1000
+                                  from iclock.punch where pin = 'SOON'`);
+    const took = Math.round(await seen - Number(stored));
+
+    t.ok(took < 250 * Math.max(1, t.patience / 15000),
+         'within 250 ms of its commit', took);
+    t.note(`${took} ms after the commit`);
+
+    // late, and of another zone
+
+    await t.device('LIVE0001', 'punches', `LATE\t${now(-3600)}\t1\t15`);
+    await tab.see(/late, stored/, 'a late punch says so');
+    await t.device('LIVE0002', 'punches',
+                   `BERLIN\t${now(0, 'Europe/Berlin')}\t0\t1`);
+    await tab.see('BERLIN');
+
+    // others than punches
+
+    await t.sql(`select iclock.block_device('LIVE0002')`);
+    await tab.see('Was blocked', 'what devices do');
+    await t.sql(`select iclock.approve_device('LIVE0002')`);
+    await tab.looks('live');
+
+    // paused
+
+    await tab.click('Pause');
+    await t.device('LIVE0001', 'punches',
+                   ...[1, 2, 3].map((n) => `PAUSED${n}\t${now(10 + n)}\t0\t1`));
+    await tab.see('3 new while paused');
+    t.unlike(await tab.body(), /PAUSED1/, 'they are not shown');
+    await tab.looks('live-paused');
+    await tab.click('Show them');
+    await tab.see('PAUSED3', 'until they are asked for');
+
+    // filters, by the address
+
+    await tab.choose('Site', 'Leipzig');
+    await tab.until(() => !document.querySelector('main').innerText
+                           .includes('LATE'));
+    t.like(await tab.page.evaluate(() => location.hash), /site=Leipzig/,
+           'the address has the filter');
+    await tab.page.goBack();
+    await tab.see('LATE', 'Back takes it away');
+
+    // the same after a reload: the list begins with what was stored
+
+    await tab.page.reload();
+    await tab.see('LATE', 'what was before');
+    await tab.context.close();
+    t.tabs.pop();
+
+    // a link that breaks again and again
+
+    const cable = await wire(new URL(t.origin).port);
+    const away = `http://127.0.0.1:${cable.port}`;
+
+    // all rows are in the document
+    tab = await t.open(`${away}/console#/live`, { height: 3000 });
+    tab.allow(/ERR_|Failed to load/);
+    tab.foreign.length = 0;
+    await tab.enter(t.key);
+    await tab.see(/Live, \d+ a minute/);
+
+    for (let i = 0; i < 20; i++) {
+        const second = String(i).padStart(2, '0');
+
+        await t.device('LIVE0001', 'punches',
+                       `CUT${second}\t2026-03-01 10:00:${second}\t0\t1`);
+        cable.cut();
+        await t.sleep(60);
+    }
+
+    await t.wait('the twentieth', async () =>
+        (await tab.body()).includes('CUT19'));
+
+    const shown = (await tab.page.evaluate(() =>
+        [...document.querySelectorAll('.c-name, .c-pin')]
+            .map((e) => e.textContent).join(' '))).match(/CUT\d\d/g) || [];
+    const once = [...new Set(shown)].sort();
+
+    t.is(once, Array.from({ length: 20 }, (_, i) =>
+        'CUT' + String(i).padStart(2, '0')), '20 cuts: nothing is missing');
+    t.is(await tab.page.evaluate(() =>
+             [...document.querySelectorAll('[role=row] .c-name')]
+                 .filter((e) => e.textContent.includes('CUT07')).length), 1,
+         'and nothing is there twice');
+
+    // no connection at all
+
+    cable.close();
+    await tab.see('No connection to the server.', 'the bar says it');
+    t.unlike(await tab.body(), /Live, \d+ a minute/, 'and it is not live');
+    await tab.looks('live-offline');
+    tab.foreign.length = 0;
+    await tab.context.close();
+    t.tabs.pop();
+
+    // refused: too many
+
+    const streams = await Promise.all(Array.from({ length: 5 }, async () => {
+        const stop = new AbortController();
+
+        await fetch(`${t.origin}/v1/events`, { signal: stop.signal,
+            headers: { Accept: 'text/event-stream',
+                       Authorization: `Bearer ${t.key}` } });
+        return stop;
+    }));
+
+    tab = await t.open('#/live');
+    tab.allow(/429/);
+    await tab.enter(t.key);
+    await tab.see('Live updates are used up by other windows;'
+                  + ' refreshing every 10 s.');
+    await tab.looks('live-refused');
+    streams.forEach((stop) => stop.abort());
+};

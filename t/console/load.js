@@ -1,0 +1,197 @@
+// Copyright (C) the ngx_http_iclock_module authors
+
+// How quick the page is with many devices and many events, as a table with the
+// budgets; run by t/bench/console.
+
+'use strict';
+
+const devices = Number(process.env.BENCH_DEVICES || 10000);
+const rate = Number(process.env.BENCH_EVENTS || 50);
+const seconds = Number(process.env.BENCH_SECONDS || 60);
+
+
+// In the page: how long from now until there is what is asked for, painted.
+
+const until = (what, n) => new Promise((resolve) => {
+    const start = performance.now();
+    const there = {
+        verdict: () => /devices are online/.test(document.body.innerText),
+        rows: () => document.querySelectorAll('.rows > .row').length > n,
+        all: () => Number(document.querySelector('[role=grid]')
+            ?.getAttribute('aria-rowcount')) > n,
+    };
+
+    const look = () => requestAnimationFrame(() => {
+        if (there[what]()) {
+            setTimeout(() => resolve(performance.now() - start));
+        } else {
+            look();
+        }
+    });
+
+    look();
+});
+
+
+module.exports = async (t) => {
+    const rows = [];
+
+    function row(what, got, budget, unit) {
+        rows.push([what, Math.round(got * 10) / 10, budget, unit]);
+        t.ok(got <= 2 * budget, `${what}: ${Math.round(got * 10) / 10} ${unit}`
+             + `, budget ${budget}`);
+    }
+
+    async function slow(page) {
+        const session = await page.createCDPSession();
+
+        await session.send('Emulation.setCPUThrottlingRate', { rate: 4 });
+        return session;
+    }
+
+    const many = (n) => t.sql(`insert into iclock.device (serial_number, name,
+            site, timezone, status, last_seen)
+        select 'LOAD' || to_char(n, 'FM000000'), 'Door ' || n,
+               'Site ' || n % 40, 'Asia/Kolkata', 'active', now()
+          from generate_series(1, ${n}) as n
+        on conflict (serial_number) do nothing`);
+
+    // sign in with 420 devices
+
+    await many(420);
+
+    let tab = await t.open('#/fleet');
+    let session = await slow(tab.page);
+
+    const paint = await tab.page.evaluate(() =>
+        performance.getEntriesByName('first-contentful-paint')[0]?.startTime);
+
+    row('first paint', paint, 200, 'ms');
+    await tab.fill('API key', t.key);
+
+    const verdict = tab.page.evaluate(until, 'verdict', 0);
+
+    await tab.press('Enter');
+    row('verdict after signing in, 420 devices', await verdict, 600, 'ms');
+    await tab.context.close();
+    t.tabs.pop();
+
+    // all of them
+
+    await many(devices);
+    await t.sql('analyze iclock.device');
+    tab = await t.open('#/fleet');
+    session = await slow(tab.page);
+    await tab.fill('API key', t.key);
+
+    const first = tab.page.evaluate(until, 'rows', 5);
+    const all = tab.page.evaluate(until, 'all', devices);
+
+    await tab.press('Enter');
+    row('first rows of all', await first, 800, 'ms');
+    row('all of them', await all, 2500, 'ms');
+
+    // elements, scrolling, searching, sorting
+
+    row('elements in the document', await tab.page.evaluate(() =>
+        document.querySelectorAll('*').length), 2500, '');
+
+    const frames = await tab.page.evaluate(() => new Promise((resolve) => {
+        const times = [];
+        const end = document.documentElement.scrollHeight - innerHeight;
+        let last = performance.now();
+
+        const step = (now) => {
+            times.push(now - last);
+            last = now;
+            window.scrollTo(0, end * times.length / 300);
+            if (times.length < 300) {
+                requestAnimationFrame(step);
+            } else {
+                resolve(times.slice(1).sort((a, b) => a - b));
+            }
+        };
+        requestAnimationFrame(step);
+    }));
+
+    row('scrolling, frames p95', frames[Math.floor(frames.length * 0.95)],
+        16.7, 'ms');
+    row('scrolling, the worst', frames[frames.length - 1], 50, 'ms');
+    await tab.page.evaluate(() => window.scrollTo(0, 0));
+
+    const typed = await tab.page.evaluate(() => new Promise((resolve) => {
+        const field = document.getElementById('search');
+        const start = performance.now();
+
+        field.value = '9';
+        field.dispatchEvent(new Event('input', { bubbles: true }));
+        requestAnimationFrame(() => setTimeout(() =>
+            resolve(performance.now() - start)));
+    }));
+
+    row('key press in search to paint', typed, 50, 'ms');
+
+    const sorted = await tab.page.evaluate(() => new Promise((resolve) => {
+        const start = performance.now();
+
+        document.querySelector('.c-name .sorter, .sorter').click();
+        requestAnimationFrame(() => setTimeout(() =>
+            resolve(performance.now() - start)));
+    }));
+
+    row('sorting', sorted, 100, 'ms');
+
+    // events
+
+    await tab.goto('#/live');
+    await tab.see(/a minute/);
+
+    const heap = async () => {
+        await session.send('HeapProfiler.enable');
+        await session.send('HeapProfiler.collectGarbage');
+        return (await session.send('Runtime.getHeapUsage')).usedSize / 1048576;
+    };
+
+    const tasks = await tab.page.evaluateHandle(() => {
+        const long = [];
+
+        new PerformanceObserver((list) => long.push(
+            ...list.getEntries().map((e) => e.duration)))
+            .observe({ type: 'longtask' });
+        return long;
+    });
+
+    await session.send('Performance.enable');
+
+    const busy = async () => (await session.send('Performance.getMetrics'))
+        .metrics.find((m) => m.name === 'TaskDuration').value;
+    const before = await busy();
+    const begin = Date.now();
+    let sent = 0;
+
+    while (Date.now() - begin < seconds * 1000) {
+        const due = Math.floor((Date.now() - begin) / 1000 * rate);
+
+        if (due > sent) {
+            await t.sql(`insert into iclock.punch (device_id, local_time, pin,
+                    status, verify, punched_at)
+                select d.id, localtimestamp(0) + n * interval '1 second',
+                       'L' || n, 0, 1, now()
+                  from generate_series(${sent + 1}, ${due}) as n
+                  join iclock.device d on d.serial_number =
+                       'LOAD' || to_char(n % 400 + 1, 'FM000000')`);
+            sent = due;
+        }
+        await t.sleep(100);
+    }
+
+    const share = (await busy() - before) / ((Date.now() - begin) / 1000);
+    const long = await tasks.jsonValue();
+
+    row(`main thread at ${rate} events/s`, share * 100, 15, '%');
+    row('the longest task then', Math.max(0, ...long), 50, 'ms');
+    row('heap afterwards', await heap(), 45, 'MB');
+
+    t.note(rows.map(([what, got, budget, unit]) => what.padEnd(42)
+        + `${got} ${unit}`.padStart(12) + `   budget ${budget}`).join('\n'));
+};

@@ -1,0 +1,130 @@
+// Copyright (C) the ngx_http_iclock_module authors
+
+// People: put on terminals, sent again, removed; what cannot be is said.
+
+'use strict';
+
+module.exports = async (t) => {
+    const terminals = Array.from({ length: 14 }, (_, i) =>
+        `PEOPLE${String(i + 1).padStart(2, '0')}`);
+
+    for (const [i, sn] of terminals.entries()) {
+        await t.sql(`select iclock.register_device('${sn}', 'Gate ${i + 1}',
+                                                   'Pune', 'Asia/Kolkata')`);
+    }
+
+    // this one takes PINs of four characters
+    await t.sql(`insert into iclock.device_option (device_id, name, value)
+                 select id, 'PIN2Width', '4' from iclock.device
+                  where serial_number = 'PEOPLE14'`);
+
+    let tab = await t.signIn('#/people');
+
+    await tab.see('No people yet.', 'an empty list has words');
+    await tab.looks('people-empty');
+
+    // somebody new, on all of them
+
+    await tab.click('Add person…');
+    await tab.fill('PIN', '10010');
+    await tab.fill('Name', 'Asha Rao');
+    await tab.fill('Department', 'Assembly');
+    await tab.click('Select all shown', 'input[type=checkbox]');
+    await tab.see('14 chosen');
+    await tab.looks('people-add');
+    await tab.click('Add Asha Rao on 14 devices');
+    await tab.see('Asha Rao waits for 13 devices.', 'what waits is said');
+    await tab.see('the terminal takes PINs of at most 4 characters',
+                  'and why one cannot');
+    t.is(await t.sql(`select count(distinct device_id) from iclock.command
+                       where body like '%PIN=10010%'`), '13',
+         'so it is in the database');
+
+    await tab.see('13 waiting', 'the list knows it');
+    await tab.looks('people');
+
+    // it arrives
+
+    for (const sn of terminals.slice(0, 3)) {
+        await t.terminal(sn, 'online');
+        await t.terminal(sn, 'work_off');
+    }
+    await tab.see('3 of 13', 'it arrives at three');
+
+    // the panel
+
+    await tab.page.evaluate(() => {
+        document.querySelector('.rows > .row').click();
+    });
+    await tab.see('On terminals');
+    t.like(await tab.page.evaluate(() => location.hash), /#\/people\/10010/,
+           'the panel has an address');
+    await tab.see('Has it');
+    await tab.looks('people-person');
+
+    // a lost answer, and the same request again
+
+    await tab.page.setRequestInterception(true);
+
+    const keys = [];
+    let lost = false;
+    const intercept = (request) => {
+        if (request.method() === 'POST') {
+            keys.push(request.headers()['idempotency-key']);
+            if (!lost) {
+                lost = true;
+                fetch(request.url(), { method: 'POST',
+                    headers: request.headers(), body: request.postData() })
+                    .then(() => request.abort('connectionreset'));
+                return;
+            }
+        }
+        request.continue();
+    };
+
+    tab.allow(/ERR_|Failed to load/);
+    tab.page.on('request', intercept);
+
+    const before = Number(await t.sql('select count(*) from iclock.command'));
+
+    await tab.click('Copy to…');
+    await tab.click('Gate 14 Pune', 'input[type=checkbox]');
+    await tab.click('Copy to 1 device');
+    await t.wait('a second request', () => keys.length >= 2);
+    t.is(new Set(keys).size, 1, 'it is sent again by the same name');
+    await t.sleep(1000);
+    t.ok(Number(await t.sql('select count(*) from iclock.command'))
+         <= before + 1, 'and done once');
+    tab.page.off('request', intercept);
+    await tab.page.setRequestInterception(false);
+
+    // removed from some, and from all
+
+    await tab.goto('#/people/10010');
+    await tab.see('On terminals');
+    await tab.click('Remove from…');
+    await tab.see('Punches stay.');
+    await tab.click('Select all shown', 'input[type=checkbox]');
+    await tab.click('Remove from 13 devices');
+    await tab.see('Type 10010 to confirm', 'all: the PIN has to be typed');
+
+    const act = await tab.element('dialog button', 'Remove from 13 devices');
+
+    t.ok(await act.evaluate((b) => b.disabled), 'not before');
+    await tab.looks('people-remove');
+    await tab.page.focus('dialog input');
+    await tab.page.keyboard.type('10010');
+    await act.click();
+    await t.wait('deletions', async () => await t.sql(
+        `select count(distinct device_id) >= 3 from iclock.command
+          where body like 'DATA DELETE USERINFO PIN=10010%'`) === 't');
+    t.ok(true, 'they are told to delete');
+
+    // a search, by the server, and by the address
+
+    await tab.goto('#/people?q=nobody');
+    await tab.see('No person matches', 'a search without a result has words');
+    await tab.click('Clear filters');
+    await t.wait('the address', () => tab.page.evaluate(() =>
+        location.hash === '#/people'));
+};
