@@ -62,7 +62,8 @@ while (my ($name, $type, $rest) = splice @row, 0, 3) {
 my ($required) = slurp("$root/src/store/iclock_store.h")
                  =~ /^#define NGX_ICLOCK_SCHEMA +(\d+)/m;
 my ($newest) = sort { $b <=> $a }
-               map { m!/(\d+)_\w+\.sql\z! ? $1 + 0 : () } glob "$root/sql/*.sql";
+               map { m!/(\d+)_\w+\.sql\z! ? $1 + 0 : () }
+               glob "$root/sql/*.sql";
 
 is($required, $newest, 'NGX_ICLOCK_SCHEMA is the newest migration');
 

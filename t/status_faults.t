@@ -117,7 +117,8 @@ unlike($text, qr/iclock_(?:api|webhook|stream|events)_/, 'nothing of the rest');
 unlike($text, qr/pool="api"/, 'nor of its pool');
 my $document = $json->decode($t->get('/status')->body);
 is($document->{$_}, undef, "$_ is null") for qw/ api events webhooks stream /;
-is($m->schema_errors($t->get('/status')->body, $root), '', 'as the schema allows');
+is($m->schema_errors($t->get('/status')->body, $root), '',
+   'as the schema allows');
 
 $t->reload('    server { listen 127.0.0.1:%%PORT%%; '
            . $m->locations() . ' }');
@@ -126,6 +127,7 @@ $m->promtool('nothing else', $text);
 $document = $json->decode($t->get('/status')->body);
 is($document->{$_}, undef, "$_ is null")
     for qw/ requests database devices commands zone /;
-is($m->schema_errors($t->get('/status')->body, $root), '', 'as the schema allows');
+is($m->schema_errors($t->get('/status')->body, $root), '',
+   'as the schema allows');
 
 $t->done();

@@ -279,7 +279,7 @@ ngx_http_iclock_api_stream_record(u_char *p, ngx_str_t *value,
     rec->xid = ngx_http_iclock_api_event_xid(
                                         &value[NGX_HTTP_ICLOCK_API_EVENT_ID]);
     rec->created = ngx_http_iclock_api_created(
-                                       &value[NGX_HTTP_ICLOCK_API_EVENT_PAYLOAD]);
+                                   &value[NGX_HTTP_ICLOCK_API_EVENT_PAYLOAD]);
     rec->type = type->len;
     rec->site = site->len;
     rec->device = device->len;

@@ -24,41 +24,51 @@ static const ngx_http_iclock_endpoint_t  ngx_http_iclock_endpoints[] = {
 
     /* downloads, by URL or by path, which may end like any other name */
     { ngx_string("file"), ngx_string("file"),
-      NGX_ICLOCK_L_ENDPOINT_FILE, NGX_HTTP_GET, NGX_HTTP_ICLOCK_ANONYMOUS|NGX_HTTP_ICLOCK_PATH,
+      NGX_ICLOCK_L_ENDPOINT_FILE,
+      NGX_HTTP_GET, NGX_HTTP_ICLOCK_ANONYMOUS|NGX_HTTP_ICLOCK_PATH,
       ngx_http_iclock_file },
 
     { ngx_string("cdata"), ngx_string("cdata"),
-      NGX_ICLOCK_L_ENDPOINT_CDATA, NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_cdata },
+      NGX_ICLOCK_L_ENDPOINT_CDATA,
+      NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_cdata },
 
     /* resellers' firmware */
     { ngx_string("AIData"), ngx_string("cdata"),
-      NGX_ICLOCK_L_ENDPOINT_CDATA, NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_cdata },
+      NGX_ICLOCK_L_ENDPOINT_CDATA,
+      NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_cdata },
 
     { ngx_string("getrequest"), ngx_string("getrequest"),
-      NGX_ICLOCK_L_ENDPOINT_GETREQUEST, NGX_HTTP_ICLOCK_BOTH, NGX_HTTP_ICLOCK_STALE,
+      NGX_ICLOCK_L_ENDPOINT_GETREQUEST,
+      NGX_HTTP_ICLOCK_BOTH, NGX_HTTP_ICLOCK_STALE,
       ngx_http_iclock_getrequest },
 
     { ngx_string("getreq"), ngx_string("getrequest"),
-      NGX_ICLOCK_L_ENDPOINT_GETREQUEST, NGX_HTTP_ICLOCK_BOTH, NGX_HTTP_ICLOCK_STALE,
+      NGX_ICLOCK_L_ENDPOINT_GETREQUEST,
+      NGX_HTTP_ICLOCK_BOTH, NGX_HTTP_ICLOCK_STALE,
       ngx_http_iclock_getrequest },
 
     /* old firmware sends an empty POST as a GET */
     { ngx_string("devicecmd"), ngx_string("devicecmd"),
-      NGX_ICLOCK_L_ENDPOINT_DEVICECMD, NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_devicecmd },
+      NGX_ICLOCK_L_ENDPOINT_DEVICECMD,
+      NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_devicecmd },
 
     { ngx_string("service/control"), ngx_string("control"),
-      NGX_ICLOCK_L_ENDPOINT_CONTROL, NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_control },
+      NGX_ICLOCK_L_ENDPOINT_CONTROL,
+      NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_control },
 
     { ngx_string("ping"), ngx_string("ping"),
-      NGX_ICLOCK_L_ENDPOINT_PING, NGX_HTTP_ICLOCK_BOTH, NGX_HTTP_ICLOCK_STALE, ngx_http_iclock_ping },
+      NGX_ICLOCK_L_ENDPOINT_PING,
+      NGX_HTTP_ICLOCK_BOTH, NGX_HTTP_ICLOCK_STALE, ngx_http_iclock_ping },
 
     /* photos of old firmware */
     { ngx_string("fdata"), ngx_string("fdata"),
-      NGX_ICLOCK_L_ENDPOINT_FDATA, NGX_HTTP_POST, 0, ngx_http_iclock_fdata },
+      NGX_ICLOCK_L_ENDPOINT_FDATA,
+      NGX_HTTP_POST, 0, ngx_http_iclock_fdata },
 
     /* encryption */
     { ngx_string("exchange"), ngx_string("exchange"),
-      NGX_ICLOCK_L_ENDPOINT_EXCHANGE, NGX_HTTP_ICLOCK_BOTH, NGX_HTTP_ICLOCK_ABSENT, ngx_http_iclock_exchange },
+      NGX_ICLOCK_L_ENDPOINT_EXCHANGE,
+      NGX_HTTP_ICLOCK_BOTH, NGX_HTTP_ICLOCK_ABSENT, ngx_http_iclock_exchange },
 
     { ngx_null_string, ngx_null_string, 0, 0, 0, NULL }
 };

@@ -233,8 +233,11 @@ ngx_iclock_metric_forget(ngx_iclock_metric_slot_t *slot)
 
         m = &ngx_iclock_metric_table[i];
 
-        for (n = 0; m->source != NGX_ICLOCK_METRIC_COUNT && n < m->count; n++)
-        {
+        if (m->source == NGX_ICLOCK_METRIC_COUNT) {
+            continue;
+        }
+
+        for (n = 0; n < m->count; n++) {
             __atomic_store_n(&slot->cells[m->at + n], 0, __ATOMIC_RELAXED);
         }
     }
@@ -280,8 +283,8 @@ void
 ngx_iclock_metric_sums(ngx_iclock_metrics_t *metrics, uint64_t *cells,
     ngx_uint_t *processes, uint64_t *longest, time_t now)
 {
-    ngx_uint_t                 i, n, lives, used;
     uint64_t                   window;
+    ngx_uint_t                 i, n, lives, used;
     ngx_iclock_metric_slot_t  *slot;
 
     ngx_memzero(cells, NGX_ICLOCK_METRIC_CELLS * sizeof(uint64_t));

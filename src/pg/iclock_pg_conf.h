@@ -5,7 +5,8 @@
 
 
 /*
- * Settings, and what the shared zone holds of this floor.  Nothing here is libpq's, which src/http does not see.
+ * Settings, and what the shared zone holds of this floor.  Nothing here is
+ * libpq's, which src/http does not see.
  */
 
 

@@ -189,7 +189,6 @@ ngx_iclock_pg_member_connected(ngx_iclock_pg_conn_t *conn)
         return;
     }
 
-
     if (pool->delay) {
         ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
                       "iclock: connected to PostgreSQL again");

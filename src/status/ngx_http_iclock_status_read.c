@@ -176,8 +176,8 @@ static void
 ngx_http_iclock_status_line(ngx_iclock_metrics_t *metrics, u_char *p,
     u_char *last)
 {
-    u_char     *tab, *value;
     char        number[64];
+    u_char     *tab, *value;
     ngx_str_t   name, label;
 
     tab = ngx_strlchr(p, last, '\t');
