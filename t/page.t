@@ -21,6 +21,12 @@ use Test::IClock::Process qw/ slurp /;
 my $t = Test::IClock->new(pg => 0);
 my $root = "$FindBin::Bin/..";
 
+my $dir = $t->dir;
+
+system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+       . " -keyout $dir/key.pem -out $dir/cert.pem 2>/dev/null") == 0
+    or die "openssl failed";
+
 sub configuration {
     my ($location) = @_;
 
@@ -29,6 +35,9 @@ gzip on;
 gzip_vary on;
 server {
     listen 127.0.0.1:%%PORT%%;
+    listen 127.0.0.1:%%PORT_2%% ssl;
+    ssl_certificate $dir/cert.pem;
+    ssl_certificate_key $dir/key.pem;
 
 $location
 }
@@ -129,7 +138,8 @@ my %answer = (
     'GET' => $plain,
     'gzip' => $zipped,
     'HEAD' => $t->get('/console', -method => 'HEAD'),
-    '304' => $t->get('/console', 'If-None-Match' => $plain->header('ETag')),
+    'HTTP 304' => $t->get('/console',
+                           'If-None-Match' => $plain->header('ETag')),
     '404' => $t->get('/console/else'),
     '405' => $t->post('/console', 'x'),
 );
@@ -144,10 +154,18 @@ for my $name (sort keys %answer) {
     }
 }
 
+my $tls = 'https://127.0.0.1:' . $t->port(2) . '/console';
+my $head = `curl -sk --max-time 20 -o /dev/null -D - $tls`;
+
+like($head, qr/^Cross-Origin-Opener-Policy: same-origin\r$/m,
+     'over TLS it has the process to itself');
+is(() = $head =~ /^(?:Content-Security-Policy|ETag|Referrer-Policy):/mg, 3,
+   'and each header once');
+
 is($answer{HEAD}->body, '', 'HEAD: no body');
 is($answer{HEAD}->header('Content-Length'), length $plain->body,
    'HEAD: its length');
-is($answer{304}->text, '304 ', '304');
+is($answer{'HTTP 304'}->text, '304 ', '304: no body');
 is($answer{404}->status, 404, '404 behind it');
 is($answer{405}->status, 405, 'it can be read only');
 is($answer{405}->header('Allow'), 'GET, HEAD', 'and says so');
