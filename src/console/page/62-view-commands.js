@@ -143,7 +143,7 @@ function commandActs(row) {
 
 function commandColumns() {
   return [
-    { id: 'asked', title: t('commands.asked'), width: '7.5rem', area: 'd',
+    { id: 'asked', title: t('commands.asked'), width: '7.5rem',
       by: (row) => Date.parse(row.created_at),
       fill(cell, row) {
         const at = momentOf(row.created_at, null);
@@ -153,9 +153,11 @@ function commandColumns() {
     { id: 'device', title: t('commands.device'), width: 'minmax(0, 1fr)',
       area: 'c', by: (row) => commandDevice(row),
       fill(cell, row) {
-        redo(cell, row.device_id + commandDevice(row), () =>
+        const at = momentOf(row.created_at, null);
+
+        redo(cell, row.device_id + commandDevice(row) + at, () => [
           anchor(path('devices', row.device_id, { tab: 'commands' }),
-            data(commandDevice(row))));
+            data(commandDevice(row))), h('span.if-narrow', ', ', at)]);
       } },
     { id: 'name', title: t('commands.what'), width: 'minmax(0, 2fr)',
       area: 'a', by: commandText,
@@ -176,7 +178,7 @@ function commandColumns() {
           ? data(row.created_by) : '–');
       } },
     { id: 'act', title: h('span.hidden', t('commands.act')), width: '6rem',
-      area: 'e',
+      area: 'd',
       fill(cell, row) {
         redo(cell, row.id + row.status, () => commandActs(row));
       } }
@@ -302,14 +304,18 @@ view({
     }
 
     function drawHead() {
-      const n = wanted() === 'open' && counts.open === null
-        ? rows.size : counts.open;
+      // what is listed is newer than what the server has counted
+      const all = cursor && !cursor.size && !ctx.query.get('device')
+        && !ctx.query.get('user') && !ctx.query.get('since');
+      const count = (f) => all && f === wanted() && f !== 'done' ? rows.size
+        : counts[f] === undefined ? null : counts[f];
+      const n = count('open');
+      const failed = count('failed');
 
-      steady(chips, JSON.stringify([wanted(), counts]), () =>
+      steady(chips, JSON.stringify([wanted(), n, failed]), () =>
         ['open', 'failed', 'done'].map((f) => {
-          const b = button([t('commands.' + f), counts[f] === null
-            || counts[f] === undefined ? null
-            : h('span.n', number(counts[f]))],
+          const b = button([t('commands.' + f), count(f) === null ? null
+            : h('span.n', number(count(f)))],
           () => query({ f: f === 'open' ? null : f }, true),
           { kind: 'chip' });
 
@@ -317,8 +323,7 @@ view({
           return b;
         }));
       top.verdict(n === null ? '' : t('commands.verdict', { n }),
-        counts.failed ? ', ' + t('commands.verdictFailed',
-          { n: counts.failed }) : '');
+        failed ? ', ' + t('commands.verdictFailed', { n: failed }) : '');
       ctx.title(n === null ? t('nav.commands')
         : t('commands.verdict', { n }) + ', ' + t('nav.commands'));
     }
