@@ -17,7 +17,7 @@
 # make docs       docs/commands.md, from the functions of the database, and
 #                 docs/metrics.md, docs/status.schema.json,
 #                 docs/iclock-simulator.md, and the dashboards in grafana/
-# make bench      measures; see t/bench/run, stream and webhooks
+# make bench      measures; see t/bench/run, stream, scrapes and webhooks
 # make bench-compare REV=...    an older commit beside this tree
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
 # make npm        packages that tests of the HTTP interface ask, from npm
@@ -223,6 +223,7 @@ bench:
 	@$(MAKE) --no-print-directory build
 	@t/bench/run
 	@t/bench/stream
+	@t/bench/scrapes
 	@t/bench/webhooks
 	@t/bench/console
 
