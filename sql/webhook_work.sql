@@ -32,6 +32,44 @@ comment on function iclock.webhook_pause(integer, interval) is
     'How long to wait after an attempt of this number';
 
 
+-- Who changes many endpoints in one transaction takes them in an order of his
+-- own.  So nobody waits here for one while he has another: what a block has
+-- locked is free again when it fails.
+create or replace function iclock.webhook_lock(ids text[])
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    awaited  text;
+begin
+    loop
+        begin
+            perform from iclock.webhook_endpoint e
+              where e.id = any ($1)
+                for no key update nowait;
+            return;
+        exception when lock_not_available then
+            null;
+        end;
+
+        foreach awaited in array $1 loop
+            begin
+                perform from iclock.webhook_endpoint e
+                  where e.id = awaited
+                    for no key update;
+                raise sqlstate 'IC001';
+            exception when sqlstate 'IC001' then
+                null;
+            end;
+        end loop;
+    end loop;
+end
+$$;
+comment on function iclock.webhook_lock(text[]) is
+    'Locks endpoints, and waits for none of them while it has locked others';
+
+
 drop function if exists iclock.webhook_lease(text, integer);
 
 -- Nobody gets an endpoint whose secrets he cannot open; he is told that there
@@ -61,6 +99,7 @@ declare
     moment  constant timestamptz := iclock.webhook_now();
     until   constant timestamptz := moment + interval '30 seconds';
     held    bigint;
+    ending  text[];
 begin
     if coalesce($1, '') = '' or $2 is null then
         raise invalid_parameter_value
@@ -81,6 +120,21 @@ begin
                 where h.leased_by = $1
                   and iclock.webhook_opens(h, $3)
                   for no key update skip locked));
+
+    ending := array(select h.id
+                      from iclock.webhook_endpoint h
+                     where h.leased_by = $1
+                       and iclock.webhook_opens(h, $3)
+                       and h.leased_until < moment + interval '20 seconds');
+
+    if ending <> '{}' then
+        perform iclock.webhook_lock(ending);
+
+        update iclock.webhook_endpoint e
+           set leased_until = until
+         where e.id = any (ending)
+           and e.leased_by = $1;
+    end if;
 
     update iclock.webhook_endpoint e
        set leased_by = $1, leased_until = until, probing = false
@@ -178,14 +232,16 @@ create or replace function iclock.webhook_release(
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 begin
+    perform iclock.webhook_lock(array(
+        select h.id
+          from iclock.webhook_endpoint h
+         where h.leased_by = $1
+           and ($2 is null or h.id = any ($2))));
+
     update iclock.webhook_endpoint e
        set leased_by = null, leased_until = null
-     where e.id = any (array(
-               select h.id
-                 from iclock.webhook_endpoint h
-                where h.leased_by = $1
-                  and ($2 is null or h.id = any ($2))
-                  for no key update skip locked));
+     where e.leased_by = $1
+       and ($2 is null or e.id = any ($2));
 
     -- somebody may be waiting for them
     if found then
@@ -1029,44 +1085,6 @@ as $$
 $$;
 comment on function iclock.webhook_choosy(text) is
     'Whether an endpoint answers and has refused a few events only';
-
-
--- Who changes many endpoints in one transaction takes them in an order of his
--- own.  So nobody waits here for one while he has another: what a block has
--- locked is free again when it fails.
-create or replace function iclock.webhook_lock(ids text[])
-    returns void
-    language plpgsql
-    set search_path = pg_catalog, iclock, pg_temp
-as $$
-declare
-    awaited  text;
-begin
-    loop
-        begin
-            perform from iclock.webhook_endpoint e
-              where e.id = any ($1)
-                for no key update nowait;
-            return;
-        exception when lock_not_available then
-            null;
-        end;
-
-        foreach awaited in array $1 loop
-            begin
-                perform from iclock.webhook_endpoint e
-                  where e.id = awaited
-                    for no key update;
-                raise sqlstate 'IC001';
-            exception when sqlstate 'IC001' then
-                null;
-            end;
-        end loop;
-    end loop;
-end
-$$;
-comment on function iclock.webhook_lock(text[]) is
-    'Locks endpoints, and waits for none of them while it has locked others';
 
 
 create or replace function iclock.webhook_results(sender text, results jsonb)
