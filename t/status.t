@@ -251,6 +251,18 @@ $m->counted('requests of programs',
               'api_rejected_total{reason="no_key"}' => 1 });
 
 
+$id = $t->psql("SELECT iclock.queue_command('STATUS02', 'CHECK')");
+$m->mark();
+$client->delete("/commands/$id");
+$client->delete("/commands/$id");
+$m->counted('a command is cancelled',
+            { 'api_requests_total{operation="commands_delete",class="2xx"}'
+                  => 1,
+              'api_requests_total{operation="commands_delete",class="4xx"}'
+                  => 1,
+              'commands_finished_total{result="cancelled"}' => 1 });
+
+
 # both formats say the same
 
 my ($text, %of_text, %of_json, @differ);

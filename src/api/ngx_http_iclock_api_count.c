@@ -90,6 +90,13 @@ ngx_http_iclock_api_count_answer(ngx_http_request_t *r,
            : (ctx->route && (ctx->route->flags & NGX_HTTP_ICLOCK_API_LIST))
            ? NGX_ICLOCK_L_ACCESS_PAGE : NGX_ICLOCK_L_ACCESS_READ;
 
+    if (r->method == NGX_HTTP_DELETE && ctx->status == NGX_HTTP_OK
+        && ctx->route
+        && ngx_strcmp(ctx->route->operation.data, "commands_delete") == 0)
+    {
+        ngx_iclock_count_by(FINISHED, NGX_ICLOCK_L_FINISHED_CANCELLED, 1);
+    }
+
     tp = ngx_timeofday();
     passed = (ngx_msec_int_t) ((tp->sec - r->start_sec) * 1000
                                + (ngx_msec_int_t) tp->msec
