@@ -546,14 +546,95 @@ create or replace function iclock.webhook_enough(
         spent  interval,
         size   bigint)
     returns boolean
+    -- no search_path, so that it can be inlined: called for every event
     language sql immutable
-    set search_path = pg_catalog, pg_temp
 as $$
-    select $1 > interval '1 second' or $2 > 16777216
+    select $1 operator(pg_catalog.>) interval '1 second'
+           or $2 operator(pg_catalog.>) 16777216
 $$;
 comment on function iclock.webhook_enough(interval, bigint) is
     'Whether nginx is to send what it has before it asks for more: 16 MB of '
     'events, or what templates have taken a second for';
+
+
+-- The same as webhook_new() and what webhook_work() says at the end, for many
+-- events of a single endpoint without a template, which are the rows of one query:
+-- that takes half the time.  Nothing, if there is no event for it.
+create or replace function iclock.webhook_many(
+        endpoint  iclock.webhook_endpoint,
+        start     text,
+        room      integer,
+        seen      pg_snapshot,
+        stamp     text)
+    returns table (
+        endpoint_id  text,
+        kind         text,
+        cursor       text,
+        settled      text,
+        event_id     text,
+        type         text,
+        attempt      text,
+        first_at     text,
+        payload      text)
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+    set jit = off
+as $$
+#variable_conflict use_column
+begin
+    return query
+    with r as materialized (
+        select f.*, sum(octet_length(f.payload)) over (
+                        rows between unbounded preceding and current row)
+                    - octet_length(f.payload) as size
+          from iclock.read_events(start || coalesce('@' || seen, ''),
+                   endpoint.types, endpoint.sites, endpoint.devices,
+                   endpoint.mode, room, true) as f
+    ),
+    m as materialized (
+        select r.cursor, r.settled, r.event_id, r.type, r.payload
+          from r
+         where not iclock.webhook_enough('0', r.size::bigint)
+           and r.type <> 'webhook.test'
+           and (r.type <> 'webhook.disabled'
+                or r.payload::json #>> '{webhook,id}' <> endpoint.id)
+           and not exists (
+            select
+              from iclock.webhook_retry x
+             where x.endpoint_id = endpoint.id
+               and x.xid = ('x' || left(r.cursor, 16))
+                           ::bit(64)::bigint::text::xid8
+               and x.seq = ('x' || right(r.cursor, 16))::bit(64)::bigint)
+    ),
+    s as materialized (
+        select max(r.cursor collate "C")
+                   filter (where not iclock.webhook_enough('0',
+                                                           r.size::bigint))
+                   as place,
+               count(*) < room and not iclock.webhook_enough(
+                                           '0', max(r.size)::bigint) as ended
+          from r
+         where exists (select from m)
+    )
+    select endpoint.id, 'event', m.cursor, m.settled::text, m.event_id, m.type,
+           '1', stamp, m.payload
+      from m
+     union all
+    select null, 'look', iclock.event_cursor_text(
+               pg_snapshot_xmin(pg_current_snapshot()), 0), null, null,
+           case when s.ended then endpoint.id else '' end, null, null,
+           pg_current_snapshot()::text
+      from s
+     where s.place is not null
+     union all
+    select endpoint.id, 'part', s.place, null, null, null, null, null, null
+      from s
+     where not s.ended;
+end
+$$;
+comment on function iclock.webhook_many(iclock.webhook_endpoint, text, integer,
+    pg_snapshot, text) is
+    'New events for a single endpoint, and how far it was read';
 
 
 create or replace function iclock.webhook_work(sender text, wanted jsonb)
@@ -594,6 +675,7 @@ declare
     shown    text;
     ended    text[] := '{}';
     broken   text[] := '{}';
+    single   iclock.webhook_endpoint;
     item     record;
     i        integer;
     -- templates may take long, and all endpoints wait for that
@@ -698,6 +780,21 @@ begin
         end loop;
 
         exit when pass = 2;
+
+        if cardinality(ids) = 1 and told[1] and bodies[1] is null
+           and rooms[1] - got[1] >= 100
+        then
+            select e.* into single
+              from iclock.webhook_endpoint e where e.id = ids[1];
+
+            return query
+            select * from iclock.webhook_many(single, starts[1],
+                                              rooms[1] - got[1], seen[1],
+                                              stamp);
+            if found then
+                return;
+            end if;
+        end if;
 
         -- what waits in front of an order blocks it, and so does what is not
         -- settled

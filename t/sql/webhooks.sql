@@ -371,10 +371,17 @@ select is((select l.pins from pg_temp.look(pg_temp.hook('all'), '', 2,
               (select l.part from pg_temp.look(pg_temp.hook('all'), '', 2)
                                       as l)) as l),
           '22', 'there it goes on');
+select is((select l::text from pg_temp.look(pg_temp.hook('all'), '', 1000) as l),
+          (select l::text from pg_temp.look(pg_temp.hook('all'), '', 99) as l),
+          'the same if it has much room');
 select matches((select l.shown from pg_temp.look(pg_temp.hook('all'), '', 9)
                                         as l), '^\d+:\d+:[\d,]*$',
                'and by which snapshot');
 -- the own transaction is below the end of a snapshot once others have ended
+select is((select l.pins from pg_temp.look(pg_temp.hook('all'),
+               concat(o.own, ':', o.own, ':'), 1000) as l),
+           '21,22', 'there, too, what the snapshot shows is left out')
+  from (select pg_current_xact_id()::text as own) as o;
 select is((select l.pins from pg_temp.look(pg_temp.hook('all'),
               concat(o.own, ':', o.own, ':'), 9) as l),
           '21,22', 'what the snapshot shows is not read again')
