@@ -124,9 +124,9 @@ ngx_http_iclock_report_fill(ngx_http_iclock_sender_t *s)
 
 
 /*
- * The oldest results, as many as one statement may store.  A cursor is told with
- * the last result of its endpoint: it must not pass over an event that was
- * refused before that is stored.
+ * The oldest results, as many as one statement may store.  A cursor is told
+ * with the last result of its endpoint: it must not pass over an event that
+ * was refused before that is stored.
  */
 
 static void
