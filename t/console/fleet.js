@@ -81,7 +81,8 @@ module.exports = async (t) => {
     await tab.see('Door 411');
 
     const found = 1 + Number(await t.sql(`select count(*) from iclock.device
-        where name ilike '%door 41%'`));
+        where lower(concat_ws(' ', serial_number, name, site))
+              like all (array['%door%', '%41%'])`));
 
     await tab.until((n) => document.querySelector('[role=grid]')
                            .getAttribute('aria-rowcount') === String(n), found);
