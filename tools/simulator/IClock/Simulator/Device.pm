@@ -263,6 +263,9 @@ sub punch {
                   verify => defined $option{verify} ? $option{verify}
                             : $verify->[rand @$verify] };
 
+    $punch->{warmth} = sprintf '%.1f', 36.1 + rand 0.7
+        if $model->{thermometer};
+
     push @{$self->{punches}}, $punch;
 
     return if $option{quiet};
@@ -301,8 +304,9 @@ sub punch_line {
     my $columns = $self->{model}{columns};
     my @column = (@$punch{qw/ pin time status verify /}, 0, 0, 0);
 
-    # mask and temperature; then the clock's distance from UTC and more
-    push @column, 0, 0, 0 if $columns >= 10;
+    # mask and temperature, 0 where nobody measures it; then the clock's
+    # distance from UTC and more
+    push @column, 0, $punch->{warmth} || 0, 0 if $columns >= 10;
     push @column, sprintf('%+d', $self->{offset}), '' if $columns == 12;
 
     # job codes and tip codes

@@ -26,6 +26,7 @@ use warnings;
 # face        version of the face algorithm, 0: none
 # face_as     how a face is uploaded: BIODATA or FACE
 # camera      takes a photo of each punch
+# thermometer  measures who comes
 # options     reports its options (table=options)
 # batch       records of one upload
 # at_once     how many commands of a poll it executes; 0: all
@@ -41,7 +42,8 @@ my %common = (
     path => '', http => '1.1', sn => 'SN', type => 'text/plain', spaces => 0,
     dialect => '2.4', stamps => 'nominal', bare => 1, trans => 'any',
     columns => 7, verify => [ 1, 1, 1, 4, 3 ], finger => 10, face => 0,
-    face_as => 'BIODATA', camera => 0, options => 1, batch => 100,
+    face_as => 'BIODATA', camera => 0, thermometer => 0, options => 1,
+    batch => 100,
     at_once => 0, digits => 9, cannot => [], echoes => 0, eol => 'lf',
     together => 1, error_delay => 30, flags => '111', vendor => 'ZKTECO CO.,'
     . ' LTD.', more => {}, key_always => 0,
@@ -55,7 +57,8 @@ my @model = (
                      . '&DeviceType=att&PushOptionsFlag=1',
         type => 'application/push;charset=UTF-8', columns => 10,
         verify => [ 15, 15, 15, 15, 1 ], face => 39, camera => 1,
-        flags => '11111', error_delay => 15, cannot => [ 'SHELL' ],
+        thermometer => 1, flags => '11111', error_delay => 15,
+        cannot => [ 'SHELL' ],
         product => 'SpeedFace-V5L', platform => 'ZAM180_TFT',
         firmware => 'ZAM180-NF-Ver1.2.8',
         more => { VisilightFun => 1, BioPhotoFun => 1, BioDataFun => 1 },
