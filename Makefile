@@ -5,6 +5,7 @@
 # make build      build/ngx_http_iclock_module.so for the installed nginx
 # make install    the module, its SQL, conf.example, programs, dashboards and
 #                 alert rules; DESTDIR=dir
+# make pictures   the pictures of README.md, by make run and a browser
 # make deb        the Debian package libnginx-mod-http-iclock, in build/deb
 # make test       every test; TESTS="t/notify.t t/sql.t": only these
 # make unit       the tests of src/proto alone; UNITS="attlog text"
@@ -87,7 +88,7 @@ POD2MAN =	pod2man --utf8 --center=$(NAME) --release=$(NAME)
 SIMULATOR =	tools/simulator/IClock
 
 
-.PHONY:		all help build module alloc run test matrix soak unit bench \
+.PHONY:		all help build module alloc run pictures test matrix soak unit bench \
 		bench-compare fuzz sanitize lint docs install deb clean deps \
 		nginx-src npm FORCE
 
@@ -185,6 +186,11 @@ run:
 	@tools/deps build run
 	@$(MAKE) --no-print-directory build
 	@exec tools/run
+
+pictures:
+	@tools/deps run test
+	@$(MAKE) --no-print-directory build npm
+	@exec tools/pictures
 
 
 # tests
