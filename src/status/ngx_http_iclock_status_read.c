@@ -76,7 +76,7 @@ ngx_http_iclock_status_ask(ngx_http_iclock_status_main_conf_t *smcf)
     amcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
                                                ngx_http_iclock_api_module);
 
-    if (amcf->queries) {
+    if (amcf && amcf->queries) {
 
         q = ngx_iclock_query_create(amcf->queries,
                                     NGX_ICLOCK_QUERY_STATISTICS,
@@ -99,9 +99,10 @@ ngx_http_iclock_status_ask(ngx_http_iclock_status_main_conf_t *smcf)
     imcf = ngx_http_cycle_get_module_main_conf(ngx_cycle,
                                                ngx_http_iclock_module);
 
-    job = imcf->store ? ngx_http_iclock_own_job(imcf,
-                                   ngx_http_iclock_status_job_done, smcf)
-                      : NULL;
+    job = (imcf && imcf->store)
+          ? ngx_http_iclock_own_job(imcf, ngx_http_iclock_status_job_done,
+                                    smcf)
+          : NULL;
 
     return job ? ngx_http_iclock_submit_own(job,
                                             ngx_iclock_store_statistics(job))
