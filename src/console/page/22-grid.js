@@ -247,6 +247,11 @@ function grid(o) {
     columns.forEach((c, i) => c.fill(row.cells[i], row.of));
   }
 
+  // a button in it keeps its focus
+  function redoWords(words) {
+    if (none.textContent !== words.textContent) fill(none, words);
+  }
+
   // again: rows that stay are filled, too
   function draw(again) {
     if (!el.isConnected) return;
@@ -263,7 +268,7 @@ function grid(o) {
     bodyEl.style.height = n * height + 'px';
     table.setAttribute('aria-rowcount', list.length + 1);
     none.hidden = list.length > 0 || !looked;
-    if (!none.hidden && o.empty) fill(none, o.empty());
+    if (!none.hidden && o.empty) redoWords(o.empty());
 
     for (const [index, row] of pool) {
       const stays = index === active && index < to() && index >= from();

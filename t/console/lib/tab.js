@@ -192,9 +192,20 @@ module.exports = class Tab {
     }
 
     async click(name, selector = acts) {
-        const element = await this.element(selector, name);
+        for (let tries = 1; ; tries++) {
+            const element = await this.element(selector, name);
 
-        await element.click();
+            try {
+                return await element.click();
+
+            } catch (error) {
+                // what is drawn anew meanwhile is another one
+                if (tries === 5 || !/detached|not clickable/.test(
+                    error.message)) {
+                    throw error;
+                }
+            }
+        }
     }
 
     // writes in a field, in place of what is there
