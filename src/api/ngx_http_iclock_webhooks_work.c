@@ -28,6 +28,7 @@ enum {
 
 /* events of all endpoints in one look, which must end in time */
 #define NGX_HTTP_ICLOCK_WORK_MOST    2000
+#define NGX_HTTP_ICLOCK_WORK_SHARE   500
 
 
 typedef struct {
@@ -298,17 +299,23 @@ ngx_http_iclock_webhook_room(ngx_http_iclock_webhook_t *w)
 }
 
 
-/* four rounds of what may be under way at once; one, if it takes its time */
+/*
+ * One round of what may be under way at once; four and some hundreds of events,
+ * shared with others, if it is prompt: a look has a price of its own.
+ */
 
 static ngx_uint_t
 ngx_http_iclock_webhook_window(ngx_http_iclock_webhook_t *w)
 {
-    ngx_uint_t  n;
+    ngx_uint_t  n, share;
 
     n = w->ordered ? w->batch : w->batch * w->concurrency;
 
     if (w->prompt) {
-        n = ngx_max(16, 4 * n);
+        share = NGX_HTTP_ICLOCK_WORK_MOST / w->sender->nwebhooks;
+
+        n = ngx_max(ngx_max(16, 4 * n),
+                    ngx_min(share, NGX_HTTP_ICLOCK_WORK_SHARE));
     }
 
     return ngx_min(n, NGX_HTTP_ICLOCK_WEBHOOK_WAITING);
