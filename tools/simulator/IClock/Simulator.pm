@@ -318,9 +318,9 @@ sub _somebody {
             my $pin = $pin[rand @pin];
             my $now = $terminal->clock();
 
-            # nobody comes twice in a second
+            # nobody comes twice in a second, also when the clock is set
             $terminal->punch($pin) if @pin
-                && ($terminal->{came}{$pin} || '') ne $now;
+                && ($terminal->{came}{$pin} || '') lt $now;
             $terminal->{came}{$pin} = $now if @pin;
         }
 
