@@ -331,7 +331,7 @@ create or replace function iclock.tally_punches(
 as $$
 declare
     state  iclock.punch_tally;
-    base   bigint;
+    begun  bigint;
 begin
     -- see lock_punch()
     lock table only iclock.punch in access share mode;
@@ -346,14 +346,14 @@ begin
     end if;
 
     -- transactions are numbered anew after a dump was restored elsewhere
-    select s.txid_base into base from iclock.punch_state s;
+    select s.txid_base into begun from iclock.punch_state s;
 
-    if base <> state.base
+    if begun <> state.base
        or txid_snapshot_xmin(state.snapshot)
           > txid_snapshot_xmax(txid_current_snapshot())
     then
         update iclock.punch_tally t
-           set base = tally_punches.base, snapshot = txid_current_snapshot();
+           set base = begun, snapshot = txid_current_snapshot();
         return true;
     end if;
 

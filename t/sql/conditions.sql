@@ -422,6 +422,13 @@ select is(pg_temp.as_role('iclock_reader', format(
     (select nspname from pg_namespace where oid = pg_my_temp_schema()))),
     'ok', 'a reader asks');
 select is((select n from seen), 1::bigint, 'and sees its site');
+-- a dump that was restored where transactions have lower numbers
+update iclock.punch_tally set snapshot = '900000000000:900000000000:';
+select ok(iclock.tally_punches('0'), 'numbers that are yet to come');
+select ok((select txid_snapshot_xmin(t.snapshot)
+                  <= txid_snapshot_xmax(txid_current_snapshot())
+             from iclock.punch_tally t), 'it counts from now on');
+
 select is(pg_temp.as_role('iclock_reader', 'select iclock.tally_punches()'),
           '42501', 'it does not count');
 
