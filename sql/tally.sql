@@ -17,22 +17,33 @@ comment on function iclock.was_counted(bigint, bigint, txid_snapshot) is
     'Whether a punch of this transaction is in the counts that a snapshot '
     'belongs to; base: punch_state.txid_base';
 
--- A snapshot of what an earlier one shows, up to some transaction.
+-- A snapshot of what this one shows up to some transaction, and of what one from
+-- before shows: what came after that transaction may have been counted, too.
 create or replace function iclock.snapshot_until(
         snapshot  txid_snapshot,
-        last      bigint)
+        last      bigint,
+        before    txid_snapshot  default null)
     returns txid_snapshot
     language sql immutable
     set search_path = pg_catalog, pg_temp
 as $$
     select case when $2 is null or $2 >= txid_snapshot_xmax($1) then $1
-           else (select format('%s:%s:%s', coalesce(min(x), $2 + 1), $2 + 1,
+           else (select format('%s:%s:%s', coalesce(min(x), n.next), n.next,
                                string_agg(x::text, ',' order by x))
-                   from txid_snapshot_xip($1) as x
-                  where x <= $2)::txid_snapshot end
+                   from (select x
+                           from txid_snapshot_xip($1) as x
+                          where x <= $2
+                          union all
+                         select x
+                           from txid_snapshot_xip($3) as x
+                          where x > $2) as r
+                  right join (select greatest($2 + 1, txid_snapshot_xmax($3)))
+                             as n (next) on true
+                  group by n.next)::txid_snapshot end
 $$;
-comment on function iclock.snapshot_until(txid_snapshot, bigint) is
-    'What a snapshot shows of transactions up to this one; NULL: all';
+comment on function iclock.snapshot_until(txid_snapshot, bigint, txid_snapshot)
+    is 'What a snapshot shows of transactions up to this one, NULL: all, and '
+    'what one from before shows';
 
 -- Punches of the last weeks that are not counted yet.
 create or replace function iclock.uncounted_punches()
@@ -153,7 +164,7 @@ begin
     counted as (
         update iclock.punch_tally t
            set snapshot = iclock.snapshot_until(txid_current_snapshot(),
-                                                last - base),
+                                                last - base, t.snapshot),
                tallied_at = clock_timestamp()
     ),
     -- upserts in the order of their keys

@@ -316,6 +316,16 @@ select is(iclock.snapshot_until(s::txid_snapshot, n)::text, cut,
     ('10:20:10,14,15', 12, '10:13:10'), ('10:10:', 5, '6:6:'))
        as v (s, n, cut);
 
+select is(iclock.snapshot_until(s::txid_snapshot, n, p::txid_snapshot)::text,
+          cut, format('%s until %s, after %s', s, n, p))
+  from (values
+    ('40:40:', 10, '10:30:10,20', '20:30:20'),
+    ('12:40:12,35', 15, '10:30:10,12,20', '12:30:12,20'),
+    ('35:40:35', 32, '10:30:10,20', '33:33:'),
+    ('35:40:35', 36, '10:30:10,20', '35:37:35'),
+    ('40:40:', 40, '10:30:10,20', '40:40:'), ('40:40:', 9, '9:9:', '10:10:'))
+       as v (s, n, p, cut);
+
 create function pg_temp.rest() returns text
     language sql as $$
     select concat_ws(' ', (select count(*) from iclock.uncounted_punches()),
@@ -341,6 +351,15 @@ update iclock.punch_tally
                          txid_current_snapshot()) - 10)::txid_snapshot;
 select ok(iclock.count_punches(2), 'a transaction is counted as a whole');
 select is(pg_temp.rest(), '8 16', 'the first one');
+-- the first one has gone on for longer than the second one, which is counted
+update iclock.punch_tally
+   set snapshot = format('%1$s:%2$s:%1$s',
+                         txid_snapshot_xmin(txid_current_snapshot()) - 9,
+                         txid_snapshot_xmin(txid_current_snapshot()) - 7)
+                  ::txid_snapshot;
+select is(pg_temp.rest(), '8 16', 'the first one and the third one are left');
+select ok(iclock.count_punches(2), 'the first one is counted');
+select is(pg_temp.rest(), '4 20', 'the second one is not counted again');
 delete from iclock.punch;
 delete from iclock.punch_rate;
 delete from iclock.device_day;
