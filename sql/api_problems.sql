@@ -49,7 +49,9 @@ comment on function iclock_api.bytes_text(bytea) is
     'Bytes as text; what is not UTF-8 stands as \xNN';
 
 -- A line that was not stored may hold passwords, cards and templates.  Of a line
--- of fields the values of these are shown; one of punches is shown as it is.
+-- of fields the values of these are shown; one of punches is shown as it is.  As
+-- it may be wrong how fields are separated, a value has no "=", no separator,
+-- and few characters.
 create or replace function iclock_api.harmless_line(
         table_name  text,
         line        bytea)
@@ -58,14 +60,17 @@ create or replace function iclock_api.harmless_line(
     set search_path = pg_catalog, iclock, pg_temp
 as $$
     select case
-           when upper($1) in ('ATTLOG', 'ERRORLOG') or l.text ~* '^OPLOG '
+           when (upper($1) in ('ATTLOG', 'ERRORLOG') or l.text ~* '^OPLOG ')
+                and l.text !~ '[A-Za-z] *='
            then l.text
            else (select string_agg(
-                            case when f ~ ('^([A-Z]+ +)?(PIN|Pin|Name|FID|No|'
-                                           'Index|Type|Size|Valid|Duress|'
-                                           'MajorVer|MinorVer|Format|Pri|Grp|'
-                                           'TZ|Verify|StartDatetime|'
-                                           'EndDatetime|FileName)=')
+                            case when f ~ ('^([A-Z]+ +)?'
+                                           '((PIN|Pin|FID|No|Index|Type|Size|'
+                                           'Valid|Duress|MajorVer|MinorVer|'
+                                           'Format|Pri|Grp|TZ|Verify)='
+                                           '[^=,;& ]{0,40}|'
+                                           '(Name|StartDatetime|EndDatetime|'
+                                           'FileName)=[^=,;&]{0,80})$')
                                  then f
                                  when f ~ '^([A-Z]+ +)?[A-Za-z_~]{1,30}='
                                  then substring(f from '^[^=]*=') || '...'

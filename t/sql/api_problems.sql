@@ -58,7 +58,17 @@ select is(iclock_api.harmless_line(tab, convert_to(line, 'UTF8')), told, line)
      E'USER PIN=7\tName=Asha\tPasswd=...\tCard=...'),
     ('OPERLOG', E'FP PIN=1\tFID=x\tTMP=AAAA', E'FP PIN=1\tFID=x\tTMP=...'),
     ('BIODATA', E'Pin=1\tTmp=AAAA\tsecret', E'Pin=1\tTmp=...\t...'),
-    ('options', '~ComPwd=77,x', '~ComPwd=...'))
+    ('options', '~ComPwd=77,x', '~ComPwd=...'),
+    -- what separates fields is wrong
+    ('OPERLOG', 'USER PIN=7 Name=Asha Passwd=1234', 'USER PIN=...'),
+    ('OPERLOG', 'FP PIN=1,FID=6,TMP=AAAA', 'FP PIN=...'),
+    ('OPERLOG', E'USER PIN=7 1234\tName=Asha;1234', E'USER PIN=...\tName=...'),
+    ('OPERLOG', 'FP PIN=' || repeat('A', 500), 'FP PIN=...'),
+    ('ATTLOG', E'USER PIN=7\tPasswd=1234', E'USER PIN=7\tPasswd=...'),
+    ('OPERLOG', E'OPLOG 4\tUSER PIN=7\tPasswd=1234',
+     E'...\tUSER PIN=7\tPasswd=...'),
+    ('OPERLOG', E'USER PIN=7\tName=Asha Rao\tGrp=1',
+     E'USER PIN=7\tName=Asha Rao\tGrp=1'))
     as v (tab, line, told);
 select is(length(iclock_api.harmless_line('ATTLOG',
               decode(repeat('41', 5000), 'hex'))), 1000,
