@@ -235,6 +235,8 @@ async function api(method, path, options) {
 
       if (!changes || !lost || tries === 4) throw problem;
       await sleep(500 * 2 ** tries);
+      // nobody does anything more by a key that has signed out
+      if (!o.key && session.key !== key) throw new Problem(0, { code: 'left' });
     }
   }
 }

@@ -417,11 +417,13 @@ async function forMany(title, devices, f) {
 
   const note = strip(t('many.going', { act: title, n: 0, of: n }));
   const wrong = [];
+  const key = session.key;
   let done = 0;
   let next = 0;
 
   async function some() {
-    while (next < n && session.key !== null) {
+    // whoever signs in next has not asked for it
+    while (next < n && session.key !== null && session.key === key) {
       const d = devices[next++];
 
       try {
