@@ -45,7 +45,21 @@ select is(iclock_api.bytes_text(b), t, b::text)
     ('\xeda080'::bytea, '\xed\xa0\x80'), ('\xf09f9880fe'::bytea, '😀\xfe'),
     (convert_to('\x41', 'UTF8'), '\x5cx41'),
     (convert_to('a\b', 'UTF8'), 'a\b'), ('\x5c78ff'::bytea, '\x5cx\xff'),
-    ('\x5c41ff'::bytea, '\A\xff')) as v (b, t);
+    ('\x5c41ff'::bytea, '\A\xff'),
+    -- what is too long, too large, cut off, or goes on for too long
+    ('\xc080e09fbf'::bytea, '\xc0\x80\xe0\x9f\xbf'),
+    ('\xf08fbfbff4908080'::bytea, '\xf0\x8f\xbf\xbf\xf4\x90\x80\x80'),
+    ('\xe282e282ac80'::bytea, '\xe2\x82€\x80'),
+    ('\xc24100'::bytea, '\xc2A\x00'), ('\xff5c'::bytea, '\xff\'),
+    ('\x41ff5c78'::bytea, 'A\xff\x5cx')) as v (b, t);
+select is((select string_agg(iclock_api.bytes_text(b), '' order by i)
+             from (select i, convert_to(chr(i), 'UTF8') || '\xff'::bytea as b
+                     from generate_series(93, 120000) as i
+                    where i % 7 = 0 and i not between 55296 and 57343) as v),
+          (select string_agg(chr(i) || '\xff', '' order by i)
+             from generate_series(93, 120000) as i
+            where i % 7 = 0 and i not between 55296 and 57343),
+          'each character is shown as it is');
 
 -- what of a line is told
 
