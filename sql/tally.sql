@@ -393,6 +393,12 @@ begin
 exception when lock_not_available or deadlock_detected
                or foreign_key_violation then
     return false;
+
+-- who calls this has more to do: what a site has set in table condition, or
+-- stored by itself, must not stop that
+when data_exception then
+    raise warning 'punches are not counted: %', sqlerrm;
+    return false;
 end
 $$;
 comment on function iclock.tally_punches(interval) is

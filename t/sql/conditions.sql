@@ -369,6 +369,16 @@ select pg_temp.device('H2'), timezone('UTC', now()), i
   from generate_series(1, 30) as i;
 select pg_temp.tally();
 
+-- a threshold that is none stops nobody
+
+savepoint threshold;
+set local client_min_messages = error;
+update iclock.condition set params = '{"skew": "a lot"}' where name = 'clock';
+update iclock.punch_tally set tallied_at = '-infinity';
+select lives_ok('select iclock.watch_events()', 'a wrong threshold');
+select ok(not iclock.tally_punches('0'), 'nothing is counted by it');
+rollback to threshold;
+
 -- hours, rates
 
 select is((select sum(r.punches) from iclock.punch_rate r), 30::bigint,
