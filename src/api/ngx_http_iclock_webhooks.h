@@ -238,6 +238,8 @@ struct ngx_http_iclock_webhook_s {
     unsigned                    released:1;
     unsigned                    prompt:1;   /* the last answer was */
     unsigned                    missed:1;   /* a letter, for want of memory */
+    unsigned                    due:1;      /* a look is to ask for it */
+    unsigned                    left:1;     /* the last one had no room */
 };
 
 

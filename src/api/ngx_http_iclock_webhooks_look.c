@@ -194,6 +194,7 @@ ngx_http_iclock_webhook_looked(ngx_http_iclock_webhook_t *w,
 
     if (w->behind.len) {
         ngx_http_iclock_webhook_stragglers(w, look, place);
+        w->due = 1;
         w->sender->again = 1;
         return;
     }
@@ -221,6 +222,7 @@ ngx_http_iclock_webhook_looked(ngx_http_iclock_webhook_t *w,
     w->more = !w->failing;
 
     if (w->got < w->asked) {
+        w->due = 1;
         w->sender->again = 1;
     }
 

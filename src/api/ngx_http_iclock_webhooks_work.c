@@ -30,6 +30,11 @@ enum {
 #define NGX_HTTP_ICLOCK_WORK_MOST    2000
 #define NGX_HTTP_ICLOCK_WORK_SHARE   500
 
+/* whose turn it is in a look */
+#define NGX_HTTP_ICLOCK_WORK_LATE    0      /* the last one had no room */
+#define NGX_HTTP_ICLOCK_WORK_PROMPT  1
+#define NGX_HTTP_ICLOCK_WORK_OTHER   2
+
 
 typedef struct {
     u_char                     *start;
@@ -38,10 +43,13 @@ typedef struct {
 } ngx_http_iclock_wishes_t;
 
 
+static void ngx_http_iclock_webhooks_look(ngx_http_iclock_sender_t *s);
 static ngx_int_t ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q);
 static u_char *ngx_http_iclock_webhooks_wishes(ngx_http_iclock_sender_t *s,
-    u_char *p, ngx_uint_t prompt, ngx_http_iclock_wishes_t *wishes);
+    u_char *p, ngx_uint_t turn, ngx_http_iclock_wishes_t *wishes);
+static ngx_uint_t ngx_http_iclock_webhook_turn(ngx_http_iclock_webhook_t *w,
+    ngx_uint_t turn);
 static size_t ngx_http_iclock_webhooks_size(ngx_http_iclock_sender_t *s);
 static u_char *ngx_http_iclock_webhook_wish(u_char *p,
     ngx_http_iclock_webhook_t *w);
@@ -65,10 +73,31 @@ static u_char *ngx_http_iclock_letter_text(u_char *p, ngx_str_t *dst,
     ngx_str_t *src);
 
 
-/* one look at a time; who asks meanwhile is served by the next one */
+/*
+ * One look at a time; who asks meanwhile is served by the next one.  Each
+ * endpoint is looked for once, in as many looks as that takes.
+ */
 
 void
 ngx_http_iclock_webhooks_work(ngx_http_iclock_sender_t *s)
+{
+    ngx_queue_t                *e;
+    ngx_http_iclock_webhook_t  *w;
+
+    for (e = ngx_queue_head(&s->all);
+         e != ngx_queue_sentinel(&s->all);
+         e = ngx_queue_next(e))
+    {
+        w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
+        w->due = 1;
+    }
+
+    ngx_http_iclock_webhooks_look(s);
+}
+
+
+static void
+ngx_http_iclock_webhooks_look(ngx_http_iclock_sender_t *s)
 {
     ngx_int_t            rc;
     ngx_iclock_query_t  *q;
@@ -115,8 +144,10 @@ static ngx_int_t
 ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q)
 {
-    u_char                    *p;
-    ngx_http_iclock_wishes_t   wishes;
+    u_char                     *p;
+    ngx_queue_t                *e;
+    ngx_http_iclock_wishes_t    wishes;
+    ngx_http_iclock_webhook_t  *w;
 
     p = ngx_pnalloc(q->pool, ngx_http_iclock_webhooks_size(s));
     if (p == NULL) {
@@ -125,14 +156,34 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
 
     q->params[1].data = p;
 
+    for (e = ngx_queue_head(&s->all);
+         e != ngx_queue_sentinel(&s->all);
+         e = ngx_queue_next(e))
+    {
+        w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
+
+        w->got = 0;
+        w->asked = 0;
+        w->missed = 0;
+    }
+
     wishes.start = p;
-    wishes.most = NGX_HTTP_ICLOCK_WORK_MOST;
     wishes.first = NULL;
 
-    /* many others do not keep those waiting that answer soon */
+    /*
+     * Many others do not keep those waiting that answer soon; nor do these,
+     * who may want all there is, keep the others from ever having their turn.
+     */
 
-    p = ngx_http_iclock_webhooks_wishes(s, p, 1, &wishes);
-    p = ngx_http_iclock_webhooks_wishes(s, p, 0, &wishes);
+    wishes.most = NGX_HTTP_ICLOCK_WORK_MOST / 2;
+    p = ngx_http_iclock_webhooks_wishes(s, p, NGX_HTTP_ICLOCK_WORK_LATE,
+                                        &wishes);
+
+    wishes.most += NGX_HTTP_ICLOCK_WORK_MOST / 2;
+    p = ngx_http_iclock_webhooks_wishes(s, p, NGX_HTTP_ICLOCK_WORK_PROMPT,
+                                        &wishes);
+    p = ngx_http_iclock_webhooks_wishes(s, p, NGX_HTTP_ICLOCK_WORK_OTHER,
+                                        &wishes);
 
     ngx_http_iclock_webhooks_next(s, wishes.first);
 
@@ -150,7 +201,7 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
 
 static u_char *
 ngx_http_iclock_webhooks_wishes(ngx_http_iclock_sender_t *s, u_char *p,
-    ngx_uint_t prompt, ngx_http_iclock_wishes_t *wishes)
+    ngx_uint_t turn, ngx_http_iclock_wishes_t *wishes)
 {
     ngx_uint_t                  room;
     ngx_queue_t                *e;
@@ -162,13 +213,9 @@ ngx_http_iclock_webhooks_wishes(ngx_http_iclock_sender_t *s, u_char *p,
     {
         w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
 
-        if (w->prompt != prompt) {
+        if (!ngx_http_iclock_webhook_turn(w, turn)) {
             continue;
         }
-
-        w->got = 0;
-        w->asked = 0;
-        w->missed = 0;
 
         room = ngx_http_iclock_webhook_room(w);
 
@@ -182,9 +229,16 @@ ngx_http_iclock_webhooks_wishes(ngx_http_iclock_sender_t *s, u_char *p,
                 wishes->first = e;
             }
 
+            if (turn != NGX_HTTP_ICLOCK_WORK_LATE) {
+                w->left = 1;
+                s->again = 1;
+            }
+
             continue;
         }
 
+        w->due = 0;
+        w->left = 0;
         w->asked = room;
         w->more = 0;
         w->looked = ngx_current_msec;
@@ -196,6 +250,21 @@ ngx_http_iclock_webhooks_wishes(ngx_http_iclock_sender_t *s, u_char *p,
     }
 
     return p;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_webhook_turn(ngx_http_iclock_webhook_t *w, ngx_uint_t turn)
+{
+    if (!w->due || w->asked) {
+        return 0;
+    }
+
+    if (turn == NGX_HTTP_ICLOCK_WORK_LATE) {
+        return w->left;
+    }
+
+    return (turn == NGX_HTTP_ICLOCK_WORK_PROMPT) ? w->prompt : !w->prompt;
 }
 
 
@@ -263,8 +332,6 @@ ngx_http_iclock_webhooks_next(ngx_http_iclock_sender_t *s, ngx_queue_t *first)
 
     ngx_queue_remove(&s->all);
     ngx_queue_insert_tail(first, &s->all);
-
-    s->again = 1;
 }
 
 
@@ -349,6 +416,12 @@ ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q)
     }
 
     ngx_http_iclock_look_release(&look);
+
+    if (q->rc != NGX_OK) {
+        /* the tick asks again: what is refused would be refused at once */
+        s->again = 0;
+    }
+
     ngx_iclock_query_destroy(q);
 
     if (n) {
@@ -373,7 +446,7 @@ ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q)
     ngx_http_iclock_webhooks_send(s);
 
     if (n) {
-        ngx_http_iclock_webhooks_work(s);
+        ngx_http_iclock_webhooks_look(s);
     }
 }
 

@@ -1,0 +1,82 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# Looks for what waits for webhooks: endpoints that could fill one do not make
+# the sender look again at once, nor do they keep others out; nor is a look that
+# PostgreSQL refuses repeated at once.
+
+use strict;
+use warnings;
+
+use FindBin;
+use Test::More;
+use Time::HiRes qw/ sleep /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+
+my $t = Test::IClock->new;
+my $receiver = $t->receiver();
+
+$t->psql('GRANT iclock_api TO iclock_nginx');
+
+
+sub looks { return scalar(() = $t->error_log() =~ /looked for work: /g) }
+
+# how often the sender looks in three seconds
+
+sub looks_meanwhile {
+    my $before = looks();
+
+    sleep 3;
+
+    return looks() - $before;
+}
+
+sub hook {
+    my ($path) = @_;
+
+    return $t->psql("SELECT id FROM iclock.create_webhook('"
+                    . $receiver->url($path) . "', '{user.updated}',"
+                    . ' batch => 500, concurrency => 4)');
+}
+
+sub ours {
+    my ($n) = @_;
+
+    return wait_until(10, sub {
+        (() = $t->error_log() =~ /is ours/g) == $n;
+    });
+}
+
+sub event {
+    return $t->psql(q{SELECT iclock.event_write('user.updated', null,
+                             '{"id":"1"}')});
+}
+
+
+hook("/all$_") for 1 .. 3;
+$t->start($t->device_server(
+    http => 'iclock_webhooks on; iclock_webhook_http on;'
+            . ' iclock_webhook_allow 127.0.0.1/32;'), level => 'debug');
+
+ok(ours(3), 'nginx takes endpoints');
+sleep 1;
+cmp_ok(looks_meanwhile(), '<', 40, 'who has nothing to send does not hurry');
+
+event();
+ok(wait_until(10, sub { $receiver->requests("/all$_") }), "/all$_ is served")
+    for 1 .. 3;
+
+hook('/new');
+ok(ours(4), 'one more');
+event();
+ok(wait_until(10, sub { $receiver->requests('/new') }), 'it is served, too');
+
+$t->psql('REVOKE EXECUTE ON FUNCTION iclock.webhook_work(text, jsonb)'
+         . ' FROM iclock_api');
+sleep 1;
+cmp_ok(looks_meanwhile(), '<', 40, 'what is refused is not asked at once');
+
+$t->done();
