@@ -194,7 +194,7 @@ sub as_grafana {
 
 my %shown = (
     'Silent' => [ 'GRAF0001|Gate 1|O\'Fallon||0', 'GRAF0002|Gate 2|||0' ],
-    'Clocks' => [ 'GRAF0001|Gate 1|UTC|840.000000' ],
+    'Clocks' => [ qr/^GRAF0001\|Gate 1\|UTC\|840(?:\.0+)?$/ ],
     'Failed commands' => [ qr/^REBOOT\|.*\|1$/ ],
     'Lines not stored' => [ qr/^\d+\|no such date\|1$/ ],
     'Answers to commands' => [ qr/^\d+\|20(?:\.\d+)?$/ ],

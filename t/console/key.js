@@ -45,7 +45,7 @@ module.exports = async (t) => {
 
     // where it is not
 
-    const secret = t.key.split('_')[3];
+    const secret = t.key.split('_').slice(3).join('_');
 
     await tab.page.reload();
     await tab.inside();
