@@ -782,7 +782,7 @@ begin
         exit when pass = 2;
 
         if cardinality(ids) = 1 and told[1] and bodies[1] is null
-           and rooms[1] - got[1] >= 100
+           and rooms[1] - got[1] >= 100 and not cut
         then
             select e.* into single
               from iclock.webhook_endpoint e where e.id = ids[1];
