@@ -112,6 +112,27 @@ isnt($status, 0, 'psql_try fails');
 like($said, qr/division by zero/, 'psql_try says why');
 ok(!eval { $t->psql('SELECT 1/0'); 1 }, 'psql dies');
 
+# what is asked without psql is answered as psql does
+
+for my $sql ("SELECT NULL, 'é;', true, 1.5::numeric, '{}'::jsonb; SELECT 2;",
+             'SELECT generate_series(1, 3), now() IS NULL; SELECT 4',
+             'CREATE TEMPORARY TABLE s (i int); SELECT i FROM s',
+             'SELECT 1; SELECT no_such_column; SELECT 3',
+             "SELECT current_setting('timezone'), current_user; SET jit = off",
+             "LISTEN said; NOTIFY said; NOTIFY said, 'more'; SELECT 7")
+{
+    my $file = $t->dir . '/same.sql';
+
+    open my $out, '>:raw', $file or die "$file: $!";
+    print $out $sql;
+    close $out;
+
+    my @same = map { join '/', $_->[0], $_->[1] =~ s/PID \d+/PID/gr }
+                   [ $pg->psql_try($sql) ], [ $pg->_psql($file) ];
+
+    is($same[0], $same[1], "without psql: $sql");
+}
+
 is($t->psql("SELECT has_schema_privilege('iclock_nginx', 'iclock', 'usage')"),
    't', 'the schema is there, the login may use it');
 

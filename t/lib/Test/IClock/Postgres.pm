@@ -21,6 +21,7 @@ use POSIX qw/ :sys_wait_h /;
 use Time::HiRes qw/ sleep time /;
 
 use Test::IClock::Process qw/ children command slurp spawn /;
+use Test::IClock::Query qw/ query statements /;
 
 our $root = dirname(dirname(dirname(dirname(dirname(
     abs_path(__FILE__))))));
@@ -525,10 +526,21 @@ sub psql {
 sub psql_try {
     my ($self, $sql, %option) = @_;
 
+    utf8::encode($sql) if utf8::is_utf8($sql);
+
+    if (my @statements = $option{vars} ? () : statements($sql)) {
+        my @result = query("$self->{dir}/.s.PGSQL.$self->{port}", \@statements,
+                           user => $option{user} || 'postgres',
+                           database => $option{database} || DATABASE,
+                           application_name => 'psql',
+                           TimeZone => $option{timezone} || 'UTC');
+
+        return @result if @result;
+    }
+
     my $file = "$self->{dir}/psql.$$.sql";
 
     open my $handle, '>:raw', $file or croak "$file: $!";
-    utf8::encode($sql) if utf8::is_utf8($sql);
     print $handle $sql, "\n";
     close $handle;
 
