@@ -62,10 +62,12 @@ SOURCES =	$(sort $(wildcard $(ROOT)/src/*/*.c))
 HEADERS =	$(sort $(wildcard $(ROOT)/src/*/*.h))
 PAGE =		$(sort $(wildcard $(ROOT)/src/console/page/*))
 
-# one more than there are processors, for tests also wait
-PROVE =		prove -j$$(($(JOBS) + 1)) -I$(ROOT)/t/lib --timer
+# two more than there are processors, for tests also wait, and one after
+# another has a browser: see t/testrules.yml
+PROVE =		prove -j$$(($(JOBS) + 2)) -I$(ROOT)/t/lib --timer
 
-# those that take longest begin first, so that none of them ends alone
+# those that take longest begin first, so that none of them ends alone, and
+# beside them the first one with a browser
 SLOW =		t/year.t t/build.t t/alloc.t t/database.t
 TESTS =		$(SLOW) $(filter-out $(SLOW),$(sort $(wildcard t/*.t)))
 
