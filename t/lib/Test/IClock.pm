@@ -223,6 +223,32 @@ sub allow {
 }
 
 
+# Waits until nginx has read the notifications of all that is committed: they
+# arrive in the order of the commits, and this one's is the last.
+
+sub notified {
+    my ($self) = @_;
+
+    my $sn = 'SENTINEL';
+    my $device = $self->device($sn);
+
+    $self->psql("SELECT iclock.register_device('$sn')")
+        if !$self->{notified}++;
+
+    # from the second poll on it is known that nothing waits
+    $device->poll() for 1 .. 2;
+
+    my $id = $self->psql("SELECT iclock.queue_command('$sn', 'CHECK')");
+
+    wait_until(30, sub { grep { $_->[0] == $id } $device->poll()->commands() })
+        or croak 'nginx is not notified';
+
+    $device->ack($id, 0, 'CHECK');
+
+    return;
+}
+
+
 # HTTP
 
 # A connection.  Options: those of Test::IClock::HTTP.
