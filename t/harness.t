@@ -61,7 +61,7 @@ $c->write("GET /1 HTTP/1.1\r\nHost: a\r\n\r\n"
           . "GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
 is($c->read()->body, "GET /1\n", 'first of two in a pipeline');
 is($c->read()->body, "GET /2\n", 'second');
-ok($c->closed(), 'it is closed');
+ok($c->closed(10), 'it is closed');
 
 my @response = $t->concurrently([ map { [ 'GET', "/$_" ] } 1 .. 300 ],
                                 connections => 100);
@@ -206,10 +206,11 @@ my %control = (
         . 'print $log "==1==ERROR: AddressSanitizer: heap-use-after-free\n";'
         . 'close $log;',
     'nginx exits with status 0' =>
-        'kill "KILL", $t->nginx->{pid}, $t->workers; sleep 1;',
+        'kill "KILL", $t->nginx->{pid}, $t->workers;',
     'no connection to the database is left' =>
         '$t->pg->background("SET application_name = \'iclock/0\';'
-        . ' SELECT pg_sleep(60)"); sleep 1;',
+        . ' SELECT pg_sleep(60)");'
+        . 'wait_until(30, sub { $t->pg->backends() == 1 }) or die;',
     '' => '',
 );
 

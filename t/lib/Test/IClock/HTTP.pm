@@ -250,7 +250,7 @@ sub concurrently {
     my @response = (undef) x @$requests;
     my ($select_r, $select_w) = (IO::Select->new, IO::Select->new);
     my %job;
-    my $until = time + ($option{timeout} || 60);
+    my $until = time + ($option{timeout} || 300);
 
     while (@waiting || %job) {
 
