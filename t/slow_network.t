@@ -77,7 +77,7 @@ sub configuration {
 }
 
 
-$t->start(configuration('timeout=20s connect_timeout=20s'), workers => 1);
+$t->start(configuration('timeout=1m connect_timeout=1m'), workers => 1);
 
 uploads_work('through the proxy');
 
@@ -101,7 +101,13 @@ wait_until(30, sub {
 is(join(' ', map { $_->[1] =~ /(\d+)$/ } @command), join(' ', 1 .. 150),
    'commands arrive byte by byte');
 
-my $report = under_load('bytes', sub { sleep 1 }, prefix => 'BYTE');
+my $report = under_load('bytes', sub {
+    ok(wait_until(60, sub {
+        $t->psql("SELECT count(*) FROM iclock.punch p JOIN iclock.device d"
+                 . " ON d.id = p.device_id WHERE serial_number LIKE 'BYTE%'")
+            >= 32
+    }), 'bytes: punches are stored');
+}, prefix => 'BYTE', clients => 16, patience => 60);
 cmp_ok(@{$report->{acknowledged}}, '>=', 32, 'bytes: punches are acknowledged');
 
 $proxy->mode('byte', dir => 'up');
