@@ -40,7 +40,13 @@ sub hba {
     open my $hba, '>', "$data/pg_hba.conf" or die "pg_hba.conf: $!";
     print $hba "local all all trust\n$line\n";
     close $hba;
+
+    # every new backend knows when its parent has read the files
+    my $before = $pg->psql('SELECT pg_conf_load_time()');
+
     $pg->psql('SELECT pg_reload_conf()');
+    wait_until(30, sub { $pg->psql('SELECT pg_conf_load_time()') ne $before })
+        or die 'the files are not read again';
 }
 
 sub database {
