@@ -313,8 +313,20 @@ is(scalar(grep { $_ && $_->status == 200 }
           $t->concurrently([ map { [ 'GET', "/iclock/cdata?SN=$_&options=all" ]
                                  } @sn ])), 64, '64 devices');
 
-my $lock = $t->pg->background('BEGIN; LOCK TABLE iclock.punch;'
-                              . ' SELECT pg_sleep(1.5); COMMIT');
+my $lock = $t->pg->background(<<'SQL');
+BEGIN;
+LOCK TABLE iclock.punch;
+DO $$ BEGIN
+    WHILE NOT EXISTS (SELECT FROM pg_locks
+                       WHERE relation = 'iclock.punch'::regclass
+                         AND NOT granted)
+    LOOP
+        PERFORM pg_sleep(0.05);
+    END LOOP;
+    PERFORM pg_sleep(1);
+END $$;
+COMMIT;
+SQL
 
 ok(wait_until(10, sub { $t->psql("SELECT count(*) FROM pg_locks"
        . " WHERE relation = 'iclock.punch'::regclass AND granted"
