@@ -9,7 +9,7 @@ use strict;
 use warnings;
 
 use FindBin;
-use List::Util qw/ max /;
+use List::Util qw/ max min /;
 use Socket qw/ SOL_SOCKET SO_RCVBUF /;
 use Test::More;
 use Time::HiRes qw/ sleep /;
@@ -92,7 +92,13 @@ $t->start($t->device_server(http => 'iclock_presence_interval 1s;',
 is(upload('LEFT0001')->text, '200 OK: 1', 'upload');
 is($t->device('LEFT0001')->poll()->text, '200 OK', 'poll');
 
-my $descriptors = descriptors();
+my $descriptors = -1;
+ok(wait_until(10, sub {
+       my $last = $descriptors;
+
+       $descriptors = descriptors();
+       return $descriptors == $last;
+   }), 'descriptors come to rest');
 my $count = punches();
 
 for (1 .. 64) {
@@ -273,7 +279,8 @@ my @helper = grep { slurp("/proc/$_/cmdline") =~ /nginx: cache/ }
 
 cmp_ok(scalar @helper, '>=', 1, 'cache: there is a cache manager');
 is(upload('HELP0001')->text, '200 OK: 1', 'cache: upload');
-is(join(' ', sort $t->psql_lines("SELECT application_name"
+# one that had more than one thing to do may have more than one
+is(join(' ', sort $t->psql_lines("SELECT DISTINCT application_name"
        . " FROM pg_stat_activity WHERE application_name LIKE 'iclock%'")),
    'iclock/0 iclock/1 iclock/listen', 'cache: only workers are connected');
 
@@ -332,14 +339,17 @@ for my $n (1 .. 30) {
     };
 }
 
-# sanitizers keep what was freed for a while
+# Connections come and go: what leaks with each reload is always there in the
+# end.  Sanitizers keep what was freed for a while.
 
 my $slack = $ENV{TEST_SANITIZE} ? 16 << 20 : 1 << 20;
 
 for my $what (sort keys %{$series[0]}) {
-    my $limit = $series[9]{$what} + ($what =~ /fds/ ? 2 : $slack);
+    my $limit = max(map { $_->{$what} } @series[5 .. 9])
+                + ($what =~ /fds/ ? 2 : $slack);
 
-    cmp_ok($series[29]{$what}, '<=', $limit, "$what after 30 reloads")
+    cmp_ok(min(map { $_->{$what} } @series[25 .. 29]), '<=', $limit,
+           "$what after 30 reloads")
         or diag(join ' ', map { $_->{$what} } @series);
 }
 
