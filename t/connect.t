@@ -218,12 +218,12 @@ for my $case ('refuses', 'says nothing') {
 
     another("an address that $case",
             http => "resolver 127.0.0.1:$dns ipv6=off;",
-            pool => 'timeout=5s connect_timeout=300ms',
+            pool => 'timeout=5s connect_timeout=500ms',
             database => $t->conninfo(host => 'two.iclock.test',
                                      port => $pg->{port}));
 
     for my $n (1 .. 4) {
-        ok(wait_until(10, sub { upload('TWO00001') eq '200 OK: 1' }),
+        ok(wait_until(30, sub { upload('TWO00001') eq '200 OK: 1' }),
            "an address that $case: upload $n");
         $pg->terminate('iclock/%');
     }
@@ -266,7 +266,7 @@ close $hba;
 $pg->restart();
 
 for my $mode ('require', "verify-full sslrootcert=$pg->{dir}/server.crt") {
-    another($mode, database => tcp(sslmode => $mode));
+    another($mode, database => tcp(sslmode => $mode), pool => 'timeout=1m');
     is(upload('TLS00001'), '200 OK: 1', "sslmode=$mode");
     is($t->psql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity"
                 . " USING (pid) WHERE application_name LIKE 'iclock%'"), 't',

@@ -249,7 +249,7 @@ like(story('DEBUG003'), upload('DEBUG003', $one,
 # a lock that is held for too long
 
 $t->quit();
-start('3s', level => 'debug');
+start('6s', level => 'debug');
 
 my $users = $pg->hold('LOCK TABLE iclock.device_user IN SHARE MODE');
 

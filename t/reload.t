@@ -289,6 +289,8 @@ is(right('other'), 't|t', 'a device is missing: all are right');
 # as the harness wants it
 
 $t->quit();
-$t->psql('ALTER DATABASE other RENAME TO iclock', database => 'postgres');
+ok(wait_until(30, sub { ($t->pg->psql_try(
+       'ALTER DATABASE other RENAME TO iclock', database => 'postgres'))[0]
+                        == 0 }), 'its name as before');
 
 $t->done();

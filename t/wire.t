@@ -163,7 +163,7 @@ for my $method (qw/ raw base64 /) {
     my $wrong = $t->psql("SELECT $call, checksum => '0$md5')");
 
     delete $p->{firmware};
-    wait_until(5, sub { $p->work() });
+    wait_until(30, sub { $p->work() });
 
     ok($p->{firmware} eq $file{'emfw.cfg'}, "UPGRADE, $method");
     is($t->psql("SELECT string_agg(status || return_code, ' ' ORDER BY id)"
