@@ -435,7 +435,7 @@ sub check_shutdown {
                            'no complaints of sanitizers');
 
         if ($pg && $pg->running() && !$pg->{frozen}) {
-            Test::More::ok(wait_until(5, sub { $pg->backends() == 0 }),
+            Test::More::ok(wait_until(30, sub { $pg->backends() == 0 }),
                            'no connection to the database is left')
                 or Test::More::diag($pg->psql(
                        "SELECT pid, application_name, state, query"

@@ -37,7 +37,7 @@ use Test::IClock::HTTP ();
 sub start {
     my ($class, %option) = @_;
 
-    %option = (clients => 64, devices => 16, prefix => 'LOAD', patience => 20,
+    %option = (clients => 64, devices => 16, prefix => 'LOAD', patience => 60,
                pause => 0,
                %option);
 

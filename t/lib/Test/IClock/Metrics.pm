@@ -16,7 +16,7 @@ use warnings;
 use Test::More ();
 use Time::HiRes qw/ sleep /;
 
-use Test::IClock::Process qw/ command slurp /;
+use Test::IClock::Process qw/ command slurp wait_until /;
 
 
 sub new {
@@ -85,14 +85,24 @@ sub moved {
 }
 
 
-# Asserts that this, and nothing else, has happened.
+# Asserts that this, and nothing else, has happened.  What a reply is about may
+# be counted a moment after it.
 
 sub counted {
     my ($self, $name, $expected) = @_;
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    my $moved = $self->moved();
+    my $before = $self->{before};
+    my $moved;
+
+    wait_until(5, sub {
+        $self->{before} = $before;
+        $moved = $self->moved();
+
+        return !grep { ($moved->{$_} // 0) != ($expected->{$_} // 0) }
+                     keys %$moved, keys %$expected;
+    });
 
     Test::More::is_deeply($moved, $expected, $name)
         or Test::More::diag(Test::More::explain($moved));

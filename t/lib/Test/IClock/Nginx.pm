@@ -262,7 +262,7 @@ sub start {
         # the process started here ends, its child goes on
         wait_until(30, sub { !$self->running() });
 
-        $self->{pid} = wait_until(10, sub {
+        $self->{pid} = wait_until(30, sub {
                            slurp($self->{pidfile}) =~ /^(\d+)/ && $1 })
             or croak "nginx did not start:\n" . slurp($self->{stderr})
                      . slurp($self->{log});
@@ -403,7 +403,7 @@ sub stop {
 
     kill $signal || 'QUIT', $pid;
 
-    if (!wait_until($seconds || 20, sub { !$self->running() })) {
+    if (!wait_until($seconds || 60, sub { !$self->running() })) {
 
         my @pids = ($pid, children($pid));
 

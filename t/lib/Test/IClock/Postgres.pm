@@ -634,9 +634,9 @@ sub hold {
 
     my $name = 'holder ' . ++$self->{holders};
     my $session = $self->background("SET application_name = '$name'; BEGIN;"
-                                    . " $sql; SELECT pg_sleep(60)");
+                                    . " $sql; SELECT pg_sleep(600)");
 
-    Test::IClock::Process::wait_until(10, sub {
+    Test::IClock::Process::wait_until(30, sub {
         $self->psql("SELECT count(*) FROM pg_stat_activity WHERE"
                     . " application_name = '$name'"
                     . " AND wait_event = 'PgSleep'");
@@ -661,7 +661,7 @@ sub blocked {
 sub wait_blocked {
     my ($self, $n) = @_;
 
-    return Test::IClock::Process::wait_until(10, sub {
+    return Test::IClock::Process::wait_until(30, sub {
         my @pids = $self->blocked();
         return @pids >= ($n || 1);
     });
