@@ -168,12 +168,12 @@ my $query = sub {
     return slurp($out);
 };
 
-my $long = "SELECT repeat('x', 20000)";
+my $long = "SELECT repeat('x', 5000)";
 
 is($query->('SELECT 1'), "1\n", 'proxy: pass');
 $proxy->mode('byte');
-is($query->($long), 'x' x 20000 . "\n", 'proxy: byte');
-$proxy->mode('reset', after => 10000, dir => 'down');
+is($query->($long), 'x' x 5000 . "\n", 'proxy: byte');
+$proxy->mode('reset', after => 2000, dir => 'down');
 unlike($query->($long), qr/xxx/, 'proxy: reset');
 $proxy->mode('cut', after => 50);
 like($query->('SELECT 1', 2), qr/timeout/, 'proxy: cut');
@@ -219,7 +219,9 @@ my %control = (
 sub control {
     my ($n) = @_;
 
-    my $code = $control{(sort keys %control)[$n]};
+    my $name = (sort keys %control)[$n];
+    my $code = $control{$name};
+    my $pg = $name eq '' || $name =~ /database/ ? 1 : 0;
     my $script = $t->dir . "/control$n.t";
     my $out = $t->dir . "/control$n.out";
 
@@ -228,7 +230,7 @@ sub control {
 use Test::More;
 use lib '$FindBin::Bin/lib';
 use Test::IClock;
-my \$t = Test::IClock->new;
+my \$t = Test::IClock->new(pg => $pg);
 \$t->start('server { listen 127.0.0.1:%%PORT%%; }', module => 0);
 ok(1);
 $code
