@@ -26,7 +26,8 @@ print $f 'data';
 close $f;
 
 my $conf = $t->device_server(
-    http => 'iclock_presence_interval 1s; iclock_pool connections=1;',
+    http => 'iclock_presence_interval 1s;'
+            . ' iclock_pool connections=1 timeout=1m;',
     location => "iclock_files $files;", server => <<END);
         location /key { iclock; iclock_comm_key location1;
                         iclock_unknown_devices accept; iclock_files $files; }
@@ -390,7 +391,7 @@ ok(wait_until(10, sub { $t->psql("SELECT count(*) FROM pg_stat_activity"
    'the row is read');
 
 $t->psql("SELECT iclock.block_device('STALE001')");
-wait_until(5, sub {
+wait_until(30, sub {
     my $seen = () = $t->error_log()
                     =~ /iclock notified: channel \d+, device "STALE001"/g;
     return $seen >= 2;

@@ -20,7 +20,7 @@ my $t = Test::IClock->new(settings => [ [ deadlock_timeout => '50ms' ] ]);
 
 srand 42;
 
-$t->start();
+$t->start($t->device_server(pool => 'timeout=1m'));
 $t->device('SAME000001')->handshake();
 
 

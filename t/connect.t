@@ -125,7 +125,7 @@ another('hosts', database => "hostaddr=127.0.0.1,127.0.0.1,127.0.0.1"
         . " port=$closed,$closed,$pg->{port} dbname=iclock user=iclock_nginx");
 is(upload('HOST0001'), '200 OK: 1', 'the third of three hosts');
 $pg->terminate('iclock/%');
-ok(wait_until(10, sub { upload('HOST0001') eq '200 OK: 1' }), 'once more');
+ok(wait_until(30, sub { upload('HOST0001') eq '200 OK: 1' }), 'once more');
 
 another('uri', database => "postgresql://iclock_nginx\@127.0.0.1:$closed,"
         . "127.0.0.1:$pg->{port}/iclock");
@@ -154,7 +154,7 @@ for my $method (qw/ poll select /) {
 
         for my $n (1 .. 3) {
             $pg->terminate('iclock/%');
-            ok(wait_until(10, sub { upload('POLL0001') eq '200 OK: 1' }),
+            ok(wait_until(30, sub { upload('POLL0001') eq '200 OK: 1' }),
                "$method: the connection was lost, $n");
         }
     }
@@ -175,7 +175,7 @@ another('names', http => "resolver 127.0.0.1:$dns ipv6=off valid=1s;"
         . ' resolver_timeout 1s;', pool => 'timeout=2s connect_timeout=2s',
         database => $t->conninfo(host => 'db.iclock.test',
                                  port => $pg->{port}));
-ok(wait_until(10, sub { upload('NAME0001') eq '200 OK: 1' }),
+ok(wait_until(30, sub { upload('NAME0001') eq '200 OK: 1' }),
    'a name is looked up');
 is($t->device('NAME0001')->poll()->text, '200 OK', 'poll') for 1 .. 2;
 ok($t->wait_log(qr/listening for notifications/), 'listening');
@@ -187,14 +187,14 @@ $pg->terminate('iclock/%');
 
 is($t->device('NAME0001')->poll()->text, '200 OK',
    "poll $_ while the name server is silent") for 1 .. 4;
-ok(wait_until(10, sub { upload('NAME0001') =~ /^503/ }),
+ok(wait_until(30, sub { upload('NAME0001') =~ /^503/ }),
    'uploads are refused meanwhile');
 is($t->device('NAME0001')->poll()->text, '200 OK', 'a poll is not');
 ok($t->wait_log(qr/host "db.iclock.test" is not found|host is not found/),
    'nginx names the host');
 
 $order->('t');
-ok(wait_until(20, sub { upload('NAME0001') eq '200 OK: 1' }),
+ok(wait_until(30, sub { upload('NAME0001') eq '200 OK: 1' }),
    'the name server answers again');
 
 # a server that has moved since nginx was started; the file of hosts says where
@@ -279,7 +279,7 @@ for my $mode ('require', "verify-full sslrootcert=$pg->{dir}/server.crt") {
 
     my $commands = 0;
 
-    wait_until(10, sub {
+    wait_until(30, sub {
         $commands += $t->device('TLS00001')->poll()->commands();
         $commands >= 120;
     });
@@ -349,13 +349,13 @@ $t->psql("SET password_encryption = 'scram-sha-256';"
          . " ALTER ROLE secure PASSWORD 'n3w'");
 is(upload('PASS0001'), '200 OK: 1', 'a new password: connections there are');
 $pg->terminate('iclock/%');
-ok(wait_until(10, sub { upload('PASS0001') =~ /^503/ }),
+ok(wait_until(30, sub { upload('PASS0001') =~ /^503/ }),
    'a new password: others are refused');
 ok($t->wait_log(qr/password authentication failed for user "secure"/),
    'a new password: the log says so');
 passwords('n3w');
 $t->reload();
-ok(wait_until(20, sub { upload('PASS0001') eq '200 OK: 1' }),
+ok(wait_until(30, sub { upload('PASS0001') eq '200 OK: 1' }),
    'a new password: read by a reload');
 
 unlike($t->error_log(), qr/secret|wr0ng|n3w/, 'passwords are not logged');

@@ -87,13 +87,14 @@ sub descriptors {
 
 # clients that leave early: their descriptors go, too
 
-$t->start($t->device_server(http => 'iclock_presence_interval 1s;',
+$t->start($t->device_server(pool => 'timeout=1m',
+                            http => 'iclock_presence_interval 1s;',
                             server => 'location /status { stub_status; }'));
 is(upload('LEFT0001')->text, '200 OK: 1', 'upload');
 is($t->device('LEFT0001')->poll()->text, '200 OK', 'poll');
 
 my $descriptors = -1;
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
        my $last = $descriptors;
 
        $descriptors = descriptors();
@@ -108,7 +109,7 @@ for (1 .. 64) {
     $c->close();
 }
 
-ok(wait_until(10, sub { punches() == $count + 64 }),
+ok(wait_until(30, sub { punches() == $count + 64 }),
    'left after the body: all punches are stored') or diag(punches() - $count);
 
 $count = punches();
@@ -134,17 +135,17 @@ my @gone = map {
 } 1 .. 63;
 
 # these, and the question
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     $t->get('/status')->body() =~ /Writing: 65 / }),
    'left while waiting: all have been read');
 $_ % 2 ? $gone[$_]->abort() : $gone[$_]->close() for 0 .. $#gone;
 $c->close();
 $count = punches();
 $lock->release();
-ok(wait_until(10, sub { punches() == $count + 64 }),
+ok(wait_until(30, sub { punches() == $count + 64 }),
    'left while waiting: all punches are stored') or diag(punches() - $count);
 
-ok(wait_until(10, sub { descriptors() <= $descriptors }),
+ok(wait_until(30, sub { descriptors() <= $descriptors }),
    'no descriptor is left') or diag(descriptors() . " of $descriptors");
 
 
@@ -152,7 +153,7 @@ ok(wait_until(10, sub { descriptors() <= $descriptors }),
 
 $t->psql('UPDATE iclock.device SET last_seen = NULL, remote_address = NULL');
 $t->device('LEFT0003')->poll();
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     $t->psql("SELECT last_seen > now() - interval '1 min', remote_address"
              . " FROM iclock.device WHERE serial_number = 'LEFT0003'")
         eq 't|127.0.0.1' }), 'presence is written');
@@ -162,7 +163,7 @@ ok(wait_until(10, sub {
 
 ($c, $lock) = waiting_upload('QUIT0001');
 kill 'QUIT', $t->nginx->{pid};
-wait_until(10, sub { $t->nginx->old_workers() });
+wait_until(30, sub { $t->nginx->old_workers() });
 $lock->release();
 is($c->read->text, '200 OK: 1', 'QUIT: the upload is finished');
 is($t->quit(), 0, 'QUIT: exit status');
@@ -173,7 +174,7 @@ is($t->term(), 0, 'TERM: exit status');
 my $response = $c->read();
 ok(!$response || $response->status != 200, 'TERM: nothing is acknowledged');
 $lock->release();
-ok(wait_until(10, sub { !$pg->backends() }), 'TERM: no connection is left');
+ok(wait_until(30, sub { !$pg->backends() }), 'TERM: no connection is left');
 
 another('shutdown timeout', undef, main => 'worker_shutdown_timeout 1s;');
 ($c, $lock) = waiting_upload('TIME0001');
@@ -214,10 +215,10 @@ $t->psql("SELECT iclock.queue_command('TIME0002', 'DATA UPDATE USERPIC PIN='"
          . " || n || repeat('x', 65536)) FROM generate_series(1, 64) n");
 $t->device('TIME0002')->handshake();    # the next poll asks for commands
 $c = poll_unread('TIME0002');
-ok(wait_until(10, sub { state_of('TIME0002') eq 'sent|1' }),
+ok(wait_until(30, sub { state_of('TIME0002') eq 'sent|1' }),
    'shutdown timeout: commands are on their way');
 $t->reload(undef, wait => 1);
-ok(wait_until(10, sub { state_of('TIME0002') eq 'queued|0' }),
+ok(wait_until(30, sub { state_of('TIME0002') eq 'queued|0' }),
    'shutdown timeout: they wait again') or diag(state_of('TIME0002'));
 $c->close();
 
@@ -233,12 +234,12 @@ ok($pg->wait_blocked(), 'a poll waits');
 $t->reload(undef, wait => 1);
 $lock->release();
 $c->close();
-ok(wait_until(10, sub { state_of('TIME0003') eq 'sent|1' }),
+ok(wait_until(30, sub { state_of('TIME0003') eq 'sent|1' }),
    'shutdown timeout: a command that nobody got') or diag(state_of('TIME0003'));
 $t->psql("UPDATE iclock.command SET sent_at = sent_at - interval '2 min'"
          . " WHERE id = $id; NOTIFY iclock_command, 'TIME0003'");
 $response = undef;
-wait_until(10, sub { $response = $t->device('TIME0003')->poll()->body;
+wait_until(30, sub { $response = $t->device('TIME0003')->poll()->body;
                      $response ne 'OK' });
 is($response, "C:$id:LOG\n", 'shutdown timeout: it is sent again');
 
@@ -250,7 +251,7 @@ $pg->freeze();
 $t->reload(undef, wait => 1);
 $pg->thaw();
 pass('idle connections do not keep old workers');
-ok(wait_until(10, sub { upload('IDLE0001')->status == 200 }), 'upload');
+ok(wait_until(30, sub { upload('IDLE0001')->status == 200 }), 'upload');
 
 
 # processes of other kinds
@@ -272,7 +273,7 @@ $t->nginx->reload();
 
 another('cache', $t->device_server(
     http => 'proxy_cache_path %%PREFIX%%/cache keys_zone=c:1m;'));
-ok(wait_until(10, sub { $pg->backends() >= 3 }), 'cache: connections');
+ok(wait_until(30, sub { $pg->backends() >= 3 }), 'cache: connections');
 
 my @helper = grep { slurp("/proc/$_/cmdline") =~ /nginx: cache/ }
              children($t->nginx->{pid});
@@ -294,13 +295,13 @@ my $load = Test::IClock::Load->start(port => $t->port, prefix => 'DIED');
 for (1 .. 4) {
     $count = punches();
     $t->kill_worker(($t->workers())[$_ % 2]);
-    ok(wait_until(20, sub { punches() > $count + 50 }),
+    ok(wait_until(30, sub { punches() > $count + 50 }),
        "punches are stored after death $_");
 }
 
 my $report = $load->stop();
 Test::IClock::Load::is_good($t, $report, 'killed workers');
-ok(wait_until(10, sub { $pg->backends() <= 9 }), 'killed workers: connections');
+ok(wait_until(30, sub { $pg->backends() <= 9 }), 'killed workers: connections');
 
 
 # a binary upgrade under load
@@ -308,13 +309,13 @@ ok(wait_until(10, sub { $pg->backends() <= 9 }), 'killed workers: connections');
 another('upgrade', undef, daemon => 1);
 $load = Test::IClock::Load->start(port => $t->port, prefix => 'NEXT');
 $count = punches();
-wait_until(10, sub { punches() > $count + 50 });
+wait_until(30, sub { punches() > $count + 50 });
 $t->upgrade();
 $count = punches();
-ok(wait_until(20, sub { punches() > $count + 50 }), 'upgrade: punches');
+ok(wait_until(30, sub { punches() > $count + 50 }), 'upgrade: punches');
 $report = $load->stop();
 Test::IClock::Load::is_good($t, $report, 'upgrade');
-ok(wait_until(10, sub { $pg->backends() <= 9 }), 'upgrade: connections');
+ok(wait_until(30, sub { $pg->backends() <= 9 }), 'upgrade: connections');
 
 
 # many reloads

@@ -74,7 +74,7 @@ sub seen {
     my ($n) = @_;
     my @seen;
 
-    wait_until(10, sub {
+    wait_until(30, sub {
         my $all = -e $seen ? slurp($seen) : '';
         @seen = ();
         while ($all =~ /\G(\d+)\n/gc) {
@@ -472,7 +472,7 @@ for my $size (10, 900, 1500, 40000, 800000) {
 }
 
 $t->pg->start();
-ok(wait_until(10, sub { $t->post('/iclock/cdata?SN=BACK0001&table=ATTLOG',
+ok(wait_until(30, sub { $t->post('/iclock/cdata?SN=BACK0001&table=ATTLOG',
        "1\t2026-03-02 09:00:00\n", -port => $t->port($_))->status == 200 }),
    "back again: server $_") for 0, 5;
 seen(0);

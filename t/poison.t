@@ -66,7 +66,7 @@ CREATE TRIGGER lose BEFORE INSERT ON iclock.operation
 SQL
 
 # one worker with one connection: what waits shares a transaction
-my $conf = $t->device_server(pool => 'connections=1');
+my $conf = $t->device_server(pool => 'connections=1 timeout=1m');
 
 $t->start($conf, workers => 1);
 
@@ -328,7 +328,7 @@ END $$;
 COMMIT;
 SQL
 
-ok(wait_until(10, sub { $t->psql("SELECT count(*) FROM pg_locks"
+ok(wait_until(30, sub { $t->psql("SELECT count(*) FROM pg_locks"
        . " WHERE relation = 'iclock.punch'::regclass AND granted"
        . " AND mode = 'AccessExclusiveLock'") }), 'a lock is held');
 
@@ -361,7 +361,7 @@ cmp_ok($t->psql("SELECT count(DISTINCT p.received_at) FROM iclock.punch p"
 
 # the same with more connections, of two workers, and poison in half of them
 
-$t->reload($t->device_server(), workers => 2, wait => 1);
+$t->reload($t->device_server(pool => 'timeout=1m'), workers => 2, wait => 1);
 
 @request = map {
     my $n = $_;

@@ -38,14 +38,14 @@ my $descriptors = sub {
 $t->start();
 
 my $load = Test::IClock::Load->start(port => $t->port, prefix => 'WARM');
-wait_until(10, sub { $stored->() > 200 });
+wait_until(30, sub { $stored->() > 200 });
 my $report = $load->stop();
 is("@{$report->{bad}}", '', 'without a fault all goes well');
 is($report->{refused} + $report->{closed}, 0, 'nothing is refused');
 
 # clients that have left may be noticed later, and so may backends that end
 my $before;
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
        my $last = $before // -1;
 
        $before = $descriptors->();
@@ -59,14 +59,14 @@ for my $n (1 .. 5) {
 
     $t->reload();
 
-    ok(wait_until(20, sub { $stored->() > $count + 100 }),
+    ok(wait_until(30, sub { $stored->() > $count + 100 }),
        "punches are stored after reload $n");
 
     if ($n == 5) {
         $t->pg->restart();
 
         $count = $stored->();
-        ok(wait_until(20, sub { $stored->() > $count + 100 }),
+        ok(wait_until(30, sub { $stored->() > $count + 100 }),
            'punches are stored after a restart of PostgreSQL');
     }
 }
@@ -86,10 +86,10 @@ is(scalar(grep { !$stored{$_} } @{$report->{acknowledged}},
 is(scalar(grep { $_ != 1 } values %stored), 0, 'each once');
 is(scalar(grep { !$sent{$_} } keys %stored), 0, 'nothing else is stored');
 
-ok(wait_until(20, sub { !$t->nginx->old_workers() }), 'old workers are gone');
-ok(wait_until(10, sub { $t->pg->backends() <= 2 * 4 + 1 }),
+ok(wait_until(30, sub { !$t->nginx->old_workers() }), 'old workers are gone');
+ok(wait_until(30, sub { $t->pg->backends() <= 2 * 4 + 1 }),
    'connections to the database');
-ok(wait_until(10, sub { $descriptors->() <= $before }), 'descriptors')
+ok(wait_until(30, sub { $descriptors->() <= $before }), 'descriptors')
     or diag($descriptors->() . " of $before");
 
 
@@ -104,7 +104,7 @@ $t->psql("TRUNCATE iclock.punch; DELETE FROM iclock.device");
 $t->quit();
 
 $t->psql('DROP DATABASE IF EXISTS other', database => 'postgres');
-ok(wait_until(10, sub { ($t->pg->psql_try(
+ok(wait_until(30, sub { ($t->pg->psql_try(
        'CREATE DATABASE other TEMPLATE iclock', database => 'postgres'))[0]
                         == 0 }), 'another database');
 
@@ -148,7 +148,7 @@ sub count_in { $t->psql('SELECT count(*) FROM iclock.punch',
                         database => $_[0]) }
 
 $t->start($conf{iclock});
-ok(wait_until(10, sub { upload($device[0])->status == 200 }), 'ready');
+ok(wait_until(30, sub { upload($device[0])->status == 200 }), 'ready');
 is(upload($_)->status, 200, "$_ is known") for @device, @device;
 
 for my $database (qw/ other iclock other /) {
@@ -166,7 +166,7 @@ for my $database (qw/ other iclock other /) {
         }
     }
 
-    ok(wait_until(20, sub { !$t->nginx->old_workers() }), "$database: reload");
+    ok(wait_until(30, sub { !$t->nginx->old_workers() }), "$database: reload");
     is(upload($_)->status, 200, "$database: $_") for @device;
     is(right($_), 't|t', "$database: all are right in $_")
         for qw/ iclock other /;
@@ -186,7 +186,7 @@ $t->psql($_, database => 'postgres')
         'ALTER DATABASE iclock RENAME TO other';
 
 for my $sn (@device) {
-    ok(wait_until(20, sub { upload($sn)->status == 200 }),
+    ok(wait_until(30, sub { upload($sn)->status == 200 }),
        "a restored backup: $sn");
 }
 
@@ -225,14 +225,14 @@ dump_other();
 other($swap);
 
 for my $sn (@device) {
-    ok(wait_until(20, sub { upload($sn)->status == 200 }), "in place: $sn");
+    ok(wait_until(30, sub { upload($sn)->status == 200 }), "in place: $sn");
 }
 
 restore_other();
 upload($_) for @device, @device;
 
 for my $sn (@device) {
-    ok(wait_until(20, sub { upload($sn)->status == 200 }),
+    ok(wait_until(30, sub { upload($sn)->status == 200 }),
        "restored in place: $sn");
 }
 
@@ -245,7 +245,7 @@ dump_other(qw/ -a -t iclock.device /);
 other($swap);
 
 for my $sn (@device) {
-    ok(wait_until(20, sub { upload($sn)->status == 200 }), "refilled: $sn");
+    ok(wait_until(30, sub { upload($sn)->status == 200 }), "refilled: $sn");
 }
 
 other('SET client_min_messages = error; BEGIN;'
@@ -254,7 +254,7 @@ other('SET client_min_messages = error; BEGIN;'
 upload($_) for @device, @device;
 
 for my $sn (@device) {
-    ok(wait_until(20, sub { upload($sn)->status == 200 }),
+    ok(wait_until(30, sub { upload($sn)->status == 200 }),
        "refilled in place: $sn");
 }
 
@@ -268,7 +268,7 @@ dump_other();
 
 for my $sn (@newer) {
     $t->device($sn)->handshake();
-    ok(wait_until(20, sub { upload($sn)->status == 200 }), "newer: $sn");
+    ok(wait_until(30, sub { upload($sn)->status == 200 }), "newer: $sn");
 }
 
 restore_other();
@@ -280,7 +280,7 @@ is(right('other'), 't|t', 'a device is missing: nobody is taken for it');
 
 for my $sn (@newer) {
     $t->device($sn)->handshake();
-    ok(wait_until(20, sub { upload($sn)->status == 200 }),
+    ok(wait_until(30, sub { upload($sn)->status == 200 }),
        "a device is missing: $sn shakes hands");
 }
 

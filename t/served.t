@@ -306,7 +306,7 @@ END
 sleep 1.1;
 is($t->get("$cdata&table=SELFSERVICEDATA&PIN=7&ServiceNum=2")->status, 503,
    'self service: the connection is lost');
-ok(wait_until(10, sub { $t->post($post, 'c')->text eq '200 OK' }),
+ok(wait_until(30, sub { $t->post($post, 'c')->text eq '200 OK' }),
    'decision: the connection is lost');
 is($t->psql('SELECT last_value FROM public.calls'), 2,
    'each was called once');

@@ -174,7 +174,7 @@ $proxy->mode('cut', after => 0, dir => 'down');
 
 my $connections = $proxy->stats()->{connections};
 
-ok(wait_until(20, sub {
+ok(wait_until(30, sub {
     upload('SLOW0003');
     $proxy->stats()->{connections} > $connections + 2
 }), 'connections that say nothing are given up');
@@ -194,7 +194,7 @@ under_load('stall', sub {
 # nobody listens behind the port
 
 $proxy->mode('drop');
-ok(wait_until(10, sub { !upload('SLOW0003') }), '503 without a server');
+ok(wait_until(30, sub { !upload('SLOW0003') }), '503 without a server');
 $proxy->mode('pass');
 uploads_work('when it is there again');
 
@@ -205,7 +205,7 @@ my %stored = map { $_ => 1 } $t->psql_lines(
 
 is(scalar(grep { !$stored{$_} } keys %acknowledged), 0,
    'all that was acknowledged is stored');
-ok(wait_until(10, sub { $t->pg->backends() <= 5 }), 'connections')
+ok(wait_until(30, sub { $t->pg->backends() <= 5 }), 'connections')
     or diag($t->pg->backends());
 
 $t->done();

@@ -258,7 +258,7 @@ $locked->release();
 
 # a device is not deleted while its punches are being stored
 
-$t->start();
+$t->start($t->device_server(pool => 'timeout=1m'));
 ok($t->wait_log(qr/listening for notifications/), 'nginx runs');
 $t->get("/iclock/cdata?SN=STOR000$_&options=all") for 2 .. 4;
 
@@ -275,7 +275,7 @@ ok($pg->wait_blocked(), 'punches are stored, not committed');
 my $delete = $pg->background("SET application_name = 'deleter';"
                              . " SELECT iclock.delete_device('STOR0002');");
 
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     $t->psql("SELECT count(*) FROM pg_stat_activity WHERE application_name"
              . " = 'deleter' AND wait_event_type = 'Lock'")
 }), 'to delete the device has to wait');

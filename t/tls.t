@@ -75,7 +75,7 @@ sub ssl_backends {
 $t->start(database());
 
 is(upload('TLSDEV0001', 1), '200 OK: 1', 'sslmode=require');
-ok(wait_until(10, sub { ssl_backends() >= 2 }), 'connections are encrypted');
+ok(wait_until(30, sub { ssl_backends() >= 2 }), 'connections are encrypted');
 is(upload('TLSDEV0002', 5000), '200 OK: 5000', 'a large upload');
 
 # results larger than a record of TLS and than libpq's buffer
@@ -120,7 +120,7 @@ like($t->error_log(), qr/server certificate for "db.example"/, 'is logged');
 hba('hostnossl all all 127.0.0.1/32 trust');
 $t->reload(database(sslmode => 'prefer'));
 is(upload('TLSDEV0004', 1), '200 OK: 1', 'sslmode=prefer, refused');
-ok(wait_until(10, sub { ssl_backends() == 0 }), 'not encrypted');
+ok(wait_until(30, sub { ssl_backends() == 0 }), 'not encrypted');
 
 $t->reload(database(sslmode => 'require'));
 is($t->post('/iclock/cdata?SN=TLSDEV0004&table=ATTLOG',

@@ -107,7 +107,7 @@ is(scalar(grep { $_->status == 503 && $_->header('Retry-After') }
 is(scalar(grep { $_->status == 503 } each_of(\&upload_of, @device)), 64,
    'uploads have to wait');
 $pg->start();
-ok(wait_until(10, sub { good(each_of(\&upload_of, @device)) == 64 }),
+ok(wait_until(30, sub { good(each_of(\&upload_of, @device)) == 64 }),
    'uploads when it is back');
 
 
@@ -115,7 +115,7 @@ ok(wait_until(10, sub { good(each_of(\&upload_of, @device)) == 64 }),
 
 is(join(' ', sort $t->reload($t->device_server(zone => 'iclock:2m'),
                              wait => 1)) ne '', 1, 'another size of the zone');
-ok(wait_until(10, sub { good(each_of(\&upload_of, @device)) == 64 }),
+ok(wait_until(30, sub { good(each_of(\&upload_of, @device)) == 64 }),
    'uploads after a change of the size');
 settle(@device);
 $pg->stop();
@@ -130,7 +130,7 @@ $t->start($t->device_server(zone => 'iclock:64k'));
 
 my @many = map { sprintf 'MANY%05d', $_ } 1 .. 2000;
 
-ok(wait_until(10, sub { good(each_of(\&handshake_of, 'MANY00001')) }), 'ready');
+ok(wait_until(30, sub { good(each_of(\&handshake_of, 'MANY00001')) }), 'ready');
 is(good(each_of(\&handshake_of, @many)), 2000, 'small zone: 2000 handshakes');
 is(good(each_of(\&poll_of, @many)), 2000, 'small zone: 2000 polls');
 is(good(each_of(\&upload_of, @many)), 2000, 'small zone: 2000 uploads');
@@ -153,7 +153,7 @@ $pg->start();
 
 is($t->quit(), 0, 'quit');
 $t->start($t->device_server(zone => 'iclock:64k', unknown => 'hold'));
-ok(wait_until(10, sub { good(each_of(\&handshake_of, 'ZONE0001')) }), 'ready');
+ok(wait_until(30, sub { good(each_of(\&handshake_of, 'ZONE0001')) }), 'ready');
 settle(@device);
 
 my @stranger = map { sprintf 'STRANGER%05d', $_ } 1 .. 5000;
@@ -191,14 +191,14 @@ my %presence = map { $_ => $t->device_server(
                qw/ iclock other /;
 
 $t->start($t->device_server(http => 'iclock_presence_interval 1h;'));
-ok(wait_until(10, sub { good(each_of(\&handshake_of, 'ZONE0001')) }), 'ready');
+ok(wait_until(30, sub { good(each_of(\&handshake_of, 'ZONE0001')) }), 'ready');
 settle('ZONE0001');
 $t->psql('UPDATE iclock.device SET last_seen = NULL');
 $pg->freeze();
 $t->reload($presence{iclock}, wait => 1);
 sleep 2;    # it is time to save it, and nobody is connected
 $pg->thaw();
-ok(wait_until(20, sub { seen('ZONE0001', 'iclock') eq 't' }),
+ok(wait_until(30, sub { seen('ZONE0001', 'iclock') eq 't' }),
    'presence from before a reload while PostgreSQL was silent');
 
 # more than a flush takes, of what is another database now
@@ -207,12 +207,12 @@ $t->quit();
 $t->psql('DROP DATABASE IF EXISTS other', database => 'postgres');
 $t->psql('CREATE DATABASE other TEMPLATE iclock', database => 'postgres');
 $t->start($t->device_server(http => 'iclock_presence_interval 1h;'));
-ok(wait_until(10, sub { good(each_of(\&handshake_of, 'ZONE0001')) }), 'ready');
+ok(wait_until(30, sub { good(each_of(\&handshake_of, 'ZONE0001')) }), 'ready');
 is(good(each_of(\&handshake_of, @many)), 2000, '2000 devices are present');
 $t->reload($presence{other}, wait => 1);
-ok(wait_until(10, sub { good(each_of(\&handshake_of, 'PRESENT1')) }),
+ok(wait_until(30, sub { good(each_of(\&handshake_of, 'PRESENT1')) }),
    'and one at another database');
-ok(wait_until(20, sub { seen('PRESENT1', 'other') eq 't' }),
+ok(wait_until(30, sub { seen('PRESENT1', 'other') eq 't' }),
    'it is saved that it was seen');
 is($t->psql("SELECT count(last_seen) FROM iclock.device WHERE serial_number"
             . " LIKE 'MANY%'", database => 'other'), 0,

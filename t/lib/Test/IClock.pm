@@ -207,7 +207,7 @@ sub error_log { $_[0]{nginx}->error_log() }
 sub wait_log {
     my ($self, $pattern, $seconds) = @_;
 
-    return wait_until($seconds || 10,
+    return wait_until($seconds || 30,
                       sub { $self->error_log() =~ $pattern });
 }
 
