@@ -55,9 +55,9 @@ const fleetColumns = () => [
     by: (d) => d.conditions.length
       ? conditionOrder.indexOf(worst(d).name) : 99,
     fill(cell, d) {
-      const others = d.conditions.slice(1).map((c) => c.name).join();
+      const others = d.conditions.slice(1).map((c) => conditionLabel(d, c));
 
-      redo(cell, worst(d).name + ' ' + others,
+      redo(cell, JSON.stringify([worst(d).name, others]),
         () => [stateMark(d), ' ', otherMarks(d)]);
     } },
   { id: 'name', title: t('col.device'), width: 'minmax(9rem, 2.2fr)', area: 'a',
@@ -201,7 +201,7 @@ function needRow(d) {
     h('strong', anchor(path('devices', d.id), data(label(d)))),
     h('span.site', data(d.site)),
     h('span.label', { 'data-tone': row[1] }, conditionLabel(d, c)),
-    h('span.advice', conditionShort(d, c)), first);
+    h('span.advice'), first);
 }
 
 function fleetView(ctx) {
@@ -281,7 +281,7 @@ function fleetView(ctx) {
   function drawNeeds() {
     const [rows, n] = firstNeedy(all ? 100 : 5);
     const state = JSON.stringify([all, rows.map((d) =>
-      [d.id, d.name, d.site, conditionLabel(d, worst(d))]), n]);
+      [d.id, d.name, d.site, worst(d).name, conditionLabel(d, worst(d))]), n]);
 
     const focused = needs.contains(document.activeElement);
 
@@ -291,6 +291,13 @@ function fleetView(ctx) {
           all = true;
           drawNeeds();
         }, { kind: 'quiet' })) : null]);
+    // this changes all the time, and must not take the buttons away
+    rows.forEach((d, i) => {
+      const words = h('span', conditionShort(d, worst(d)));
+
+      redo(needs.children[i].querySelector('.advice'), words.textContent,
+        () => words);
+    });
     needs.hidden = n === 0;
     if (focused && needs.hidden) top.h1.focus({ preventScroll: true });
   }

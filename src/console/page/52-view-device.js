@@ -83,8 +83,8 @@ function deviceView(ctx) {
 
     ctx.title(stateOf(d).label + ', ' + clean(label(d)));
     redo(title, label(d), () => data(label(d)));
-    redo(state, JSON.stringify([worst(d).name, stateOf(d).label, ago(d.last_seen)]),
-      () => [stateMark(d, true), d.status === 'online'
+    redo(state, JSON.stringify([worst(d).name, stateOf(d).label, d.status,
+      ago(d.last_seen)]), () => [stateMark(d, true), d.status === 'online'
         ? t('dev.called', { ago: ago(d.last_seen) }) : null]);
 
     redo(facts, JSON.stringify([d.site, d.address, d.raw.firmware, d.timezone,
@@ -100,7 +100,8 @@ function deviceView(ctx) {
       .map((each) => h('span', each)));
 
     const list = d.muted ? [{ name: 'muted' }] : d.conditions;
-    const told = JSON.stringify(list.map((c) => [c.name, conditionLabel(d, c)]));
+    const told = JSON.stringify(list.map((c) => [c.name, conditionLabel(d, c),
+      h('p', conditionWords(d, c)).textContent]));
 
     if (drawn !== told && !todo.contains(document.activeElement)) {
       drawn = told;
@@ -123,7 +124,8 @@ function deviceView(ctx) {
       drawTabs();
     }
 
-    redo(acts, d.status + String(d.muted), () => [
+    // their labels have its name
+    steady(acts, JSON.stringify([d.status, d.muted, label(d)]), () => [
       d.status === 'pending' ? actButton('approve', d)
         : d.status === 'blocked' ? actButton('again', d)
           : button(t('a.clock'), () => setClockOf(device()),

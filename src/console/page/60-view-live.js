@@ -140,22 +140,27 @@ function liveColumns() {
       fill(cell, e) {
         const time = eventTime(e);
 
-        redo(cell, e.event_id + time, () => [time, liveLate(e)
+        redo(cell, JSON.stringify([time, liveLate(e)]), () => [time, liveLate(e)
           && h('span.if-narrow', ', ', liveLate(e))]);
       } },
     { id: 'site', title: t('live.site'), width: 'minmax(0, 8rem)',
       fill(cell, e) {
-        redo(cell, e.event_id, () => data(e.device && e.device.site || '–'));
+        const site = e.device && e.device.site || '–';
+
+        redo(cell, site, () => data(site));
       } },
     { id: 'device', title: t('live.device'), width: 'minmax(0, 1fr)', area: 'd',
       fill(cell, e) {
-        redo(cell, e.event_id, () => e.device
+        const its = e.device && [e.device.id, e.device.name];
+
+        redo(cell, JSON.stringify(its), () => e.device
           ? anchor(path('devices', e.device.id),
             data(e.device.name || e.device.id)) : '–');
       } },
     { id: 'name', title: t('live.who'), width: 'minmax(0, 2fr)', area: 'a',
       fill(cell, e) {
-        redo(cell, e.event_id, () => [liveWords(e), liveLate(e)
+        redo(cell, JSON.stringify([e.event_id, e.user && e.user.name,
+          liveLate(e)]), () => [liveWords(e), liveLate(e)
           && h('span.sub', liveLate(e))]);
       } },
     { id: 'pin', title: t('live.pin'), width: '7rem', mid: false,
@@ -174,7 +179,7 @@ function liveColumns() {
       } },
     { id: 'note', title: t('live.note'), width: '11rem', mid: false,
       fill(cell, e) {
-        redo(cell, e.event_id, () => liveLate(e));
+        text(cell, liveLate(e));
       } }
   ];
 }

@@ -168,8 +168,9 @@ function commandColumns() {
       area: 'b', by: (row) => row.status,
       fill(cell, row) {
         const state = commandMark(row);
+        const mark = markOf(state);
 
-        redo(cell, row.id + row.status + state.tone, () => markOf(state));
+        redo(cell, state.icon + state.tone + mark.textContent, () => mark);
       } },
     { id: 'by', title: t('commands.by'), width: '7rem', mid: false,
       by: (row) => row.created_by || null,
@@ -180,7 +181,9 @@ function commandColumns() {
     { id: 'act', title: h('span.hidden', t('commands.act')), width: '6rem',
       area: 'd',
       fill(cell, row) {
-        redo(cell, row.id + row.status, () => commandActs(row));
+        // its label has the name of the device, which may come later
+        steady(cell, JSON.stringify([row.id, row.status, commandText(row),
+          commandDevice(row)]), () => commandActs(row));
       } }
   ];
 }

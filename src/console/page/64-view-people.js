@@ -91,7 +91,7 @@ function peopleColumns() {
     { id: 'department', title: t('people.department'),
       width: 'minmax(0, 1fr)', by: (p) => p.department || null,
       fill(cell, p) {
-        redo(cell, String(p.department), () => p.department
+        redo(cell, p.department || '', () => p.department
           ? data(p.department) : '–');
       } },
     { id: 'on', title: t('people.on'), width: '6.5rem', num: true, area: 'b',

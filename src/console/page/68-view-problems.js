@@ -213,8 +213,11 @@ view({
 
       if (!known.at) return;
       steady(body, JSON.stringify([f, all.devices.map((row) => [row.id,
-        row.d.name, conditionLabel(row.d, row.c)]), all.lines, all.missing,
-      all.commands, all.server, Array.from(opened), known.moreLines,
+        row.d.name, row.d.site, conditionLabel(row.d, row.c),
+        h('p', conditionWords(row.d, row.c)).textContent]),
+      // names of devices may come later than these lists
+      [all.lines, all.missing, all.commands].map((rows) => rows.map((row) =>
+        [deviceName(row.device_id), row])), all.server, Array.from(opened), known.moreLines,
       Array.from(known.fetching),
       known.summary && known.summary.server]), () =>
         Object.keys(sections).filter((name) => f ? name === f
