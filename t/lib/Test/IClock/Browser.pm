@@ -203,7 +203,8 @@ my %answer = (
         my $t = $self->{t};
 
         if ($call eq 'reload') {
-            $t->reload();
+            # a worker that still goes would complain of the signal after it
+            $t->reload(undef, wait => 1);
         } elsif ($call eq 'stop') {
             $t->nginx->stop('TERM');
         } elsif ($call eq 'start') {
