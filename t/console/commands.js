@@ -19,13 +19,30 @@ module.exports = async (t) => {
     // one that waits, and is taken back
 
     await t.api('POST', '/devices/CMD00002/reboot');
-    await tab.page.reload();
-    await tab.see(/Waits/, 'one that waits');
-    await tab.looks('commands');
-    await tab.click('Cancel: ' + await t.sql(`select coalesce(
+
+    const what = await t.sql(`select coalesce(
         (iclock_api.commands_json(array[max(id)]))[1] ->> 'words',
         (iclock_api.commands_json(array[max(id)]))[1] ->> 'command')
-        from iclock.command`) + ', Store 2');
+        from iclock.command`);
+
+    // devices, and so their names, come later than the command
+    const held = [];
+    const hold = (request) => /\/v1\/devices/.test(request.url())
+        ? held.push(request) : request.continue().catch(() => null);
+
+    await tab.page.setRequestInterception(true);
+    tab.page.on('request', hold);
+    await tab.page.reload();
+    await tab.see(/Waits/, 'one that waits');
+    await tab.element('button', `Cancel: ${what}, CMD00002`);
+    tab.page.off('request', hold);
+    held.forEach((request) => request.continue().catch(() => null));
+    await tab.page.setRequestInterception(false);
+    await tab.element('button', `Cancel: ${what}, Store 2`);
+    t.ok(true, 'a name that comes late is in the label, too');
+
+    await tab.looks('commands');
+    await tab.click(`Cancel: ${what}, Store 2`);
     await tab.see('was cancelled', 'it is taken back');
     t.is(await t.sql(`select status from iclock.command
                        order by id desc limit 1`), 'cancelled',
@@ -38,12 +55,15 @@ module.exports = async (t) => {
 
     await tab.page.reload();
     await tab.see(/Waits/);
+
+    // it may learn of it by itself, and take the button away
+    const late = await tab.element('.rows button', 'Cancel: ', false);
+
     await t.device('CMD00002', 'handshake');
     await t.wait('it is sent', async () =>
         /REBOOT/.test(await t.device('CMD00002', 'poll')));
     tab.allow(/409/);
-    await tab.page.evaluate(() => [...document.querySelectorAll('button')]
-        .find((b) => /^Cancel/.test(b.textContent)).click());
+    await late.evaluate((button) => button.click());
     await tab.see(/Too late/, 'too late: said so');
 
     // one that failed, its reason in words, and again
@@ -83,6 +103,7 @@ module.exports = async (t) => {
         select id, '2026-11-20', '2026-11-20 23:59:59', 'differs', 31, 0, 3,
                3, now()
           from iclock.device where serial_number = 'CMD00001'`);
+    await tab.page.reload();
     await tab.see('terminal holds 31, stored 0');
     await tab.click('Fetch 31');
     await t.wait('it is asked', async () => await t.sql(

@@ -60,6 +60,9 @@ module.exports = async (t) => {
     await is('status', 'active');
     t.ok(true, 'blocked, and back');
 
+    // "More" is another one now
+    await tab.element('main button', 'Set clock');
+
     // another zone: what there is stays, and back
 
     await tab.click('More');

@@ -44,7 +44,7 @@ module.exports = async (t) => {
     await tab.page.reload();
     await tab.see(/417 of 418 active devices are online\. 2 need you\./,
                   'what needs somebody is counted');
-    await tab.see('Silent 42 min', 'silent: since when');
+    await tab.see(/Silent 4[2-9] min/, 'silent: since when');
     await tab.see('Waiting for approval', 'new: what it waits for');
     await tab.looks('fleet-needs');
 
@@ -68,8 +68,9 @@ module.exports = async (t) => {
     await t.wait('it is approved', async () => await t.sql(
         `select status || name from iclock.device
           where serial_number = 'NEW0000001'`) === 'activeGate 5');
-    t.like(await t.device('NEW0000001', 'handshake'), /GET OPTION FROM/,
-           'the terminal is served');
+    await t.wait('the terminal is served', async () =>
+        /GET OPTION FROM/.test(await t.device('NEW0000001', 'handshake')));
+    t.ok(true, 'the terminal is served');
     await t.wait('the row', async () => !/Waiting for approval/.test(
         await tab.body()));
     t.ok(true, 'the list knows it without a reload');
@@ -112,9 +113,9 @@ module.exports = async (t) => {
                           .getAttribute('aria-rowindex') === '421');
     t.ok(true, 'End goes to the last row');
     await tab.press('ArrowUp', 'ArrowUp');
-    t.is(await tab.page.evaluate(() =>
-             document.activeElement.getAttribute('aria-rowindex')), '419',
-         'arrows from there');
+    await tab.until(() => document.activeElement
+                          .getAttribute('aria-rowindex') === '419');
+    t.ok(true, 'arrows from there');
     await t.sleep(5500);
     t.is(await tab.page.evaluate(() =>
              document.activeElement.getAttribute('aria-rowindex')), '419',
@@ -123,16 +124,17 @@ module.exports = async (t) => {
     // the clock of who looks is wrong
 
     for (const hours of [-1, 1]) {
+        await t.sql(`update iclock.device
+                        set last_seen = now() - interval '2 min'
+                      where serial_number = 'FLEET00001'`);
+
         const other = await t.signIn('#/devices/FLEET00001', {
             prepare: (page) => page.evaluateOnNewDocument((ms) => {
                 const now = Date.now.bind(Date);
                 Date.now = () => now() + ms;
             }, hours * 3600000) });
 
-        await t.sql(`update iclock.device set last_seen = now()
-                      where serial_number = 'FLEET00001'`);
-        await other.page.reload();
-        await other.see(/called (?:\d+ s ago|now)/i,
+        await other.see(/called [2-5] min ago/i,
                         `a clock that is ${hours} h off changes no age`);
         await other.context.close();
         t.tabs.splice(t.tabs.indexOf(other), 1);
@@ -147,7 +149,7 @@ module.exports = async (t) => {
     for (const name of ['people', 'commands', 'errors', 'rejected', 'check',
                         'setup']) {
         await tab.goto(`#/devices/FLEET00001?tab=${name}`);
-        await t.sleep(300);
+        await tab.settled();
         await tab.axe(`device, ${name}`);
     }
 
@@ -164,12 +166,13 @@ module.exports = async (t) => {
         scopes: ['devices:read', 'events:read', 'logs:read', 'users:read',
                  'commands:read'] });
 
-    for (const view of ['fleet', 'live', 'people', 'commands', 'problems']) {
-        const other = await t.signIn('#/' + view, { key });
+    const other = await t.signIn('#/fleet', { key });
 
-        await t.sleep(500);
+    await other.see('Door 2');
+
+    for (const view of ['fleet', 'live', 'people', 'commands', 'problems']) {
+        await other.goto('#/' + view);
+        await other.settled();
         t.unlike(await other.body(), /Nashik/, `${view} of one site only`);
-        await other.context.close();
-        t.tabs.splice(t.tabs.indexOf(other), 1);
     }
 };

@@ -22,13 +22,13 @@ module.exports = async (t) => {
     for (const [i, text] of evil.entries()) {
         const sn = `EVIL000${i}`;
 
-        await t.sql(`select iclock.register_device('${sn}')`);
-        await t.sql(`update iclock.device set name = ${quote(text)},
+        await t.sql(`select iclock.register_device('${sn}');
+            update iclock.device set name = ${quote(text)},
             site = ${quote(text)}, last_seen = now() - interval '1 hour'
-            where serial_number = '${sn}'`);
-        await t.sql(`insert into iclock.person (site, pin, name)
-            values (${quote(text)}, 'P${i}', ${quote(text)})`);
-        await t.sql(`insert into iclock.rejected_line
+            where serial_number = '${sn}';
+            insert into iclock.person (site, pin, name)
+            values (${quote(text)}, 'P${i}', ${quote(text)});
+            insert into iclock.rejected_line
             (device_id, table_name, line, reason)
             select id, 'ATTLOG', convert_to(${quote(text)}, 'UTF8'),
                    'no such date'
@@ -43,8 +43,7 @@ module.exports = async (t) => {
                         'people', 'commands', 'problems', 'live']) {
         const tab = await t.signIn('#/' + view, { width: 390, height: 844 });
 
-        await tab.until(() => document.querySelector('h1'));
-        await t.sleep(500);
+        await tab.settled();
         t.is(await tab.page.evaluate(() => globalThis.owned ?? null), null,
              `${view}: nothing runs`);
         t.is(await tab.page.evaluate(() =>

@@ -17,7 +17,8 @@ module.exports = async (t) => {
 
     await tab.fill('API key', 'ik_live_short');
     await tab.click('Open the console');
-    await t.sleep(200);
+    await tab.until(() => document.getElementById('key')
+                           .getAttribute('aria-invalid') === 'true');
     t.is(tab.requests.filter((r) => r.includes('/v1/')), [],
          'a wrong form is not sent');
     t.is(await tab.page.evaluate(() => {
@@ -115,16 +116,19 @@ module.exports = async (t) => {
 
     const few = await t.makeKey({ name: 'few', scopes: ['devices:read'] });
 
+    tab = await t.signIn('#/settings', { key: few });
+    tab.allow(/403/);
+
     for (const [view, scope] of [['people', 'users:read'],
                                  ['commands', 'commands:read'],
                                  ['live', 'events:read']]) {
-        tab = await t.signIn('#/' + view, { key: few });
-        tab.allow(/403/);
+        await tab.goto('#/' + view);
         await tab.see(scope, `${view} says that it needs ${scope}`);
 
         const route = { people: '/users', commands: '/commands',
                         live: '/events' }[view];
 
+        await tab.settled();
         t.is(tab.requests.filter((r) => r.includes('/v1' + route)), [],
              `and ${view} asks for nothing`);
     }

@@ -60,12 +60,16 @@ module.exports = async (t) => {
     await tab.see(/Nothing yet|so it is quiet/, 'an empty list has words');
     await tab.see(/Live, \d+ a minute/);
 
-    // a punch, and how soon
+    // a punch, without a question
 
     await t.device('LIVE0001', 'punches', `1001\t${now()}\t0\t1`);
     await tab.see('1001', 'a punch is shown');
     await tab.see(/Check in/);
+    await tab.settled();
 
+    const asks = () => tab.requests.filter((r) =>
+        /\/v1\/(?:events|logs)/.test(r)).length;
+    const before = asks();
     const seen = tab.page.evaluate(() => new Promise((resolve) => {
         const watch = new MutationObserver(() => {
             if (document.body.innerText.includes('SOON')) {
@@ -82,11 +86,8 @@ module.exports = async (t) => {
 
     const stored = await t.sql(`select extract(epoch from received_at) * 1000
                                   from iclock.punch where pin = 'SOON'`);
-    const took = Math.round(await seen - Number(stored));
-
-    t.ok(took < 250 * Math.max(1, t.patience / 15000),
-         'within 250 ms of its commit', took);
-    t.note(`${took} ms after the commit`);
+    t.note(`${Math.round(await seen - Number(stored))} ms after the commit`);
+    t.is(asks(), before, 'it is told, not asked for');
 
     // late, and of another zone
 
@@ -101,6 +102,7 @@ module.exports = async (t) => {
     await t.sql(`select iclock.block_device('LIVE0002')`);
     await tab.see('Was blocked', 'what devices do');
     await t.sql(`select iclock.approve_device('LIVE0002')`);
+    await tab.see('Was approved');
     await tab.looks('live');
 
     // paused
@@ -152,13 +154,16 @@ module.exports = async (t) => {
         await t.sleep(60);
     }
 
-    await t.wait('the twentieth', async () =>
-        (await tab.body()).includes('CUT19'));
+    let once = [];
 
-    const shown = (await tab.page.evaluate(() =>
-        [...document.querySelectorAll('.c-name, .c-pin')]
-            .map((e) => e.textContent).join(' '))).match(/CUT\d\d/g) || [];
-    const once = [...new Set(shown)].sort();
+    await t.wait('all of them', async () => {
+        const shown = (await tab.page.evaluate(() =>
+            [...document.querySelectorAll('.c-name, .c-pin')]
+                .map((e) => e.textContent).join(' '))).match(/CUT\d\d/g) || [];
+
+        once = [...new Set(shown)].sort();
+        return once.length >= 20;
+    }).catch(() => null);
 
     t.is(once, Array.from({ length: 20 }, (_, i) =>
         'CUT' + String(i).padStart(2, '0')), '20 cuts: nothing is missing');
@@ -171,7 +176,9 @@ module.exports = async (t) => {
 
     cable.close();
     await tab.see('No connection to the server.', 'the bar says it');
-    t.unlike(await tab.body(), /Live, \d+ a minute/, 'and it is not live');
+    await tab.until(() =>
+        !/Live, \d+ a minute/.test(document.body.innerText));
+    t.ok(true, 'and it is not live');
     await tab.looks('live-offline');
     tab.foreign.length = 0;
     await tab.context.close();

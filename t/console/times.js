@@ -59,10 +59,10 @@ module.exports = async (t) => {
     });
     for (const view of ['fleet', 'live', 'people', 'commands', 'problems']) {
         await tab.goto('#/' + view);
-        await t.sleep(400);
+        await tab.settled();
         for (const width of [1280, 390]) {
             await tab.size(width, 800);
-            await t.sleep(150);
+            await tab.frames();
             await tab.fits(`${view}, rtl, ${width}`);
             await tab.page.screenshot({
                 path: t.picture(`rtl-${view}-${width}`) });

@@ -63,7 +63,7 @@ const t = {
     name,
     key: given.key,
     origin: `http://127.0.0.1:${given.port}`,
-    patience: 15000 * given.patience,
+    patience: 60000 * given.patience,
     tabs: [],
 
     // a test goes on after something is wrong

@@ -48,6 +48,26 @@ const find = (selector, name, exact) => {
     })[0] || null;
 };
 
+// In the page: clicked() says whether this one was, or one that stands in its
+// place.
+
+const listen = (element) => {
+    const says = (e) => e.getAttribute('aria-label') || e.textContent;
+    const words = says(element);
+    let arrived = false;
+
+    const hear = (event) => {
+        arrived ||= event.composedPath().some((e) => e === element
+            || e.tagName === element.tagName && says(e) === words);
+    };
+
+    document.addEventListener('click', hear, true);
+    globalThis.clicked = () => {
+        document.removeEventListener('click', hear, true);
+        return arrived;
+    };
+};
+
 const acts = 'button, a, summary, [role=button], [role=tab], [role=menuitem],'
              + ' [role=switch], input[type=checkbox], input[type=radio]';
 
@@ -61,7 +81,8 @@ module.exports = class Tab {
         const page = await context.newPage();
 
         Object.assign(tab, { t, context, page, messages: [], foreign: [],
-                             requests: [], answers: [], allowed: [] });
+                             requests: [], answers: [], allowed: [],
+                             running: new Set() });
 
         page.on('console', (message) => {
             const text = `${message.type()}: ${message.text()}`
@@ -81,10 +102,18 @@ module.exports = class Tab {
 
             tab.requests.push(`${request.method()} ${url}`);
 
+            if (!/event-stream/.test(request.headers().accept)) {
+                tab.running.add(request);
+            }
+
             if (!url.startsWith(t.origin + '/') && !url.startsWith('data:')) {
                 tab.foreign.push(url);
             }
         });
+
+        for (const end of ['requestfinished', 'requestfailed']) {
+            page.on(end, (request) => tab.running.delete(request));
+        }
 
         page.on('response', (response) => {
             tab.answers.push(`${response.status()} ${response.url()}`);
@@ -143,6 +172,24 @@ module.exports = class Tab {
         return this.page.evaluate(() => document.body.innerText);
     }
 
+    // what is drawn in the next frame is there
+    frames() {
+        return this.page.evaluate(() => new Promise((resolve) =>
+            requestAnimationFrame(() => requestAnimationFrame(resolve))));
+    }
+
+    // the view has been drawn, and waits for no answer
+    async settled() {
+        let times = 0;
+
+        await this.until(() => document.querySelector('h1'));
+        await this.t.wait('no request', async () => {
+            await this.frames();
+            times = this.running.size === 0 ? times + 1 : 0;
+            return times === 3;
+        });
+    }
+
     // until the function says something true in the page
     async until(code, ...args) {
         const what = String(code).slice(0, 200);
@@ -191,21 +238,27 @@ module.exports = class Tab {
         return handle.asElement() !== null;
     }
 
+    // What moves or is drawn anew between look and click is missed: only a
+    // click that has arrived is one.
     async click(name, selector = acts) {
-        for (let tries = 1; ; tries++) {
+        return this.t.wait(`a click on "${name}"`, async () => {
             const element = await this.element(selector, name);
 
             try {
-                return await element.click();
+                await element.evaluate(listen);
+                await element.click();
 
             } catch (error) {
-                // what is drawn anew meanwhile is another one
-                if (tries === 5 || !/detached|not clickable/.test(
-                    error.message)) {
-                    throw error;
+                if (/detached|not clickable/.test(error.message)) {
+                    return false;
                 }
+                throw error;
             }
-        }
+
+            // a page that has gone was clicked, too
+            return this.page.evaluate(() => globalThis.clicked())
+                .catch(() => true);
+        });
     }
 
     // writes in a field, in place of what is there
@@ -219,12 +272,24 @@ module.exports = class Tab {
     }
 
     async choose(label, text) {
-        const element = await this.element(fields, label);
-        const value = await element.evaluate((list, wanted) =>
-            [...list.options].find((o) =>
-                o.text === wanted || o.value === wanted)?.value, text);
+        // the choices may come later, or be drawn anew meanwhile
+        await this.t.wait(`${text} of ${label}`, async () => {
+            const element = await this.element(fields, label);
 
-        await element.select(value);
+            return element.evaluate((list, wanted) => {
+                const value = [...list.options].find((o) =>
+                    o.text === wanted || o.value === wanted)?.value;
+
+                if (value === undefined || !list.isConnected) {
+                    return false;
+                }
+
+                list.value = value;
+                list.dispatchEvent(new Event('input', { bubbles: true }));
+                list.dispatchEvent(new Event('change', { bubbles: true }));
+                return true;
+            }, text);
+        });
     }
 
     press(...keys) {
@@ -251,23 +316,23 @@ module.exports = class Tab {
     }
 
     // nobody is kept out
-    async axe(about) {
+    async axe(about, rules) {
         if (!await this.page.evaluate(() => typeof axe === 'object')) {
             await this.page.evaluate(axe);
         }
 
-        const found = await this.page.evaluate(async () => {
-            const result = await globalThis.axe.run(document, {
-                runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa',
-                          'best-practice'],
-                rules: { 'target-size': { enabled: true } },
-            });
+        const found = await this.page.evaluate(async (rules) => {
+            const result = await globalThis.axe.run(document, rules
+                ? { runOnly: { type: 'rule', values: rules } }
+                : { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa',
+                              'best-practice'],
+                    rules: { 'target-size': { enabled: true } } });
 
             return result.violations.map((v) => `${v.id}: ` + v.nodes.map(
                 (n) => `${n.html.slice(0, 160)} (${n.any.concat(n.all)
                     .map((c) => c.message).join('; ').slice(0, 160)})`)
                 .slice(0, 4).join('\n   '));
-        });
+        }, rules);
 
         return this.t.ok(found.length === 0, `axe: ${about}`,
                          found.join('\n'));
@@ -299,11 +364,13 @@ module.exports = class Tab {
 
             for (const [width, height] of [[1280, 800], [390, 844]]) {
                 await this.size(width, height);
-                await this.t.sleep(150);
+                await this.frames();
                 await this.page.screenshot({
                     path: this.t.picture(`${name}-${width}-${scheme}`) });
                 await this.fits(`${name} ${width}`);
-                await this.axe(`${name} ${width} ${scheme}`);
+                // the other theme has other colours, and nothing else
+                await this.axe(`${name} ${width} ${scheme}`,
+                               scheme === 'dark' ? ['color-contrast'] : null);
             }
         }
 
