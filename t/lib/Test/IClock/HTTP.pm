@@ -316,19 +316,22 @@ use warnings;
 # rest, or nothing when it is not complete yet.
 
 sub parse {
-    my ($class, $text, $eof, $method) = @_;
+    my ($class, undef, $eof, $method) = @_;
 
-    my $end = index $text, "\r\n\r\n";
+    # what is long and not complete yet is not copied each time
+    my $text = \$_[1];
+    my $end = index $$text, "\r\n\r\n";
     return if $end < 0;
 
-    my @line = split /\r\n/, substr $text, 0, $end;
-    my $rest = substr $text, $end + 4;
+    my @line = split /\r\n/, substr $$text, 0, $end;
+    my $from = $end + 4;
+    my $length = length($$text) - $from;
 
     return if $line[0] !~ m!^HTTP/(\d\.\d) (\d\d\d) ?(.*)!;
 
     my $self = bless {
         version => $1, status => $2, reason => $3, headers => {},
-        head => substr($text, 0, $end + 4), body => '',
+        head => substr($$text, 0, $from), body => '',
     }, $class;
 
     for (@line[1 .. $#line]) {
@@ -342,20 +345,28 @@ sub parse {
     if ($self->{status} < 200 || $self->{status} == 204
         || $self->{status} == 304 || defined $method && $method eq 'HEAD')
     {
-        return ($self, $rest);
+        return ($self, substr $$text, $from);
     }
 
     if (($h->{'transfer-encoding'} || '') =~ /chunked/i) {
 
-        while ($rest =~ s/^([0-9A-Fa-f]+)[^\r\n]*\r\n//) {
-            my $size = hex $1;
+        my @chunk;
 
-            return if length $rest < $size + 2;
+        pos($$text) = $from;
 
-            $self->{body} .= substr $rest, 0, $size;
-            $rest = substr $rest, $size + 2;
+        while ($$text =~ /\G([0-9A-Fa-f]+)[^\r\n]*\r\n/gc) {
+            my ($at, $size) = (pos $$text, hex $1);
 
-            return ($self, $rest) if $size == 0;
+            return if length $$text < $at + $size + 2;
+
+            if ($size == 0) {
+                $self->{body} = join '', map { substr $$text, $_->[0], $_->[1] }
+                                         @chunk;
+                return ($self, substr $$text, $at + 2);
+            }
+
+            push @chunk, [ $at, $size ];
+            pos($$text) = $at + $size + 2;
         }
 
         return;
@@ -363,17 +374,19 @@ sub parse {
 
     if (defined $h->{'content-length'}) {
 
-        return if length $rest < $h->{'content-length'} && !$eof;
+        my $size = $h->{'content-length'};
 
-        $self->{truncated} = length $rest < $h->{'content-length'};
-        $self->{body} = substr $rest, 0, $h->{'content-length'}, '';
+        return if $length < $size && !$eof;
 
-        return ($self, $rest);
+        $self->{truncated} = $length < $size;
+        $self->{body} = substr $$text, $from, $size;
+
+        return ($self, $length > $size ? substr $$text, $from + $size : '');
     }
 
     return if !$eof;
 
-    $self->{body} = $rest;
+    $self->{body} = substr $$text, $from;
 
     return ($self, '');
 }
