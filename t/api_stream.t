@@ -2,8 +2,8 @@
 
 # Copyright (C) the ngx_http_iclock_module authors
 
-# The live stream: who gets it, what it shows and how soon, and that nothing
-# is missing whatever ends it.
+# The live stream: who gets it, what it shows, and that nothing is missing
+# whatever ends it.
 
 use strict;
 use warnings;
@@ -11,10 +11,11 @@ use warnings;
 use FindBin;
 use JSON::PP qw/ decode_json /;
 use Test::More;
-use Time::HiRes qw/ sleep time /;
+use Time::HiRes qw/ sleep /;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+use Test::IClock::Metrics;
 use Test::IClock::Postgres;
 use Test::IClock::Process qw/ slurp /;
 use Test::IClock::Stream;
@@ -22,6 +23,7 @@ use Test::IClock::Stream;
 use constant CLIENTS => 7;
 
 my $t = Test::IClock->new;
+my $m = Test::IClock::Metrics->new($t);
 my $uri = '/v1/events';
 my $access = $t->dir() . '/access.log';
 
@@ -30,8 +32,7 @@ $t->psql('GRANT iclock_api TO ' . Test::IClock::Postgres::LOGIN());
 my $http = $t->device_server(
     http => 'iclock_stream clients=' . CLIENTS . ' heartbeat=1s;'
             . ' log_format uri "$request $request_uri $args $arg_token";',
-    server => "access_log $access uri;");
-
+    server => "access_log $access uri;" . $m->locations());
 
 $http =~ s/\}\s*\z//;
 $http =~ s/listen 127.0.0.1:%%PORT%%;/listen 127.0.0.1:%%PORT%% sndbuf=32k;/;
@@ -56,6 +57,13 @@ sub id { (split /_/, $_[0])[2] }
 
 # nginx may not have seen yet that others are gone: it is asked again then
 
+sub clients {
+    my ($n) = @_;
+
+    return wait_until(30, sub { $m->value('stream_clients') == $n });
+}
+
+
 sub stream {
     my ($key, %option) = @_;
 
@@ -65,7 +73,7 @@ sub stream {
     my $header = delete $option{header} || [];
     my $s;
 
-    for (1 .. 100) {
+    for (1 .. 600) {
         $s = Test::IClock::Stream->new(
             port => $t->port(), uri => $uri . ($args ? "?$args" : ''),
             header => [ $key ? (Authorization => "Bearer $key") : (),
@@ -104,6 +112,20 @@ sub punch {
 
 sub pin { decode_json($_[0]{data})->{user}{id} }
 
+
+# The PIN of the next event.  One that comes again may see the last one before
+# once more, if a transaction of others was open then.
+
+sub after {
+    my ($s, $before) = @_;
+
+    my $e;
+
+    do { $e = $s->next(30) } while $e && pin($e) eq $before;
+
+    return $e ? pin($e) : 'nothing';
+}
+
 my $key = make_key();
 my $device = $t->device('STREAM0001');
 
@@ -122,7 +144,7 @@ like($s->head(), qr!^X-Accel-Buffering: no\r$!m, 'nor holds it back');
 
 punch($device, 'FIRST');
 
-my $e = $s->next(10);
+my $e = $s->next(30);
 
 is($s->retry(), 3000, 'when to connect again');
 is($e->{event}, 'attendance.punch', 'an event by its name');
@@ -140,8 +162,8 @@ is($old->status(), 200, 'HTTP/1.0');
 unlike($old->head(), qr/^Transfer-Encoding/mi, 'without chunks');
 like($old->head(), qr/^Connection: close\r$/mi, 'until it is closed');
 punch($device, 'OLD');
-is(pin($old->next(10)), 'OLD', 'shows the same');
-is(pin($s->next(10)), 'OLD', 'as others');
+is(pin($old->next(30)), 'OLD', 'shows the same');
+is(pin($s->next(30)), 'OLD', 'as others');
 $old->close();
 
 my $head = $t->request("HEAD $uri HTTP/1.1\r\nHost: localhost\r\n"
@@ -151,23 +173,14 @@ my $head = $t->request("HEAD $uri HTTP/1.1\r\nHost: localhost\r\n"
 is($head->status(), 200, 'HEAD ends at once');
 
 
-# how soon: the best of some, since other tests run, too
+# how soon is measured by t/bench/stream
 
-my $best = 10;
-
-for (1 .. 8) {
-    my $sent = time;
-
+for (1 .. 3) {
     punch($device, "SOON$_");
-    $s->next(10);
-
-    my $took = time - $sent;
-    $best = $took if $took < $best;
+    is(pin($s->next(30)), "SOON$_", 'the next one');
 }
 
-cmp_ok($best, '<', 0.25, "a punch comes within 250 ms, here $best s");
-
-wait_until(5, sub { $s->next(0.1); $s->comments() });
+wait_until(30, sub { $s->next(0.1); $s->comments() });
 is(($s->comments())[0], 'ping', 'a sign of life while nothing happens');
 
 
@@ -177,18 +190,18 @@ my $hold = $t->pg()->hold('SELECT pg_current_xact_id()');
 my $settled = $s->last_id();
 
 punch($device, 'AHEAD');
-$e = $s->next(10);
+$e = $s->next(30);
 is(pin($e), 'AHEAD', 'a stream looks ahead');
 is($e->{id}, $settled, 'and its cursor stays where all is settled');
 
 my $again = stream($key, last => $e->{id});
 
-is(pin($again->next(10)), 'AHEAD', 'which may show an event once more');
+is(pin($again->next(30)), 'AHEAD', 'which may show an event once more');
 $again->close();
 
 $hold->release();
 punch($device, 'BEHIND');
-$e = $s->next(10);
+$e = $s->next(30);
 is(pin($e), 'BEHIND', 'and then the next one, none twice');
 cmp_ok($e->{id}, 'gt', $settled, 'with a cursor of its own');
 
@@ -208,16 +221,16 @@ punch($device, 'NORTH');
 $t->psql(q{SELECT iclock.block_device('STREAM0001')});
 $t->psql(q{SELECT iclock.approve_device('STREAM0001')});
 
-is(pin($s->next(10)), 'NORTH', 'everything');
-is($devices->next(10)->{event}, 'device.blocked', 'types');
+is(pin($s->next(30)), 'NORTH', 'everything');
+is($devices->next(30)->{event}, 'device.blocked', 'types');
 is($_->[0]->next(0.3), undef, $_->[1])
     for [ $south, 'another site' ], [ $limited, 'a key of another site' ],
         [ $test, 'a test key' ];
 
 $t->psql(q{UPDATE iclock.device SET site = 'South'});
 punch($device, 'SOUTH');
-is(pin($south->next(10)), 'SOUTH', 'the site');
-is(pin($limited->next(10)), 'SOUTH', 'and the key');
+is(pin($south->next(30)), 'SOUTH', 'the site');
+is(pin($limited->next(30)), 'SOUTH', 'and the key');
 
 $_->close() for $devices, $south, $limited, $test;
 
@@ -270,7 +283,7 @@ my $browser = stream(undef, args => "token=$token");
 is($browser->status(), 200, 'opens a stream');
 
 punch($device, 'BROWSER');
-is(pin($browser->next(10)), 'BROWSER', 'that shows events');
+is(pin($browser->next(30)), 'BROWSER', 'that shows events');
 $browser->close();
 
 is(stream(undef, args => "token=$token")->status(), 401, 'once');
@@ -314,7 +327,7 @@ sub catch_up {
     waitpid $pid, 0;
     $second = $from + $cuts * $each;
 
-    while (my $e = $cut->next(keys %seen < $cuts * $each ? 5 : 0.2)) {
+    while (my $e = $cut->next(keys %seen < $cuts * $each ? 30 : 0.2)) {
         $seen{decode_json($e->{data})->{event_id}}++;
     }
 
@@ -331,12 +344,14 @@ is(catch_up(100, 3), 300, 'a stream that is cut 100 times misses nothing');
 # as many as there may be
 
 $s->close();
+ok(clients(0), 'all are gone');
 
 my @many = map { stream($key, once => $_ == 6) } 1 .. 6;
 
 is(join(' ', map { $_->status() } @many), '200 200 200 200 200 429',
    'a key has five streams');
 $_->close() for @many;
+clients(0);
 
 my @crowd;
 
@@ -356,7 +371,7 @@ my $doomed = make_key();
 
 $s = stream($doomed);
 $t->psql("SELECT iclock.revoke_api_key('" . id($doomed) . "')");
-ok($s->ended(5), 'a revoked key ends its streams');
+ok($s->ended(30), 'a revoked key ends its streams');
 is(stream($doomed)->status(), 401, 'and opens none');
 
 
@@ -367,13 +382,13 @@ $s = stream($key);
 
 my $got = 0;
 
-for my $upload (1 .. 4) {
-    punch($device, 'BULK', 1000);
-    $got++ while $got < 1000 * $upload && $s->next(10);
+for my $upload (1 .. 16) {
+    punch($device, 'BULK', 250);
+    $got++ while $got < 250 * $upload && $s->next(30);
 }
 
 is($got, 4000, 'who reads gets everything');
-ok($t->wait_log(qr/stream is closed, the client reads too slowly/),
+ok($t->wait_log(qr/stream is closed, the client reads too slowly/, 30),
    'who does not is left behind');
 $slow->close();
 
@@ -383,14 +398,14 @@ $slow->close();
 my $last = $s->last_id();
 
 punch($device, 'BEFORE');
-is(pin($s->next(10)), 'BEFORE', 'before a reload');
+is(pin($s->next(30)), 'BEFORE', 'before a reload');
 $last = $s->last_id();
 
 $t->reload($http =~ s/clients=/buffer=64k clients=/r);
 
 my $bye;
 
-while (my $e = $s->next(5)) {
+while (my $e = $s->next(30)) {
     $bye = $e->{event} if $e->{event} eq 'bye';
 }
 
@@ -400,7 +415,7 @@ ok($s->eof(), 'and it ends');
 
 punch($device, 'BETWEEN');
 $s = stream($key, last => $last);
-is(pin($s->next(10)), 'BETWEEN', 'the new one goes on where it ended');
+is(after($s, 'BEFORE'), 'BETWEEN', 'the new one goes on where it ended');
 
 
 # a ring that is too small for what comes at once
@@ -411,7 +426,7 @@ punch($device, 'END');
 
 my %many;
 
-while (my $e = $s->next(10)) {
+while (my $e = $s->next(30)) {
     last if pin($e) eq 'END';
     $many{decode_json($e->{data})->{event_id}}++;
 }
@@ -429,7 +444,7 @@ my @stream = map { stream($key) } 1 .. 5;
 my ($killed) = sort { $a <=> $b } $t->workers();
 
 punch($device, 'ALIVE');
-is(join(' ', map { pin($_->next(10)) } @stream), join(' ', ('ALIVE') x 5),
+is(join(' ', map { pin($_->next(30)) } @stream), join(' ', ('ALIVE') x 5),
    'all streams');
 
 $t->kill_worker($killed);
@@ -442,7 +457,7 @@ for (0 .. $#stream) {
 }
 
 punch($device, 'RESTORED');
-is(join(' ', map { pin($_->next(10)) } @stream), join(' ', ('RESTORED') x 5),
+is(join(' ', map { after($_, 'ALIVE') } @stream), join(' ', ('RESTORED') x 5),
    'its successor goes on, for all');
 
 $s = pop @stream;
@@ -461,9 +476,9 @@ UPDATE iclock.event_state SET (dropped_xid, dropped_seq) =
 SELECT pg_notify('iclock_event', '');
 COMMIT});
 
-is($s->next(10)->{event}, 'reset', 'a stream says that something is missing');
+is($s->next(30)->{event}, 'reset', 'a stream says that something is missing');
 punch($device, 'AGAIN');
-is(pin($s->next(10)), 'AGAIN', 'and goes on');
+is(pin($s->next(30)), 'AGAIN', 'and goes on');
 
 
 # what is not kept any more
@@ -474,13 +489,13 @@ $t->psql('UPDATE iclock.event_state SET (dropped_xid, dropped_seq) ='
 
 my $late = stream($key, last => $e->{id});
 
-$e = $late->next(5);
+$e = $late->next(30);
 is($e->{event}, 'reset', 'a place that is not kept any more');
 like(decode_json($e->{data})->{oldest}, qr/^[0-9a-f]{16}_[0-9a-f]{16}\z/,
      'and which one is');
 
 punch($device, 'LIVE');
-is(pin($late->next(10)), 'LIVE', 'it goes on live');
+is(after($late, 'AGAIN'), 'LIVE', 'it goes on live');
 $_->close() for $late, $s;
 
 # without notifications
@@ -491,7 +506,7 @@ $t->reload('iclock_listen_database "host=127.0.0.1 port=1 dbname=x user=x";'
 
 $s = stream($key);
 punch($device, 'DEAF');
-is(pin($s->next(10)), 'DEAF', 'nginx looks itself while nothing is notified');
+is(pin($s->next(30)), 'DEAF', 'nginx looks itself while nothing is notified');
 $s->close();
 
 my $log = slurp($access);

@@ -20,7 +20,8 @@ use Test::IClock::Process qw/ slurp spawn /;
 my $t = Test::IClock->new;
 my $dir = $t->dir();
 
-system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+system("openssl req -x509 -newkey ec -pkeyopt"
+       . " ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
        . " -keyout $dir/key.pem -out $dir/cert.pem 2>/dev/null") == 0
     or die "openssl failed";
 
@@ -59,7 +60,7 @@ for my $way (@way) {
 sub seen {
     my ($way, $pattern) = @_;
 
-    return wait_until(10, sub { slurp($way->[-1]) =~ /$pattern/m });
+    return wait_until(30, sub { slurp($way->[-1]) =~ /$pattern/m });
 }
 
 ok(seen($_, '^retry: 3000$'), "$_->[0]: a stream") for @way;
