@@ -26,7 +26,7 @@ sub names {
 
     my $is;
 
-    wait_until(10, sub { $is = query_names(); $is eq $names });
+    wait_until(30, sub { $is = query_names(); $is eq $names });
 
     return $is;
 }
@@ -81,12 +81,12 @@ $t->reload(api_server('log_format uri "$request $args $arg_token";',
 is($t->get('/v1/events?token=ist_SECRET&types=x',
            Accept => 'text/event-stream')->status(), 500,
    'nginx has no right to ask the database yet');
-ok(wait_until(10, sub { -s $access }), 'an access log');
+ok(wait_until(30, sub { -s $access }), 'an access log');
 like(slurp($access), qr/token=\*+&types=x/, 'without the token');
 unlike(slurp($access), qr/SECRET/, 'in any form');
 
 $t->get('/own/events?token=ist_SECRET', Accept => 'text/event-stream');
-ok(wait_until(10, sub { -s $own }), 'an error log of a location');
+ok(wait_until(30, sub { -s $own }), 'an error log of a location');
 like(slurp($own), qr/token=\*+ HTTP/, 'without the token');
 unlike(slurp($own), qr/SECRET/, 'in any form');
 

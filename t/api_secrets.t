@@ -70,7 +70,7 @@ my $r = $api->get('/users/7/templates?include=data');
 is($r->status, 200, 'templates are read');
 like($r->body, qr/\Q$secret{'uploaded template'}\E/, 'with their data');
 
-ok(wait_until(5, sub {
+ok(wait_until(30, sub {
     $device->poll()->body =~ /TMP=\Q$secret{template}\E/;
 }), 'the template is on its way to the terminal');
 
@@ -79,7 +79,7 @@ $r = $api->post('/webhooks', { url => $receiver->url('/in'),
 $secret{'secret of a webhook'} = $r->json->{secret};
 like($secret{'secret of a webhook'}, qr/\Awhsec_/, 'a webhook');
 $device->punches([ 7, '2026-07-15 09:00:00', 0, 1 ]);
-is($receiver->wait_for(1, '/in'), 1, 'is called');
+is($receiver->wait_for(1, '/in', 30), 1, 'is called');
 $r = $api->post('/webhooks/' . $r->json->{id} . '/rotate-secret', {});
 $secret{'another secret'} = $r->json->{secret};
 
