@@ -8,7 +8,8 @@ package Test::IClock::Metrics;
 #   $t->start($t->device_server(server => $m->locations()));
 #   $m->mark();
 #   ...
-#   is($m->moved()->{'requests_total{endpoint="cdata",code="200"}'}, 1);
+#   $m->counted('a poll',
+#               { 'requests_total{endpoint="getrequest",code="200"}' => 1 });
 
 use strict;
 use warnings;
@@ -65,14 +66,22 @@ sub value { return $_[0]->now()->{"iclock_$_[1]"} }
 # bring about, not what changes by itself.  Options: times => 1, also how long
 # things took.
 
-sub mark { $_[0]{before} = $_[0]->now(); return $_[0]{before} }
+sub mark {
+    my ($self) = @_;
+
+    # what is still being counted came before
+    $self->{before} = $self->now();
+    wait_until(30, sub { !%{$self->moved()} });
+
+    return $self->{before};
+}
 
 
 sub moved {
     my ($self, %option) = @_;
 
     my $before = $self->{before};
-    my $now = $self->mark();
+    my $now = $self->{before} = $self->now();
 
     my %moved = map { my $d = $now->{$_} - ($before->{$_} // 0);
                       $d ? ("$_" => $d) : () }
@@ -85,6 +94,26 @@ sub moved {
 }
 
 
+# The same, when these have changed by so much: a worker counts a request when
+# it has been answered, while another one shows metrics.
+
+sub moved_by {
+    my ($self, $expected, %option) = @_;
+
+    my %sum;
+
+    wait_until(30, sub {
+        my $moved = $self->moved(%option);
+
+        $sum{$_} += $moved->{$_} for keys %$moved;
+
+        return !grep { ($sum{$_} || 0) < $expected->{$_} } keys %$expected;
+    });
+
+    return \%sum;
+}
+
+
 # Asserts that this, and nothing else, has happened.  What a reply is about may
 # be counted a moment after it.
 
@@ -93,16 +122,7 @@ sub counted {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    my $before = $self->{before};
-    my $moved;
-
-    wait_until(5, sub {
-        $self->{before} = $before;
-        $moved = $self->moved();
-
-        return !grep { ($moved->{$_} // 0) != ($expected->{$_} // 0) }
-                     keys %$moved, keys %$expected;
-    });
+    my $moved = $self->moved_by($expected);
 
     Test::More::is_deeply($moved, $expected, $name)
         or Test::More::diag(Test::More::explain($moved));
