@@ -27,7 +27,7 @@ my $device = $t->device('STATUS01');
 
 $device->punches([ 1001, '2026-11-20 08:00:00', 0, 1 ],
                  [ 1002, '2026-11-20 08:00:01', 0, 1 ]);
-ok(wait_until(20, sub { $m->value('listener_up') }), 'notifications arrive');
+ok(wait_until(30, sub { $m->value('listener_up') }), 'notifications arrive');
 
 
 # nothing is lost
@@ -68,23 +68,22 @@ sub connections {
 
 
 kept('a reload', sub { $t->reload() });
-ok(wait_until(20, sub { $m->value('workers') == 2 }),
+ok(wait_until(30, sub { $m->value('workers') == 2 }),
    'workers that are gone are not counted');
-ok(wait_until(20, sub { connections('listen') == 1 }),
+ok(wait_until(30, sub { connections('listen') == 1 }),
    'nor are their connections');
 
 $t->allow(qr/exited on signal 9/);
 kept('workers that are killed', sub { $t->kill_worker() for 1 .. 2 });
-ok(wait_until(20, sub { $m->value('workers') == 2 }),
+ok(wait_until(30, sub { $m->value('workers') == 2 }),
    'others take their places');
-ok(wait_until(20, sub { connections('device') >= 2 }),
+ok(wait_until(30, sub { connections('device') >= 2 }),
    'with their own connections');
 
 $m->mark();
 $device->poll() for 1 .. 20;
-my $moved = $m->moved();
-is($moved->{'requests_total{endpoint="getrequest",code="200"}'}, 20,
-   'and they count on');
+my $poll = 'requests_total{endpoint="getrequest",code="200"}';
+is($m->moved_by({ $poll => 20 })->{$poll}, 20, 'and they count on');
 
 
 # while the database is away
@@ -92,17 +91,18 @@ is($moved->{'requests_total{endpoint="getrequest",code="200"}'}, 20,
 $m->mark();
 $t->allow(qr/PostgreSQL|\[alert\]|connect|terminating/);
 $t->pg->stop();
-ok(wait_until(20, sub { !$m->value('database_up') }),
+ok(wait_until(30, sub { !$m->value('database_up') }),
    'the database is away');
 is($device->punches([ 1009, '2026-11-20 09:00:00', 0, 1 ])->status, 503,
    'an upload is refused');
-$moved = $m->moved();
-is($moved->{'requests_total{endpoint="cdata",code="503"}'}, 1,
-   'which is counted');
-is($moved->{'refusals_total{reason="database"}'}, 1, 'with its reason');
+my %refused = ('requests_total{endpoint="cdata",code="503"}' => 1,
+               'refusals_total{reason="database"}' => 1);
+my $moved = $m->moved_by(\%refused);
+is_deeply({ map { $_ => $moved->{$_} } keys %refused }, \%refused,
+          'which is counted, with its reason');
 is($t->get('/status')->status, 200, 'status needs no database');
 $t->pg->start();
-ok(wait_until(20, sub { $m->value('database_up') }), 'it is back');
+ok(wait_until(30, sub { $m->value('database_up') }), 'it is back');
 ok(wait_until(30, sub { $m->value('listener_up') }),
    'and notifications arrive');
 
@@ -110,7 +110,7 @@ ok(wait_until(30, sub { $m->value('listener_up') }),
 # with some of it
 
 $t->reload($t->device_server(server => $m->locations()));
-wait_until(20, sub { $m->value('workers') == 2 });
+wait_until(30, sub { $m->value('workers') == 2 });
 my $text = $m->text();
 $m->promtool('devices alone', $text);
 unlike($text, qr/iclock_(?:api|webhook|stream|events)_/, 'nothing of the rest');
