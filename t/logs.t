@@ -48,7 +48,7 @@ my $seen = 0;
 sub logged {
     my @line;
 
-    wait_until(5, sub { @line = lines(); @line > $seen });
+    wait_until(30, sub { @line = lines(); @line > $seen });
     is(scalar @line, ++$seen, 'a line');
 
     my $entry = eval { JSON::PP->new->utf8->decode($line[-1]) };
@@ -129,7 +129,7 @@ unlike(join("\n", lines()), qr/Secr3t|ik_live_\w+_/, 'no key');
 # refusals of one moment: the first ones are told, the others are counted
 
 $t->psql("SELECT iclock.block_device('LOGS0001')");
-ok(wait_until(10, sub { $t->get('/iclock/getrequest?SN=LOGS0001')->status
+ok(wait_until(30, sub { $t->get('/iclock/getrequest?SN=LOGS0001')->status
                         == 403 }), 'the device is blocked');
 ok($t->wait_log(qr/iclock: device "LOGS0001" is refused: /),
    'the error log says so');
