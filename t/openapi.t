@@ -55,9 +55,15 @@ sub node {
 
 
 $t->pg->psql('GRANT iclock_api TO ' . Test::IClock::Postgres::LOGIN());
-$t->start($t->device_server(server => <<'END'));
+$t->start($t->device_server(http => <<'END', server => <<'END'));
+    iclock_api_pool timeout=55s;
+END
         location /v1 {
             iclock_api;
+        }
+        location /base {
+            iclock_api;
+            iclock_api_base https://iclock.org/v1;
         }
 END
 
@@ -72,20 +78,53 @@ my $document = $json->decode($answer->body);
 my $file = put('openapi.json', $answer->body);
 
 like($document->{openapi}, qr/^3\.1\./, 'OpenAPI 3.1');
-is(node('lint', <<'END', $file), '', 'the linter finds no error');
+
+# as it is, as servers of others would have it, and with a mistake in it
+
+my $based = $t->get('/base/openapi.json')->body;
+my $broken = $based =~ s/"operationId":"devices_list"/"operationid":"x"/r;
+
+is($json->decode($based)->{servers}[0]{url}, 'https://iclock.org/v1',
+   'the server');
+
+my @file = ($file, put('based.json', $based), put('broken.json', $broken));
+my $problems = node('lint', <<'END', @file);
 const { lint, createConfig } = require('@redocly/openapi-core');
 
 (async () => {
     const config = await createConfig({ extends: ['recommended'] });
-    const problems = await lint({ ref: process.argv[2], config });
 
-    for (const p of problems) {
-        const line = `${p.severity}: ${p.ruleId}: ${p.message} at `
-                     + `${p.location[0].pointer}`;
-        p.severity === 'error' ? console.log(line) : console.error(line);
+    for (const ref of process.argv.slice(2)) {
+        for (const p of await lint({ ref, config })) {
+            const file = ref.match(/(\w+)\.json$/)[1];
+
+            console.log(`${file}: ${p.severity}: ${p.ruleId}: ${p.message} at `
+                        + `${p.location[0].pointer}`);
+        }
     }
 })();
 END
+
+is(join("\n", $problems =~ /^(openapi: error.*)/mg), '',
+   'the linter finds no error');
+is(join("\n", $problems =~ /^(based.*)/mg), '', 'it has nothing to say');
+like($problems, qr/^broken: error.*operationid/m, 'but it can say something');
+
+
+# nothing that is not served
+
+my @route = map { my $path = $_; map { [ uc $_, $path ] }
+                  keys %{$document->{paths}{$path}} }
+            sort keys %{$document->{paths}};
+
+cmp_ok(scalar @route, '>', 40, 'routes');
+
+is(join(', ', map { "@$_" } grep {
+       my ($method, $path) = @$_;
+
+       $t->_http($method, '/v1' . $path =~ s/\{\w+\}/x/gr, undef)->status
+           !~ /^(?:401|200)\z/;
+   } @route), '', 'all of them are served');
 
 
 # What the API answers: each line is a request, the operation first.
@@ -135,6 +174,7 @@ call('POST', '/devices', '/devices', '{"serial_number":"OPENAPI02",'
      . '"name":"Door","site":"Pune","timezone":"Asia/Kolkata"}');
 call('POST', '/devices', '/devices', '{"serial_number":"OPENAPI02"}');
 call('POST', '/devices', '/devices', '{"serial":"OPENAPI03"}');
+call('POST', '/devices', '/devices', '{');
 call('GET', '/devices', '/devices');
 call('GET', '/devices', '/devices?limit=1&status=online');
 call('GET', '/devices', '/devices?fields=compact&condition=never');
@@ -194,7 +234,7 @@ call('GET', '/attendance/daily', "/attendance/daily?$span");
 my $events = call('GET', '/events', '/events?after=0&limit=5');
 
 $terminal->punches([ 7, '2026-03-10 08:00:00', 0, 1 ]);
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
        $events = call('GET', '/events', '/events?after=0&limit=100');
        return @{$events->{data} || []};
    }), 'there are events');
