@@ -65,8 +65,8 @@ sub names {
 
 my %pause;
 
-# Moves the clock to where something is to be tried again, and waits until it
-# was.
+# Moves the clock to where something is to be tried again, unless it is on its
+# way already, and waits until it was tried.
 
 sub next_attempt {
     my ($id, $event) = @_;
@@ -78,9 +78,10 @@ sub next_attempt {
     my ($row) = $session->query('SELECT greatest(0, ceil(extract(epoch'
         . ' FROM due - iclock.webhook_now()))), n, extract(epoch FROM'
         . " due - last) FROM (SELECT CASE e.status WHEN 'failing'"
-        . ' THEN e.next_probe_at ELSE'
+        . ' THEN CASE WHEN NOT e.probing THEN e.next_probe_at END ELSE'
         . ' (SELECT min(r.next_at) FROM iclock.webhook_retry r WHERE'
-        . " r.endpoint_id = e.id AND r.state = 'retrying') END AS due, a.*"
+        . " r.endpoint_id = e.id AND r.state = 'retrying'"
+        . ' AND NOT r.taken) END AS due, a.*'
         . ' FROM iclock.webhook_endpoint e, (SELECT count(*) AS n,'
         . ' max(at) AS last FROM iclock.webhook_attempt'
         . " WHERE endpoint_id = '$id') a WHERE e.id = '$id') d");
