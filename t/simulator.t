@@ -110,15 +110,9 @@ cmp_ok($c->{answers_lost}, '>', 0, 'some came twice');
 is($t->psql('SELECT count(*) FROM iclock.rejected_line'), 0,
    'no line is rejected');
 
-is(join("\n", $t->psql_lines(<<'SQL')) . "\n", <<'EOT', 'what they are');
-SELECT substr(d.serial_number, 1, 3), d.dialect, d.push_version, d.user_count,
-       d.fingerprint_version,
-       (SELECT count(*) FROM iclock.device_user u WHERE u.device_id = d.id),
-       (SELECT string_agg(DISTINCT t.type || '/' || t.major_version, ' ')
-          FROM iclock.template t WHERE t.device_id = d.id)
-  FROM iclock.device d WHERE d.serial_number ~ '0000[0-7]$'
- ORDER BY d.serial_number COLLATE "C"
-SQL
+# what polls have told is stored a little later
+
+my $expected = <<'EOT';
 AJE|2.4|2.4.1|14|10|14|1/10 9/39
 CEX|2.4|2.2.14|14|10|14|1/10 2/7
 CEZ|2.4|2.4.0|14|10|14|1/10
@@ -127,6 +121,21 @@ NYU|2.4|2.4.2|14|10|14|1/10 9/40
 OLD|2.4||14|9|14|1/9
 TFT|3.2|2.0.3.636|14|10|14|1/10
 EOT
+my $terminals;
+
+wait_until(30, sub {
+    $terminals = $t->psql(<<'SQL') . "\n";
+SELECT substr(d.serial_number, 1, 3), d.dialect, d.push_version, d.user_count,
+       d.fingerprint_version,
+       (SELECT count(*) FROM iclock.device_user u WHERE u.device_id = d.id),
+       (SELECT string_agg(DISTINCT t.type || '/' || t.major_version, ' ')
+          FROM iclock.template t WHERE t.device_id = d.id)
+  FROM iclock.device d WHERE d.serial_number ~ '0000[0-7]$'
+ ORDER BY d.serial_number COLLATE "C"
+SQL
+    return $terminals eq $expected;
+});
+is($terminals, $expected, 'what they are');
 
 is($t->psql("SELECT count(*) FROM iclock.punch p"
             . " JOIN iclock.device d ON d.id = p.device_id"
@@ -158,18 +167,18 @@ my $pid = spawn({ out => "$dir/control" }, 'sh', '-c',
 open my $orders, '>', $fifo or die "$fifo: $!";
 $orders->autoflush(1);
 
-ok(wait_until(20, sub { stored('device_user', 'OBEY') == 6 }),
+ok(wait_until(60, sub { stored('device_user', 'OBEY') == 6 }),
    'two terminals with their people');
 
 print $orders "punch OBEY0001 1002 1\npunch NONE0001 1\nnonsense\n",
               "enroll OBEY0001 2001 Zoe\n";
 
-ok(wait_until(10, sub { stored('punch', 'OBEY') == 1 }), 'punch');
+ok(wait_until(60, sub { stored('punch', 'OBEY') == 1 }), 'punch');
 is($t->psql("SELECT p.pin, p.status, p.verify IN (1, 15)"
             . " FROM iclock.punch p"
             . " JOIN iclock.device d ON d.id = p.device_id"
             . " WHERE serial_number = 'OBEY0001'"), '1002|1|t', 'of whom');
-ok(wait_until(10, sub {
+ok(wait_until(60, sub {
        $t->psql("SELECT name FROM iclock.device_user WHERE pin = '2001'")
            eq 'Zoe' }), 'enroll');
 
@@ -190,7 +199,7 @@ SELECT iclock.put_user('OBEY0001', '3001', 'Ana'),
        iclock.reboot('OBEY0001'), iclock.reboot('OBEY0002');
 SQL
 
-ok(wait_until(30, sub { $t->psql("SELECT count(*) FROM iclock.command"
+ok(wait_until(60, sub { $t->psql("SELECT count(*) FROM iclock.command"
                                  . " WHERE status = 'done'") == 15 }),
    'all commands are done')
     or diag(join "\n", $t->psql_lines(
@@ -206,25 +215,23 @@ is($t->psql("SELECT string_agg(d.serial_number, ' ') FROM iclock.device d"
 is($t->psql("SELECT return_code FROM iclock.command"
             . " WHERE body LIKE 'DATA QUERY ATTLOG%'"), 1, 'a query counts');
 
-ok(wait_until(30, sub { $t->psql(
+ok(wait_until(60, sub { $t->psql(
        "SELECT count(*) FROM iclock.operation o JOIN iclock.device d"
        . " ON d.id = o.device_id WHERE code = 0"
        . " AND serial_number LIKE 'OBEY%'") == 4 }),
    'both have started again');
 
 $t->psql("SELECT iclock.run_shell('OBEY0001', 'ls')");
-ok(wait_until(10, sub { $t->psql("SELECT return_code FROM iclock.command"
+ok(wait_until(60, sub { $t->psql("SELECT return_code FROM iclock.command"
                                  . " WHERE body = 'SHELL ls'") eq '-1004' }),
    'what a model cannot do it refuses');
 
 # more comes, while it is off
-print $orders "off OBEY0001\n";
-sleep 0.2;
-print $orders "punch OBEY0001 1002\npunch OBEY0001 1003\n";
-sleep 0.2;
+print $orders "off OBEY0001\npunch OBEY0001 1002\npunch OBEY0001 1003\n";
+sleep 0.4;
 is(stored('punch', 'OBEY'), 1, 'off');
 print $orders "on OBEY0001\n";
-ok(wait_until(10, sub { stored('punch', 'OBEY') == 3 }), 'on');
+ok(wait_until(60, sub { stored('punch', 'OBEY') == 3 }), 'on');
 
 close $orders;
 waitpid $pid, 0;
@@ -262,6 +269,11 @@ sub fake {
 
     my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 5)
                  or die "listen: $!";
+    my $log = "$dir/asked" . $runs;
+
+    open my $asked, '>', $log or die "$log: $!";
+    $asked->autoflush(1);
+
     my $child = fork;
 
     die "fork: $!" if !defined $child;
@@ -272,14 +284,27 @@ sub fake {
             $request = '' if !defined $request;
             syswrite $socket, $reply[$request =~ /options=all/ ? 0 : 1];
             close $socket;
+            print {$asked} "$request\n" =~ s/\s.*/\n/sr;
         }
         POSIX::_exit(0);
     }
 
-    my @played = play('--server', 'http://127.0.0.1:' . $listen->sockport()
-                                  . '/iclock', '--rate', 9999, '--people', 9,
-                      '--model', 'finger', '--speed', 100, '--duration', 1,
-                      '--drain', 0);
+    # It has something to upload from the beginning, and ends when it has asked
+    # often enough to have met everything.
+
+    my $out = "$dir/play" . ++$runs;
+    my $pid = spawn({ out => $out, err => "$out.err" }, $simulator, '--json',
+                    '--quiet', '--seed', 7, '--server', 'http://127.0.0.1:'
+                    . $listen->sockport() . '/iclock', '--rate', 9999,
+                    '--people', 9, '--history', 3, '--model', 'finger',
+                    '--speed', 100, '--drain', 0);
+
+    wait_until(60, sub { (() = slurp($log) =~ /\n/g) >= 8 });
+    kill 'TERM', $pid;
+    waitpid $pid, 0;
+
+    my @played = ($? >> 8, decode_json((slurp($out) =~ /^(\{.*\})$/m)[0]),
+                  slurp("$out.err"));
 
     kill 'KILL', $child;
     waitpid $child, 0;
