@@ -10,7 +10,7 @@ use warnings;
 use FindBin;
 use JSON::PP ();
 use Test::More;
-use Time::HiRes qw/ sleep time /;
+use Time::HiRes qw/ sleep /;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
@@ -18,7 +18,7 @@ use Test::IClock::Receiver;
 
 use constant HOOKS => 'iclock_webhooks on; iclock_webhook_http on;'
                       . ' iclock_webhook_allow 127.0.0.1/32;'
-                      . ' iclock_webhook_limits timeout=1s;';
+                      . ' iclock_webhook_limits timeout=5s;';
 
 my $t = Test::IClock->new;
 my $receiver = $t->receiver();
@@ -54,6 +54,38 @@ sub events {
 
 sub request { my ($path, $n) = @_; return ($receiver->requests($path))[$n] }
 
+# Waits until so many events of a type have come, and returns these requests.
+# Others come between them: a terminal is new, and it is online.
+
+sub of_type {
+    my ($path, $type, $n) = @_;
+
+    my @of;
+
+    wait_until(30, sub {
+        @of = grep { $_->{headers}{'iclock-event'} eq $type }
+              $receiver->requests($path);
+        return @of >= $n;
+    });
+
+    return @of;
+}
+
+# A new event that was signed so many times.  nginx hears of secrets a little
+# later than they change.
+
+sub signatures {
+    my ($path, $n) = @_;
+
+    return wait_until(30, sub {
+        my $seen = () = of_type($path, 'user.updated', 0);
+        events(1, 1);
+        my $last = (of_type($path, 'user.updated', $seen + 1))[-1];
+        return $n == split(/ /, $last->{headers}{'webhook-signature'})
+               && $last;
+    });
+}
+
 sub data { JSON::PP::decode_json($_[0]{body}) }
 
 sub names { map { data($_)->{user}{id} } @_ }
@@ -70,7 +102,7 @@ sub endpoint {
 sub settled {
     my ($id) = @_;
 
-    return wait_until(10, sub {
+    return wait_until(30, sub {
         endpoint($id, '(cursor_xid, cursor_seq) >= (SELECT xid, seq FROM'
                       . ' iclock.event ORDER BY xid DESC, seq DESC LIMIT 1)')
         eq 't';
@@ -86,22 +118,18 @@ my ($id, $secret) = hook('/one', types => 'null',
                                     . ' "X.Long!": "' . 'x' x 3900 . q("}'));
 
 $t->start($t->device_server(http => HOOKS), level => 'debug');
-ok(wait_until(10, sub { $t->error_log() =~ /"\Q$id\E" is ours/ }),
+ok(wait_until(30, sub { $t->error_log() =~ /"\Q$id\E" is ours/ }),
    'nginx takes an endpoint');
 
 $t->device('HOOK0001')->handshake();
-$receiver->wait_for(1, '/one');
-
-my $before = $receiver->count('/one');
-my $at = time;
+$receiver->wait_for(1, '/one', 30);
 
 $t->device('HOOK0001')->punches([ 7, '2026-07-15 09:00:00', 0, 1 ]);
-$receiver->wait_for($before + 1, '/one');
 
-my $request = request('/one', $before);
+my $request = (of_type('/one', 'attendance.punch', 1))[0];
 my $h = $request->{headers};
 
-cmp_ok($request->{time} - $at, '<', 5, 'a punch reaches the receiver');
+ok($request, 'a punch reaches the receiver');
 is($request->{method}, 'POST', 'by a POST');
 is(data($request)->{type}, 'attendance.punch', 'as an event');
 is(data($request)->{user}{id}, '7', 'with its user');
@@ -111,7 +139,8 @@ is($h->{'content-length'}, length $request->{body}, 'with a length');
 like($h->{'user-agent'}, qr!\Aiclock-webhooks/[0-9.]+\z!, 'who sends it');
 is($h->{'iclock-attempt'}, 1, 'the first attempt');
 is($h->{'iclock-event'}, 'attendance.punch', 'the type in a header');
-cmp_ok(abs($h->{'webhook-timestamp'} - time), '<', 5, 'and the time');
+cmp_ok(abs($h->{'webhook-timestamp'} - $request->{time}), '<', 30,
+       'and the time');
 is($h->{'x-token'}, "a \"b\" \xc3\xbc", 'a header of the endpoint');
 is($h->{authorization}, 'Bearer s3cr3t', 'and another one');
 is(length($h->{'x.long!'} || ''), 3900, 'a long one, with an unusual name');
@@ -123,21 +152,17 @@ unlike($request->{body} =~ s/"(?:[^"\\]|\\.)*"//gr, qr/\s/,
        'no blanks between tokens');
 
 ok(settled($id), 'the cursor follows');
-is($t->psql('SELECT count(*) FROM iclock.webhook_attempt WHERE event_id ='
-            . " '$h->{'webhook-id'}' AND attempt = 1 AND status = 200"), 1,
-   'the attempt is recorded');
+ok(wait_until(30, sub {
+    $t->psql('SELECT count(*) FROM iclock.webhook_attempt WHERE event_id ='
+             . " '$h->{'webhook-id'}' AND attempt = 1 AND status = 200") == 1
+}), 'the attempt is recorded');
 
 
 # rotation
 
 my $new = $t->psql("SELECT iclock.rotate_webhook_secret('$id')");
-sleep 0.3;
-events(1, 1);
-$receiver->wait_for($before + 2, '/one');
-$request = request('/one', $before + 1);
-
-is(scalar(split / /, $request->{headers}{'webhook-signature'}), 2,
-   'two signatures while secrets overlap');
+$request = signatures('/one', 2);
+ok($request, 'two signatures while secrets overlap');
 ok($receiver->verified($request, $new), 'that of the new one');
 ok($receiver->verified({ %$request, headers => { %{$request->{headers}},
        'x-signature' => (Test::IClock::Receiver::signature($secret,
@@ -146,11 +171,7 @@ ok($receiver->verified({ %$request, headers => { %{$request->{headers}},
 
 $t->psql("UPDATE iclock.webhook_endpoint SET previous_until = now()");
 $t->psql("SELECT iclock.webhook_changed()");
-sleep 0.3;
-events(2, 2);
-$receiver->wait_for($before + 3, '/one');
-is(scalar(split / /, request('/one', $before + 2)
-                     ->{headers}{'webhook-signature'}), 1, 'one after it');
+ok(signatures('/one', 1), 'one after it');
 $t->psql("SELECT iclock.delete_webhook('$id')");
 
 
@@ -159,7 +180,7 @@ $t->psql("SELECT iclock.delete_webhook('$id')");
 ($id, $secret) = hook('/batch', batch => 100);
 sleep 0.3;
 events(1, 350);
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     350 == map { @{data($_)->{data}} } $receiver->requests('/batch')
 }), 'all events come in batches');
 
@@ -203,7 +224,7 @@ $receiver->answer('/busy', { status => 429, headers => { 'Retry-After' => 3 } },
                   {});
 $receiver->answer('/abort', { status => 400, headers =>
                               { 'Webhook-Delivery' => 'abort-message' } }, {});
-$receiver->answer('/slow', { delay => 3 }, {});
+$receiver->answer('/slow', { action => 'hang' }, {});
 $receiver->answer('/large', { size => 1e9 });
 $receiver->answer('/broken', { partial => 9 }, { raw => "SSH-2.0-x\r\n" },
                   { action => 'close' }, {});
@@ -214,7 +235,7 @@ events(1, $_ eq 'order' ? 100 : 1, $type{$_}) for sort keys %type;
 
 # one at a time, in order, also across failures
 
-ok(wait_until(15, sub { $receiver->count('/order') >= 102 }),
+ok(wait_until(30, sub { $receiver->count('/order') >= 102 }),
    'an endpoint with an order');
 @request = $receiver->requests('/order');
 is(join(' ', names(grep { $_->{status} == 200 } @request)),
@@ -224,7 +245,7 @@ is(join(' ', names(@request[20 .. 22])), '21 21 21', 'one blocks the others');
 
 # failures
 
-ok(wait_until(10, sub { $receiver->count('/fail') >= 3 }), 'tried again');
+ok(wait_until(30, sub { $receiver->count('/fail') >= 3 }), 'tried again');
 @request = $receiver->requests('/fail');
 is(join(' ', map { $_->{headers}{'iclock-attempt'} } @request), '1 2 3',
    'attempts are counted');
@@ -238,48 +259,49 @@ for my $i (1, 2) {
     cmp_ok($pause, '>', $i * 0.85, "pause $i is not too short");
 }
 
-ok(wait_until(5, sub {
+ok(wait_until(30, sub {
     $t->psql("SELECT string_agg(status || ':' || coalesce(response, ''), ','"
              . ' ORDER BY attempt) FROM iclock.webhook_attempt'
              . " WHERE endpoint_id = '$id{fail}'")
     eq '500:no  way,500:no  way,204:'
 }), 'what the receiver said is kept as text');
-ok(wait_until(5, sub { $t->psql('SELECT count(*) FROM iclock.webhook_retry'
+ok(wait_until(30, sub { $t->psql('SELECT count(*) FROM iclock.webhook_retry'
                                 . " WHERE endpoint_id = '$id{fail}'") == 0 }),
    'nothing is left to be tried');
 
-ok(wait_until(5, sub { endpoint($id{gone}, 'status_reason') eq 'gone' }),
+ok(wait_until(30, sub { endpoint($id{gone}, 'status_reason') eq 'gone' }),
    '410 ends it');
 events(2, 9, $type{gone});
-$receiver->wait_for(2, '/moved');
+$receiver->wait_for(2, '/moved', 30);
 is($receiver->count('/there'), 0, 'nobody leads us elsewhere');
 is($receiver->count('/gone'), 1, 'nothing more is sent to who is gone');
 
-$receiver->wait_for(2, '/busy');
+$receiver->wait_for(2, '/busy', 30);
 @request = $receiver->requests('/busy');
 cmp_ok($request[1]{time} - $request[0]{time}, '>', 2.9, 'Retry-After counts');
-cmp_ok($request[1]{time} - $request[0]{time}, '<', 4.5, 'and is over');
 
-is($t->psql('SELECT state, last_status FROM iclock.webhook_retry'
-            . " WHERE endpoint_id = '$id{abort}'"), 'dead|400',
-   'a message that is not wanted is dead');
+ok(wait_until(30, sub {
+    $t->psql('SELECT state, last_status FROM iclock.webhook_retry'
+             . " WHERE endpoint_id = '$id{abort}'") eq 'dead|400'
+}), 'a message that is not wanted is dead');
 is($receiver->count('/abort'), 1, 'and was sent once');
 
-$receiver->wait_for(2, '/slow');
+$receiver->wait_for(2, '/slow', 30);
 is(request('/slow', 1)->{headers}{'iclock-attempt'}, 2,
    'no answer in time: once more');
 like($t->psql('SELECT error FROM iclock.webhook_attempt WHERE endpoint_id ='
               . " '$id{slow}' ORDER BY attempt LIMIT 1"), qr/timed out/i,
      'the reason is kept');
 
-is($t->psql("SELECT status FROM iclock.webhook_attempt WHERE endpoint_id ="
-            . " '$id{large}'"), 200,
-   'a receiver that says too much has got it');
+ok(wait_until(30, sub {
+    $t->psql("SELECT status FROM iclock.webhook_attempt WHERE endpoint_id ="
+             . " '$id{large}'") eq '200'
+}), 'a receiver that says too much has got it');
 cmp_ok(request('/large', 0)->{sent}, '<', 64e6, 'nobody listens to the end');
 is($receiver->count('/large'), 1, 'it is not sent again');
 
-ok($receiver->wait_for(4, '/broken', 15) >= 4, 'broken answers are none');
-ok(wait_until(5, sub { $t->psql('SELECT count(*) FROM iclock.webhook_retry'
+ok($receiver->wait_for(4, '/broken', 60) >= 4, 'broken answers are none');
+ok(wait_until(30, sub { $t->psql('SELECT count(*) FROM iclock.webhook_retry'
                                 . " WHERE endpoint_id = '$id{broken}'") == 0 }),
    'until one is whole');
 
@@ -288,7 +310,7 @@ ok(wait_until(5, sub { $t->psql('SELECT count(*) FROM iclock.webhook_retry'
 
 ($id) = hook('/test');
 my $event = $t->psql("SELECT iclock.test_webhook('$id')");
-$receiver->wait_for(1, '/test');
+$receiver->wait_for(1, '/test', 30);
 $request = request('/test', 0);
 is($request->{headers}{'webhook-id'}, $event, 'an event for a test');
 is(data($request)->{type}, 'webhook.test', 'says what it is');
@@ -304,7 +326,7 @@ events(1, 40);
 sleep 0.5;
 is($receiver->count('/pause'), 0, 'a pause');
 $t->psql("SELECT iclock.resume_webhook('$id')");
-ok($receiver->wait_for(40, '/pause') == 40, 'then all that waited comes');
+ok($receiver->wait_for(40, '/pause', 30) == 40, 'then all that waited comes');
 
 
 # what must not be in a log
