@@ -1,7 +1,9 @@
 -- What schema and tables are, for \d+ and for the tools of analysts.  A comment
 -- on a table waits for the lock of whoever changes the table or vacuums it: so
--- these come in a transaction of their own, when all else is done.  Functions and
--- views, which the installation has replaced and locked, bear theirs.
+-- these come when all else is done, each in a transaction of its own, which waits
+-- for a lock while it holds none.  Others, such as maintain(), lock several of the
+-- tables, in another order.  Functions and views, which the installation has
+-- replaced and locked, bear theirs.
 
 comment on schema iclock is
     'Attendance terminals served by ngx_http_iclock_module';

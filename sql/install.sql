@@ -61,14 +61,19 @@ as $$
         'nobody any more')
 $$;
 
--- a vacuum gives way to who has waited for so long
-do $$
+-- A vacuum gives way to who has waited for so long, and who has, is the one that
+-- a deadlock ends.  Only a superuser may choose.
+create or replace function pg_temp.look_for_deadlocks_after(pause text)
+    returns void
+    language plpgsql
+as $$
 begin
-    perform set_config('deadlock_timeout', '100ms', false);
+    perform set_config('deadlock_timeout', pause, false);
 exception when insufficient_privilege then
     null;
 end
 $$;
+select pg_temp.look_for_deadlocks_after('100ms') \gset ignored_
 
 select to_regclass('iclock.schema_version') is not null as prepare \gset
 \if :prepare
@@ -233,14 +238,14 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 
 commit;
 
-begin;
-
-set local client_min_messages = warning;
-set local lock_timeout = '2s';
+set lock_timeout = '2s';
+-- none of these is worth a wait for the disk
+set synchronous_commit = off;
 
 \ir comments.sql
 
-commit;
+reset synchronous_commit;
+reset lock_timeout;
 
 \ir option_names.sql
 
@@ -268,10 +273,4 @@ reset lock_timeout;
 -- the partitions of the months around today
 do $$ begin perform iclock.maintain(); end $$;
 
-do $$
-begin
-    perform set_config('deadlock_timeout', null, false);
-exception when insufficient_privilege then
-    null;
-end
-$$;
+select pg_temp.look_for_deadlocks_after(null) \gset ignored_

@@ -377,6 +377,32 @@ like(sql('SET enable_seqscan = off; SET enable_bitmapscan = off;'
 sql('ALTER TABLE iclock.command ADD CONSTRAINT own_rule CHECK (id <> 1001)'
     . ' NOT VALID');
 
+# meanwhile a transaction for which the building of an index has to wait asks for
+# a lock of the same table, as maintain() does for its statistics
+
+my $statistics = $pg->background(<<'SQL');
+SET deadlock_timeout = '1min';
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+DO $$
+BEGIN
+    WHILE NOT EXISTS (SELECT FROM pg_locks l
+                      WHERE l.relation = 'iclock.command'::regclass
+                        AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+                        AND pg_backend_pid() = ANY (pg_blocking_pids(l.pid)))
+    LOOP
+        PERFORM pg_sleep(0.01);
+    END LOOP;
+
+    PERFORM set_config('lock_timeout', '300ms', true);
+    ANALYZE iclock.command;
+EXCEPTION WHEN lock_not_available THEN
+    NULL;
+END
+$$;
+COMMIT;
+SELECT 'it has met an index';
+SQL
+
 for (1 .. ($ENV{TEST_SANITIZE} ? 5 : 1)) {
     ($status, $out, $err) = $pg->_psql($install);
     last if $status == 0 || $err !~ /not all indexes could be built/;
@@ -384,6 +410,7 @@ for (1 .. ($ENV{TEST_SANITIZE} ? 5 : 1)) {
 
 is($status, 0, 'the installation is run again') or diag($err);
 is($err, '', 'no messages');
+is($statistics->wait(), 'it has met an index', 'statistics meanwhile');
 ok(uploads_go_on(), 'uploads go on after it');
 sql('ALTER TABLE iclock.command DROP CONSTRAINT own_rule');
 
