@@ -3,7 +3,8 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # Runs the pgTAP files of t/sql, each in a database of its own in which
-# sql/install.sql has been applied twice.  A file is one subtest.
+# sql/install.sql has been applied twice.  A file is one subtest.  Roles are of
+# all databases: each file has its own names for them.
 # TEST_SQL names files to run only those.
 
 use strict;

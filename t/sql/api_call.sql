@@ -262,14 +262,14 @@ select results_eq(
 
 -- limited to sites: whoever makes keys makes them for these
 
-create role t_pune;
-create role t_all;
-insert into iclock.role_site (role, site) values ('t_pune', 'Pune');
+create role t_call_pune;
+create role t_call_all;
+insert into iclock.role_site (role, site) values ('t_call_pune', 'Pune');
 grant execute on function iclock.create_api_key, iclock.revoke_api_key(text)
-   to t_pune;
-grant usage on schema iclock to t_pune;
-grant iclock_operator to t_pune, t_all;
-select is(pg_temp.as_role('t_pune', call), state, call)
+   to t_call_pune;
+grant usage on schema iclock to t_call_pune;
+grant iclock_operator to t_call_pune, t_call_all;
+select is(pg_temp.as_role('t_call_pune', call), state, call)
   from (values
     ($$ select iclock.create_api_key('x', '{logs:read}', sites => '{Pune}') $$,
      'ok'),
@@ -278,8 +278,9 @@ select is(pg_temp.as_role('t_pune', call), state, call)
      '42501'),
     ($$ select iclock.create_api_key('x', '{logs:read}',sites=>'{Goa,Pune}') $$,
      '42501')) as c (call, state);
-select is(pg_temp.as_role('t_pune', format('select iclock.revoke_api_key(%L)',
-                                           id)), 'P0002',
+select is(pg_temp.as_role('t_call_pune',
+                          format('select iclock.revoke_api_key(%L)',
+                                 id)), 'P0002',
           'others'' keys are not there')
   from api_key_of where name = 'write';
 create function pg_temp.seen(role name) returns bigint
@@ -293,8 +294,8 @@ begin
     return seen;
 end
 $$;
-select is(pg_temp.seen('t_pune'), 1::bigint, 'nor in the view');
-select is(pg_temp.seen('t_all'), (select count(*) from iclock.api_key),
+select is(pg_temp.seen('t_call_pune'), 1::bigint, 'nor in the view');
+select is(pg_temp.seen('t_call_all'), (select count(*) from iclock.api_key),
           'which shows all to others');
 
 -- only what call() hands out

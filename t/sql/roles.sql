@@ -278,10 +278,10 @@ select is(pg_temp.as_role('t_cards', s), 'ok', 'with cards: ' || s)
 
 -- who asked
 
-create role t_pool login noinherit;
+create role t_common login noinherit;
 create role t_anna;
 grant iclock_operator to t_anna;
-grant t_anna to t_pool;
+grant t_anna to t_common;
 create function t_reader.wrapper() returns bigint
     language sql security definer as $$
     select iclock.queue_command('T0001', 'CHECK')
@@ -299,7 +299,7 @@ select results_eq(
     'the role that was set, also within a function of another owner');
 select is((select created_by from iclock.attendance_check
             order by id desc limit 1), 't_anna', 'and of a check');
-set local session authorization t_pool;
+set local session authorization t_common;
 set local role t_anna;
 select iclock.queue_command('T0001', 'INFO') as asked \gset
 reset session authorization;

@@ -573,11 +573,11 @@ select alike(pg_temp.sent($$put_user('P001', '6', 'Asha')$$),
 
 -- what reaches files, firmware or a shell
 
-create role t_operator;
-grant iclock_operator to t_operator;
+create role t_wire;
+grant iclock_operator to t_wire;
 create function pg_temp.as_operator(call text) returns text
     language sql as $$
-    select pg_temp.as_role('t_operator', 'select iclock.' || call)
+    select pg_temp.as_role('t_wire', 'select iclock.' || call)
 $$;
 create temp table system (call text);
 insert into system values
@@ -590,10 +590,10 @@ insert into system values
 ($$upgrade_firmware('P001', 'http://x/a', 'aa', 1, 'base64')$$);
 select is(pg_temp.as_operator(call), '42501', 'not every operator: ' || call)
   from system;
-grant iclock_shell to t_operator;
+grant iclock_shell to t_wire;
 select is(pg_temp.as_operator(call), 'ok', 'a member of iclock_shell: ' || call)
   from system;
-revoke iclock_shell from t_operator;
+revoke iclock_shell from t_wire;
 select is(pg_temp.as_operator(c), 'ok', 'operator: ' || c)
   from unnest(array[
     $$put_bell('S001', 1, '08:00')$$,
