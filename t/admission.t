@@ -44,17 +44,23 @@ my $conf = $t->device_server(
 END
 
 
+# cheaper than psql()
+my $session = $t->pg->session();
+
+sub sql { join "\n", $session->query(@_) }
+
+
 sub add {
     my ($sn, %column) = @_;
 
     $column{status} ||= 'active';
-    $t->psql("INSERT INTO iclock.device (serial_number, "
-             . join(', ', sort keys %column) . ") VALUES ('$sn', "
-             . join(', ', map { "'$column{$_}'" } sort keys %column) . ')');
+    sql("INSERT INTO iclock.device (serial_number, "
+        . join(', ', sort keys %column) . ") VALUES ('$sn', "
+        . join(', ', map { "'$column{$_}'" } sort keys %column) . ')');
 }
 
-sub device { $t->psql("SELECT $_[1] FROM iclock.device"
-                      . " WHERE serial_number = '$_[0]'") }
+sub device { sql("SELECT $_[1] FROM iclock.device"
+                 . " WHERE serial_number = '$_[0]'") }
 
 # everything that a device can ask for: name, method, endpoint, query, body
 
@@ -93,7 +99,7 @@ sub ask {
 # everything that any of them leaves in the database
 
 sub traces {
-    return $t->psql(<<'END');
+    return sql(<<'END');
         SELECT (SELECT count(*) FROM iclock.punch)
                + (SELECT count(*) FROM iclock.rejected_line)
                + (SELECT count(*) FROM iclock.photo)
@@ -129,7 +135,7 @@ for my $own (0, 1) {
 }
 
 is(traces(), 0, 'nothing is stored');
-is($t->psql("SELECT count(*) FROM iclock.device WHERE last_seen IS NOT NULL"),
+is(sql("SELECT count(*) FROM iclock.device WHERE last_seen IS NOT NULL"),
    0, 'nor is anybody seen');
 
 # known to the zone, by the right key
@@ -173,8 +179,8 @@ is(ask($requests[1], 'key', 'SELDOM01'), 200, 'uploads again');
 
 # a changed key is known at once
 
-$t->psql("UPDATE iclock.device SET comm_key = 'changed'"
-         . " WHERE serial_number = 'SELDOM01'");
+sql("UPDATE iclock.device SET comm_key = 'changed'"
+    . " WHERE serial_number = 'SELDOM01'");
 ok(wait_until(10, sub { ask($requests[8], 'key', 'SELDOM01',
                             'pushcommkey=location1') == 403 }),
    'the former key after a change');
@@ -250,7 +256,7 @@ is(device('NOBODY01', 'count(*)'), 0, 'exchange: nobody is registered by it');
 
 # an outsider costs one look-up
 
-$t->psql("ALTER ROLE iclock_nginx SET log_statement = 'all'");
+sql("ALTER ROLE iclock_nginx SET log_statement = 'all'");
 $t->quit();
 $t->start($conf, level => 'debug');
 ok($t->wait_log(qr/listening for notifications/), 'ready again');
@@ -264,8 +270,8 @@ is(join(',', map { ask($requests[8], 'iclock', 'INSIDE01') } 1 .. 30),
 cmp_ok(lookups() - $before, '>', 0, 'PostgreSQL was asked');
 cmp_ok(lookups() - $before, '<', 10, 'a few times only');
 
-$t->psql("UPDATE iclock.device SET allowed_networks = '{127.0.0.0/8}'"
-         . " WHERE serial_number = 'INSIDE01'");
+sql("UPDATE iclock.device SET allowed_networks = '{127.0.0.0/8}'"
+    . " WHERE serial_number = 'INSIDE01'");
 ok(wait_until(10, sub { ask($requests[8], 'iclock', 'INSIDE01') == 200 }),
    'until it is let in');
 is(ask($requests[8], 'iclock', 'INSIDE01', '', -local => '127.0.0.2'), 200,
@@ -278,8 +284,8 @@ my $notified = 0;
 sub networks {
     my ($networks) = @_;
 
-    $t->psql("UPDATE iclock.device SET allowed_networks = '{$networks}'"
-             . " WHERE serial_number = 'NETS0001'");
+    sql("UPDATE iclock.device SET allowed_networks = '{$networks}'"
+        . " WHERE serial_number = 'NETS0001'");
     $notified++;
 
     return wait_until(10, sub {
@@ -337,12 +343,12 @@ my $chinese = "USER PIN=8\tName=\xd5\xc5\tPri=0\n";
 add('LANGUAGE', language => '69');
 is($t->post('/iclock/cdata?SN=LANGUAGE&table=OPERLOG&Stamp=1',
             "USER PIN=7\tName=A\n")->status, 200, 'an upload');
-$t->psql("UPDATE iclock.device SET language = '83'"
-         . " WHERE serial_number = 'LANGUAGE'");
+sql("UPDATE iclock.device SET language = '83'"
+    . " WHERE serial_number = 'LANGUAGE'");
 ok(wait_until(10, sub {
     $t->post('/iclock/cdata?SN=LANGUAGE&table=OPERLOG&Stamp=2', $chinese);
-    return $t->psql("SELECT name = U&'\\5F20' FROM iclock.device_user"
-                    . " WHERE pin = '8'") eq 't';
+    return sql("SELECT name = U&'\\5F20' FROM iclock.device_user"
+               . " WHERE pin = '8'") eq 't';
 }), 'a change of the language is known at once');
 
 
@@ -375,8 +381,8 @@ my @waiting = begin(format_request('POST',
     '/iclock/cdata?SN=STALE002&table=ATTLOG', "1\t2026-03-02 08:00:00\n"));
 ok($pg->wait_blocked(), 'the connection is busy');
 
-$t->psql("UPDATE iclock.device SET timezone = 'Asia/Kolkata'"
-         . " WHERE serial_number = 'STALE001'");
+sql("UPDATE iclock.device SET timezone = 'Asia/Kolkata'"
+    . " WHERE serial_number = 'STALE001'");
 $t->wait_log(qr/iclock notified: channel \d+, device "STALE001"/);
 
 push @waiting, begin(format_request('GET',
@@ -386,11 +392,11 @@ push @waiting, begin(format_request('POST',
 $t->wait_log(qr/iclock job: 0 records, 1 operations.*STALE003/);
 
 $punches->release();
-ok(wait_until(10, sub { $t->psql("SELECT count(*) FROM pg_stat_activity"
+ok(wait_until(10, sub { sql("SELECT count(*) FROM pg_stat_activity"
     . " WHERE wait_event_type = 'Lock' AND query ~ 'upload_stamp'") }),
    'the row is read');
 
-$t->psql("SELECT iclock.block_device('STALE001')");
+sql("SELECT iclock.block_device('STALE001')");
 wait_until(30, sub {
     my $seen = () = $t->error_log()
                     =~ /iclock notified: channel \d+, device "STALE001"/g;

@@ -66,9 +66,14 @@ my $conf = $t->device_server(server => join '', map {
 
 $t->start($conf);
 
+# cheaper than psql()
+my $session = $t->pg->session();
 
-sub device { $t->psql("SELECT $_[1] FROM iclock.device"
-                      . " WHERE serial_number = '$_[0]'") }
+sub sql { join "\n", $session->query(@_) }
+
+
+sub device { sql("SELECT $_[1] FROM iclock.device"
+                 . " WHERE serial_number = '$_[0]'") }
 
 sub hello {
     my ($where, $sn, $more, @option) = @_;
@@ -253,25 +258,25 @@ for ([ 'delay = 25', '-Delay=10 +Delay=25' ],
 {
     my ($set, $expected) = @$_;
 
-    $t->psql("UPDATE iclock.device SET $set"
-             . " WHERE serial_number = 'TEST0001'");
+    sql("UPDATE iclock.device SET $set"
+        . " WHERE serial_number = 'TEST0001'");
     is(differences(hello('iclock', 'TEST0001', $version)), $expected,
        "row: $set");
 
     my ($column) = $set =~ /^(\w+)/;
 
-    $t->psql("UPDATE iclock.device SET $column = DEFAULT"
-             . " WHERE serial_number = 'TEST0001'");
+    sql("UPDATE iclock.device SET $column = DEFAULT"
+        . " WHERE serial_number = 'TEST0001'");
 }
 
 is(differences(hello('iclock', 'TEST0001', $version)), '', 'all as before');
 
 # the row against the directive
 
-$t->psql("UPDATE iclock.device SET delay = 10, error_delay = 30,"
-         . " realtime = true, send_timezone = true, push_options = '',"
-         . " trans_times = '00:00;14:05', trans_interval = 1"
-         . " WHERE serial_number = 'TEST0001'");
+sql("UPDATE iclock.device SET delay = 10, error_delay = 30,"
+    . " realtime = true, send_timezone = true, push_options = '',"
+    . " trans_times = '00:00;14:05', trans_interval = 1"
+    . " WHERE serial_number = 'TEST0001'");
 is(differences(hello($_, 'TEST0001', $version)), "-PushOptions=$options",
    "the row overrides the directive: $_")
     for qw/ delay error realtime notz options times interval /;
@@ -318,7 +323,7 @@ IDCARDStamp=None
 ERRORLOGStamp=9999
 REPLY
 
-$t->psql("DELETE FROM iclock.upload_stamp WHERE table_name = 'OPERLOG'");
+sql("DELETE FROM iclock.upload_stamp WHERE table_name = 'OPERLOG'");
 like($d->handshake()->body, qr/^Stamp=82983982\nOpStamp=0\n/m,
      'a stamp that was removed is 0: the device sends everything again');
 
@@ -331,9 +336,9 @@ my %timezone = (utc => 0, shanghai => 8, kolkata => 330, kathmandu => 345,
 
 # this one changes its clocks
 
-$timezone{stjohns} = $t->psql("SELECT extract(epoch FROM now() AT TIME ZONE"
-                              . " 'America/St_Johns'"
-                              . " - now() AT TIME ZONE 'UTC')::integer / 60");
+$timezone{stjohns} = sql("SELECT extract(epoch FROM now() AT TIME ZONE"
+                         . " 'America/St_Johns'"
+                         . " - now() AT TIME ZONE 'UTC')::integer / 60");
 
 for my $where (sort keys %timezone) {
     like(hello($where, "TZ-$where")->body, qr/^TimeZone=$timezone{$where}\n/m,
@@ -385,12 +390,12 @@ is(join(' ', $sdk->body =~ /^(\w*Stamp=\S+)$/mg),
 like(hello('notz', 'SDK00001', 'pushver=2.0.3.636')->body,
      qr/^SyncTime=0\n/m, 'its clock is left alone');
 
-$t->psql("SELECT iclock.set_device('SDK00001', dialect => '2.4')");
+sql("SELECT iclock.set_device('SDK00001', dialect => '2.4')");
 like(hello('iclock', 'SDK00001', 'pushver=2.0.3.636')->body,
      qr/^TransFlag=TransData /m, "an operator's choice wins");
 is(device('SDK00001', 'dialect, recognized_dialect'), '2.4|3.2',
    'the row keeps it');
-$t->psql("SELECT iclock.reset_device('SDK00001', 'dialect')");
+sql("SELECT iclock.reset_device('SDK00001', 'dialect')");
 like(hello('iclock', 'SDK00001', 'pushver=2.2.14')->body,
      qr/^TransFlag=TransData /m, 'new firmware');
 is(device('SDK00001', 'dialect, recognized_dialect'), '2.4|2.4', 'is known');
@@ -422,26 +427,26 @@ for ([ 'TZ-kathmandu', '05:45:00' ], [ 'TZ-none', '08:00:00' ],
     $t->post("/shanghai/cdata?SN=$device&table=OPERLOG&OpStamp=1",
              "OPLOG 4\t0\t2026-11-21 12:00:00\t0\t0\t0\t0\n");
 
-    is($t->psql("SELECT local_time - timezone('UTC', moment) FROM (SELECT"
-                . ' device_id, local_time, punched_at FROM iclock.punch'
-                . ' UNION ALL SELECT device_id, local_time, operated_at FROM'
-                . ' iclock.operation) AS x (device_id, local_time, moment)'
-                . ' JOIN iclock.device d ON d.id = x.device_id'
-                . " WHERE serial_number = '$device'"),
+    is(sql("SELECT local_time - timezone('UTC', moment) FROM (SELECT"
+           . ' device_id, local_time, punched_at FROM iclock.punch'
+           . ' UNION ALL SELECT device_id, local_time, operated_at FROM'
+           . ' iclock.operation) AS x (device_id, local_time, moment)'
+           . ' JOIN iclock.device d ON d.id = x.device_id'
+           . " WHERE serial_number = '$device'"),
        "$expected\n$expected", "$device: the moment of what it sends");
 }
 
-$t->psql('DELETE FROM iclock.punch');
+sql('DELETE FROM iclock.punch');
 
-$t->psql("UPDATE iclock.device SET told_offset = 60 WHERE serial_number"
-         . " IN ('TZ-kathmandu', 'TZ-kolkata', 'TZ-none')");
+sql("UPDATE iclock.device SET told_offset = 60 WHERE serial_number"
+    . " IN ('TZ-kathmandu', 'TZ-kolkata', 'TZ-none')");
 $t->reload();
 ok(wait_until(15, sub { $t->get('/kathmandu/getrequest?SN=TZ-kathmandu')->body
                         =~ /^C:\d+:CHECK$/m }),
    'another offset than at the last handshake: it shakes hands again');
 is(device('TZ-kathmandu', 'told_offset'), 345, 'that is noted');
-$t->psql("UPDATE iclock.device SET told_offset = 60"
-         . " WHERE serial_number = 'TZ-kathmandu'");
+sql("UPDATE iclock.device SET told_offset = 60"
+    . " WHERE serial_number = 'TZ-kathmandu'");
 hello('kathmandu', 'TZ-kathmandu');
 is(device('TZ-kathmandu', 'told_offset'), 345, 'the next handshake tells it');
 
@@ -458,11 +463,11 @@ for ([ utc => '+00:00' ], [ kathmandu => '+05:45' ], [ phoenix => '-07:00' ],
     my ($before, $after);
 
     # the clock of nginx may be a second behind
-    $before = $t->psql("SELECT to_char(now() AT TIME ZONE '$zone'"
-                       . " - interval '2 s', 'YYYY-MM-DD\"T\"HH24:MI:SS')");
+    $before = sql("SELECT to_char(now() AT TIME ZONE '$zone'"
+                  . " - interval '2 s', 'YYYY-MM-DD\"T\"HH24:MI:SS')");
     $r = $t->get("/$where/cdata?SN=TZ-$where&type=time");
-    $after = $t->psql("SELECT to_char(now() AT TIME ZONE '$zone'"
-                      . " + interval '1 s', 'YYYY-MM-DD\"T\"HH24:MI:SS')");
+    $after = sql("SELECT to_char(now() AT TIME ZONE '$zone'"
+                 . " + interval '1 s', 'YYYY-MM-DD\"T\"HH24:MI:SS')");
 
     my ($time, $got) = $r->text =~ /^200 Time=(\S{19})(\S{6})\z/;
 
@@ -485,13 +490,13 @@ for ([ "timezone = 'Asia/Tokyo'", '+09:00' ],
 {
     my ($set, $expected) = @$_;
 
-    $t->psql("UPDATE iclock.device SET $set WHERE serial_number = 'TZ-utc'");
+    sql("UPDATE iclock.device SET $set WHERE serial_number = 'TZ-utc'");
     is($offset_of->('utc'), $expected, "type=time: $set");
 }
 
 is($offset_of->('notz'), 404, 'type=time: iclock_send_timezone off');
-$t->psql("UPDATE iclock.device SET send_timezone = true"
-         . " WHERE serial_number = 'TZ-utc'");
+sql("UPDATE iclock.device SET send_timezone = true"
+    . " WHERE serial_number = 'TZ-utc'");
 is($offset_of->('notz'), '+00:00', 'the row overrides it');
 
 like(hello('utc', 'TZ-utc')->header('date'),
@@ -521,24 +526,24 @@ is($t->device('HOLD0002', port => $t->port, path => '/hold')
      ->punches([ 1, '2026-09-22 09:31:05' ])->status, 503,
    'hold: an upload without handshake');
 is(device('HOLD0002', 'status'), 'pending', 'the device is pending, too');
-is($t->psql('SELECT count(*) FROM iclock.punch'), 0, 'nothing is stored');
+is(sql('SELECT count(*) FROM iclock.punch'), 0, 'nothing is stored');
 
 # approved, without a restart
 
-$t->psql("SELECT iclock.approve_device('HOLD0001')");
+sql("SELECT iclock.approve_device('HOLD0001')");
 is($hold->()->handshake()->status, 200, 'approved: the next handshake');
 is($hold->()->punches([ 1, '2026-09-22 09:31:05' ])->text, '200 OK: 1',
    'approved: an upload');
-is($t->psql('SELECT count(*) FROM iclock.punch'), 1, 'it is stored');
+is(sql('SELECT count(*) FROM iclock.punch'), 1, 'it is stored');
 
-$t->psql("SELECT iclock.approve_device('HOLD0002')");
+sql("SELECT iclock.approve_device('HOLD0002')");
 ok(wait_until(10, sub { $t->device('HOLD0002', port => $t->port)->poll()
                           ->status == 200 }),
    'approved: polls, without a handshake');
 
 # blocked
 
-$t->psql("SELECT iclock.block_device('HOLD0001')");
+sql("SELECT iclock.block_device('HOLD0001')");
 is($hold->()->handshake()->status, 403, 'blocked: the next handshake');
 
 for ([ 'upload', sub { $_[0]->punches([ 2, '2026-09-22 09:31:05' ]) } ],
@@ -551,11 +556,11 @@ for ([ 'upload', sub { $_[0]->punches([ 2, '2026-09-22 09:31:05' ]) } ],
     is($code->($hold->())->status, 403, "blocked: $name");
 }
 
-$t->psql("SELECT iclock.block_device('HOLD0002')");
+sql("SELECT iclock.block_device('HOLD0002')");
 ok(wait_until(10, sub { $t->device('HOLD0002', port => $t->port)->poll()
                           ->status == 403 }),
    'blocked: polls, without a handshake');
-is($t->psql('SELECT count(*) FROM iclock.punch'), 1, 'nothing is stored');
+is(sql('SELECT count(*) FROM iclock.punch'), 1, 'nothing is stored');
 
 
 # accept and reject
@@ -581,16 +586,16 @@ is(hello('reject', 'ACCEPT01')->status, 200, 'reject: a known device');
 
 # at most so many pending devices
 
-$t->psql("DELETE FROM iclock.device WHERE status = 'pending'");
+sql("DELETE FROM iclock.device WHERE status = 'pending'");
 
 is(join(',', map { hello('few', "MANY-$_")->status } 0 .. 9),
    join(',', (401) x 10), 'ten unknown devices');
-is($t->psql("SELECT count(*) FROM iclock.device WHERE status = 'pending'"), 3,
+is(sql("SELECT count(*) FROM iclock.device WHERE status = 'pending'"), 3,
    'three are recorded');
 is(join(',', map { $_->status } $t->concurrently(
        [ map { [ 'GET', "/few/cdata?SN=MORE-$_&options=all" ] } 0 .. 29 ])),
    join(',', (401) x 30), 'thirty at once');
-is($t->psql("SELECT count(*) FROM iclock.device WHERE status = 'pending'"), 3,
+is(sql("SELECT count(*) FROM iclock.device WHERE status = 'pending'"), 3,
    'no more are recorded');
 is($t->device('MANY-9', port => $t->port, path => '/few')->poll()->status,
    503, 'a poll of one that is not');
@@ -641,14 +646,14 @@ is($post->(3, -local => '127.0.0.2')->text, '200 OK: 1',
    'not those from another');
 is(hello('key', $sn, 'ComKey=sample1')->status, 200, 'the right key again');
 is($post->(4)->text, '200 OK: 1', 'uploads are taken again');
-is($t->psql("SELECT string_agg(pin, ',' ORDER BY pin) FROM iclock.punch"
-            . " WHERE local_time = '2026-09-22 10:00:00'"), '1,3,4',
+is(sql("SELECT string_agg(pin, ',' ORDER BY pin) FROM iclock.punch"
+       . " WHERE local_time = '2026-09-22 10:00:00'"), '1,3,4',
    'what was refused is not stored');
 
 # a device's own key
 
-$t->psql("UPDATE iclock.device SET comm_key = 'own' WHERE serial_number"
-         . " IN ('$sn', 'ACCEPT01')");
+sql("UPDATE iclock.device SET comm_key = 'own' WHERE serial_number"
+    . " IN ('$sn', 'ACCEPT01')");
 is(hello('key', $sn, 'ComKey=sample1')->status, 403,
    "the location's key for a device with its own");
 is(hello('key', $sn, 'ComKey=own')->status, 200, "the device's own key");
@@ -659,8 +664,8 @@ is(hello('iclock', 'ACCEPT01', 'ComKey=own')->status, 200, 'it is right');
 
 # networks
 
-$t->psql("INSERT INTO iclock.device (serial_number, status, allowed_networks)"
-         . " VALUES ('NET0001', 'active', '{10.0.0.0/8,127.0.0.2/32}')");
+sql("INSERT INTO iclock.device (serial_number, status, allowed_networks)"
+    . " VALUES ('NET0001', 'active', '{10.0.0.0/8,127.0.0.2/32}')");
 
 for my $round (1, 2) {
     for ([ '127.0.0.1', 403 ], [ '127.0.0.2', 200 ]) {
@@ -676,23 +681,23 @@ for my $round (1, 2) {
     }
 }
 
-is($t->psql("SELECT string_agg(verify::text, ',') FROM iclock.punch"
-            . " WHERE local_time = '2026-09-22 11:00:00'"), '200',
+is(sql("SELECT string_agg(verify::text, ',') FROM iclock.punch"
+       . " WHERE local_time = '2026-09-22 11:00:00'"), '200',
    'what was refused is not stored');
 
-$t->psql("UPDATE iclock.device SET allowed_networks = '{127.0.0.0/8}'"
-         . " WHERE serial_number = 'NET0001'");
+sql("UPDATE iclock.device SET allowed_networks = '{127.0.0.0/8}'"
+    . " WHERE serial_number = 'NET0001'");
 is(hello('iclock', 'NET0001')->status, 200, 'a network that holds both');
 
-$t->psql("UPDATE iclock.device SET allowed_networks = '{}'"
-         . " WHERE serial_number = 'NET0001'");
+sql("UPDATE iclock.device SET allowed_networks = '{}'"
+    . " WHERE serial_number = 'NET0001'");
 is(hello('iclock', 'NET0001')->status, 403, 'no network at all');
 
-$t->psql("UPDATE iclock.device SET allowed_networks = '{127.0.0.0/8}'"
-         . " WHERE serial_number = 'NET0001'");
+sql("UPDATE iclock.device SET allowed_networks = '{127.0.0.0/8}'"
+    . " WHERE serial_number = 'NET0001'");
 is(hello('iclock', 'NET0001')->status, 200, 'allowed');
-$t->psql("UPDATE iclock.device SET allowed_networks = '{10.0.0.0/8}'"
-         . " WHERE serial_number = 'NET0001'");
+sql("UPDATE iclock.device SET allowed_networks = '{10.0.0.0/8}'"
+    . " WHERE serial_number = 'NET0001'");
 ok(wait_until(10, sub { $t->get('/iclock/getrequest?SN=NET0001')->status
                         == 403 }), 'a poll after the network has changed');
 

@@ -70,6 +70,11 @@ my $conf = $t->device_server(pool => 'connections=1 timeout=1m');
 
 $t->start($conf, workers => 1);
 
+# cheaper than psql()
+my $session = $t->pg->session();
+
+sub sql { join "\n", $session->query(@_) }
+
 
 sub time_of { sprintf '2026-09-22 %02d:%02d:%02d', $_[0] / 3600,
                       $_[0] / 60 % 60, $_[0] % 60 }
@@ -77,9 +82,9 @@ sub time_of { sprintf '2026-09-22 %02d:%02d:%02d', $_[0] / 3600,
 sub punches_of {
     my ($sn) = @_;
 
-    return $t->psql("SELECT count(*) FROM iclock.punch p"
-                    . " JOIN iclock.device d ON d.id = p.device_id"
-                    . " WHERE d.serial_number LIKE '$sn'");
+    return sql("SELECT count(*) FROM iclock.punch p"
+               . " JOIN iclock.device d ON d.id = p.device_id"
+               . " WHERE d.serial_number LIKE '$sn'");
 }
 
 # rejected lines as text and their reasons, in the order they arrived
@@ -87,10 +92,10 @@ sub punches_of {
 sub rejected_of {
     my ($sn) = @_;
 
-    return $t->psql("SELECT r.table_name, encode(r.line, 'escape'), r.reason"
-                    . " FROM iclock.rejected_line r"
-                    . " JOIN iclock.device d ON d.id = r.device_id"
-                    . " WHERE d.serial_number LIKE '$sn' ORDER BY r.id");
+    return sql("SELECT r.table_name, encode(r.line, 'escape'), r.reason"
+               . " FROM iclock.rejected_line r"
+               . " JOIN iclock.device d ON d.id = r.device_id"
+               . " WHERE d.serial_number LIKE '$sn' ORDER BY r.id");
 }
 
 
@@ -156,8 +161,8 @@ is(punches_of('CHECK-ALONE'), 0, 'it is not stored');
 like(rejected_of('CHECK-ALONE'), qr/^ATTLOG\|666\t.*\|23514: /,
      'it is kept');
 
-is($t->psql("SELECT stamp FROM iclock.upload_stamp s JOIN iclock.device d"
-            . " ON d.id = s.device_id WHERE serial_number = 'CHECK-ALONE'"),
+is(sql("SELECT stamp FROM iclock.upload_stamp s JOIN iclock.device d"
+       . " ON d.id = s.device_id WHERE serial_number = 'CHECK-ALONE'"),
    9999, 'the stamp of such an upload is stored');
 
 
@@ -186,11 +191,11 @@ is($kinds->operations("USER PIN=1\tName=Asha", "USER PIN=2\tName=Mallory",
                       "USERPIC PIN=2\tContent=QUFBQUFBQUFBQUFBQQ==",
                       "USER PIN=3\tName=Ben")->text, '200 OK: 9',
    'poison of four kinds in one body');
-is($t->psql("SELECT (SELECT string_agg(name, ',' ORDER BY pin)"
-            . " FROM iclock.device_user),"
-            . " (SELECT string_agg(code::text, ',') FROM iclock.operation),"
-            . " (SELECT string_agg(pin, ',') FROM iclock.template),"
-            . " (SELECT string_agg(pin, ',') FROM iclock.photo)"),
+is(sql("SELECT (SELECT string_agg(name, ',' ORDER BY pin)"
+       . " FROM iclock.device_user),"
+       . " (SELECT string_agg(code::text, ',') FROM iclock.operation),"
+       . " (SELECT string_agg(pin, ',') FROM iclock.template),"
+       . " (SELECT string_agg(pin, ',') FROM iclock.photo)"),
    'Asha,Ben|4|1|1', 'all others are stored');
 is(join(' ', map { /^OPERLOG\|(\w+)[^|]*\|(\w+): / ? "$1=$2" : $_ }
              split /\n/, rejected_of('KINDS')),
@@ -198,23 +203,23 @@ is(join(' ', map { /^OPERLOG\|(\w+)[^|]*\|(\w+): / ? "$1=$2" : $_ }
 
 is($kinds->options('Good=1', 'Evil=2', 'FWVersion=Ver 9')->text, '200 OK',
    'poison among options');
-is($t->psql("SELECT string_agg(name || '=' || value, ',' ORDER BY name)"
-            . " FROM iclock.device_option"), 'FWVersion=Ver 9,Good=1',
+is(sql("SELECT string_agg(name || '=' || value, ',' ORDER BY name)"
+       . " FROM iclock.device_option"), 'FWVersion=Ver 9,Good=1',
    'the others are stored');
-is($t->psql("SELECT firmware FROM iclock.device"
-            . " WHERE serial_number = 'KINDS'"), 'Ver 9',
+is(sql("SELECT firmware FROM iclock.device"
+       . " WHERE serial_number = 'KINDS'"), 'Ver 9',
    'what the device row shows is derived from them');
 is($t->get('/iclock/getrequest?SN=KINDS&INFO=Ver%208,1,2,3')->text, '200 OK',
    'a poll afterwards');
 
 is($kinds->upload('WORKCODE', "Code=1\tName=a\nCode=no\tName=b\n")->status,
    503, 'an error that is not one of data is not taken for poison');
-is($t->psql("SELECT count(*) FROM iclock.work_code"), 0,
+is(sql("SELECT count(*) FROM iclock.work_code"), 0,
    'nothing of that upload is stored');
 # nor does it concern those who share the transaction, even if it looks like a
 # plan that is out of date
 
-$t->psql(<<'SQL');
+sql(<<'SQL');
 CREATE OR REPLACE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN IF new.code = ''no'' THEN RAISE ''not today''; END IF;
      IF new.code = ''never'' THEN RAISE feature_not_supported; END IF;
@@ -246,11 +251,11 @@ for my $code (qw/ no never /) {
 # a connection that is lost within a second is not replaced at once
 sleep 2;
 
-$t->psql("DELETE FROM iclock.work_code");
-$t->psql('DROP TRIGGER refuse ON iclock.work_code');
+sql("DELETE FROM iclock.work_code");
+sql('DROP TRIGGER refuse ON iclock.work_code');
 is($kinds->upload('WORKCODE', "Code=1\tName=a\nCode=no\tName=b\n")->text,
    '200 OK: 2', 'it passes when the error has gone');
-is($t->psql("SELECT count(*) FROM iclock.work_code"), 2, 'and is stored');
+is(sql("SELECT count(*) FROM iclock.work_code"), 2, 'and is stored');
 
 
 # what is noticed at the commit only
@@ -260,9 +265,9 @@ my $late = $t->device('LATE0001');
 is($late->operations("USER PIN=1\tName=Anna", "USER PIN=2\tName=Late",
                      "USER PIN=3\tName=Carl")->text, '200 OK: 3',
    'poison that a deferred constraint finds');
-is($t->psql("SELECT string_agg(u.name, ',' ORDER BY pin)"
-            . " FROM iclock.device_user u JOIN iclock.device d"
-            . " ON d.id = u.device_id WHERE serial_number = 'LATE0001'"),
+is(sql("SELECT string_agg(u.name, ',' ORDER BY pin)"
+       . " FROM iclock.device_user u JOIN iclock.device d"
+       . " ON d.id = u.device_id WHERE serial_number = 'LATE0001'"),
    'Anna,Carl', 'the others are stored');
 is(rejected_of('LATE0001'),
    "OPERLOG|USER PIN=2\tName=Late|23514: too late", 'it is kept');
@@ -281,9 +286,9 @@ is($halves->operations("USER PIN=1\tName=first", "USER PIN=2\tName=Mallory",
                        "USER PIN=1\tName=last")->text, '200 OK: 6',
    'a connection is lost while poison is looked for');
 like($t->error_log(), qr/connection to PostgreSQL is lost/, 'it was');
-is($t->psql("SELECT string_agg(pin || u.name, ',' ORDER BY pin)"
-            . " FROM iclock.device_user u JOIN iclock.device d"
-            . " ON d.id = u.device_id WHERE serial_number = 'HALVES01'"),
+is(sql("SELECT string_agg(pin || u.name, ',' ORDER BY pin)"
+       . " FROM iclock.device_user u JOIN iclock.device d"
+       . " ON d.id = u.device_id WHERE serial_number = 'HALVES01'"),
    '1last', 'what came last has won');
 is(join(' ', map { /^OPERLOG\|USER PIN=(\d)/ } split /\n/,
              rejected_of('HALVES01')), '2 3 4', 'the poison is kept');
@@ -328,7 +333,7 @@ END $$;
 COMMIT;
 SQL
 
-ok(wait_until(30, sub { $t->psql("SELECT count(*) FROM pg_locks"
+ok(wait_until(30, sub { sql("SELECT count(*) FROM pg_locks"
        . " WHERE relation = 'iclock.punch'::regclass AND granted"
        . " AND mode = 'AccessExclusiveLock'") }), 'a lock is held');
 
@@ -349,13 +354,13 @@ is(punches_of('DEV%'), 64 * 3 - 3, 'all others are stored');
 is(join(' ', map { /^ATTLOG\|(\d+)\t.*\|(\w+): / ? "$1=$2" : $_ }
              split /\n/, rejected_of('DEV%')), '666=23514 666=23514 666=23514',
    'only the poison is kept');
-is($t->psql("SELECT count(*) FROM iclock.rejected_line r JOIN iclock.device d"
-            . " ON d.id = r.device_id"
-            . " WHERE serial_number IN ('DEV0008', 'DEV0028', 'DEV0048')"), 3,
+is(sql("SELECT count(*) FROM iclock.rejected_line r JOIN iclock.device d"
+       . " ON d.id = r.device_id"
+       . " WHERE serial_number IN ('DEV0008', 'DEV0028', 'DEV0048')"), 3,
    'each for its own device');
-cmp_ok($t->psql("SELECT count(DISTINCT p.received_at) FROM iclock.punch p"
-                . " JOIN iclock.device d ON d.id = p.device_id"
-                . " WHERE serial_number LIKE 'DEV%'"), '<', 40,
+cmp_ok(sql("SELECT count(DISTINCT p.received_at) FROM iclock.punch p"
+           . " JOIN iclock.device d ON d.id = p.device_id"
+           . " WHERE serial_number LIKE 'DEV%'"), '<', 40,
        'they did share transactions');
 
 

@@ -96,9 +96,11 @@ is("@missing", '', 'no function is left out');
 
 # each is executed before the next is queued, which may say all that it does
 
+my $session = $t->pg->session();
+
 for (@wire) {
     my $terminal = $terminal{$_->{sn}};
-    my @id = $t->psql_lines("SELECT iclock.$_->{call}");
+    my @id = $session->query("SELECT iclock.$_->{call}");
 
     is(scalar @id, 1, "$_->{section}: one command is queued") or next;
     $_->{id} = $id[0];
