@@ -65,12 +65,37 @@ sub feed {
         . ') e');
 }
 
+# The feed shows what is settled: a moment later than it was stored, as long as
+# another transaction goes on, that of presence, say.
+
+sub is_fed {
+    my ($expected, $name, $server, $after, %option) = @_;
+
+    my $fed;
+
+    wait_until(30, sub {
+        $fed = feed($server, $after, %option);
+        return $fed eq $expected;
+    });
+
+    return is($fed, $expected, $name);
+}
+
+# a cursor behind everything that was stored until now
+
+sub cursor {
+    return wait_until(30, sub {
+        $t->psql('SELECT c FROM iclock.event_cursor() AS c WHERE NOT EXISTS'
+                 . ' (SELECT FROM iclock.read_events(c, look_ahead => true))')
+    });
+}
+
 my $day = $t->psql("SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD')");
 
 
 # the directive reaches the database
 
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     $t->psql("SELECT age FROM iclock.retention WHERE kind = 'event'")
         eq '3 days' }), 'iclock_event_retention');
 
@@ -103,9 +128,10 @@ for my $n (1 .. 8) {
     sleep 0.1;
 }
 
-cmp_ok($slowest, '<', 4, 'uploads do not wait for it');
+# who waited for it would wait for a minute, as it does
+cmp_ok($slowest, '<', 30, 'uploads do not wait for it');
 $enabling->wait();
-cmp_ok(time - $began, '<', 8, 'it gives up in the end');
+cmp_ok(time - $began, '<', 50, 'it gives up in the end');
 is($t->psql('SELECT iclock.events_enabled()'), 'f', 'and nothing has changed');
 $hold->release();
 
@@ -116,22 +142,20 @@ is($t->psql('SELECT iclock.events_enabled()'), 't',
 
 # nginx wakes readers
 
-my $cursor = $t->psql('SELECT iclock.event_cursor()');
+my $cursor = cursor();
 woken();
 
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     upload('FEED0001', 3, sprintf "$day 03:00:%02d", $began++ % 60);
     return waits_for_wake(0.2);
 }), 'nginx has learnt that events are written');
 
 sleep 0.1;
 woken();
-$cursor = $t->psql('SELECT iclock.event_cursor()');
-my $sent = time;
+$cursor = cursor();
 is(upload('FEED0001', 'A', "$day 04:00:00"), '200 OK: 1', 'a punch');
-my $waited = waits_for_wake(5);
-cmp_ok(defined $waited ? time - $sent : 9, '<', 5, 'wakes readers at once');
-is(feed($pg, $cursor), 'A', 'who find it');
+ok(defined waits_for_wake(30), 'wakes readers at once');
+is_fed('A', 'who find it', $pg, $cursor);
 
 is(upload('FEED0001', 'A', "$day 04:00:00"), '200 OK: 1', 'uploaded again');
 is(feed($pg, $cursor), 'A', 'it is no second event');
@@ -144,13 +168,14 @@ $t->concurrently([ map { [ 'POST', '/iclock/cdata?SN=FEED0001&table=ATTLOG'
                            sprintf("B\t$day 05:%02d:%02d\t0\t1\n",
                                    int($_ / 60), $_ % 60) ] } 1 .. 400 ],
                  connections => 20);
-sleep 0.1;
-my $n = woken();
+my $n = 0;
+wait_until(30, sub { $n += woken() });
 cmp_ok($n, '>', 0, '400 uploads wake them');
 cmp_ok($n, '<=', 2 * (1 + (time - $began) / 0.02),
        'every 20 ms at most, each worker');
-is($t->psql("SELECT count(*) FROM iclock.read_events('$cursor')"), 401,
-   'all of them are events');
+ok(wait_until(30, sub {
+    $t->psql("SELECT count(*) FROM iclock.read_events('$cursor')") == 401
+}), 'all of them are events');
 
 # an answer to a command
 
@@ -158,28 +183,30 @@ $t->psql("SELECT iclock.reboot('FEED0001')");
 my ($command) = $device->poll()->commands();
 sleep 0.1;
 woken();
-$cursor = $t->psql('SELECT iclock.event_cursor()');
+$cursor = cursor();
 $device->ack($command->[0], 0);
-ok(waits_for_wake(2), 'an answer to a command wakes readers');
-is($t->psql("SELECT string_agg(type, ' ') FROM iclock.read_events('$cursor')"),
-   'command.finished', 'the command has ended');
+ok(waits_for_wake(30), 'an answer to a command wakes readers');
+ok(wait_until(30, sub {
+    $t->psql("SELECT string_agg(type, ' ') FROM iclock.read_events('$cursor')")
+        eq 'command.finished'
+}), 'the command has ended');
 
 # what others store
 
 woken();
-$cursor = $t->psql('SELECT iclock.event_cursor()');
+$cursor = cursor();
 $t->psql("INSERT INTO iclock.punch (device_id, local_time, pin)"
          . " SELECT id, '$day 06:00', 'C' FROM iclock.device");
-ok(waits_for_wake(2), 'so does what others store, at its commit');
+ok(waits_for_wake(30), 'so does what others store, at its commit');
 
 
 # The horizon: a transaction of another database.
 
-$cursor = $t->psql('SELECT iclock.event_cursor()');
+$cursor = cursor();
 $hold = $pg->background("\\c postgres\nSET application_name = 'far away';"
                         . ' BEGIN; SELECT pg_current_xact_id();'
                         . ' SELECT pg_sleep(60)');
-wait_until(10, sub {
+wait_until(30, sub {
     $t->psql("SELECT count(*) FROM pg_stat_activity WHERE application_name"
              . " = 'far away' AND backend_xid IS NOT NULL") });
 upload('FEED0001', 'D', "$day 07:00:00");
@@ -198,7 +225,7 @@ is(feed($pg, $ahead, ahead => 1), 'E',
    'a reader who says what he has seen gets the rest');
 $pg->terminate('far away');
 $hold->wait();
-ok(wait_until(5, sub { feed($pg, $cursor) eq 'D E' }),
+ok(wait_until(30, sub { feed($pg, $cursor) eq 'D E' }),
    'then nothing is missing');
 
 
@@ -260,7 +287,7 @@ while (!$done) {
 }
 
 $_->wait() for @writer;
-wait_until(10, sub { my $n = @settled; follow(); $n == @settled });
+wait_until(30, sub { my $n = @settled; follow(); $n == @settled });
 
 my $stored = $t->psql("SELECT string_agg(e.payload::json ->> 'sequence', ' '"
                       . " ORDER BY (e.payload::json ->> 'sequence')::bigint)"
@@ -331,8 +358,8 @@ $t->psql('SELECT iclock.maintain()');
 is($t->psql("SELECT count(*) FROM pg_trigger WHERE tgname = 'punch_event'"), 0,
    'maintain() takes away what was left of it');
 
-$cursor = $t->psql('SELECT iclock.event_cursor()');
-ok(wait_until(10, sub {
+$cursor = cursor();
+ok(wait_until(30, sub {
     upload('FEED0001', 'off', sprintf "$day 08:00:%02d", $n++ % 60);
     sleep 0.1;
     return !woken();
@@ -355,7 +382,7 @@ sub add {
 $t->psql('DO $$ BEGIN FOR i IN 1 .. 5000 LOOP PERFORM pg_current_xact_id();'
          . ' COMMIT; END LOOP; END $$');
 add($pg, 'read');
-$cursor = $t->psql('SELECT iclock.event_cursor()');
+$cursor = cursor();
 my $read = $t->psql("SELECT event_id FROM iclock.read_events('0',"
                     . " max => 100000) ORDER BY cursor COLLATE \"C\" DESC"
                     . " LIMIT 1");
