@@ -22,7 +22,7 @@ use constant RESTARTS => 2;
 
 my $t = Test::IClock->new;
 my $receiver = $t->receiver();
-my $done = $t->dir() . '/done';
+my ($done, $restarted) = map { $t->dir() . "/$_" } qw/ done restarted /;
 
 $t->psql('GRANT iclock_api TO iclock_nginx');
 $t->psql("SELECT iclock.create_webhook('" . $receiver->url('/in')
@@ -31,15 +31,19 @@ $t->start($t->device_server(http => 'iclock_webhooks on;'
     . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.1/32;'));
 
 
-# Writes an event until that was committed, perhaps twice.
+sub touch { open my $f, '>', $_[0] or die "$_[0]: $!" }
+
+# Writes an event until that was committed, perhaps twice; half of them after
+# the first restart, whoever is faster.
 
 sub writer {
     for my $n (1 .. EVENTS) {
+        wait_until(120, sub { -e $restarted }) if $n == EVENTS / 2;
         sleep 0.05 while ($t->pg->psql_try("SELECT iclock.event_write("
             . "'user.updated', null, json_build_object('id', '$n'))"))[0] != 0;
     }
 
-    open my $f, '>', $done;
+    touch($done);
     POSIX::_exit(0);
 }
 
@@ -56,7 +60,7 @@ sub came {
 }
 
 
-ok(wait_until(20, sub { came() > 0 }), 'events are sent');
+ok(wait_until(30, sub { came() > 0 }), 'events are sent');
 
 my $restarts = 0;
 
@@ -65,13 +69,14 @@ while ($restarts < RESTARTS && !-e $done) {
 
     $t->pg->restart();
     $restarts++;
-    wait_until(20, sub { came() > $before });
+    touch($restarted);
+    wait_until(30, sub { came() > $before });
 }
 
 cmp_ok($restarts, '>=', 1, 'PostgreSQL is restarted meanwhile');
 waitpid $pid, 0;
 ok(-e $done, 'all are written');
-ok(wait_until(20, sub { came() >= EVENTS }), 'all of them arrive')
+ok(wait_until(30, sub { came() >= EVENTS }), 'all of them arrive')
     or diag came();
 is($t->psql('SELECT status FROM iclock.webhook_endpoint'), 'active',
    'nobody is given up');
