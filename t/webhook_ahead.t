@@ -89,7 +89,7 @@ sub came {
 sub settled {
     my ($id) = @_;
 
-    return wait_until(10, sub {
+    return wait_until(30, sub {
         $t->psql('SELECT (cursor_xid, cursor_seq) >= (SELECT xid, seq FROM'
                  . " iclock.event WHERE type = 10"
                  . ' ORDER BY xid DESC, seq DESC LIMIT 1)'
@@ -114,7 +114,7 @@ my $id = hook('/hook', batch => 10, concurrency => 1);
 $t->start($t->device_server(http => 'iclock_webhooks on;'
     . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.1/32;'),
     level => 'debug');
-ok(wait_until(10, sub { $t->error_log() =~ /"\Q$id\E" is ours/ }),
+ok(wait_until(30, sub { $t->error_log() =~ /"\Q$id\E" is ours/ }),
    'nginx takes an endpoint');
 sleep 0.3;
 
@@ -147,9 +147,9 @@ my $late = begin(write_sql(301, 400));
 my $later = begin(write_sql(401, 503));
 
 $t->psql(write_sql(504, 1500));
-wait_until(20, sub { names('/hook') > 600 });
+wait_until(30, sub { names('/hook') > 600 });
 $late->query('COMMIT');
-wait_until(20, sub { names('/hook') > 900 });
+wait_until(30, sub { names('/hook') > 900 });
 
 cmp_ok(scalar(grep { $_ > 300 && $_ <= 400 } names('/hook')), '>', 0,
        'what was committed late does not wait for all the others');
@@ -167,7 +167,7 @@ my %id = (narrow => hook('/narrow', concurrency => 1, batch => 3),
           wide => hook('/wide', concurrency => 8, batch => 10),
           order => hook('/order', ordered => 'true', batch => 50));
 
-ok(wait_until(10, sub { $t->error_log() =~ /"\Q$id{$_}\E" is ours/ }),
+ok(wait_until(30, sub { $t->error_log() =~ /"\Q$id{$_}\E" is ours/ }),
    "nginx takes $_") for sort keys %id;
 sleep 0.3;
 
@@ -207,12 +207,12 @@ is(join(' ', names('/order')), join(' ', $t->psql_lines(
 my @id = sort map { hook("/gone$_") } 1 .. 2;
 my $deletes = $t->pg->session();
 
-ok(wait_until(10, sub { $t->error_log() =~ /"\Q$id[0]\E" is ours/ }),
+ok(wait_until(30, sub { $t->error_log() =~ /"\Q$id[0]\E" is ours/ }),
    'nginx takes endpoints');
 
 $deletes->query("BEGIN; SELECT iclock.delete_webhook('$id[1]')");
 
-is($t->psql("SET lock_timeout = '5s';"
+is($t->psql("SET lock_timeout = '30s';"
             . ' SELECT count(*) > 0 FROM iclock.webhook_endpoint e,'
             . ' iclock.webhook_lease(e.leased_by, 9)'
             . " WHERE e.id = '$id[0]'"), 't',
@@ -223,7 +223,7 @@ my $tells = $t->pg->background("SELECT string_agg(status, ' ') FROM"
     . join(', ', map { "\"$_\": \"" . '0' x 16 . '_' . '0' x 16 . '"' } @id)
     . "}}')");
 
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     $t->psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE"
              . " '%webhook_results(''one%' AND wait_event_type = 'Lock'")
 }), 'results wait');

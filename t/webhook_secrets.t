@@ -59,7 +59,7 @@ sub signed {
     $next++;
     $t->psql("SELECT iclock.event_write('user.updated', null,"
              . " json_build_object('id', '$next'))");
-    $receiver->wait_for($before + 1, $path, $seconds || 10);
+    $receiver->wait_for($before + 1, $path, $seconds || 30);
 
     my $request = ($receiver->requests($path))[$before];
 
@@ -115,7 +115,7 @@ $shown{$early} = 'made before there was a key';
 keys_are('# the first one seals', '', $key[0]);
 $t->reload(server($on), wait => 1);
 
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     $t->psql('SELECT bool_and(sealed_by IS NOT NULL) FROM'
              . ' iclock.webhook_status') eq 't'
 }), 'secrets that there are become sealed');
@@ -148,19 +148,19 @@ my $rotated = $api->post("/webhooks/$new/rotate-secret", {})->json->{secret};
 $shown{$rotated} = 'rotated by HTTP';
 like($rotated, qr/\Awhsec_/, 'another one');
 isnt($rotated, $made, 'is another one');
-ok(wait_until(5, sub { signed('/new', $rotated) eq '1' }), 'signs');
+ok(wait_until(30, sub { signed('/new', $rotated) eq '1' }), 'signs');
 unlike($api->get("/webhooks/$new")->body, qr/whsec_|sealed_/,
        'nobody gets to see it again');
 
 my ($sql, $clear) = made('/sql');
-ok(wait_until(10, sub { sealed_by($sql) eq $first }),
+ok(wait_until(30, sub { sealed_by($sql) eq $first }),
    'one that SQL has made is sealed at once');
 ok(signed('/sql', $clear), 'it signs');
 
 my $again = $t->psql("SELECT iclock.rotate_webhook_secret('$sql')");
 $shown{$again} = 'rotated by SQL';
-ok(wait_until(5, sub { signed('/sql', $again) eq '1' }), 'rotated by SQL');
-ok(wait_until(10, sub {
+ok(wait_until(30, sub { signed('/sql', $again) eq '1' }), 'rotated by SQL');
+ok(wait_until(30, sub {
     length stored($sql, 'secret') == 76
     && length stored($sql, 'previous_secret') == 76
 }), 'both are sealed');
@@ -194,7 +194,7 @@ my $sealed = stored($id, 'secret');
 
 keys_are($key[1], $key[0]);
 $t->reload(server($on), wait => 1);
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     $t->psql('SELECT count(DISTINCT sealed_by) = 1 AND'
              . " bool_and(sealed_by <> '{$first}') FROM"
              . ' iclock.webhook_status') eq 't'
@@ -212,7 +212,7 @@ is($api->post('/webhooks', $body, %$named)->json->{secret}, $made,
 
 keys_are($key[2]);
 $t->reload(server($on), wait => 1);
-ok(wait_until(10, sub { $t->error_log() =~
+ok(wait_until(30, sub { $t->error_log() =~
        /webhooks wait for a key of "iclock_secret_key" .*: 4, one is "wh_/ }),
    'without its key the log tells of them');
 
@@ -228,12 +228,15 @@ is($api->post("/webhooks/$new/pause", {})->json->{status}, 'paused',
 
 $t->reload(server(), wait => 1);
 is(signed('/old', $secret, 2), 'no request', 'nor without any key');
+ok(wait_until(30, sub {
+    (() = $t->error_log() =~ /webhooks wait for a key/g) >= 2
+}), 'the log says so');
 is(scalar(() = $t->error_log() =~ /webhooks wait for a key/g), 2,
    'which the log says once each');
 
 keys_are($key[2], $key[1]);
 $t->reload(server($on), wait => 1);
-is($receiver->wait_for($count + 2, '/old'), $count + 2,
+is($receiver->wait_for($count + 2, '/old', 30), $count + 2,
    'with the key all that waited comes');
 ok($receiver->verified(($receiver->requests('/old'))[$count], $secret),
    'signed');
@@ -244,7 +247,7 @@ ok($receiver->verified(($receiver->requests('/old'))[$count], $secret),
 $t->psql('UPDATE iclock.webhook_endpoint SET secret ='
          . ' set_byte(secret, 40, get_byte(secret, 40) # 1)'
          . " WHERE id = '$sql'; SELECT iclock.webhook_changed()");
-ok(wait_until(5, sub {
+ok(wait_until(30, sub {
     $t->error_log() =~ /webhook "\Q$sql\E" was not understood/
 }), 'a secret that was changed opens no more');
 $t->psql("SELECT iclock.delete_webhook('$sql')");

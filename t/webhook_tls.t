@@ -108,14 +108,14 @@ my %id = map { $_ => hook($url{$_}) } sort keys %url;
 $t->start(server('iclock_webhook_allow 127.0.0.1/32 ::1', "; $ca;"),
           level => 'debug');
 event();
-ok($receiver->wait_for(1, '/right'), 'a certificate of who is trusted');
+ok($receiver->wait_for(1, '/right', 30), 'a certificate of who is trusted');
 
 for my $which ([ expired => qr/expired/ ], [ name => qr/name/ ],
                [ self => qr/self.signed/ ])
 {
     my ($name, $pattern) = @$which;
 
-    ok(wait_until(5, sub { outcome($id{$name}) =~ /SSL/ }),
+    ok(wait_until(30, sub { outcome($id{$name}) =~ /SSL/ }),
        "$name: no delivery");
     like(outcome($id{$name}), $pattern, 'the reason is kept');
     is($receiver->count("/$name"), 0, 'nothing was sent');
@@ -131,7 +131,7 @@ my $many = 400;
 $t->psql('UPDATE iclock.webhook_endpoint SET concurrency = 32');
 $t->psql("SELECT iclock.event_write('user.updated', null,"
          . " json_build_object('id', 'x')) FROM generate_series(1, $many)");
-ok($receiver->wait_for($many + 1, '/right', 20) > $many,
+ok($receiver->wait_for($many + 1, '/right', 60) > $many,
    'it gets all while others fail');
 ok(!(grep { /stale global SSL error/ } $t->error_log()),
    'the errors of one connection are not those of another');
@@ -144,7 +144,7 @@ my $id = hook($url{right});
 
 $t->reload(server('iclock_webhook_allow 127.0.0.1/32 ::1;'), wait => 1);
 event();
-ok(wait_until(5, sub { outcome($id) =~ /SSL/ }), 'not trusted by itself');
+ok(wait_until(30, sub { outcome($id) =~ /SSL/ }), 'not trusted by itself');
 $t->psql("SELECT iclock.delete_webhook('$id')");
 
 
@@ -152,7 +152,7 @@ $t->psql("SELECT iclock.delete_webhook('$id')");
 
 $id = hook($receiver->url('/plain'));
 event();
-ok(wait_until(5, sub { outcome($id) =~ /not https/ }), 'no http by itself');
+ok(wait_until(30, sub { outcome($id) =~ /not https/ }), 'no http by itself');
 $t->psql("SELECT iclock.delete_webhook('$id')");
 
 
@@ -176,7 +176,7 @@ my @id = map { hook($_) } @url;
 event();
 
 for my $i (0 .. $#url) {
-    ok(wait_until(5, sub { refused($id[$i]) }), "$url[$i] is refused")
+    ok(wait_until(30, sub { refused($id[$i]) }), "$url[$i] is refused")
         or diag outcome($id[$i]);
 }
 
@@ -191,7 +191,7 @@ $t->reload(server('iclock_webhook_http on;',
 
 @id = map { hook($_) } @url[0 .. 4];
 event();
-is($receiver->wait_for(5, '/a'), 5, 'allowed ones are called');
+is($receiver->wait_for(5, '/a', 30), 5, 'allowed ones are called');
 $t->psql("SELECT iclock.delete_webhook('$_')") for @id;
 
 
@@ -214,22 +214,22 @@ $t->reload(server('iclock_webhook_http on; iclock_webhook_allow 127.0.0.1/32;'
 $receiver->clear();
 $id = hook("http://turns.iclock.test:$port/name");
 event();
-is($receiver->wait_for(1, '/name'), 1, 'a name with an address that may');
+is($receiver->wait_for(1, '/name', 30), 1, 'a name with an address that may');
 # nginx keeps it for a second by a clock of seconds
 sleep 2.2;
 event();
-ok(wait_until(5, sub { refused($id) }), 'now it has one that may not')
+ok(wait_until(30, sub { refused($id) }), 'now it has one that may not')
     or diag outcome($id);
 $t->psql("SELECT iclock.delete_webhook('$id')");
 
 $id = hook("http://both.iclock.test:$port/name");
 event();
-is($receiver->wait_for(2, '/name'), 2, 'with both the one is called');
+is($receiver->wait_for(2, '/name', 30), 2, 'with both the one is called');
 $t->psql("SELECT iclock.delete_webhook('$id')");
 
 $id = hook("http://none.iclock.test:$port/name");
 event();
-ok(wait_until(5, sub { outcome($id) =~ /name was not found/ }),
+ok(wait_until(30, sub { outcome($id) =~ /name was not found/ }),
    'a name that nobody knows');
 $t->psql("SELECT iclock.delete_webhook('$id')");
 is($elsewhere->stats()->{connections}, 0, 'the other is never called');
@@ -242,7 +242,7 @@ waitpid $names, 0;
 $t->reload(server('iclock_webhook_http on;'), wait => 1);
 $id = hook('http://127.0.0.1:' . $t->port() . '/iclock/ping');
 event();
-ok(wait_until(5, sub { refused($id) }), 'own address');
+ok(wait_until(30, sub { refused($id) }), 'own address');
 $t->psql("SELECT iclock.delete_webhook('$id')");
 
 
