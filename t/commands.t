@@ -48,7 +48,7 @@ sub fetch {
 
     my $response;
 
-    wait_until(5, sub { $response = $t->device($sn)->poll();
+    wait_until(30, sub { $response = $t->device($sn)->poll();
                         $response->body ne 'OK' });
 
     return $response->body;
@@ -64,7 +64,7 @@ sub fetch_all {
     my $last = command($sn, 'CHECK', -1000);
     my @all;
 
-    wait_until(5, sub {
+    wait_until(30, sub {
         push @all, $t->device($sn)->poll()->commands();
         @all && $all[-1][0] == $last;
     });
@@ -278,7 +278,7 @@ $terminal->online();
 $id = command('LOSE0001', 'DATA UPDATE SMS UID=1');
 
 for (1 .. 3) {
-    wait_until(5, sub { $terminal->work() });
+    wait_until(30, sub { $terminal->work() });
     overdue('LOSE0001', $id) if $_ < 3;
 }
 
@@ -526,7 +526,7 @@ for (@encoding) {
     $terminal = $t->terminal($sn);
     $terminal->online();
     $t->psql("SELECT iclock.put_user('$sn', '7', name => $text)");
-    wait_until(5, sub { $terminal->work() });
+    wait_until(30, sub { $terminal->work() });
     is(unpack('H*', $terminal->user(7)->{name}), unpack('H*', $bytes),
        "text, $setting");
 }
@@ -538,7 +538,7 @@ for ([ 83, $encoding[0][2] ], [ 82, $encoding[2][2] ]) {
     $terminal = $t->terminal("LANG00$language");
     $t->get("/iclock/cdata?SN=LANG00$language&options=all&language=$language");
     $t->psql("SELECT iclock.put_user('LANG00$language', '7', name => $text)");
-    wait_until(5, sub { $terminal->work() });
+    wait_until(30, sub { $terminal->work() });
     is(unpack('H*', $terminal->user(7)->{name}), unpack('H*', $bytes),
        "text, language $language");
 }
@@ -548,7 +548,7 @@ for ([ 83, $encoding[0][2] ], [ 82, $encoding[2][2] ]) {
 $t->psql("SELECT iclock.put_identity_card('LANG0083', '1', name => $text)");
 $t->psql("SELECT iclock.put_user('LANG0083', '8', name => $text)");
 my @line;
-wait_until(5, sub {
+wait_until(30, sub {
     push @line, split /\n/, $t->device('LANG0083')->poll()->body;
     grep { /PIN=8\t/ } @line });
 is(join(' ', map { unpack 'H*', /\tName=([^\t]*)/ ? $1 : '' }
@@ -596,7 +596,7 @@ for my $how (qw/ close abort /) {
     sleep 0.1;
     $hold->release();
 
-    ok(wait_until(10, sub { state_of($id) eq 'queued|0|' }),
+    ok(wait_until(30, sub { state_of($id) eq 'queued|0|' }),
        "$how: it waits again, its attempt not counted");
     is(fetch($sn), "C:$id:LOG $how\n", "$how: the next poll has it");
     is(state_of($id), 'sent|1|', "$how: which counts");
@@ -616,7 +616,7 @@ shutdown $half->{socket}, 1;
 sleep 0.1;
 $hold->release();
 is($half->read(), undef, 'half closed: no reply');
-ok(wait_until(10, sub { state_of($id) eq 'queued|0|' }),
+ok(wait_until(30, sub { state_of($id) eq 'queued|0|' }),
    'half closed: it waits again');
 is(fetch($sn), "C:$id:LOG half\n", 'half closed: the next poll has it');
 answer($sn, "ID=$id&Return=0&CMD=LOG\n");
@@ -627,7 +627,7 @@ answer($sn, "ID=$id&Return=0&CMD=LOG\n");
 $id = command($sn, 'LOG stays');
 my $c = Test::IClock::HTTP->new(port => $t->port);
 my $got = '';
-wait_until(5, sub {
+wait_until(30, sub {
     $got = $c->get("/iclock/getrequest?SN=$sn", -keepalive => 1)->body;
     $got ne 'OK';
 });

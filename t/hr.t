@@ -61,7 +61,7 @@ my $pid = spawn({ out => $log }, 'setpriv', '--pdeathsig', 'KILL', '--',
                 'python3', "$FindBin::Bin/fixtures/hr.py", $port, $got,
                 put('rule', "$target\n$rule"));
 
-ok(wait_until(15, sub { eval { $t->connect(port => $port)->close(); 1 } }),
+ok(wait_until(30, sub { eval { $t->connect(port => $port)->close(); 1 } }),
    'the systems listen') or diag(slurp($log));
 
 
@@ -128,12 +128,12 @@ my $odoo = <<'END';
 7 out 2026-11-20T12:30:00
 END
 
-ok(wait_until(20, sub { records('frappe') eq $frappe }),
+ok(wait_until(30, sub { records('frappe') eq $frappe }),
    'Frappe HR: checkins in local time, with a direction where there is one')
     or is(records('frappe'), $frappe, 'these');
-ok(wait_until(20, sub { records('odoo') eq $odoo }),
+ok(wait_until(30, sub { records('odoo') eq $odoo }),
    'Odoo: attendances, in UTC') or is(records('odoo'), $odoo, 'these');
-ok(wait_until(20, sub { split(/\n/, records('json2')) == 4 }),
+ok(wait_until(30, sub { split(/\n/, records('json2')) == 4 }),
    'Odoo, JSON-2: a record for each');
 like(records('json2'), qr/^EMP_001 IN 2026-11-20 03:30:00 HRDEVICE1 evt_\w+$/m,
      'of that kind');
@@ -144,14 +144,14 @@ like(records('json2'), qr/^EMP_001 IN 2026-11-20 03:30:00 HRDEVICE1 evt_\w+$/m,
 sub again {
     my ($system) = @_;
 
-    my $event = wait_until(20, sub { $t->psql(
+    my $event = wait_until(30, sub { $t->psql(
         "SELECT event_id FROM iclock.webhook_attempt WHERE endpoint_id ="
         . " '$hook{$system}' AND status = 200 ORDER BY at LIMIT 1") });
 
     $t->psql("SELECT iclock.resend_webhook('$hook{$system}',"
              . " ARRAY['$event'])");
 
-    return wait_until(20, sub { $t->psql(
+    return wait_until(30, sub { $t->psql(
         "SELECT max(status) FROM iclock.webhook_attempt WHERE endpoint_id ="
         . " '$hook{$system}' AND event_id = '$event' HAVING count(*) > 1") });
 }
@@ -166,9 +166,9 @@ is(again('frappe'), 417, 'Frappe HR: it is refused, which does no harm');
 $terminal->punches([ 'NOBODY', '2026-11-20 19:00:00', 0, 1 ]);
 $terminal->punches([ '7', '2026-11-20 19:00:00', 1, 1 ]);
 
-ok(wait_until(20, sub { records('frappe') =~ /T19:00:00 OUT/ }),
+ok(wait_until(30, sub { records('frappe') =~ /T19:00:00 OUT/ }),
    'Frappe HR: the next one arrives');
-ok(wait_until(20, sub { $t->psql(
+ok(wait_until(30, sub { $t->psql(
        "SELECT count(*) FROM iclock.webhook_attempt WHERE status = 417"
        . " AND response LIKE '%No Employee found: NOBODY%'") > 0 }),
    'and the attempts tell why one does not');

@@ -39,12 +39,12 @@ sub settle {
     my ($sn) = @_;
 
     $t->device($sn)->handshake();
-    wait_until(10, sub { !poll($sn) });
+    wait_until(30, sub { !poll($sn) });
 }
 
 
 $t->start();
-ok(wait_until(10, \&listening), 'notifications are listened for');
+ok(wait_until(30, \&listening), 'notifications are listened for');
 is($pg->backends('iclock/listen'), 1, 'on one connection');
 
 
@@ -56,7 +56,7 @@ for my $n (1 .. 40) {
     queue('NOTE0001', "DATA QUERY $n");
 
     # what was committed was notified, it may be under way to nginx
-    is(join('|', @{wait_until(5, sub { my @c = poll('NOTE0001'); @c && \@c })
+    is(join('|', @{wait_until(30, sub { my @c = poll('NOTE0001'); @c && \@c })
                    || []}), "DATA QUERY $n", "command $n");
     is(scalar(poll('NOTE0001')), 0, 'no more');
 }
@@ -66,7 +66,7 @@ $t->psql("SELECT iclock.queue_command(serial_number, 'INFO') FROM iclock.device"
          . " WHERE serial_number LIKE 'MANY%'");
 my %got;
 
-wait_until(10, sub {
+wait_until(30, sub {
     my @response = $t->concurrently(
         [ map { [ 'GET', sprintf '/iclock/getrequest?SN=MANY%04d', $_ ] }
           1 .. 64 ], connections => 64);
@@ -83,21 +83,21 @@ is(scalar(grep { /\AC:\d+:INFO\n\z/ } values %got), 64,
 # status
 
 $t->psql("SELECT iclock.block_device('NOTE0001')");
-ok(wait_until(5, sub { $t->device('NOTE0001')->poll()->status == 403 }),
+ok(wait_until(30, sub { $t->device('NOTE0001')->poll()->status == 403 }),
    'a device is blocked');
 is($t->device('NOTE0001')->punches("1\t2026-03-01 08:00:00\t0\t1")->status,
    403, 'so are its uploads') for 1 .. 4;
 $t->psql("SELECT iclock.approve_device('NOTE0001')");
-ok(wait_until(5, sub { $t->device('NOTE0001')->poll()->status == 200 }),
+ok(wait_until(30, sub { $t->device('NOTE0001')->poll()->status == 200 }),
    'a device is approved');
 
 $t->psql("UPDATE iclock.device SET allowed_networks = '{10.0.0.0/8}'"
          . " WHERE serial_number = 'NOTE0001'");
-ok(wait_until(5, sub { $t->device('NOTE0001')->poll()->status == 403 }),
+ok(wait_until(30, sub { $t->device('NOTE0001')->poll()->status == 403 }),
    'an address is shut out');
 $t->psql("UPDATE iclock.device SET allowed_networks = NULL"
          . " WHERE serial_number = 'NOTE0001'");
-ok(wait_until(5, sub { $t->device('NOTE0001')->poll()->status == 200 }),
+ok(wait_until(30, sub { $t->device('NOTE0001')->poll()->status == 200 }),
    'and let in');
 
 
@@ -105,7 +105,7 @@ ok(wait_until(5, sub { $t->device('NOTE0001')->poll()->status == 200 }),
 # who notify have to wait for it
 
 $pg->set(wal_level => 'replica')->set(max_wal_senders => 2)->restart();
-ok(wait_until(20, sub { (() = $t->error_log() =~ /listening for notif/g) > 1 }),
+ok(wait_until(30, sub { (() = $t->error_log() =~ /listening for notif/g) > 1 }),
    'patient: listening');
 $t->psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
 $t->psql('SELECT pg_reload_conf()');
@@ -114,11 +114,11 @@ my $stalled = $pg->background("SET application_name = 'stalled';"
                               . " SELECT iclock.queue_command('NOTE0001',"
                               . " 'INFO')");
 
-ok(wait_until(10, sub { $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
+ok(wait_until(30, sub { $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
        . " application_name = 'stalled' AND wait_event = 'SyncRep'") }),
    'patient: a commit is stalled');
 $pg->terminate('iclock/listen');
-ok(wait_until(10, sub { $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
+ok(wait_until(30, sub { $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
        . " application_name = 'iclock/listen' AND wait_event_type = 'Lock'") }),
    'patient: the probe waits for it');
 sleep 3;
@@ -130,10 +130,10 @@ my $listening = () = $t->error_log() =~ /listening for notif/g;
 $t->psql('ALTER SYSTEM RESET synchronous_standby_names');
 $t->psql('SELECT pg_reload_conf()');
 $stalled->wait();
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     (() = $t->error_log() =~ /listening for notif/g) > $listening }),
    'patient: it has arrived');
-wait_until(10, sub { !poll('NOTE0001') });
+wait_until(30, sub { !poll('NOTE0001') });
 
 
 # a gap
@@ -162,11 +162,11 @@ $t->psql(<<'END');
     SELECT iclock.block_device('GAPS0002');
 END
 
-ok(wait_until(10, sub { grep { $_ eq 'CHECK' } poll('GAPS0001') }),
+ok(wait_until(30, sub { grep { $_ eq 'CHECK' } poll('GAPS0001') }),
    'a command queued while nobody listened');
-ok(wait_until(10, sub { $t->device('GAPS0002')->poll()->status == 403 }),
+ok(wait_until(30, sub { $t->device('GAPS0002')->poll()->status == 403 }),
    'a device blocked while nobody listened');
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
     my $now = () = $t->error_log() =~ /listening for notifications/g;
     return $now > $lines }), 'somebody listens again');
 is($pg->backends('iclock/listen'), 1, 'on one connection');
@@ -187,16 +187,16 @@ settle('DEAF0001');
 
 my $advice = qr/notifications.*do\ not\ arrive.*iclock_listen_database/;
 
-ok($t->wait_log($advice, 15), 'it is noticed that nothing arrives');
+ok($t->wait_log($advice, 30), 'it is noticed that nothing arrives');
 queue('DEAF0001', 'LOG');
-ok(wait_until(20, sub { grep { $_ eq 'LOG' } poll('DEAF0001') }),
+ok(wait_until(30, sub { grep { $_ eq 'LOG' } poll('DEAF0001') }),
    'a command is found by polling');
 queue('DEAF0001', 'CHECK');
-ok(wait_until(20, sub { grep { $_ eq 'CHECK' } poll('DEAF0001') }),
+ok(wait_until(30, sub { grep { $_ eq 'CHECK' } poll('DEAF0001') }),
    'another one');
-ok(wait_until(20, sub { $proxy->stats()->{connections} >= 2 }),
+ok(wait_until(30, sub { $proxy->stats()->{connections} >= 2 }),
    'it is tried again');
-ok(wait_until(10, sub { !$proxy->stats()->{open} }), 'in vain');
+ok(wait_until(30, sub { !$proxy->stats()->{open} }), 'in vain');
 is(scalar(() = $t->error_log() =~ /$advice/g), 1, 'the advice is given once');
 
 $t->done();

@@ -23,7 +23,7 @@ my $r = $t->receiver();
 sub post {
     my ($path, $body, %header) = @_;
 
-    return $t->post($path, $body, -port => $r->port, -timeout => 2, %header);
+    return $t->post($path, $body, -port => $r->port, -timeout => 30, %header);
 }
 
 

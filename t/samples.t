@@ -147,7 +147,7 @@ $terminal->punches([ 'EMP_001', '2026-03-02 08:30:12', 0, 1 ],
                    [ 'EMP_002', '2026-03-03 08:00:00', 0, 1 ],
                    [ 'EMP_001', '2026-04-01 08:00:00', 0, 1 ]);
 
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
        ($status, $body) = api('GET', '/v1/devices/AKJD193840129');
        return $status == 200 && $body->{status} eq 'online';
    }), 'GET /v1/devices/AKJD193840129: status');
@@ -167,7 +167,7 @@ my $template = encode_base64(join('', map { chr($_ * 37 % 256) } 1 .. 480),
 is($status, 201, 'POST /v1/users');
 is($body->{user_id}, 'EMP_001', 'the id to be stored');
 
-ok(wait_until(10, sub { $terminal->work_off() }), 'the terminal gets it');
+ok(wait_until(30, sub { $terminal->work_off() }), 'the terminal gets it');
 is($t->psql("SELECT name FROM iclock.device_user WHERE pin = 'EMP_001'"),
    'John Doe', 'and has the user');
 
@@ -298,7 +298,7 @@ my $handler = spawn({ out => $t->dir . '/handler.log', env => {
                     'node', '-r', $t->dir . '/around.js',
                     sample('webhook_handler.js'));
 
-ok(wait_until(15, sub { eval { $t->connect(port => $port)->close(); 1 } }),
+ok(wait_until(30, sub { eval { $t->connect(port => $port)->close(); 1 } }),
    'webhook_handler.js listens') or diag(slurp($t->dir . '/handler.log'));
 
 # names that a handler which signs what it has parsed stumbles over
@@ -307,7 +307,7 @@ $t->psql("UPDATE iclock.device SET name = e'Main \\u2028 \"Entr\\\\ance\" \\n'"
          . " WHERE serial_number = 'AKJD193840129'");
 $terminal->punches([ 'EMP_001', '2026-03-27 14:00:12', 0, 1 ]);
 
-ok(wait_until(10, sub { slurp($got) ne '' }), 'it takes a punch');
+ok(wait_until(30, sub { slurp($got) ne '' }), 'it takes a punch');
 is(slurp($got), "EMP_001 CheckIn 2026-03-27T08:30:12Z AKJD193840129\n",
    'and stores it');
 
@@ -315,14 +315,14 @@ is($t->post('/webhooks/attendance', '{}', -port => $port, 'Content-Type'
             => 'application/json', 'X-Signature' => '0' x 64)->status, 401,
    'it refuses another signature');
 
-my $event = wait_until(10, sub { $t->psql(
+my $event = wait_until(30, sub { $t->psql(
     "SELECT event_id FROM iclock.webhook_attempt WHERE endpoint_id = '$hook'"
     . " LIMIT 1") });
 
 ($status, $body) = api('POST', "/v1/webhooks/$hook/resend",
                        qq({"event_ids":["$event"]}));
 is("$status $body->{count}", '202 1', 'the same event once more');
-ok(wait_until(10, sub {
+ok(wait_until(30, sub {
        $t->psql("SELECT count(*) FROM iclock.webhook_attempt WHERE"
                 . " response LIKE '%already_processed%'") == 1 }),
    'is known to it');
@@ -338,7 +338,7 @@ waitpid $handler, 0;
                        '{"url":"' . $r->url('/python') . '"}');
 is($status, 201, 'a webhook, made through the API');
 $terminal->punches([ 'EMP_002', '2026-03-27 14:01:00', 1, 4 ]);
-is($r->wait_for(1, '/python'), 1, 'it is called');
+is($r->wait_for(1, '/python', 30), 1, 'it is called');
 
 my ($request) = $r->requests('/python');
 
@@ -359,7 +359,7 @@ END
 
 is((api('DELETE', '/v1/users/EMP_001?device_id=AKJD193840129'))[0], 202,
    'DELETE /v1/users/EMP_001?device_id=AKJD193840129');
-ok(wait_until(10, sub { $terminal->work_off(); $t->psql(
+ok(wait_until(30, sub { $terminal->work_off(); $t->psql(
        "SELECT count(*) FROM iclock.device_user u JOIN iclock.device d"
        . " ON d.id = u.device_id WHERE serial_number = 'AKJD193840129'"
        . " AND pin = 'EMP_001'") == 0 }), 'the terminal has it no more');

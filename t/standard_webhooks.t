@@ -182,7 +182,7 @@ my $punches = sub {
          $r->requests('/hook');
 };
 
-ok(wait_until(15, sub { $punches->() >= @name
+ok(wait_until(30, sub { $punches->() >= @name
        && grep { $_->{body} =~ /"type":"webhook\.test"/ }
                $r->requests('/hook') }),
    'punches and a test event arrive') or diag(scalar $r->requests('/hook'));
@@ -246,7 +246,7 @@ isnt($next, $secret, 'is another one');
 
 my $signatures = 0;
 
-ok(wait_until(15, sub {
+ok(wait_until(30, sub {
        $t->psql("SELECT iclock.test_webhook('$id')");
        sleep 1;
        my ($last) = ($r->requests('/hook'))[-1];
@@ -261,7 +261,7 @@ is(join('|', ask('the official library', $one,
 ok($r->verified($one, $next), 'X-Signature is of the new one');
 
 $t->psql("UPDATE iclock.webhook_endpoint SET previous_until = now()");
-ok(wait_until(15, sub {
+ok(wait_until(30, sub {
        $t->psql("SELECT iclock.test_webhook('$id')");
        sleep 1;
        my ($last) = ($r->requests('/hook'))[-1];
@@ -281,7 +281,7 @@ is(join('|', map { /^yes/ ? 'yes' : 'no' }
     . "', batch => 50)");
 
 $terminal->punches([ 200, '2026-11-20 09:00:00', 0, 1 ]);
-is($r->wait_for(1, '/batch'), 1, 'an endpoint that takes batches');
+is($r->wait_for(1, '/batch', 30), 1, 'an endpoint that takes batches');
 $terminal->punches(map { [ 200 + $_, sprintf('2026-11-20 09:00:%02d', $_), 0,
                            1 ] } 1 .. 40);
 
@@ -294,7 +294,7 @@ my $count = sub {
     return $n;
 };
 
-ok(wait_until(15, sub { $count->() >= 41 }), 'batches arrive');
+ok(wait_until(30, sub { $count->() >= 41 }), 'batches arrive');
 @request = map { { %$_, secret => $secret } } $r->requests('/batch');
 is(scalar(grep { /^yes/ } ask('the official library', @request)),
    scalar @request, 'are verified');
