@@ -21,11 +21,19 @@ use constant QUIET => 1000;         # commands while nobody is killed
 use constant ROUGH => 5000;         # and meanwhile
 
 my $t = Test::IClock->new;
-my $http = $t->device_server(location => <<'END_OF_LOCATION');
+
+sub configuration {
+    my ($timeout) = @_;
+
+    return $t->device_server(location => <<"END_OF_LOCATION");
             iclock_command_limit count=10;
-            iclock_command_timeout 2s;
+            iclock_command_timeout $timeout;
             iclock_command_attempts 20;
 END_OF_LOCATION
+}
+
+# nobody is so slow that a command is sent to him again
+my $http = configuration('10m');
 
 my $other = Test::IClock::Nginx->new($t->dir() . '/other');
 my @nginx = ($t->nginx(), $other);
@@ -165,7 +173,7 @@ sub together {
 
 my ($left, $arrived) = together(1, 0, sub {
     queue(QUIET / 5) for 1 .. 5;
-    wait_until(20, sub { open_commands() == 0 });
+    wait_until(60, sub { open_commands() == 0 });
     return open_commands();
 });
 
@@ -180,6 +188,7 @@ is($t->psql("SELECT status || attempts || return_code, count(*)"
 # workers are killed all the time, and terminals forget answers
 
 $t->psql('DELETE FROM iclock.command');
+$_->reload(configuration('3s')) for @nginx;
 
 # which process died of it is what this is about
 $t->allow(qr/exited on signal 9/);
@@ -202,7 +211,7 @@ my $result;
         sleep 0.2;
     }
 
-    wait_until(40, sub { open_commands() == 0 });
+    wait_until(120, sub { open_commands() == 0 });
 
     return { kills => $kills, open => open_commands() };
 });
