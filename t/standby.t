@@ -31,7 +31,7 @@ sub upload {
 sub configuration {
     my ($host, $attrs) = @_;
 
-    return $t->device_server(pool => 'timeout=3s connect_timeout=1s',
+    return $t->device_server(pool => 'timeout=10s connect_timeout=5s',
                              database => $t->conninfo(host => $host,
                                  target_session_attrs => $attrs));
 }
@@ -76,7 +76,7 @@ ok(wait_until(10, sub { $t->psql('SELECT count(*) FROM iclock.punch') > 100 }),
 $primary->stop('immediate');
 $standby->promote();
 $t->{pg} = $standby;
-ok(wait_until(20, sub { upload()->status == 200 }), 'failover: uploads work');
+ok(wait_until(60, sub { upload()->status == 200 }), 'failover: uploads work');
 
 my $report = $load->stop();
 
