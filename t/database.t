@@ -9,6 +9,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use IO::Select;
 use IO::Uncompress::Gunzip qw/ gunzip /;
 use Test::More;
 use Time::HiRes qw/ sleep /;
@@ -250,10 +251,13 @@ sub stalled {
 
 # notifications may be under way
 $c = $t->connect();
+my $answered = IO::Select->new($c->{socket});
+
 ok(wait_until(10, sub {
     $c->write(Test::IClock::HTTP::format_request('GET',
-              '/iclock/getrequest?SN=IDLE0000'));
-    return 1 if wait_until(1, \&stalled);
+              '/iclock/getrequest?SN=IDLE0000', undef, -keepalive => 1));
+    return 1 if wait_until(10, sub { stalled() || $answered->can_read(0) })
+                && stalled();
     $c->read();
     return 0;
 }), 'dequeue: it is committed, and waits for a standby');
@@ -355,9 +359,13 @@ under_load('killing', sub {
 
 another('frozen', { pool => 'timeout=1s connect_timeout=1s' });
 
-for (0 .. 3) {
-    is($t->device("WARM000$_")->handshake()->status, 200, "handshake $_");
-    is($t->device("WARM000$_")->poll()->text, '200 OK', "poll $_");
+# within the second that a busy machine may need for a connection alone
+
+for my $sn (map { "WARM000$_" } 0 .. 3) {
+    ok(wait_until(20, sub { $t->device($sn)->handshake()->status == 200 }),
+       "frozen: handshake of $sn");
+    ok(wait_until(20, sub { $t->device($sn)->poll()->text eq '200 OK' }),
+       "frozen: poll of $sn");
 }
 
 my $report = under_load('frozen', sub {
@@ -385,12 +393,13 @@ is($t->device("WARM0000")->poll()->text, '200 OK', 'slow: poll');
 ok(wait_until(10, sub { !$pg->blocked() }),
    'slow: the statement does not go on');
 $lock->release();
-is(upload('WARM0000')->text, '200 OK: 1', 'slow: later');
+ok(wait_until(20, sub { upload('WARM0000')->text eq '200 OK: 1' }),
+   'slow: later');
 
 
 # one row is locked: whoever shares the transaction is served
 
-another('apart', { pool => 'connections=1 timeout=6s' }, workers => 1);
+another('apart', { pool => 'connections=1 timeout=9s' }, workers => 1);
 
 my @sn = map { sprintf 'APART%03d', $_ } 0 .. 12;
 
@@ -428,7 +437,7 @@ is($t->device($sn[6])->options('FWVersion=Ver 1')->text, '200 OK',
 
 # a statement that is too slow for all of them does not run once for each
 
-another('overdue', { pool => 'connections=1 timeout=6s' }, workers => 1);
+another('overdue', { pool => 'connections=1 timeout=9s' }, workers => 1);
 
 is(scalar(grep { $_ && $_->text eq '200 OK: 1' }
           $t->concurrently([ map { upload_request($_) } @sn ])), 13,
@@ -540,6 +549,8 @@ ok(wait_until(10, sub { $t->psql("SELECT last_seen > now() - interval '1 min'"
     . " AND remote_address = '127.0.0.1' FROM iclock.device"
     . " WHERE serial_number = 'APART000'") eq 't' }),
    'presence: a device whose row is free');
+# the other worker may be about to save these
+wait_until(10, sub { seen() eq "APART001 true\nAPART002 false" });
 is(seen(), "APART001 true\nAPART002 false",
    'presence: what is not locked is saved, the rest is passed over');
 is($t->psql("SELECT online, remote_address FROM iclock.device_status s"
@@ -607,7 +618,7 @@ is(punches(), $count + 3, 'queue: stored');
 
 # more bytes than may wait: bodies in files, which are not read then
 
-another('bytes', { pool => 'connections=1 queue_bytes=1m',
+another('bytes', { pool => 'connections=1 queue_bytes=1m timeout=60s',
                    location => 'client_body_buffer_size 16k;' }, workers => 1);
 
 sub large_request {
@@ -620,7 +631,7 @@ sub large_request {
 }
 
 sub large_later {
-    my $c = $t->connect(timeout => 20);
+    my $c = $t->connect(timeout => 60);
 
     $c->write(Test::IClock::HTTP::format_request(@{large_request(@_)}));
 
@@ -628,7 +639,7 @@ sub large_later {
 }
 
 is($t->request(Test::IClock::HTTP::format_request(
-       @{large_request(1, 6000)}), timeout => 20)->text, '200 OK: 6000',
+       @{large_request(1, 6000)}), timeout => 60)->text, '200 OK: 6000',
    'bytes: one upload may be larger than all are allowed to be');
 is($t->device('WARM0005')->poll()->status, 200, 'bytes: nothing to fetch');
 
@@ -648,7 +659,7 @@ for my $case ([ 'blank lines', 'table=ATTLOG&Stamp=1', "\n" x 400_000 ],
 {
     my ($name, $query, $body) = @$case;
     my $later = sub {
-        my $c = $t->connect(timeout => 20);
+        my $c = $t->connect(timeout => 60);
         $c->write(Test::IClock::HTTP::format_request('POST',
                   "/iclock/cdata?SN=WARM0000&$query", $body));
         return $c;
@@ -671,7 +682,7 @@ $lock = hold();
 @waiting = (large_later(5, 6000));
 ok($pg->wait_blocked(), 'bytes: a very large one waits');
 
-my $guest = $t->connect(timeout => 20);
+my $guest = $t->connect(timeout => 60);
 $guest->write(Test::IClock::HTTP::format_request('GET',
               '/iclock/cdata?SN=WARM0006&options=all'));
 is($t->device('WARM0005')->poll()->status, 200, 'bytes: poll');
@@ -679,7 +690,7 @@ $lock->release();
 is($guest->read->status, 200, 'bytes: a handshake beside it');
 is($_->read->text, '200 OK: 6000', 'bytes: the very large one') for @waiting;
 is($t->request(Test::IClock::HTTP::format_request(
-       @{large_request(4, 1000)}), timeout => 20)->text, '200 OK: 1000',
+       @{large_request(4, 1000)}), timeout => 60)->text, '200 OK: 1000',
    'bytes: there is room again');
 
 
