@@ -376,8 +376,8 @@ like(sql('SET enable_seqscan = off; SET enable_bitmapscan = off;'
 sql('ALTER TABLE iclock.command ADD CONSTRAINT own_rule CHECK (id <> 1001)'
     . ' NOT VALID');
 
-# meanwhile a transaction for which the building of an index has to wait asks for
-# a lock of the same table, as maintain() does for its statistics
+# meanwhile a transaction for which the building of an index has to wait asks
+# for a lock of the same table, as maintain() does for its statistics
 
 my $statistics = $pg->background(<<'SQL');
 SET deadlock_timeout = '1min';
