@@ -346,17 +346,19 @@ ngx_iclock_pg_pool_grown(ngx_iclock_pg_member_t *member)
 static void
 ngx_iclock_pg_pool_shrink_handler(ngx_event_t *ev)
 {
-    ngx_uint_t               i;
+    ngx_uint_t               i, closed;
     ngx_iclock_pg_pool_t    *pool;
     ngx_iclock_pg_member_t  *member;
 
     pool = ev->data;
+    closed = 0;
 
     for (i = 0; i < pool->conf->connections; i++) {
         member = &pool->members[i];
 
         if (ngx_iclock_pg_pool_grown(member)) {
             ngx_iclock_pg_member_close(member);
+            closed = 1;
         }
     }
 
@@ -366,6 +368,12 @@ ngx_iclock_pg_pool_shrink_handler(ngx_event_t *ev)
      * use
      */
     (void) malloc_trim(0);
+
+    /* and once more: a slow client may have kept its body until now */
+
+    if (closed) {
+        ngx_add_timer(ev, 10 * NGX_ICLOCK_PG_SHRINK);
+    }
 #endif
 
     ngx_iclock_pg_pool_post(pool);
