@@ -43,8 +43,9 @@ sub calls {
     {
         my ($n, $query) = split /\|/, $_, 2;
 
-        # begins every transaction, whatever it is about
+        # begins every transaction, or connection, whatever it is about
         next if $query =~ /other_database/;
+        next if $query =~ /^SET |set_config|iclock_identity/;
 
         # the self-probe of the listener, and what only time brings about
         my $what = $query =~ /pg_notify|NOTIFY|LISTEN/i ? 'listener'
