@@ -109,8 +109,12 @@ sub try_until {
 }
 
 
-$t->start($t->device_server(http => 'iclock_webhooks on;'
-          . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.1/32;'));
+# The clock may move while PostgreSQL is asked, and leases run out: no other
+# worker takes them.
+
+$t->start($t->device_server(pool => 'timeout=1h', http => 'iclock_webhooks on;'
+          . ' iclock_api_pool timeout=1h;'
+          . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.1/32;'), workers => 1);
 
 
 # a minute and a half
