@@ -114,7 +114,8 @@ sub try_until {
 
 $t->start($t->device_server(pool => 'timeout=1h', http => 'iclock_webhooks on;'
           . ' iclock_api_pool timeout=1h;'
-          . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.1/32;'), workers => 1);
+          . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.1/32;'),
+          workers => 1);
 
 
 # a minute and a half
