@@ -181,25 +181,29 @@ as $$
                'clock_skew_seconds',
                case when u.skew_at > now() - interval '2 days'
                     then round(extract(epoch from u.clock_skew)::numeric) end,
-               'waiting_commands', coalesce(w.waiting, 0),
+               'waiting_commands', w.waiting,
                'storage_ratio', s.ratio) order by d.serial_number)
       from iclock.device d
       left join iclock.device_presence e on e.device_id = d.id
      cross join lateral (select greatest(e.last_seen, d.last_seen)
                                     as last_seen) as seen
       left join iclock.device_pulse u on u.device_id = d.id
-      left join iclock.device_storage s on s.device_id = d.id
+      -- "offset" has each asked for by the index
+      left join lateral (select r.ratio
+                           from iclock.device_storage r
+                          where r.device_id = d.id
+                         offset 0) as s on true
       left join iclock_api.conditions_json($1, $2) as c on c.device_id = d.id
       left join (select p.device_id, max(p.punched_at) as last_punch_at
                    from iclock.uncounted_punches() p
                   where p.punched_at < now() + interval '2 days'
                   group by p.device_id) as f on f.device_id = d.id
-      left join (select k.device_id, count(*) as waiting
-                   from iclock.command k
-                  where k.status = 'queued'
-                    and (k.expires_at is null or k.expires_at > now())
-                    and k.device_id = any ($2)
-                  group by k.device_id) as w on w.device_id = d.id
+     cross join lateral (select count(*) as waiting
+                           from iclock.command k
+                          where k.device_id = d.id
+                            and k.status = 'queued'
+                            and (k.expires_at is null
+                                 or k.expires_at > now())) as w
      where d.id = any ($2)
 $$;
 comment on function iclock_api.devices_compact(boolean, bigint[]) is

@@ -18,25 +18,22 @@ comment on function iclock.silence_after(integer, integer) is
 grant execute on function iclock.silence_after(integer, integer)
     to iclock_reader, iclock_operator;
 
--- Every table that grows is read by an index, and none of punches: for ten
--- thousand devices this takes some hundredth of a second.
-create or replace function iclock.device_conditions(
-        sandbox  boolean  default false,
-        devices  bigint[] default null)
+-- The one definition.  Every table that grows is read by an index, and none of
+-- punches: for ten thousand devices this takes some hundredth of a second.  No
+-- search_path, so that it can be inlined: "every" is a constant there, and the
+-- plan is one for all devices or one for some.
+create or replace function iclock.conditions_of(
+        sandbox  boolean,
+        every    boolean,
+        devices  bigint[])
     returns table (
         device_id  bigint,
         condition  text,
         since      timestamptz,
         value      numeric,
         needs      boolean)
-    language plpgsql stable rows 1000
-    set search_path = pg_catalog, iclock, pg_temp
-    set jit = off
-    set plan_cache_mode = force_custom_plan
+    language sql stable rows 1000
 as $$
-#variable_conflict use_column
-begin
-    return query
     with p as materialized (
         select coalesce(min(c.params ->> 'within')
                             filter (where c.name = 'key'),
@@ -65,7 +62,7 @@ begin
           from iclock.condition c),
 
     d as materialized (
-        select d.id, d.status, d.status_since, d.first_seen, d.updated_at,
+        select d.id, d.status, d.status = 'active' as active, d.status_since, d.first_seen, d.updated_at,
                d.muted_until, seen.last_seen,
                seen.last_seen > now() - iclock.silence_after(d.delay,
                                                              d.told_delay)
@@ -78,10 +75,12 @@ begin
                                         as last_seen) as seen
          where d.removed_at is null
            and d.sandbox = $1
-           and ($2 is null or d.id = any ($2))
+           and ($2 or d.id = any ($3))
            and iclock.may_see(d.site, (select iclock.visible_sites()))),
 
-    active as materialized (select d.* from d where d.status = 'active'),
+    -- of a condition PostgreSQL knows that half of them may hold, of the status
+    -- of a CTE nothing: it would expect one device
+    active as materialized (select d.* from d where d.active),
 
     found (id, name, since, value) as (
         select d.id, 'blocked', d.status_since, null::numeric
@@ -170,7 +169,8 @@ begin
           from p
          cross join active a
           join iclock.device_storage r on r.device_id = a.id
-         where r.ratio >= p.ratio
+         where ($2 or r.device_id = any ($3))
+           and r.ratio >= p.ratio
 
          union all
         select a.id, 'commands', c.oldest, c.open
@@ -179,6 +179,7 @@ begin
                             min(c.created_at) as oldest
                        from iclock.command c
                       where c.status in ('queued', 'sent')
+                        and ($2 or c.device_id = any ($3))
                         and (c.not_before <= now()) is not false
                         and (c.status = 'sent'
                              or (c.expires_at > now()) is not false)
@@ -193,6 +194,7 @@ begin
          cross join iclock.command c
           join active a on a.id = c.device_id
          where c.status = 'failed'
+           and ($2 or c.device_id = any ($3))
            and c.finished_at > now() - p.failed_within
            -- nobody has had it done meanwhile
            and not exists (select
@@ -209,7 +211,43 @@ begin
       from found f
       join iclock.condition c on c.name = f.name
       join d on d.id = f.id
-     order by f.id, c.position;
+     order by f.id, c.position
+$$;
+comment on function iclock.conditions_of(boolean, boolean, bigint[]) is
+    'What device_conditions() tells, of every device or of some: for '
+    'device_conditions()';
+grant execute on function iclock.conditions_of(boolean, boolean, bigint[])
+    to iclock_reader, iclock_operator;
+
+-- Planning costs ten times as much as the answer for one device: the plan for
+-- few, which walks along indexes, is made once for a session.  That for many is
+-- made each time, by what the tables hold now.
+create or replace function iclock.device_conditions(
+        sandbox  boolean  default false,
+        devices  bigint[] default null)
+    returns table (
+        device_id  bigint,
+        condition  text,
+        since      timestamptz,
+        value      numeric,
+        needs      boolean)
+    language plpgsql stable rows 1000
+    set search_path = pg_catalog, iclock, pg_temp
+    set jit = off
+    set plan_cache_mode = force_custom_plan
+as $$
+begin
+    if $2 is null then
+        return query
+        select c.* from iclock.conditions_of($1, true, null) as c;
+    else
+        if cardinality($2) <= 200 then
+            perform set_config('plan_cache_mode', 'force_generic_plan', true);
+        end if;
+
+        return query
+        select c.* from iclock.conditions_of($1, false, $2) as c;
+    end if;
 end
 $$;
 comment on function iclock.device_conditions(boolean, bigint[]) is
