@@ -266,7 +266,34 @@ $$;
 comment on function iclock_api.commands_delete(jsonb) is
     'DELETE /commands/{id}';
 
--- The same command once more: the one that has ended stays as it is.
+-- Each kind of command that an operation of the API queues, and the scope of
+-- that operation.  What comes by SQL alone opens doors, empties terminals and
+-- runs programs on them.
+create or replace function iclock_api.command_scope(body text)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select k.scope
+      from (values
+          ('(REBOOT|CHECK)$',                             'devices:write'),
+          ('DATA QUERY (USERINFO|FINGERTMP)$',            'devices:write'),
+          ('(VERIFY SUM|DATA QUERY) ATTLOG StartTime=',   'commands:write'),
+          (E'DATA UPDATE USERINFO PIN=[^\t]',             'users:write'),
+          (E'DATA DELETE USERINFO PIN=[^\t]{1,100}$',     'users:write'),
+          (E'DATA UPDATE (FINGERTMP|FACE|USERPIC) PIN=[^\t]',
+                                                          'users:write'),
+          (E'DATA UPDATE (FVEIN|BIODATA) Pin=[^\t]',      'users:write'),
+          (E'ENROLL_(FP|BIO|MF) [^\t]',                   'users:write'))
+               as k (begins, scope)
+     where left($1, 500) collate "C" ~ ('^' || k.begins)
+$$;
+comment on function iclock_api.command_scope(text) is
+    'The scope of the operation of the API that queues such a command; NULL: '
+    'there is none';
+
+-- The same command once more, if the key could have queued it: the one that has
+-- ended stays as it is.
 create or replace function iclock_api.commands_repeat(request jsonb)
     returns iclock_api.reply
     language plpgsql
@@ -276,6 +303,7 @@ declare
     named  constant bigint := iclock_api.find_command(request);
     c      iclock.command;
     d      iclock.device;
+    scope  text;
     again  bigint;
 begin
     perform iclock_api.parameters(request, '{}'),
@@ -283,6 +311,7 @@ begin
 
     select k.* into c from iclock.command k where k.id = named;
     select o.* into d from iclock.device o where o.id = c.device_id;
+    scope := iclock_api.command_scope(c.body);
 
     if c.status in ('queued', 'sent') then
         perform iclock_api.fail(409, 'conflict',
@@ -290,6 +319,13 @@ begin
     elsif c.cleared_at is not null then
         perform iclock_api.fail(409, 'conflict',
             'what the command held is not kept any more');
+    elsif scope is null then
+        perform iclock_api.fail(409, 'by_sql',
+            'no operation of the API queues such a command: it is repeated by '
+            'SQL');
+    elsif not request #> '{key,scopes}' ? scope then
+        perform iclock_api.fail(403, 'scope',
+            format('the key lacks scope %s', scope));
     elsif d.status <> 'active' then
         perform iclock_api.fail(409, 'conflict',
             format('device "%s" is %s', d.serial_number, d.status));

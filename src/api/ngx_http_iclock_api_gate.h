@@ -97,6 +97,7 @@ typedef enum {
     X(BUSY_KEY, "busy_key", 409,                                             \
       "The request with this Idempotency-Key is not answered yet")           \
     X(CONFLICT, "conflict", 409, "The state of things forbids this")         \
+    X(BY_SQL, "by_sql", 409, "This is done by SQL only")                     \
     X(GONE, "gone", 410, "It is not kept any more")                          \
     X(TOO_LARGE, "too_large", 413, "The request is too large")               \
     X(MEDIA_TYPE, "media_type", 415, "The body is not application/json")     \

@@ -305,7 +305,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       ngx_http_iclock_api_flags1(MAY_BODY),
       NULL, 201, "Command",
       "",
-      "Queues a command again that has ended" },
+      "Queues a command again that has ended, if the key may queue such" },
 
     { NGX_HTTP_GET, ngx_string("/webhooks"), ngx_string("webhooks_list"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE, ngx_http_iclock_api_flags1(LIST),

@@ -82,6 +82,18 @@ module.exports = async (t) => {
         `select count(*) from iclock.command
           where body = 'REBOOT' and status = 'queued'`) === '1');
     t.ok(true, 'again');
+
+    // what came by SQL, which no key may repeat
+
+    await t.sql(`insert into iclock.command (device_id, body, status,
+                        return_code, sent_at)
+                 select id, 'AC_UNLOCK', 'failed', -1, now()
+                   from iclock.device where serial_number = 'CMD00002'`);
+    await tab.page.reload();
+    await tab.click('Again: Open the door, Store 2');
+    await tab.see('No key may send this command', 'it is said who can');
+    t.is(await t.sql(`select count(*) from iclock.command
+                       where body = 'AC_UNLOCK'`), '1', 'it is not done');
     await tab.context.close();
     t.tabs.pop();
 

@@ -50,6 +50,10 @@ select pg_temp.key('pune', iclock.create_api_key('pune',
     '{commands:read,commands:write}', sites => '{Pune}'));
 select pg_temp.key('test', iclock.create_api_key('test',
     '{commands:read,commands:write}', 'test'));
+select pg_temp.key('people', iclock.create_api_key('people',
+    '{commands:read,commands:write,users:write}'));
+select pg_temp.key('devices', iclock.create_api_key('devices',
+    '{commands:read,commands:write,devices:write}'));
 
 select is(array(select json_object_keys((pg_temp.get('all', '15')).body
                                         ::json)),
@@ -169,14 +173,14 @@ select is(pg_temp.code(pg_temp.repeat(name, id)), code,
   from (values ('all', '11', '409 conflict'), ('all', '22', '409 conflict'),
                ('pune', '21', '404 not_found'), ('all', '99', '404 not_found'))
        as r (name, id, code);
-select pg_temp.repeat('all', '21') as made \gset
+select pg_temp.repeat('people', '21') as made \gset
 select is(pg_temp.code(:'made'), '201', 'again');
 select is((:'made'::iclock_api.reply).headers ->> 'Location',
           'https://x.test/v1/commands/' || pg_temp.member(:'made', 'id'),
           'another command');
 select is(pg_temp.member(:'made', m), value, m)
   from (values ('status', 'queued'), ('device_id', 'B1'),
-               ('words', 'Put fingerprint of 7'), ('created_by', 'all'))
+               ('words', 'Put fingerprint of 7'), ('created_by', 'people'))
        as v (m, value);
 select is((select c.status from iclock.command c where c.id = 21), 'failed',
           'what failed has failed');
@@ -188,9 +192,119 @@ update iclock.command set cleared_at = now() where id = 21;
 select is(pg_temp.code(pg_temp.repeat('all', '21')), '409 conflict',
           'what it held is gone');
 update iclock.device set status = 'blocked' where serial_number = 'A1';
-select is(pg_temp.code(pg_temp.repeat('all', '15')), '409 conflict',
+select is(pg_temp.code(pg_temp.repeat('devices', '15')), '409 conflict',
           'a blocked device');
 update iclock.device set status = 'active' where serial_number = 'A1';
+delete from iclock.command where id > 15;
+
+-- only what the key could have queued itself
+
+alter table iclock.command alter id restart with 100;
+create function pg_temp.repeats(body text) returns text
+    language plpgsql as $$
+declare
+    id     bigint;
+    names  text;
+begin
+    insert into iclock.command (device_id, body, status)
+    values (pg_temp.device('A1'), $1, 'failed')
+    returning command.id into id;
+
+    select string_agg(k.name || ' ' || case (r.reply).status
+                      when 201 then 'yes'
+                      else (r.reply).meta #>> '{problem,code}' end, ', '
+                      order by k.name)
+      into names
+      from unnest(array['all', 'devices', 'people']) as k (name)
+     cross join lateral (select pg_temp.repeat(k.name, id::text) as reply) as r;
+    return names;
+end
+$$;
+
+select is(pg_temp.repeats(body), names, left(body, 50))
+  from (values
+    (E'VERIFY SUM ATTLOG StartTime=2026-03-27 00:00:00\tEndTime=x',
+     'all yes, devices yes, people yes'),
+    (E'DATA QUERY ATTLOG StartTime=2026-03-27 00:00:00\tEndTime=x',
+     'all yes, devices yes, people yes'),
+    ('REBOOT', 'all scope, devices yes, people scope'),
+    ('CHECK', 'all scope, devices yes, people scope'),
+    ('DATA QUERY USERINFO', 'all scope, devices yes, people scope'),
+    ('DATA QUERY FINGERTMP', 'all scope, devices yes, people scope'),
+    (E'DATA UPDATE USERINFO PIN=7\tName=A\tPri=14',
+     'all scope, devices scope, people yes'),
+    (E'DATA UPDATE FINGERTMP PIN=7\tFID=1\tTMP=AAAA',
+     'all scope, devices scope, people yes'),
+    (E'DATA UPDATE FACE PIN=7\tFID=1\tTMP=AAAA',
+     'all scope, devices scope, people yes'),
+    (E'DATA UPDATE FVEIN Pin=7\tFID=1\tTmp=AAAA',
+     'all scope, devices scope, people yes'),
+    (E'DATA UPDATE BIODATA Pin=7\tNo=0\tType=9\tTmp=AAAA',
+     'all scope, devices scope, people yes'),
+    (E'DATA UPDATE USERPIC PIN=7\tSize=4\tContent=AAAA',
+     'all scope, devices scope, people yes'),
+    ('DATA DELETE USERINFO PIN=7', 'all scope, devices scope, people yes'),
+    (E'ENROLL_FP PIN=7\tFID=1', 'all scope, devices scope, people yes'),
+    (E'ENROLL_MF PIN=7\tRETRY=3', 'all scope, devices scope, people yes'),
+    (E'ENROLL_BIO TYPE=9\tPIN=7', 'all scope, devices scope, people yes'))
+    as c (body, names);
+select is(pg_temp.repeats(body),
+          'all by_sql, devices by_sql, people by_sql', left(body, 50))
+  from unnest(array[
+    'SHELL reboot', 'shell reboot', 'C:1:SHELL reboot', 'PutFile a\tb',
+    'GetFile /etc/passwd', 'UPGRADE checksum=x',
+    'CLEAR DATA', 'CLEAR LOG', 'CLEAR ALL USERINFO', 'CLEAR BIODATA',
+    'AC_UNLOCK', 'AC_UNALARM', 'SET OPTION IPAddress=192.0.2.1',
+    'RELOAD OPTIONS', 'INFO', 'LOG', 'REBOOT NOW', ' REBOOT', 'CHECKED',
+    'DATA DELETE USERINFO', 'DATA DELETE USERINFO PIN=',
+    E'DATA DELETE USERINFO PIN=\t', E'DATA DELETE USERINFO PIN=7\tPIN=8',
+    'DATA DELETE USERINFO PIN=' || repeat('7', 101),
+    'DATA DELETE FINGERTMP', 'DATA DELETE BIODATA Pin=7',
+    'DATA QUERY USERINFO PIN=7', 'DATA UPDATE USERINFO PIN=',
+    'DATA UPDATE USEREXTINFO PIN=7', E'DATA UPDATE BIOPHOTO PIN=7\tUrl=x',
+    'DATA UPDATE ACCGROUP ID=1', 'DATA UPDATE Blacklist IDNum=1',
+    'DATA FP PIN=7', 'DATA  UPDATE USERINFO PIN=7', 'ENROLL_FP',
+    'something else']) as body;
+select is((pg_temp.repeat('all', c.id::text)).meta #>> '{problem,detail}',
+          'the key lacks scope users:write', 'a scope: what is lacking')
+  from iclock.command c
+ where c.body like 'ENROLL_FP PIN%' and c.status = 'failed';
+select is((pg_temp.repeat('people', c.id::text)).meta #>> '{problem,detail}',
+          'no operation of the API queues such a command: it is repeated by '
+          'SQL', 'no operation: what is left to do')
+  from iclock.command c
+ where c.body = 'AC_UNLOCK' and c.status = 'failed';
+select is((select count(*) from iclock.command c
+            where c.id > 15 and c.status = 'queued'), 20::bigint,
+          'what is refused queues nothing');
+
+-- what the functions queue that operations call is known
+
+delete from iclock.command where id > 15;
+select iclock.put_user('A1', '7', 'A'), iclock.delete_user('A1', '7'),
+       iclock.put_fingerprint('A1', '7', 1, 'x'),
+       iclock.put_face('A1', '7', 0, 'x'),
+       iclock.put_finger_vein('A1', '7', 0, 0, 'x'),
+       iclock.put_template('A1', '7', 9, 'x'), iclock.put_photo('A1', '7', 'x'),
+       iclock.enroll_fingerprint('A1', '7', 1), iclock.enroll_card('A1', '7'),
+       iclock.enroll_template('A1', '7', 9);
+select is((select array_agg(distinct iclock_api.command_scope(c.body))
+             from iclock.command c where c.id > 15), '{users:write}',
+          'people');
+delete from iclock.command where id > 15;
+select iclock.reboot('A1'), iclock.check_data('A1'),
+       iclock.query_all_users('A1'), iclock.query_all_fingerprints('A1');
+select is((select array_agg(distinct iclock_api.command_scope(c.body))
+             from iclock.command c where c.id > 15), '{devices:write}',
+          'terminals');
+delete from iclock.command where id > 15;
+select iclock.query_attendance('A1', '2026-03-27', '2026-03-28'),
+       iclock.verify_attendance('A1', '2026-03-27', '2026-03-28'),
+       iclock.query_attendance_count('A1', '2026-03-27', '2026-03-28');
+select is((select array_agg(distinct iclock_api.command_scope(c.body))
+             from iclock.command c where c.id > 15), '{commands:write}',
+          'their punches');
+delete from iclock.attendance_check;
 delete from iclock.command where id > 15;
 
 select is(pg_temp.code(pg_temp.get(name, id)), '404 not_found',

@@ -38,6 +38,7 @@ words({
   'fault.address': 'This key may not be used from this address.',
   'fault.sandbox': 'A test key sees simulated devices only.',
   'fault.gone': 'Not found for this key. It may belong to another site.',
+  'fault.bySql': 'No key may send this command: who looks after the database can.',
   'fault.conflict': 'Changed meanwhile: {detail}',
   'fault.server': 'The server failed on this; request {id} stands in its error log.',
   'fault.unread': 'The server answered something else than the API. Is "api=" of iclock_console right?',
@@ -340,6 +341,8 @@ function problemWords(problem) {
       return p.scope
         ? [t('fault.scope', { scope: p.scope }), ' ', askFor(p.scope)]
         : [clean(p.detail) || t('fault.scope.some')];
+    case 'by_sql':
+      return [t('fault.bySql')];
     case 'not_found':
       return [t('fault.gone')];
     default:
