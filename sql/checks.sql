@@ -142,3 +142,106 @@ $$;
 comment on function iclock.is_webhook_url(text) is
     'Whether the text is an address that a webhook may have: http or https, '
     'a host, neither user nor fragment, at most 2048 bytes';
+
+-- Thresholds of table condition.  Functions take one that is missing for the one
+-- that a new schema has; one that is none would make them fail for everybody.
+create or replace function iclock.condition_fault(name text, params jsonb)
+    returns text
+    language plpgsql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    known    constant jsonb := coalesce((
+        select k.members
+          from (values
+                ('key',        '{"within": "time"}'::jsonb),
+                ('network',    '{"within": "time"}'),
+                ('silent_day', '{"after": "time"}'),
+                ('lines',      '{"within": "time"}'),
+                ('clock',      '{"skew": "time"}'),
+                ('quiet',      '{"punches": 1000000, "weeks": 5}'),
+                ('full',       '{"ratio": "part"}'),
+                ('commands',   '{"after": "time"}'),
+                ('failed',     '{"within": "time"}')) as k (name, members)
+         where k.name = $1), '{}');
+    member   record;
+    most     integer;
+begin
+    if params is null or jsonb_typeof(params) <> 'object' then
+        return 'params are no JSON object such as {"within": "24 hours"}';
+    end if;
+
+    for member in select e.key, e.value, jsonb_typeof(e.value) as type
+                    from jsonb_each(params) as e
+    loop
+        if not known ? member.key then
+            return format('there is no threshold "%s" but %s', member.key,
+                coalesce((select string_agg(format('"%s"', n), ' and '
+                                            order by n)
+                            from jsonb_object_keys(known) as n),
+                         'none at all'));
+
+        elsif known ->> member.key = 'time' then
+            begin
+                if member.type = 'string'
+                   and (member.value #>> '{}')::interval
+                       between interval '0' and interval '10 years'
+                then
+                    continue;
+                end if;
+            exception when data_exception then
+                null;
+            end;
+            return format('"%s" is %s, but has to be a time of 10 years at '
+                          'most, such as "24 hours" or "90 seconds", in '
+                          'quotes', member.key, member.value);
+
+        elsif known ->> member.key = 'part' then
+            continue when member.type = 'number'
+                          and (member.value #>> '{}')::numeric between 0 and 1;
+            return format('"%s" is %s, but has to be a number from 0 to 1, '
+                          'such as 0.9, without quotes', member.key,
+                          member.value);
+
+        else
+            most := known ->> member.key;
+            continue when member.type = 'number'
+                          and member.value #>> '{}' ~ '^[0-9]{1,9}$'
+                          and (member.value #>> '{}')::integer
+                              between 1 and most;
+            return format('"%s" is %s, but has to be a whole number from 1 '
+                          'to %s, without quotes', member.key, member.value,
+                          most);
+        end if;
+    end loop;
+
+    return null;
+end
+$$;
+comment on function iclock.condition_fault(text, jsonb) is
+    'What is wrong with the thresholds of a condition, table condition; NULL: '
+    'nothing';
+
+create or replace function iclock.has_thresholds(name text, params jsonb)
+    returns boolean
+    language plpgsql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    fault  constant text := iclock.condition_fault($1, $2);
+begin
+    -- nobody reads "violates check constraint"
+    if fault is not null then
+        raise check_violation
+            using message = format('condition "%s": %s', $1, fault),
+                  hint = 'The comment on column iclock.condition.params tells '
+                         'what there is.',
+                  schema = 'iclock', table = 'condition', column = 'params',
+                  constraint = 'condition_params_check';
+    end if;
+    return true;
+end
+$$;
+comment on function iclock.has_thresholds(text, jsonb) is
+    'Whether the thresholds of a condition are some: true, or an error that '
+    'says what is wrong';

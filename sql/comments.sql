@@ -501,7 +501,7 @@ comment on table iclock.condition is 'What can be wrong with a device, in the or
 comment on column iclock.condition.name is 'Condition, as device_conditions() names it';
 comment on column iclock.condition.position is 'Of several the first one is shown';
 comment on column iclock.condition.warn_after is 'For how long it has to hold until somebody should see to it; NULL: nobody need';
-comment on column iclock.condition.params is 'Thresholds: within, after and skew are intervals, ratio is a part of 1, punches and weeks are numbers';
+comment on column iclock.condition.params is 'Thresholds: within, after and skew are times such as "24 hours", ratio is a part of 1 such as 0.9, punches and weeks are numbers; one that is missing is as a new schema has it';
 
 comment on table iclock.device_refusal is 'Why devices were last refused that nobody has blocked; written with device_presence';
 comment on column iclock.device_refusal.device_id is 'Device';

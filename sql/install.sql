@@ -18,7 +18,7 @@
 \set AUTOCOMMIT on
 
 -- the highest migration below
-\set newest 15
+\set newest 16
 
 -- what lock.sql locks
 \set relations %
@@ -188,7 +188,8 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
        count(*) filter (where version = 12) = 0 as migrate_12,
        count(*) filter (where version = 13) = 0 as migrate_13,
        count(*) filter (where version = 14) = 0 as migrate_14,
-       count(*) filter (where version = 15) = 0 as migrate_15
+       count(*) filter (where version = 15) = 0 as migrate_15,
+       count(*) filter (where version = 16) = 0 as migrate_16
   from iclock.schema_version \gset
 
 \if :migrate_1 \ir 001_tables.sql \endif
@@ -206,6 +207,7 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \if :migrate_13 \ir 013_people.sql \endif
 \if :migrate_14 \ir 014_conditions.sql \endif
 \if :migrate_15 \ir 015_secrets.sql \endif
+\if :migrate_16 \ir 016_thresholds.sql \endif
 
 \ir timezones.sql
 \ir fleet_copies.sql

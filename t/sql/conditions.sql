@@ -385,10 +385,97 @@ select pg_temp.tally();
 
 savepoint threshold;
 set local client_min_messages = error;
+alter table iclock.condition drop constraint condition_params_check;
 update iclock.condition set params = '{"skew": "a lot"}' where name = 'clock';
 update iclock.punch_tally set tallied_at = '-infinity';
 select lives_ok('select iclock.watch_events()', 'a wrong threshold');
 select ok(not iclock.tally_punches('0'), 'nothing is counted by it');
+rollback to threshold;
+
+-- nor does it get there: who sets it is told what is wrong
+
+select throws_ok(format('update iclock.condition set params = %L '
+                        ' where name = %L', params, name),
+                 '23514', format('condition "%s": %s', name, message),
+                 format('%s: %s', name, params))
+  from (values
+    ('full', '{"ratio": "90%"}', '"ratio" is "90%", but has to be a number '
+     'from 0 to 1, such as 0.9, without quotes'),
+    ('full', '{"ratio": "0.9"}', '"ratio" is "0.9", but has to be a number '
+     'from 0 to 1, such as 0.9, without quotes'),
+    ('full', '{"ratio": 90}', '"ratio" is 90, but has to be a number from 0 '
+     'to 1, such as 0.9, without quotes'),
+    ('full', '{"ratio": null}', '"ratio" is null, but has to be a number from '
+     '0 to 1, such as 0.9, without quotes'),
+    ('key', '{"within": "a day"}', '"within" is "a day", but has to be a time '
+     'of 10 years at most, such as "24 hours" or "90 seconds", in quotes'),
+    ('lines', '{"within": 24}', '"within" is 24, but has to be a time of 10 '
+     'years at most, such as "24 hours" or "90 seconds", in quotes'),
+    ('failed', '{"within": "1000000 years"}', '"within" is "1000000 years", '
+     'but has to be a time of 10 years at most, such as "24 hours" or "90 '
+     'seconds", in quotes'),
+    ('commands', '{"after": "-1 s"}', '"after" is "-1 s", but has to be a '
+     'time of 10 years at most, such as "24 hours" or "90 seconds", in '
+     'quotes'),
+    ('clock', '{"skew": {}}', '"skew" is {}, but has to be a time of 10 years '
+     'at most, such as "24 hours" or "90 seconds", in quotes'),
+    ('quiet', '{"punches": "ten"}', '"punches" is "ten", but has to be a whole '
+     'number from 1 to 1000000, without quotes'),
+    ('quiet', '{"punches": 10.5}', '"punches" is 10.5, but has to be a whole '
+     'number from 1 to 1000000, without quotes'),
+    ('quiet', '{"weeks": 6}', '"weeks" is 6, but has to be a whole number '
+     'from 1 to 5, without quotes'),
+    ('silent_day', '{"within": "1 day"}', 'there is no threshold "within" but '
+     '"after"'),
+    ('quiet', '{"week": 4}', 'there is no threshold "week" but "punches" and '
+     '"weeks"'),
+    ('new', '{"after": "1 day"}', 'there is no threshold "after" but none at '
+     'all'),
+    ('full', '0.9', 'params are no JSON object such as {"within": "24 '
+     'hours"}'),
+    ('full', '[]', 'params are no JSON object such as {"within": "24 '
+     'hours"}')) as t (name, params, message);
+select throws_ok($$ update iclock.condition set warn_after = '11 years' $$,
+                 '23514', null, 'a time that no clock shows');
+
+savepoint threshold;
+select lives_ok(format('update iclock.condition set params = %L '
+                       ' where name = %L', params, name),
+                format('%s: %s', name, params))
+  from (values
+    ('full', '{"ratio": 0.75}'), ('full', '{"ratio": 1}'),
+    ('key', '{"within": "2 days 03:00"}'), ('lines', '{"within": "PT1H"}'),
+    ('clock', '{"skew": "90 s"}'), ('quiet', '{"punches": 5, "weeks": 5}'),
+    ('quiet', '{"weeks": 1}'), ('commands', '{"after": "0"}'))
+    as t (name, params);
+update iclock.condition set params = '{}';
+select lives_ok('select iclock.device_conditions()',
+                'what is missing is as it was');
+select lives_ok('select iclock.find_quiet()', 'also there');
+rollback to threshold;
+
+-- what an older schema has taken is put right
+
+alter table iclock.condition drop constraint condition_params_check,
+                             drop constraint condition_warn_after_check;
+alter table iclock.condition add constraint condition_warn_after_check
+    check (warn_after >= interval '0');
+update iclock.condition set params = '{"ratio": "90%"}' where name = 'full';
+update iclock.condition set params = '[1]' where name = 'new';
+update iclock.condition set params = '{"skew": "5 min"}' where name = 'clock';
+update iclock.condition set warn_after = '1000000 years' where name = 'lines';
+delete from iclock.schema_version where version = 16;
+set local client_min_messages = error;
+\ir ../../sql/016_thresholds.sql
+reset client_min_messages;
+select is((select jsonb_object_agg(c.name, c.params)
+             from iclock.condition c
+            where c.name in ('full', 'new', 'clock')),
+          '{"full": {"ratio": 0.9}, "new": {}, "clock": {"skew": "5 min"}}',
+          'what was wrong is as it was; the rest stays');
+select is((select c.warn_after from iclock.condition c
+            where c.name = 'lines'), interval '10 years', 'no longer than that');
+select lives_ok('select iclock.device_conditions()', 'all is told again');
 rollback to threshold;
 
 -- hours, rates
