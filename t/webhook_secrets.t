@@ -247,10 +247,38 @@ ok($receiver->verified(($receiver->requests('/old'))[$count], $secret),
 $t->psql('UPDATE iclock.webhook_endpoint SET secret ='
          . ' set_byte(secret, 40, get_byte(secret, 40) # 1)'
          . " WHERE id = '$sql'; SELECT iclock.webhook_changed()");
+
+sub told {
+    return scalar(() = $t->error_log() =~ /webhooks\ get\ nothing,\ as\ their
+        \ secrets\ were\ changed\ in\ the\ database:\ 1;\ a\ new\ secret
+        \ mends\ one,\ by\ "SELECT
+        \ iclock.rotate_webhook_secret\('\Q$sql\E'\)"/gx);
+}
+
+ok(wait_until(30, sub { told() }),
+   'a secret that was changed opens no more: the log tells what to do');
+
+# which does not keep the others from being sealed by a new key
+
+keys_are($key[0], $key[2], $key[1]);
+$t->reload(server($on), wait => 1);
 ok(wait_until(30, sub {
-    $t->error_log() =~ /webhook "\Q$sql\E" was not understood/
-}), 'a secret that was changed opens no more');
-$t->psql("SELECT iclock.delete_webhook('$sql')");
+    $t->psql("SELECT count(*) FROM iclock.webhook_status WHERE id <> '$sql'"
+             . " AND sealed_by <> '{$first}'") eq '0'
+}), 'the others are sealed anew');
+isnt(sealed_by($sql), $first, 'it is not');
+ok(wait_until(30, sub { told() == 2 }), 'the next sender tells, too');
+
+for my $i (1 .. 2) {
+    $t->psql('SELECT iclock.webhook_changed()');
+    ok(signed('/old', $secret), "the others get theirs: $i");
+}
+is(told(), 2, 'once');
+
+$again = $api->post("/webhooks/$sql/rotate-secret", {})->json->{secret};
+ok(wait_until(30, sub { signed('/sql', $again, 2) eq '1' }),
+   'with a new secret it gets its events');
+is(sealed_by($sql) =~ s/,.*//r, $first, 'sealed by the first key');
 
 
 # wrong files
@@ -295,5 +323,5 @@ chmod 0644, $file;
 is($status, 0, 'a file that everybody may read');
 like($said, qr/\[warn\] .* is open to everybody/, 'is warned of');
 
-$t->allow(qr/webhooks wait for a key|was not understood|opens the secret/);
+$t->allow(qr/webhooks wait for a key|secrets were changed|opens the secret/);
 $t->done();

@@ -159,6 +159,7 @@ struct ngx_http_iclock_sender_s {
     ngx_uint_t                  nwebhooks;
     ngx_uint_t                  changed;    /* endpoints, when last leased */
     ngx_uint_t                  closed;     /* endpoints no key opens */
+    ngx_uint_t                  damaged;    /* by their secrets */
     ngx_str_t                   settled;    /* by the last look */
     u_char                      text[64];
 

@@ -12,7 +12,11 @@
 
 
 static void ngx_http_iclock_webhooks_leased(ngx_iclock_query_t *q);
-static void ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s,
+static ngx_int_t ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s,
+    ngx_str_t *row);
+static void ngx_http_iclock_webhooks_rows(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *q);
+static ngx_int_t ngx_http_iclock_webhook_renew(ngx_http_iclock_webhook_t *w,
     ngx_str_t *row);
 static void ngx_http_iclock_webhooks_closed(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q);
@@ -108,10 +112,7 @@ ngx_http_iclock_webhooks_leased(ngx_iclock_query_t *q)
 
     s->round++;
 
-    for (i = 0; i < q->nrows; i++) {
-        ngx_http_iclock_webhooks_row(s, ngx_iclock_query_value(q, i, 0));
-    }
-
+    ngx_http_iclock_webhooks_rows(s, q);
     ngx_http_iclock_webhooks_closed(s, q);
     ngx_http_iclock_webhooks_seal(s, q);
 
@@ -130,13 +131,47 @@ ngx_http_iclock_webhooks_leased(ngx_iclock_query_t *q)
 }
 
 
+/* tells of those whose secrets nobody can read any more when more come */
+
 static void
+ngx_http_iclock_webhooks_rows(ngx_http_iclock_sender_t *s,
+    ngx_iclock_query_t *q)
+{
+    ngx_str_t   *row, *first;
+    ngx_uint_t   i, n;
+
+    n = 0;
+    first = NULL;
+
+    for (i = 0; i < q->nrows; i++) {
+        row = ngx_iclock_query_value(q, i, 0);
+
+        if (ngx_http_iclock_webhooks_row(s, row) == NGX_DECLINED) {
+            first = n++ ? first : &row[NGX_HTTP_ICLOCK_LEASE_ID];
+        }
+    }
+
+    if (n > s->damaged) {
+        ngx_log_error(NGX_LOG_ERR, s->log, 0,
+                      "webhooks get nothing, as their secrets were changed "
+                      "in the database: %ui; a new secret mends one, by "
+                      "\"SELECT iclock.rotate_webhook_secret('%V')\"",
+                      n, first);
+    }
+
+    s->damaged = n;
+}
+
+
+/* NGX_DECLINED: somebody has changed its secret */
+
+static ngx_int_t
 ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
 {
     ngx_http_iclock_webhook_t  *w;
 
     if (ngx_http_iclock_webhook_closed(row)) {
-        return;
+        return NGX_OK;
     }
 
     w = ngx_http_iclock_webhook_find(s, &row[NGX_HTTP_ICLOCK_LEASE_ID]);
@@ -144,29 +179,42 @@ ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
     if (row[NGX_HTTP_ICLOCK_LEASE_PAUSED].len
         && row[NGX_HTTP_ICLOCK_LEASE_PAUSED].data[0] == 't')
     {
-        return;
+        return NGX_OK;
     }
 
     if (w && w->gone) {
         /* it begins anew once what was on its way has come to an end */
         w->round = s->round;
-        return;
+        return NGX_OK;
     }
 
     if (w == NULL) {
         w = ngx_http_iclock_webhook_create(s, row);
         if (w == NULL) {
-            return;
+            return NGX_OK;
         }
     }
 
     w->round = s->round;
 
-    if (ngx_http_iclock_webhook_set(w, row) != NGX_OK) {
-        ngx_log_error(NGX_LOG_ERR, s->log, 0,
-                      "webhook \"%V\" was not understood", &w->node.str);
+    return ngx_http_iclock_webhook_renew(w, row);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_webhook_renew(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_iclock_webhook_set(w, row);
+    if (rc != NGX_OK) {
+        if (rc == NGX_ERROR) {
+            ngx_log_error(NGX_LOG_ERR, w->sender->log, 0,
+                          "webhook \"%V\" was not understood", &w->node.str);
+        }
+
         ngx_http_iclock_webhook_drop(w);
-        return;
+        return rc;
     }
 
     /* what has come ahead of the feed has no place in an order */
@@ -175,7 +223,7 @@ ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
 
         if (w->nahead) {
             ngx_http_iclock_webhook_drop(w);
-            return;
+            return NGX_OK;
         }
 
         ngx_http_iclock_webhook_unlook(w);
@@ -187,6 +235,8 @@ ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
         ngx_http_iclock_webhook_status(w, &row[NGX_HTTP_ICLOCK_LEASE_STATUS],
                                        &row[NGX_HTTP_ICLOCK_LEASE_PROBE]);
     }
+
+    return NGX_OK;
 }
 
 
@@ -383,7 +433,8 @@ ngx_http_iclock_webhook_set(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
 static ngx_int_t
 ngx_http_iclock_webhook_texts(ngx_http_iclock_webhook_t *w, ngx_str_t *value)
 {
-    u_char  *p;
+    u_char     *p;
+    ngx_int_t   rc;
 
     p = w->raw.data;
 
@@ -400,10 +451,20 @@ ngx_http_iclock_webhook_texts(ngx_http_iclock_webhook_t *w, ngx_str_t *value)
 
     w->headers = NULL;
 
-    if (ngx_http_iclock_webhook_open(w, &w->secret) != NGX_OK
-        || ngx_http_iclock_webhook_open(w, &w->previous_secret) != NGX_OK)
-    {
+    rc = ngx_http_iclock_webhook_open(w, &w->secret);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    rc = ngx_http_iclock_webhook_open(w, &w->previous_secret);
+    if (rc == NGX_ERROR) {
         return NGX_ERROR;
+    }
+
+    /* a new one has taken its place, which is all that can be done */
+
+    if (rc == NGX_DECLINED) {
+        ngx_str_null(&w->previous_secret);
     }
 
     if (value[3].len == 0) {
@@ -419,22 +480,20 @@ ngx_http_iclock_webhook_texts(ngx_http_iclock_webhook_t *w, ngx_str_t *value)
 static ngx_int_t
 ngx_http_iclock_webhook_open(ngx_http_iclock_webhook_t *w, ngx_str_t *secret)
 {
+    ngx_int_t  rc;
     ngx_str_t  text;
 
     if (!ngx_http_iclock_secret_sealed(secret)) {
         return NGX_OK;
     }
 
-    if (ngx_http_iclock_secret_open(w->sender->amcf->keyring, w->pool, secret,
-                                    &text)
-        != NGX_OK)
-    {
-        return NGX_ERROR;
+    rc = ngx_http_iclock_secret_open(w->sender->amcf->keyring, w->pool, secret,
+                                     &text);
+    if (rc == NGX_OK) {
+        *secret = text;
     }
 
-    *secret = text;
-
-    return NGX_OK;
+    return rc;
 }
 
 

@@ -23,7 +23,7 @@ static ngx_int_t ngx_http_iclock_webhooks_seal_all(
     ngx_iclock_query_t *q);
 static ngx_int_t ngx_http_iclock_webhooks_seal_one(
     ngx_http_iclock_sender_t *s, ngx_http_iclock_api_text_t *out,
-    ngx_str_t *id, ngx_str_t *secret);
+    ngx_uint_t n, ngx_str_t *id, ngx_str_t *secret);
 static void ngx_http_iclock_webhooks_sealed(ngx_iclock_query_t *q);
 
 
@@ -48,6 +48,8 @@ ngx_http_iclock_webhooks_seal(ngx_http_iclock_sender_t *s,
     q->params[0] = s->conf->name;
     q->data = s;
     q->handler = ngx_http_iclock_webhooks_sealed;
+
+    /* NGX_DECLINED: there is nothing that could be sealed */
 
     if (ngx_http_iclock_webhooks_seal_all(s, lease, q) != NGX_OK
         || ngx_iclock_query_submit(q) != NGX_OK)
@@ -87,6 +89,7 @@ static ngx_int_t
 ngx_http_iclock_webhooks_seal_all(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *lease, ngx_iclock_query_t *q)
 {
+    ngx_int_t                    rc;
     ngx_str_t                   *row;
     ngx_uint_t                   i, j, n;
     ngx_http_iclock_api_text_t   out;
@@ -107,13 +110,15 @@ ngx_http_iclock_webhooks_seal_all(ngx_http_iclock_sender_t *s,
                 continue;
             }
 
-            ngx_http_iclock_api_text_raw(&out, n++ ? "," : "[");
+            rc = ngx_http_iclock_webhooks_seal_one(s, &out, n,
+                     &row[NGX_HTTP_ICLOCK_LEASE_ID], &row[j]);
 
-            if (ngx_http_iclock_webhooks_seal_one(s, &out,
-                    &row[NGX_HTTP_ICLOCK_LEASE_ID], &row[j])
-                != NGX_OK)
-            {
+            if (rc == NGX_ERROR) {
                 return NGX_ERROR;
+            }
+
+            if (rc == NGX_OK) {
+                n++;
             }
         }
     }
@@ -122,15 +127,23 @@ ngx_http_iclock_webhooks_seal_all(ngx_http_iclock_sender_t *s,
 
     q->params[1] = out.text;
 
-    return out.failed ? NGX_ERROR : NGX_OK;
+    if (out.failed) {
+        return NGX_ERROR;
+    }
+
+    return n ? NGX_OK : NGX_DECLINED;
 }
 
 
-/* what it takes the place of is named by its hash */
+/*
+ * What it takes the place of is named by its hash.  NGX_DECLINED: somebody has
+ * changed it, which concerns none of the others; the lease tells the log.
+ */
 
 static ngx_int_t
 ngx_http_iclock_webhooks_seal_one(ngx_http_iclock_sender_t *s,
-    ngx_http_iclock_api_text_t *out, ngx_str_t *id, ngx_str_t *secret)
+    ngx_http_iclock_api_text_t *out, ngx_uint_t n, ngx_str_t *id,
+    ngx_str_t *secret)
 {
     u_char      hash[EVP_MAX_MD_SIZE], hex[2 * EVP_MAX_MD_SIZE];
     unsigned    len;
@@ -139,12 +152,12 @@ ngx_http_iclock_webhooks_seal_one(ngx_http_iclock_sender_t *s,
 
     text = *secret;
 
-    if (ngx_http_iclock_secret_sealed(secret)
-        && ngx_http_iclock_secret_open(s->amcf->keyring, out->pool, secret,
-                                       &text)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (ngx_http_iclock_secret_sealed(secret)) {
+        rc = ngx_http_iclock_secret_open(s->amcf->keyring, out->pool, secret,
+                                         &text);
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     rc = ngx_http_iclock_secret_seal(s->amcf->keyring, out->pool, &text,
@@ -165,7 +178,7 @@ ngx_http_iclock_webhooks_seal_one(ngx_http_iclock_sender_t *s,
     old.data = hex;
     old.len = ngx_hex_dump(hex, hash, len) - hex;
 
-    ngx_http_iclock_api_text_raw(out, "{\"id\":");
+    ngx_http_iclock_api_text_raw(out, n ? ",{\"id\":" : "[{\"id\":");
     ngx_http_iclock_api_text_string(out, id);
     ngx_http_iclock_api_text_member(out, "old", &old);
     ngx_http_iclock_api_text_member(out, "new", &sealed);
