@@ -120,7 +120,7 @@ begin
                'disabled', count(*) filter (where w.status = 'disabled'))
       into hooks
       from iclock.webhook_endpoint w
-     where w.mode = request #>> '{key,mode}';
+     where iclock_api.webhook_visible(w, request);
 
     return json_build_object(
         'database_ms', round(1000 * extract(epoch from clock_timestamp()
@@ -137,6 +137,36 @@ $$;
 comment on function iclock_api.summary_server(jsonb) is
     'What a summary tells of the server; database_ms: the time that the '
     'summary took';
+
+-- What terminals have recorded today at sites where they stood for a part of the
+-- day: of those few the punches are counted.
+create or replace function iclock_api.punches_of_stays(
+        devices  bigint[],
+        days     date[],
+        sites    text[])
+    returns bigint
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select count(*)
+      from unnest($1, $2) as m (id, day)
+      join (select d.id, d.site, d.site_since as starts,
+                   timestamp 'infinity' as ends
+              from iclock.device d
+             union all
+            select s.device_id, s.site, s.starts, s.ends
+              from iclock.device_site s) as s on s.id = m.id
+      join iclock.punch p on p.device_id = m.id
+                         and p.local_time >= greatest(m.day, s.starts)
+                         and p.local_time < least(m.day + 1, s.ends)
+     where s.site = any ($3)
+       -- finds the partitions
+       and p.local_time > localtimestamp - interval '3 days'
+       and p.local_time < localtimestamp + interval '3 days'
+$$;
+comment on function iclock_api.punches_of_stays(bigint[], date[], text[]) is
+    'Punches of a day of each of these devices at some sites, see '
+    'move_device()';
 
 -- One statement reads everything, by what is counted already.  What is muted
 -- stands in "total" and "muted", and nowhere else.
@@ -197,9 +227,23 @@ begin
           join v on v.id = c.device_id
          where not v.muted),
     fresh as materialized (
-        select u.local_time::date = v.today as today, u.punched_at
+        select u.local_time::date = v.today as today, u.punched_at, v.id
           from iclock.uncounted_punches() u
           join v on v.id = u.device_id),
+    -- today's punches of these are of more than one site
+    moved as materialized (
+        select d.id, min(c.today) as today
+          from iclock.device_site m
+          join iclock.device d on d.id = m.device_id
+         cross join lateral (
+               select timezone(coalesce(d.timezone, d.default_timezone,
+                                        'UTC'), now())::date as today) as c
+         where sites is not null
+           and m.ends > c.today
+           and d.removed_at is null
+           and d.sandbox = test
+           and (serials is null or d.serial_number = any (serials))
+         group by d.id),
     place as (
         select v.site, count(*) as total,
                count(*) filter (where n.id is not null) as needs
@@ -236,14 +280,21 @@ begin
                               from place p))
               from v),
         'punches', json_build_object(
-            'today', (select count(*) from fresh f where f.today)
+            'today', (select count(*)
+                        from fresh f
+                       where f.today
+                         and f.id not in (select m.id from moved m))
                 + (select coalesce(sum(h), 0)
                      from v
                      join iclock.device_day y
                        on y.device_id = v.id and y.day = v.today
                     cross join unnest(y.hours) as h
                     where y.day between current_date - 2
-                                    and current_date + 2),
+                                    and current_date + 2
+                      and v.id not in (select m.id from moved m))
+                + (select iclock_api.punches_of_stays(
+                              array_agg(m.id), array_agg(m.today), sites)
+                     from moved m),
             'last_at', iclock_api.utc(greatest(
                 (select max(f.punched_at)
                    from fresh f

@@ -10,6 +10,8 @@ select pg_temp.key('all', iclock.create_api_key('all',
     '{devices:read,devices:write}'));
 select pg_temp.key('pune', iclock.create_api_key('pune', '{devices:read}',
     sites => '{Pune}', rate => 7));
+select pg_temp.key('delhi', iclock.create_api_key('delhi', '{devices:read}',
+    sites => '{Delhi}'));
 select pg_temp.key('one', iclock.create_api_key('one', '{devices:read}',
     devices => '{A2,B1}'));
 select pg_temp.key('test', iclock.create_api_key('test',
@@ -218,6 +220,26 @@ create function pg_temp.rates(name text) returns text
      where r.n <> '0'
 $$;
 
+-- what a terminal has recorded before it was moved today stays there
+
+create function pg_temp.moved() returns text
+    language plpgsql as $$
+declare
+    told  text;
+begin
+    begin
+        perform iclock.move_device('A1', 'Delhi',
+            timezone('UTC', now())::date + interval '1.5 s');
+        told := concat_ws(' ', pg_temp.sum('pune', 'punches', 'today'),
+                          pg_temp.sum('delhi', 'punches', 'today'),
+                          pg_temp.sum('all', 'punches', 'today'));
+        raise exception 'undone';
+    exception when raise_exception then
+        return told;
+    end;
+end
+$$;
+
 -- before they are counted, and then
 select pg_temp.count_from_here();
 update iclock.punch_tally set tallied_at = clock_timestamp();
@@ -227,6 +249,7 @@ select is(pg_temp.sum(name, 'punches', 'today'), value, 'today: ' || name)
 select is(pg_temp.rates(name), value, 'rates: ' || name)
   from (values ('all', '2 4'), ('pune', '4'), ('one', '2'), ('test', '9'))
        as s (name, value);
+select is(pg_temp.moved(), '1 4 5', 'today, at sites: Pune, Delhi, all');
 select ok(iclock.tally_punches('0'), 'they are counted');
 update iclock.punch set txid = 0;
 update iclock.punch_tally set tallied_at = clock_timestamp();
@@ -236,6 +259,7 @@ select is(pg_temp.sum(name, 'punches', 'today'), value, 'today: ' || name)
 select is(pg_temp.rates(name), value, 'rates: ' || name)
   from (values ('all', '2 4'), ('pune', '4'), ('one', '2'), ('test', '9'))
        as s (name, value);
+select is(pg_temp.moved(), '1 4 5', 'counted, at sites: Pune, Delhi, all');
 select is(pg_temp.sum('all', 'punches', 'last_at'),
           pg_temp.moment('-7 min'), 'the last punch');
 select is(pg_temp.row('B1') ->> 'last_punch_at', pg_temp.moment('-8 min'),
@@ -261,6 +285,18 @@ select is(pg_temp.sum(name, variadic path::text[]), value,
     ('pune', '{rejected_24h}', '0'), ('all', '{missing_punches}', '31'),
     ('pune', '{missing_punches}', '0')) as s (name, path, value);
 select is(pg_temp.row('A1') ->> 'waiting_commands', '1', 'one waits');
+
+-- webhooks that the key sees
+
+select iclock.create_webhook('https://a.example/', sites => '{Pune}'),
+       iclock.create_webhook('https://b.example/', sites => '{Delhi}'),
+       iclock.create_webhook('https://c.example/', sites => '{Pune,Delhi}'),
+       iclock.create_webhook('https://d.example/', devices => '{A2}'),
+       iclock.create_webhook('https://e.example/');
+select is(pg_temp.sum(name, 'server', 'webhooks', 'active'), value,
+          'webhooks of ' || name)
+  from (values ('all', '5'), ('pune', '1'), ('delhi', '1'), ('one', '1'),
+               ('test', '0')) as s (name, value);
 
 select * from finish();
 rollback;
