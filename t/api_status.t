@@ -173,4 +173,14 @@ ok(Test::IClock::wait_until(30, sub { wrong('NEVER0001') eq 'key never' }),
 is($t->psql('SELECT count(*) FROM iclock.device_presence'), 1,
    'has not been seen');
 
+# a summary that had parameters, as one of a later schema may: nobody else
+# gets it
+
+$t->psql('CREATE OR REPLACE FUNCTION iclock_api.summary_get(request jsonb)'
+         . ' RETURNS iclock_api.reply LANGUAGE sql AS $$ SELECT'
+         . " iclock_api.reply(200, (request -> 'query')::json) \$\$");
+$api = Test::IClock::API->new($t);
+is($api->get('/summary?x=1')->json->{x}, 1, 'a summary by parameters');
+is($api->get('/summary')->body, '{}', 'is not kept');
+
 $t->done();

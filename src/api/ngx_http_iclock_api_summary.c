@@ -7,7 +7,8 @@
 /*
  * The summary takes the database some hundredth of a second where there are
  * thousands of devices, and every page that is open asks for it again and
- * again.  So a worker keeps what it has answered for a moment.
+ * again.  So a worker keeps what it has answered for a moment, to requests
+ * without a query.
  */
 
 
@@ -105,7 +106,8 @@ ngx_http_iclock_api_summarized(ngx_http_request_t *r,
 
     rc = ngx_http_iclock_api_answered(r, ctx);
 
-    if (ctx->status == NGX_HTTP_OK && ctx->reply.len
+    if (ctx->query.nelts == 0
+        && ctx->status == NGX_HTTP_OK && ctx->reply.len
         && ctx->reply.len <= NGX_HTTP_ICLOCK_API_SUMMARY_BYTES)
     {
         ngx_http_iclock_api_keep(r, ctx, &ctx->reply);
