@@ -223,7 +223,9 @@ begin
            and (serials is null or d.serial_number = any (serials))),
     c as materialized (
         select v.id, v.site, c.condition, c.value, c.needs
-          from iclock.device_conditions(test) c
+          from iclock.device_conditions(test,
+                   case when sites is not null or serials is not null
+                   then array(select v.id from v) end) c
           join v on v.id = c.device_id
          where not v.muted),
     fresh as materialized (
