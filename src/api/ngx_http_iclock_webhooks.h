@@ -39,6 +39,9 @@
 #define NGX_HTTP_ICLOCK_WEBHOOK_WAITING  2000
 #define NGX_HTTP_ICLOCK_WEBHOOK_MEMORY   (64 * 1024 * 1024)
 
+/* bytes of results that are not stored yet: nothing is sent from there on */
+#define NGX_HTTP_ICLOCK_WEBHOOK_UNTOLD   (8 * 1024 * 1024)
+
 /* failures in a row that make us ask before we go on */
 #define NGX_HTTP_ICLOCK_WEBHOOK_FAILURES 5
 
@@ -144,6 +147,7 @@ struct ngx_http_iclock_sender_s {
 
     ngx_queue_t                 results;
     ngx_uint_t                  nresults;
+    size_t                      untold;     /* bytes, of the report, too */
     ngx_http_iclock_report_t    report;
     ngx_uint_t                  refused;    /* how often it was */
 
@@ -285,6 +289,7 @@ struct ngx_http_iclock_result_s {
     ngx_http_iclock_webhook_t  *webhook;
     ngx_http_iclock_letter_t   *letter;     /* a second attempt, or NULL */
     ngx_str_t                   json;       /* empty: no letter */
+    size_t                      size;
     ngx_uint_t                  weight;
 };
 

@@ -376,6 +376,7 @@ ngx_http_iclock_report_stored(ngx_http_iclock_sender_t *s)
             ngx_http_iclock_letter_free(r->letter);
         }
 
+        s->untold -= r->size;
         ngx_free(r);
 
         w->told--;

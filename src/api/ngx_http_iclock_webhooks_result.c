@@ -250,13 +250,16 @@ ngx_http_iclock_result_create(ngx_http_iclock_webhook_t *w, size_t size,
 {
     ngx_http_iclock_result_t  *r;
 
-    r = ngx_alloc(sizeof(ngx_http_iclock_result_t) + size, w->sender->log);
+    size += sizeof(ngx_http_iclock_result_t);
+
+    r = ngx_alloc(size, w->sender->log);
     if (r == NULL) {
         return NULL;
     }
 
     r->webhook = w;
     r->letter = NULL;
+    r->size = size;
     r->weight = weight;
     r->json.data = (u_char *) (r + 1);
     r->json.len = 0;
@@ -264,6 +267,7 @@ ngx_http_iclock_result_create(ngx_http_iclock_webhook_t *w, size_t size,
     ngx_queue_insert_tail(&w->sender->results, &r->queue);
 
     w->sender->nresults += weight;
+    w->sender->untold += size;
     w->untold++;
 
     return r;

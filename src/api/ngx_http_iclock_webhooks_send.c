@@ -85,12 +85,23 @@ ngx_http_iclock_webhook_may_send(ngx_http_iclock_webhook_t *w)
 }
 
 
-/* those that are known to answer soon do not wait behind the others */
+/*
+ * Those that are known to answer soon do not wait behind the others.  All wait
+ * while PostgreSQL does not store what has come of their requests: who has
+ * stored that calls this again.
+ */
 
 void
 ngx_http_iclock_webhooks_send(ngx_http_iclock_sender_t *s)
 {
     if (ngx_http_iclock_sender_leaving(s)) {
+        return;
+    }
+
+    if (s->untold >= NGX_HTTP_ICLOCK_WEBHOOK_UNTOLD) {
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, s->log, 0,
+                       "iclock webhooks: results are to be stored first, "
+                       "%uz bytes", s->untold);
         return;
     }
 

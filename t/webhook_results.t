@@ -1,0 +1,77 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# What has come of webhooks while PostgreSQL does not store it: nginx keeps so
+# much of that and no more, and sends nothing meanwhile.
+
+use strict;
+use warnings;
+
+use FindBin;
+use JSON::PP ();
+use Test::More;
+use Time::HiRes qw/ sleep /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+
+use constant EVENTS => 2500;
+
+# as many fit in 8 MB: a character may take six bytes
+use constant RESULTS => 1275;
+
+my $t = Test::IClock->new;
+my $receiver = $t->receiver();
+
+$t->psql('GRANT iclock_api TO iclock_nginx');
+$t->psql("SELECT iclock.create_webhook('" . $receiver->url('/hook')
+         . "', '{user.updated}')");
+$receiver->answer('/hook', { status => 200, body => 'x' x 1024 });
+
+$t->start($t->device_server(
+    http => 'iclock_webhooks on; iclock_webhook_http on;'
+            . ' iclock_webhook_allow 127.0.0.1/32;'
+            . ' iclock_api_pool timeout=10m;'), level => 'debug');
+
+ok(wait_until(30, sub { $t->error_log() =~ /is ours/ }), 'nginx takes it');
+
+# nothing can be inserted
+
+my $session = $t->pg->session();
+
+$session->query('BEGIN');
+$session->query('LOCK TABLE iclock.webhook_attempt IN SHARE MODE');
+
+$t->psql("SELECT count(iclock.event_write('user.updated', null,"
+         . " json_build_object('id', n::text)))"
+         . ' FROM generate_series(1, ' . EVENTS . ') AS n');
+
+my $bytes;
+
+ok(wait_until(120, sub {
+    ($bytes) = $t->error_log() =~ /results are to be stored first, (\d+) b/;
+}), 'results wait');
+cmp_ok($bytes // 'inf', '<', 8.1 * 1024 * 1024, 'in so much memory');
+sleep 1;
+
+my $count = $receiver->count('/hook');
+
+cmp_ok($count, '>', RESULTS / 2, 'until then events are sent');
+cmp_ok($count, '<', RESULTS + 10, 'and no more');
+sleep 2;
+is($receiver->count('/hook'), $count, 'none while they are not stored');
+
+$session->query('COMMIT');
+ok($receiver->wait_for(EVENTS, '/hook', 120), 'then the others');
+ok(wait_until(30, sub {
+    $t->psql('SELECT count(*) FROM iclock.webhook_attempt') == EVENTS
+}), 'all are stored');
+
+my %seen;
+$seen{JSON::PP::decode_json($_->{body})->{user}{id}}++
+    for $receiver->requests('/hook');
+is(keys %seen, EVENTS, 'all have come');
+is((grep { $_ != 1 } values %seen), 0, 'each once');
+
+$t->done();
