@@ -12,6 +12,10 @@
 /* seconds of a window of the longest turns */
 #define NGX_ICLOCK_METRIC_WINDOW  5
 
+/* of microseconds of ngx_iclock_metric_clock() */
+#define ngx_iclock_metric_window(usec)                                       \
+    ((usec) / (NGX_ICLOCK_METRIC_WINDOW * 1000000))
+
 
 static void ngx_iclock_metric_forget(ngx_iclock_metric_slot_t *slot);
 static void ngx_iclock_metric_sum(ngx_iclock_metric_slot_t *slot,
@@ -97,7 +101,7 @@ ngx_iclock_metric_clock(void)
 
 
 void
-ngx_iclock_metric_turn(uint64_t usec, time_t now)
+ngx_iclock_metric_turn(uint64_t usec, uint64_t now)
 {
     uint64_t                   window;
     ngx_uint_t                 i;
@@ -106,7 +110,7 @@ ngx_iclock_metric_turn(uint64_t usec, time_t now)
     ngx_iclock_observe(TURN, 0, usec);
 
     slot = ngx_iclock_metric_slot;
-    window = (uint64_t) now / NGX_ICLOCK_METRIC_WINDOW;
+    window = ngx_iclock_metric_window(now);
     i = window % NGX_ICLOCK_METRIC_WINDOWS;
 
     if (slot->window[i] != window) {
@@ -281,7 +285,7 @@ ngx_iclock_metric_read(ngx_iclock_metrics_t *metrics, ngx_str_t *name,
 
 void
 ngx_iclock_metric_sums(ngx_iclock_metrics_t *metrics, uint64_t *cells,
-    ngx_uint_t *processes, uint64_t *longest, time_t now)
+    ngx_uint_t *processes, uint64_t *longest)
 {
     uint64_t                   window;
     ngx_uint_t                 i, n, lives, used;
@@ -291,7 +295,7 @@ ngx_iclock_metric_sums(ngx_iclock_metrics_t *metrics, uint64_t *cells,
 
     *processes = 0;
     *longest = 0;
-    window = (uint64_t) now / NGX_ICLOCK_METRIC_WINDOW;
+    window = ngx_iclock_metric_window(ngx_iclock_metric_clock());
     used = metrics->used;
 
     for (i = 0; i < used; i++) {

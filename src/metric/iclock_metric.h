@@ -231,8 +231,8 @@ void ngx_iclock_metric_observe(ngx_uint_t metric, ngx_uint_t label,
 /* microseconds that go on whatever is done to the clock */
 uint64_t ngx_iclock_metric_clock(void);
 
-/* a turn of the event loop has taken so long */
-void ngx_iclock_metric_turn(uint64_t usec, time_t now);
+/* a turn of the event loop has taken so long, until now by that clock */
+void ngx_iclock_metric_turn(uint64_t usec, uint64_t now);
 
 /* the number of a text in a list; that of "other", or else NGX_ERROR */
 ngx_int_t ngx_iclock_label_find(ngx_uint_t label, const u_char *text,
@@ -261,7 +261,7 @@ void ngx_iclock_metric_read(ngx_iclock_metrics_t *metrics, ngx_str_t *name,
 
 /* sums of all slots; the number of processes that live, the longest turn */
 void ngx_iclock_metric_sums(ngx_iclock_metrics_t *metrics, uint64_t *cells,
-    ngx_uint_t *processes, uint64_t *longest, time_t now);
+    ngx_uint_t *processes, uint64_t *longest);
 
 
 #endif /* _ICLOCK_METRIC_H_INCLUDED_ */

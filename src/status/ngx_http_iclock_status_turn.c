@@ -12,7 +12,8 @@
  * to wait again, which is when it calls this function.  Nobody is told of the
  * beginning, but the first thing that nginx does then is to look at the clock,
  * which it keeps in milliseconds: so turns are measured to a millisecond, at
- * the cost of one look at the clock and without another system call.
+ * the cost of one look at the clock and without another system call.  It is the
+ * clock that goes on whatever is done to the time of day.
  */
 
 
@@ -45,23 +46,23 @@ static ngx_int_t
 ngx_http_iclock_status_process_events(ngx_cycle_t *cycle, ngx_msec_t timer,
     ngx_uint_t flags)
 {
-    uint64_t         now, began;
-    ngx_time_t      *tp;
-    struct timeval   tv;
+    uint64_t  now, usec;
 
-    ngx_gettimeofday(&tv);
-    now = (uint64_t) tv.tv_sec * 1000000 + tv.tv_usec;
+    now = ngx_iclock_metric_clock();
 
     if (ngx_http_iclock_status_ended) {
-        tp = ngx_timeofday();
 
-        began = (uint64_t) tp->sec * 1000000 + (uint64_t) tp->msec * 1000;
+        /* milliseconds may have begun again from 0 */
+
+        usec = (uint64_t) (ngx_msec_t) ((ngx_msec_t) (now / 1000)
+                                        - ngx_current_msec)
+               * 1000 + now % 1000;
 
         /* it began after the last one had ended */
 
-        began = ngx_max(began, ngx_http_iclock_status_ended);
-
-        ngx_iclock_metric_turn(now > began ? now - began : 0, tv.tv_sec);
+        ngx_iclock_metric_turn(ngx_min(usec, now
+                                             - ngx_http_iclock_status_ended),
+                               now);
     }
 
     ngx_http_iclock_status_ended = now;

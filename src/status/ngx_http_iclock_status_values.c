@@ -31,8 +31,7 @@ ngx_http_iclock_status_values(ngx_http_iclock_status_values_t *v,
     v->time = *ngx_timeofday();
     v->since = metrics->since;
 
-    ngx_iclock_metric_sums(metrics, v->cells, &processes, &longest,
-                           v->time.sec);
+    ngx_iclock_metric_sums(metrics, v->cells, &processes, &longest);
 
     for (i = 0; i < NGX_ICLOCK_METRIC_CELLS; i++) {
         bits = __atomic_load_n(&metrics->read[i], __ATOMIC_RELAXED);

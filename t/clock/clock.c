@@ -11,10 +11,11 @@
  * passes while nobody waits.
  *
  * Both the time of day and the time since the start of the machine are moved,
- * or else timers would not notice.  A process that sleeps in epoll_wait()
- * looks at the clock again and again, so that what it waits for falls due
- * when the clock is moved.  Timers of the kernel, which only bound how long a
- * statement may take, go by the real clock.
+ * or else timers would not notice; with CLOCK_WALL in the environment only the
+ * time of day is, as when somebody sets the clock.  A process that sleeps in
+ * epoll_wait() looks at the clock again and again, so that what it waits for
+ * falls due when the clock is moved.  Timers of the kernel, which only bound
+ * how long a statement may take, go by the real clock.
  */
 
 
@@ -44,6 +45,9 @@ static int64_t clock_now(void);
 /* seconds */
 static int64_t  *clock_offset;
 
+/* whether the time since the start of the machine stays as it is */
+static int  clock_wall;
+
 
 static void
 clock_init(void)
@@ -51,6 +55,8 @@ clock_init(void)
     int          fd;
     void        *p;
     const char  *name;
+
+    clock_wall = getenv("CLOCK_WALL") != NULL;
 
     name = getenv("CLOCK_OFFSET");
     if (name == NULL) {
@@ -98,11 +104,14 @@ clock_gettime(clockid_t id, struct timespec *ts)
 
     case CLOCK_REALTIME:
     case CLOCK_REALTIME_COARSE:
+        ts->tv_sec += clock_moved();
+        break;
+
     case CLOCK_MONOTONIC:
     case CLOCK_MONOTONIC_COARSE:
     case CLOCK_MONOTONIC_RAW:
     case CLOCK_BOOTTIME:
-        ts->tv_sec += clock_moved();
+        ts->tv_sec += clock_wall ? 0 : clock_moved();
         break;
 
     default:

@@ -1,0 +1,67 @@
+#!/usr/bin/perl
+
+# Copyright (C) the ngx_http_iclock_module authors
+
+# Somebody sets the clock of the machine: turns of the event loop take no longer
+# for that.
+
+use strict;
+use warnings;
+
+use FindBin;
+use POSIX ();
+use Test::More;
+use Time::HiRes qw/ sleep time /;
+
+use lib "$FindBin::Bin/lib";
+use Test::IClock;
+use Test::IClock::Clock;
+use Test::IClock::Metrics;
+
+my $t = Test::IClock->new();
+my $m = Test::IClock::Metrics->new($t);
+my $clock = Test::IClock::Clock->new($t->dir(), "$FindBin::Bin/clock/clock.c",
+                                     time);
+
+# of nginx alone, and only the time of day
+
+$t->{nginx}{env} = { %{$clock->environment()}, CLOCK_WALL => 1 };
+$t->start($t->device_server(server => $m->locations()));
+
+ok($t->get('/metrics')->body =~ /event_loop_turn_max_seconds/, 'turns count');
+
+# workers are busy meanwhile
+
+my $pid = fork // die "fork: $!";
+
+if ($pid == 0) {
+    my $end = time + 60;
+    eval { $t->get('/metrics') } while time < $end;
+    POSIX::_exit(0);
+}
+
+my ($start, $turns, $moved) = (time, 0, 0);
+
+while ($moved < 400 || $turns < 200) {
+    $clock->to(time + (++$moved % 2 ? 3600 : -3600));
+    sleep 0.003;
+    next if $moved % 100;
+    $turns = $m->value('event_loop_turn_duration_seconds_count');
+    last if time - $start > 40;
+}
+
+kill KILL => $pid;
+waitpid $pid, 0;
+
+$clock->to(time);
+my $now = $m->now();
+
+cmp_ok($turns, '>=', 200, "turns while the clock is set $moved times");
+cmp_ok($now->{iclock_event_loop_turn_max_seconds}, '<', 60,
+       'none takes an hour');
+cmp_ok($now->{iclock_event_loop_turn_max_seconds}, '>', 0,
+       'the longest is known all the same');
+cmp_ok($now->{iclock_event_loop_turn_duration_seconds_sum}, '<', 600,
+       'nor do all together');
+
+$t->done();
