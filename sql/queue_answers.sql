@@ -46,13 +46,14 @@ begin
                (select c.id
                   from unnest($3) as m (multiple)
                  cross join lateral
-                       (select k.id
+                       (select k.id, k.device_id, k.attempts, k.sent_at
                           from iclock.command k
                          where k.id = a.wire_id + m.multiple
-                           and k.device_id = a.device_id
-                           and (k.attempts > 0 or k.sent_at is not null)
                          limit 1) as c
                  where a.wire_id between 0 and 999999999
+                   -- not within: an index by devices would serve that, too
+                   and c.device_id = a.device_id
+                   and (c.attempts > 0 or c.sent_at is not null)
                  order by c.id desc
                  limit 1) as f on true
         $query$
@@ -123,6 +124,7 @@ create or replace function iclock.store_answers(
     returns bigint[]
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
+    set enable_seqscan = off
 as $$
 declare
     places    tid[];

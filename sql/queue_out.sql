@@ -213,6 +213,27 @@ $$;
 comment on function iclock.take_commands(tid[], bigint) is
     'Notes that commands go out';
 
+-- Ends commands that need not go out any more.
+create or replace function iclock.drop_commands(
+        places   tid[],
+        reasons  text[])
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set jit = off
+as $$
+begin
+    update iclock.command c
+       set status = 'cancelled', finished_at = now(),
+           reason = $2[array_position($1, c.ctid)]
+     where c.ctid = any ($1);
+end
+$$;
+comment on function iclock.drop_commands(tid[], text[]) is
+    'Ends commands that need not go out any more, and says why';
+
 drop function if exists iclock.dequeue_commands(bigint[], integer[], integer[],
                                                 integer[], integer[]);
 
@@ -344,13 +365,7 @@ begin
             end loop;
 
             if gone <> '{}' then
-                execute $query$
-                    update iclock.command c
-                       set status = 'cancelled', finished_at = now(),
-                           reason = $2[array_position($1, c.ctid)]
-                     where c.ctid = any ($1)
-                    $query$
-                  using gone, reasons;
+                perform iclock.drop_commands(gone, reasons);
                 gone := '{}';
                 reasons := '{}';
             end if;
