@@ -224,6 +224,8 @@ comment on function iclock.webhook_seal(text, jsonb) is
 grant execute on function iclock.webhook_seal(text, jsonb) to iclock_api;
 
 
+-- Nothing of these is on its way: what the sender has asked for and not sent is
+-- due as it was, and so is a probe.
 create or replace function iclock.webhook_release(
         sender  text,
         ids     text[]  default null)
@@ -231,6 +233,9 @@ create or replace function iclock.webhook_release(
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
+declare
+    moment  constant timestamptz := iclock.webhook_now();
+    given   text[];
 begin
     perform iclock.webhook_lock(array(
         select h.id
@@ -238,19 +243,35 @@ begin
          where h.leased_by = $1
            and ($2 is null or h.id = any ($2))));
 
-    update iclock.webhook_endpoint e
-       set leased_by = null, leased_until = null
-     where e.leased_by = $1
-       and ($2 is null or e.id = any ($2));
+    with given as (
+        update iclock.webhook_endpoint e
+           set leased_by = null, leased_until = null, probing = false,
+               next_probe_at = case when e.probing then moment
+                               else e.next_probe_at end
+         where e.leased_by = $1
+           and ($2 is null or e.id = any ($2))
+        returning e.id
+    )
+    select array_agg(g.id) into given from given g;
+
+    if given is null then
+        return;
+    end if;
+
+    update iclock.webhook_retry r
+       set next_at = moment, taken = false
+     where r.endpoint_id = any (given)
+       and r.state <> 'dead'
+       and r.next_at > moment
+       and r.taken;
 
     -- somebody may be waiting for them
-    if found then
-        perform iclock.webhook_changed();
-    end if;
+    perform iclock.webhook_changed();
 end
 $$;
 comment on function iclock.webhook_release(text, text[]) is
-    'For nginx: gives back endpoints that a sender has leased, or all of them';
+    'For nginx: gives back endpoints that a sender has leased, or all of them, '
+    'and what it has taken for them';
 grant execute on function iclock.webhook_release(text, text[]) to iclock_api;
 
 

@@ -184,6 +184,24 @@ is($t->psql('SELECT rebased_seq FROM iclock.event_state'), 0,
 delete_hooks($id);
 
 
+# a reload while three are to be sent again, and the first one hangs
+
+$id = hook('/again', concurrency => 1);
+stream(1, 3, 0)->wait();
+ok(all_came('/again', 3), 'three more');
+$receiver->answer('/again', { action => 'hang' });
+$t->psql("SELECT iclock.resend_webhook('$id', ARRAY["
+         . join(', ', map { "'$_->{headers}{'webhook-id'}'" }
+                          $receiver->requests('/again')) . '])');
+ok(wait_until(30, sub { $receiver->count('/again') == 4 }), 'once more');
+$t->reload();
+$receiver->answer('/again', {});
+$receiver->down()->up();
+ok(wait_until(40, sub { 3 == grep { $_ >= 2 } values %{came('/again')} }),
+   'a worker that leaves gives back what it has taken');
+delete_hooks($id);
+
+
 # PostgreSQL
 
 $id = hook('/restart');

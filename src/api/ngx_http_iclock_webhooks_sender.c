@@ -189,13 +189,14 @@ ngx_http_iclock_sender_leaving(ngx_http_iclock_sender_t *s)
 
 /*
  * Endpoints are given back as soon as nothing of them is on its way: none has
- * to wait for the receiver of another one.
+ * to wait for the receiver of another one.  What a look brings now is given
+ * back with them.
  */
 
 void
 ngx_http_iclock_sender_leave(ngx_http_iclock_sender_t *s)
 {
-    if (!s->leaving || s->left || s->leasing) {
+    if (!s->leaving || s->left || s->leasing || s->working) {
         return;
     }
 

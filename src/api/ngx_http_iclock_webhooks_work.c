@@ -448,6 +448,8 @@ ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q)
     if (n) {
         ngx_http_iclock_webhooks_look(s);
     }
+
+    ngx_http_iclock_sender_leave(s);
 }
 
 

@@ -518,6 +518,46 @@ select is((select max(h.attempt::int) from pg_temp.handed h
             where h.event_id = :'event_id'), cardinality(:'times'::numeric[]),
           'attempts were numbered');
 
+-- what a sender has taken and not sent waits for nobody when it is given back
+
+create function pg_temp.passed_on() returns text language sql as $$
+    select iclock.webhook_release('one');
+    select count(*) from iclock.webhook_lease('one', 10);
+    select string_agg(w.kind || w.attempt, ',')
+      from pg_temp.work(pg_temp.hook('all')) w
+$$;
+select pg_temp.clock('0') \gset ignored_
+truncate pg_temp.handed;
+select pg_temp.punch('H-A', '2026-04-04 08:00', '13') \gset ignored_
+select pg_temp.settle() \gset ignored_
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select w.event_id from pg_temp.work(pg_temp.hook('all')) w),
+           'failed', 503) \gset ignored_
+select is(pg_temp.passed_on(), null, 'before its time it is not due');
+select pg_temp.clock('2 seconds') \gset ignored_
+select is(pg_temp.passed_on(), 'retry2', 'an event is tried again');
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'who has it has it');
+select is(pg_temp.passed_on(), 'retry2', 'who leaves gives it back');
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select h.event_id from pg_temp.handed h order by h.n desc limit 1),
+           'failed', 503) \gset ignored_
+select pg_temp.suffer(pg_temp.hook('all'), '20 seconds', 'failed', 503)
+\gset ignored_
+select is(pg_temp.status(pg_temp.hook('all')),
+          'failing five failures in a row', 'failing by 503');
+select is(pg_temp.passed_on(), null, 'no probe before its time');
+select pg_temp.clock(e.next_probe_at - now())
+  from iclock.webhook_endpoint e where e.id = pg_temp.hook('all')
+\gset ignored_
+select is(left(pg_temp.passed_on(), 5), 'retry', 'a probe');
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'one at a time');
+select is(left(pg_temp.passed_on(), 5), 'retry', 'is given back, too');
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select h.event_id from pg_temp.handed h order by h.n desc limit 1),
+           'delivered', 200) \gset ignored_
+
 -- what the receiver does not want says nothing of the receiver
 
 select pg_temp.clock('0') \gset ignored_
