@@ -62,8 +62,8 @@ as $$
           from iclock.condition c),
 
     d as materialized (
-        select d.id, d.status, d.status = 'active' as active, d.status_since, d.first_seen, d.updated_at,
-               d.muted_until, seen.last_seen,
+        select d.id, d.status, d.status = 'active' as active, d.status_since,
+               d.first_seen, d.updated_at, d.muted_until, seen.last_seen,
                seen.last_seen > now() - iclock.silence_after(d.delay,
                                                              d.told_delay)
                    as calls,

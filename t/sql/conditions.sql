@@ -537,25 +537,6 @@ select iclock.find_quiet();
 select is((select u.quiet_since from iclock.device_pulse u
             where u.device_id = pg_temp.device('OK')), null, 'not any more');
 
--- what one device costs: its plan is made once, that of all each time
-
-create function pg_temp.fastest(devices bigint[]) returns interval
-    language plpgsql as $$
-declare
-    began  timestamptz;
-    least  interval := '1 hour';
-begin
-    for i in 1 .. 10 loop
-        began := clock_timestamp();
-        perform from iclock.device_conditions(false, devices);
-        least := least(least, clock_timestamp() - began);
-    end loop;
-    return least;
-end
-$$;
-
-select ok(4 * pg_temp.fastest(array[pg_temp.device('OK')])
-          < pg_temp.fastest(null), 'one device asks for no plan');
 select is((select count(distinct c.device_id)
              from iclock.device_conditions(false,
                       array(select d.id from iclock.device d)
