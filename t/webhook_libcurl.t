@@ -159,10 +159,15 @@ my $fine = hook("http://127.0.0.1:$port/fine", 'user.updated');
 my @hosts = map { hook("http://127.0.1.$_:$port/host", 'user.deleted') }
             1 .. HOSTS;
 
-$t->start($t->device_server(http => 'iclock_webhooks on;'
-    . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.0/8;'
-    . ' iclock_webhook_limits timeout=5s idle=' . IDLE . ';'),
-    level => 'debug', workers => 2);
+sub server {
+    my ($timeout) = @_;
+
+    return $t->device_server(http => 'iclock_webhooks on;'
+        . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.0/8;'
+        . " iclock_webhook_limits timeout=$timeout idle=" . IDLE . ';');
+}
+
+$t->start(server('5s'), level => 'debug', workers => 2);
 
 my $device = $t->device('CURL0001');
 $device->handshake();
@@ -235,6 +240,33 @@ $t->psql("SELECT iclock.delete_webhook('$slow')");
 
 event('user.updated');
 is($receiver->wait_for(27, '/fine', 30), 27, 'the new one sends');
+
+
+# libcurl sends again what a connection that was kept has lost: not if the
+# worker leaves
+
+$t->reload(server('60s'), level => 'debug', wait => 1);
+
+my $again = hook("http://127.0.0.1:$port/again", 'user.enrolled');
+
+event('user.enrolled');
+is($receiver->wait_for(1, '/again', 30), 1, 'a connection is kept');
+ok(wait_until(30, sub { attempt($again) eq '200' }), 'for the next request');
+$receiver->answer('/again', { action => 'hang' });
+event('user.enrolled');
+is($receiver->wait_for(2, '/again', 30), 2, 'which hangs');
+cmp_ok(($receiver->requests('/again'))[1]{nth}, '>', 1, 'on that one');
+
+my $old = sender();
+
+$t->reload();
+$receiver->answer('/again', {});
+$receiver->down();
+ok(wait_until(30, sub { !$t->nginx->old_workers() }), 'the worker leaves');
+ok($t->error_log() =~ / $old#.* a request to "\Q$again\E" is left to others/,
+   'without another try');
+$receiver->up();
+is($receiver->wait_for(3, '/again', 40), 3, 'the next one sends it');
 sleep 0.5;
 is($t->quit(), 0, 'timers of libcurl do not keep a worker');
 

@@ -37,6 +37,7 @@ static ngx_int_t ngx_http_iclock_parcel_wrap(ngx_http_iclock_parcel_t *p);
 static void ngx_http_iclock_parcel_return(ngx_http_iclock_parcel_t *p);
 static void ngx_http_iclock_parcel_grown(ngx_http_iclock_parcel_t *p);
 static void ngx_http_iclock_webhook_sent(ngx_iclock_delivery_t *d);
+static void ngx_http_iclock_parcel_undone(ngx_http_iclock_parcel_t *p);
 static void ngx_http_iclock_webhook_answered(ngx_http_iclock_webhook_t *w,
     ngx_iclock_delivery_t *d);
 
@@ -483,6 +484,11 @@ ngx_http_iclock_webhook_sent(ngx_iclock_delivery_t *d)
     s->sending--;
     w->sending--;
 
+    if (d->undone) {
+        ngx_http_iclock_parcel_undone(p);
+        return;
+    }
+
     ngx_http_iclock_webhook_answered(w, d);
 
     window = p->letters.nelts;
@@ -505,6 +511,27 @@ ngx_http_iclock_webhook_sent(ngx_iclock_delivery_t *d)
     }
 
     ngx_http_iclock_webhooks_send(s);
+    ngx_http_iclock_sender_leave(s);
+}
+
+
+/* we leave: whoever gets the endpoint sends it */
+
+static void
+ngx_http_iclock_parcel_undone(ngx_http_iclock_parcel_t *p)
+{
+    ngx_http_iclock_sender_t   *s;
+    ngx_http_iclock_webhook_t  *w;
+
+    w = p->webhook;
+    s = w->sender;
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, s->log, 0,
+                   "iclock webhooks: a request to \"%V\" is left to others",
+                   &w->node.str);
+
+    ngx_http_iclock_parcel_return(p);
+    ngx_http_iclock_webhook_free(w);
     ngx_http_iclock_sender_leave(s);
 }
 

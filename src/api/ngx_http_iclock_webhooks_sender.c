@@ -170,6 +170,8 @@ ngx_http_iclock_sender_alarm_handler(ngx_event_t *ev)
 
     ngx_close_connection(c);
 
+    ngx_iclock_hook_leave(s->hook);
+
     /* a worker that shuts down waits for that */
 
     ngx_add_timer(&s->farewell, s->conf->limits.timeout

@@ -144,6 +144,13 @@ ngx_iclock_hook_close(ngx_iclock_hook_t *hook)
 }
 
 
+void
+ngx_iclock_hook_leave(ngx_iclock_hook_t *hook)
+{
+    hook->leaving = 1;
+}
+
+
 /* how many transfers there may be at once, those under way among them */
 
 static ngx_uint_t
@@ -436,14 +443,16 @@ ngx_iclock_hook_finish(ngx_iclock_transfer_t *t, CURLcode rc)
 
     d->ms = ngx_max((ngx_msec_int_t) (ngx_current_msec - t->start), 0);
 
-    ngx_iclock_hook_count(d, rc);
+    if (!d->undone) {
+        ngx_iclock_hook_count(d, rc);
+    }
 
     ngx_queue_remove(&t->queue);
     ngx_iclock_hook_release(t);
 
-    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, hook->log, 0,
-                   "iclock hook: outcome %ui, status %ui, %M ms",
-                   d->outcome, d->status, d->ms);
+    ngx_log_debug4(NGX_LOG_DEBUG_EVENT, hook->log, 0,
+                   "iclock hook: outcome %ui, status %ui, undone:%ui, %M ms",
+                   d->outcome, d->status, d->undone, d->ms);
 
     d->transfer = NULL;
 

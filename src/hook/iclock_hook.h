@@ -92,7 +92,8 @@ struct ngx_iclock_delivery_s {
     ngx_iclock_delivery_pt      handler;
     void                       *data;
 
-    /* what came of it */
+    /* what came of it, unless it was not sent */
+    ngx_uint_t                  undone;     /* since we leave */
     ngx_iclock_hook_outcome_e   outcome;
     ngx_uint_t                  status;     /* 0: none */
     ngx_msec_t                  ms;
@@ -108,6 +109,8 @@ struct ngx_iclock_delivery_s {
 ngx_iclock_hook_t *ngx_iclock_hook_create(ngx_cycle_t *cycle,
     ngx_iclock_hook_conf_t *conf);
 void ngx_iclock_hook_close(ngx_iclock_hook_t *hook);
+/* none begins any more, nor once more: those that would are undone */
+void ngx_iclock_hook_leave(ngx_iclock_hook_t *hook);
 
 /* NGX_BUSY: this worker has no connections left for it */
 ngx_int_t ngx_iclock_hook_send(ngx_iclock_hook_t *hook,

@@ -104,6 +104,8 @@ ngx_iclock_hook_outcome(ngx_iclock_transfer_t *t, CURLcode rc)
     ngx_str_null(&d->error);
     ngx_str_null(&d->response);
 
+    d->undone = t->undone;
+
     if (t->ended) {
         ngx_iclock_hook_error(t, CURLE_OK);
         return;

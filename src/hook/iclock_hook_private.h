@@ -49,6 +49,7 @@ struct ngx_iclock_hook_s {
     ngx_connection_t            dummy;
     ngx_uint_t                  due;
     ngx_uint_t                  inside;
+    ngx_uint_t                  leaving;
 
     CURL                       *handles[NGX_ICLOCK_HOOK_HANDLES];
     ngx_uint_t                  nhandles;
@@ -74,6 +75,7 @@ struct ngx_iclock_transfer_s {
     unsigned                    cut:1;      /* the answer was too long */
     unsigned                    abort:1;
     unsigned                    starved:1;  /* of connections */
+    unsigned                    undone:1;
 
     uint64_t                    before;     /* bytes of its connection */
     size_t                      received;

@@ -158,6 +158,13 @@ ngx_iclock_hook_open(void *data, curlsocktype purpose,
 {
     ngx_iclock_transfer_t *t = data;
 
+    /* libcurl sends again what a connection that was kept has lost */
+
+    if (t->hook->leaving && !t->opened) {
+        t->undone = 1;
+        return CURL_SOCKET_BAD;
+    }
+
     if (ngx_iclock_hook_refused(&t->hook->rules, &addr->addr)) {
         t->refused = 1;
         return CURL_SOCKET_BAD;
@@ -181,6 +188,12 @@ ngx_iclock_hook_start(ngx_iclock_transfer_t *t)
 
     d = t->delivery;
     passed = ngx_current_msec - t->start;
+
+    if (t->hook->leaving) {
+        t->undone = 1;
+        ngx_iclock_hook_end(t, "nginx shuts down");
+        return;
+    }
 
     if (passed >= d->timeout) {
         ngx_iclock_hook_end(t, "timed out");
