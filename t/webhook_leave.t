@@ -3,7 +3,7 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # A worker that sends webhooks leaves: it waits for the look for work that is
-# under way.
+# under way, and stores what came of its requests, but not for ever.
 
 use strict;
 use warnings;
@@ -14,6 +14,8 @@ use Time::HiRes qw/ sleep /;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+
+use constant ENDPOINTS => 300;
 
 my $t = Test::IClock->new;
 my $receiver = $t->receiver();
@@ -34,6 +36,14 @@ sub ours {
     return wait_until(30, sub {
         (() = $t->error_log() =~ /is ours/g) >= $n;
     });
+}
+
+sub events {
+    my ($n) = @_;
+
+    return $t->psql("SELECT count(iclock.event_write('user.updated', null,"
+                    . " json_build_object('id', n::text)))"
+                    . " FROM generate_series(1, $n) AS n");
 }
 
 # the worker that sends also listens for notifications
@@ -74,5 +84,36 @@ ok(wait_until(30, sub { !$t->nginx->old_workers() }),
    'the worker that looks leaves');
 is(join(', ', (said($sender))[-2, -1]), 'looked for work, given back',
    'when it has looked');
+$t->psql('SELECT iclock.delete_webhook(id) FROM iclock.webhook_endpoint');
+
+
+# PostgreSQL stores results more slowly than they come
+
+$t->psql(<<'END');
+CREATE FUNCTION public.slowly() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_sleep(0.02); RETURN new; END $$;
+CREATE TRIGGER slowly BEFORE INSERT ON iclock.webhook_attempt
+FOR EACH ROW EXECUTE FUNCTION public.slowly();
+END
+
+hooks(ENDPOINTS, 'http://127.0.0.1:' . $t->nginx->free_port());
+ok(ours(1 + ENDPOINTS), 'nginx takes endpoints that answer nothing');
+events(6);
+$sender = sender();
+ok(wait_until(30, sub { (said($sender))[-1] eq 'told results' }),
+   'they get events');
+$t->reload($t->device_server());
+ok(wait_until(60, sub { !$t->nginx->old_workers() }),
+   'the worker leaves, which has more to tell than it has time for');
+
+my @said = said($sender);
+
+shift @said while @said && $said[0] ne 'not given back in time';
+cmp_ok(scalar(@said), '>', 0, 'it says so');
+cmp_ok(scalar(grep { $_ eq 'told results' } @said), '<=', 1,
+       'and tells no more');
+is($t->psql('SELECT count(*) FROM iclock.webhook_endpoint'
+            . ' WHERE leased_by IS NOT NULL'), 0,
+   'what is left is for others');
 
 $t->done();

@@ -319,7 +319,7 @@ ngx_http_iclock_sender_released(ngx_iclock_query_t *q)
 }
 
 
-/* what is left undone then comes to whoever gets the leases */
+/* nothing more is told: what is left comes to whoever gets the leases, again */
 
 static void
 ngx_http_iclock_sender_farewell_handler(ngx_event_t *ev)
@@ -330,6 +330,14 @@ ngx_http_iclock_sender_farewell_handler(ngx_event_t *ev)
 
     ngx_log_error(NGX_LOG_WARN, s->log, 0,
                   "webhooks were not given back in time");
+
+    if (s->left) {
+        return;
+    }
+
+    s->left = 1;
+
+    (void) ngx_http_iclock_sender_release(s, NULL, ngx_iclock_query_destroy);
 }
 
 
