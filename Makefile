@@ -18,8 +18,13 @@
 # make docs       docs/commands.md, from the functions of the database, and
 #                 docs/metrics.md, docs/status.schema.json,
 #                 docs/iclock-simulator.md, and the dashboards in grafana/
-# make bench      measures; see t/bench/run, stream, scrapes and webhooks
+# make bench      measures, each figure beside its reference; see t/bench/run
 # make bench-compare REV=...    an older commit beside this tree
+# make bench-api  other programs: the event feed, the HTTP API
+# make bench-stream             1,000 clients of the live stream
+# make bench-scrapes            what looks at metrics cost
+# make bench-webhooks           what webhooks take
+# make bench-console            the console page with 10,000 devices
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
 # make npm        packages that tests of the HTTP interface ask, from npm
 # make deps       installs what all of this needs
@@ -91,8 +96,9 @@ SIMULATOR =	tools/simulator/IClock
 
 
 .PHONY:		all help build module alloc run pictures test matrix soak unit bench \
-		bench-compare fuzz sanitize lint docs install deb clean deps \
-		nginx-src npm FORCE
+		bench-ready bench-compare bench-api bench-stream bench-scrapes \
+		bench-webhooks bench-console fuzz \
+		sanitize lint docs install deb clean deps nginx-src npm FORCE
 
 all:		build
 
@@ -226,19 +232,30 @@ matrix:
 soak:
 	@exec tools/soak $(TIMES)
 
-bench:
+bench-ready:
 	@tools/deps test bench
-	@$(MAKE) --no-print-directory build
-	@t/bench/run
-	@t/bench/stream
-	@t/bench/scrapes
-	@t/bench/webhooks
-	@t/bench/console
+	@$(MAKE) --no-print-directory build npm
 
-bench-compare:
-	@tools/deps build bench
-	@$(MAKE) --no-print-directory build
+bench:		bench-ready
+	@exec t/bench/run
+
+bench-compare:	bench-ready
 	@exec t/bench/compare '$(REV)'
+
+bench-api:	bench-ready
+	@exec t/bench/api
+
+bench-stream:	bench-ready
+	@exec t/bench/stream
+
+bench-scrapes:	bench-ready
+	@exec t/bench/scrapes
+
+bench-webhooks:	bench-ready
+	@exec t/bench/webhooks
+
+bench-console:	bench-ready
+	@exec t/bench/console
 
 docs:
 	@tools/deps test

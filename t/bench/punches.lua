@@ -11,8 +11,11 @@ function setup(thread)
 end
 
 local function upload()
-    local device = n % devices
+    -- a prime, so that every terminal has its turn
+    local device = (id * devices / 2 + uploads * 7919) % devices
     local body = {}
+
+    uploads = uploads + 1
 
     for i = 1, lines do
         n = n + 1
@@ -24,7 +27,7 @@ local function upload()
     end
 
     return wrk.format("POST",
-                      string.format("/iclock/cdata?SN=%s%05d"
+                      string.format("/iclock/cdata?SN=%s%07d"
                                     .. "&table=ATTLOG&Stamp=9999",
                                     prefix, device),
                       { ["Content-Type"] = "text/plain" },
@@ -37,6 +40,7 @@ function init(args)
     devices = tonumber(args[3])
     base = os.time({ year = 2026, month = 11, day = 2, hour = 0 })
     n = 0
+    uploads = 0
     ready = {}
     used = 0
 
