@@ -87,6 +87,36 @@ $$;
 comment on function iclock.event_site(iclock.event) is
     'Where the device of an event stood when it happened';
 
+-- no search_path, so that it can be inlined: called for every event
+create or replace function iclock.event_meets(
+        event    iclock.event,
+        general  boolean,
+        hidden   bigint[],
+        seen     bigint[],
+        moved    bigint[],
+        sites    text[],
+        devices  text[],
+        mode     text)
+    returns boolean
+    language sql stable
+as $$
+    select case
+           when $2 then ($1).device_id is null or ($1).device_id <> all ($3)
+           else ($1).device_id = any ($4)
+                and ($5 is null or ($1).device_id <> all ($5)
+                     or iclock.event_site($1) = any ($6))
+                -- its row may be gone
+                or ($1).data is not null and $8 is distinct from 'test'
+                   and ($1).type = 8
+                   and ($6 is null or ($1).data ->> 'site' = any ($6))
+                   and ($7 is null or ($1).data ->> 'id' = any ($7))
+           end
+$$;
+comment on function iclock.event_meets(iclock.event, boolean, bigint[],
+    bigint[], bigint[], text[], text[], text) is
+    'Whether a reader gets an event: one of all devices but hidden ones, or '
+    'of those that it sees, at sites where it sees them';
+
 
 -- The texts are built by hand: no blanks, members in this order, the same escapes
 -- as JSON.stringify(), so that a receiver that writes it anew gets the same bytes.
@@ -103,6 +133,9 @@ create or replace function iclock.event_payloads(events iclock.event[])
     set search_path = pg_catalog, iclock, pg_temp
     set jit = off
     set enable_seqscan = off
+    -- read_events() has them off
+    set enable_bitmapscan = on
+    set enable_sort = on
     set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
