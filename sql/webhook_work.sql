@@ -1076,24 +1076,32 @@ comment on function iclock.webhook_judge(iclock.webhook_endpoint, jsonb) is
     'The endpoint after these attempts: active, failing, disabled';
 
 
--- Keeps the events that were refused, until they are due again or dead.
+-- Keeps the events that were refused, until they are due again or dead: those of
+-- many endpoints at once, for each statement has a price of its own, and of an
+-- event that all of them have refused the payload is made once.
+drop function if exists iclock.webhook_refused(iclock.webhook_endpoint, jsonb);
 create or replace function iclock.webhook_refused(
-        endpoint  iclock.webhook_endpoint,
-        attempts  jsonb)
+        endpoints  text[],
+        active     boolean[],
+        attempts   jsonb[])
     returns void
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
     -- planning takes longer than all the rest
     set plan_cache_mode = force_generic_plan
+    -- what the planner knows of retries is old
+    set enable_seqscan = off
 as $$
 declare
     moment  constant timestamptz := iclock.webhook_now();
 begin
-    with refused as (
+    with refused as materialized (
         -- the last of each
-        select distinct on (p.xid, p.seq) p.xid, p.seq, a.outcome, a.status,
-               a.error, a.attempt, coalesce(a.ms, 0) as ms, a.after
-          from (select d.event_id, i.value ->> 'outcome' as outcome,
+        select distinct on (a.endpoint_id, p.xid, p.seq) a.endpoint_id,
+               a.active, p.xid, p.seq, a.outcome, a.status, a.error,
+               a.attempt, coalesce(a.ms, 0) as ms, a.after
+          from (select g.endpoint_id, g.active, d.event_id,
+                       i.value ->> 'outcome' as outcome,
                        (i.value ->> 'status')::integer as status,
                        left(i.value ->> 'error', 200) as error,
                        greatest((i.value ->> 'attempt')::integer, 1)
@@ -1104,8 +1112,10 @@ begin
                                  and i.value ->> 'retry_after' is not null
                             then least((i.value ->> 'retry_after')::numeric,
                                        3600) end as after, i.n
-                  from jsonb_array_elements(attempts) with ordinality
-                       as i (value, n)
+                  from unnest($1, $2, $3)
+                       as g (endpoint_id, active, attempts)
+                 cross join lateral jsonb_array_elements(g.attempts)
+                       with ordinality as i (value, n)
                  cross join lateral jsonb_array_elements_text(
                        coalesce(i.value -> 'event_ids', jsonb_build_array(
                                     i.value ->> 'event_id')))
@@ -1114,7 +1124,7 @@ begin
                    and d.event_id ~ ('^evt_[0-7][0-9a-f]{15}'
                                      '_[0-7][0-9a-f]{15}$')) as a
          cross join lateral iclock.event_place(a.event_id) as p
-         order by p.xid, p.seq, a.n desc
+         order by a.endpoint_id, p.xid, p.seq, a.n desc
     ), known as (
         update iclock.webhook_retry r
            set attempts = r.attempts + 1,
@@ -1125,7 +1135,7 @@ begin
                last_error = f.error
           from refused f,
        lateral (select case when f.outcome = 'abort' then 'dead'
-                            when endpoint.status = 'active'
+                            when f.active
                                  and moment >= o.first_at
                                                + interval '24 hours'
                             then 'dead' else 'retrying' end as state,
@@ -1138,50 +1148,51 @@ begin
                                secs => f.after::float8)) as next_at,
                        o.xid, o.seq
                   from iclock.webhook_retry o
-                 where o.endpoint_id = endpoint.id
+                 where o.endpoint_id = f.endpoint_id
                    and o.xid = f.xid and o.seq = f.seq) as n
-         where r.endpoint_id = endpoint.id
+         where r.endpoint_id = f.endpoint_id
            and r.xid = f.xid and r.seq = f.seq
-        returning r.xid, r.seq
+    ), fresh as materialized (
+        select f.*
+          from refused f
+         where not exists (select from iclock.webhook_retry k
+                            where k.endpoint_id = f.endpoint_id
+                              and k.xid = f.xid and k.seq = f.seq)
     )
     insert into iclock.webhook_retry as r (endpoint_id, xid, seq, state,
                 attempts, first_at, next_at, last_status, last_error, type,
                 payload)
-    select endpoint.id, f.xid, f.seq,
+    select f.endpoint_id, f.xid, f.seq,
            case when f.outcome = 'abort' then 'dead' else 'retrying' end,
            f.attempt, moment - make_interval(secs => f.ms::float8 / 1000),
            greatest(moment + iclock.webhook_pause(f.attempt, '1 hour'),
                     moment + make_interval(secs => f.after::float8)),
            f.status, f.error, p.type, p.payload
-      from refused f
+      from fresh f
       join iclock.event_payloads(array(
                select e
-                 from refused o
-                 join iclock.event e on e.xid = o.xid and e.seq = o.seq
-                where not exists (select from iclock.webhook_retry k
-                                   where k.endpoint_id = endpoint.id
-                                     and k.xid = o.xid and k.seq = o.seq)))
+                 from (select distinct o.xid, o.seq from fresh o) as o
+                 join iclock.event e on e.xid = o.xid and e.seq = o.seq))
            as p on p.xid = f.xid and p.seq = f.seq
-     where not exists (select from known k
-                        where k.xid = f.xid and k.seq = f.seq)
     on conflict on constraint webhook_retry_pkey do nothing;
 
     -- who tries looks at the attempts
     delete from iclock.webhook_retry r
-     where r.endpoint_id = endpoint.id
+     where r.endpoint_id = any ($1)
        and r.type = 'webhook.test'
        and r.attempts > 0;
 
     -- what is dead counts its days from now
     update iclock.webhook_retry r
        set next_at = moment
-     where r.endpoint_id = endpoint.id
+     where r.endpoint_id = any ($1)
        and r.state = 'dead'
        and r.next_at > moment;
 end
 $$;
-comment on function iclock.webhook_refused(iclock.webhook_endpoint, jsonb) is
-    'Keeps events that an endpoint has refused, to be tried again, or dead';
+comment on function iclock.webhook_refused(text[], boolean[], jsonb[]) is
+    'Keeps events that endpoints have refused, to be tried again, or dead; '
+    'active: which of them are';
 
 
 -- Whether an endpoint answers, and it is for a few events that it is failing: so
@@ -1221,6 +1232,12 @@ declare
     before    iclock.webhook_endpoint;
     after     iclock.webhook_endpoint;
     place     record;
+    judged    iclock.webhook_endpoint[] := '{}';
+    failed    text[] := '{}';
+    active    boolean[] := '{}';
+    attempts  jsonb[] := '{}';
+    woken     text[] := '{}';
+    disabled  text[] := '{}';
 begin
     insert into iclock.webhook_attempt (endpoint_id, event_id, attempt, at,
                                         duration_ms, status, error, response)
@@ -1292,17 +1309,17 @@ begin
         end if;
 
         if work.failed > 0 then
-            perform iclock.webhook_refused(after, work.attempts);
-
-            after.choosy := after.status = 'failing'
-                            and iclock.webhook_choosy(work.id);
+            failed := failed || after.id;
+            active := active || (after.status = 'active');
+            attempts := attempts || work.attempts;
         end if;
 
-        -- everything that waits goes out
         if before.status = 'failing' and after.status = 'active' then
-            update iclock.webhook_retry r
-               set next_at = least(r.next_at, moment)
-             where r.endpoint_id = work.id and r.state <> 'dead';
+            woken := woken || after.id;
+        end if;
+
+        if after.status = 'disabled' and before.status <> 'disabled' then
+            disabled := disabled || after.id;
         end if;
 
         if work.cursor is not null then
@@ -1315,33 +1332,53 @@ begin
             end if;
         end if;
 
-        if (after.cursor_xid, after.cursor_seq, after.status,
-            after.status_reason, after.failing_since, after.failures,
-            after.probes, after.probing, after.choosy, after.next_probe_at)
-           is distinct from
-           (before.cursor_xid, before.cursor_seq, before.status,
-            before.status_reason, before.failing_since, before.failures,
-            before.probes, before.probing, before.choosy,
-            before.next_probe_at)
-        then
-            update iclock.webhook_endpoint e
-               set cursor_xid = after.cursor_xid,
-                   cursor_seq = after.cursor_seq, status = after.status,
-                   status_reason = after.status_reason,
-                   failing_since = after.failing_since,
-                   failures = after.failures, probes = after.probes,
-                   probing = after.probing, choosy = after.choosy,
-                   next_probe_at = after.next_probe_at
-             where e.id = work.id;
-        end if;
+        judged := judged || after;
+    end loop;
 
-        if after.status = 'disabled' and before.status <> 'disabled' then
+    if failed <> '{}' then
+        perform iclock.webhook_refused(failed, active, attempts);
+    end if;
+
+    -- everything that waits goes out
+    if woken <> '{}' then
+        update iclock.webhook_retry r
+           set next_at = least(r.next_at, moment)
+         where r.endpoint_id = any (woken) and r.state <> 'dead';
+    end if;
+
+    update iclock.webhook_endpoint e
+       set cursor_xid = a.cursor_xid, cursor_seq = a.cursor_seq,
+           status = a.status, status_reason = a.status_reason,
+           failing_since = a.failing_since, failures = a.failures,
+           probes = a.probes, probing = a.probing, choosy = a.choosy,
+           next_probe_at = a.next_probe_at
+      from (select j.id, j.cursor_xid, j.cursor_seq, j.status,
+                   j.status_reason, j.failing_since, j.failures, j.probes,
+                   j.probing,
+                   case when j.id = any (failed)
+                        then j.status = 'failing'
+                             and iclock.webhook_choosy(j.id)
+                        else j.choosy end as choosy,
+                   j.next_probe_at
+              from unnest(judged) as j
+            offset 0) as a
+     where e.id = a.id
+       and (a.cursor_xid, a.cursor_seq, a.status, a.status_reason,
+            a.failing_since, a.failures, a.probes, a.probing, a.choosy,
+            a.next_probe_at)
+           is distinct from
+           (e.cursor_xid, e.cursor_seq, e.status, e.status_reason,
+            e.failing_since, e.failures, e.probes, e.probing, e.choosy,
+            e.next_probe_at);
+
+    for after in select j.* from unnest(judged) as j loop
+        if after.id = any (disabled) then
             perform iclock.event_write('webhook.disabled', null, format(
-                '{"id":"%s","status":"disabled","reason":"%s"}', work.id,
+                '{"id":"%s","status":"disabled","reason":"%s"}', after.id,
                 after.status_reason)::json);
         end if;
 
-        endpoint_id := work.id;
+        endpoint_id := after.id;
         status := after.status;
         probe_in := case when after.status in ('active', 'failing')
                          then iclock.webhook_milliseconds(
