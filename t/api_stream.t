@@ -372,6 +372,7 @@ my $doomed = make_key();
 $s = stream($doomed);
 $t->psql("SELECT iclock.revoke_api_key('" . id($doomed) . "')");
 ok($s->ended(30), 'a revoked key ends its streams');
+is($s->next(30)->{event}, 'bye', 'which are told so');
 is(stream($doomed)->status(), 401, 'and opens none');
 
 

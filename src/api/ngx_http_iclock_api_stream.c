@@ -369,7 +369,14 @@ ngx_http_iclock_api_stream_checked(ngx_iclock_query_t *q)
     }
 
     ngx_iclock_query_destroy(q);
-    ngx_http_iclock_api_stream_close(s, "its key does not allow it any more");
+
+    ngx_http_set_log_request(s->request->connection->log, s->request);
+
+    ngx_log_error(NGX_LOG_INFO, s->request->connection->log, 0,
+                  "iclock: stream is closed, its key does not allow it any "
+                  "more");
+
+    ngx_http_iclock_api_stream_leave(s);
 }
 
 
@@ -396,6 +403,23 @@ ngx_http_iclock_api_stream_refilter(ngx_http_iclock_api_stream_t *s,
 
     ngx_http_iclock_api_filter_free(&s->filter);
     s->filter = filter;
+}
+
+
+/* what waits is sent first; whoever comes again is told why it cannot */
+
+void
+ngx_http_iclock_api_stream_leave(ngx_http_iclock_api_stream_t *s)
+{
+    static u_char  bye[] = "event: bye\nretry: 500\ndata: {}\n\n";
+
+    if (ngx_http_iclock_api_stream_add(s, bye, sizeof(bye) - 1) == NGX_OK
+        && ngx_http_iclock_api_stream_send(s) != NGX_OK)
+    {
+        return;
+    }
+
+    ngx_http_iclock_api_stream_close(s, NULL);
 }
 
 

@@ -121,6 +121,9 @@ void ngx_http_iclock_api_stream_check(ngx_http_iclock_api_stream_t *s);
 ngx_int_t ngx_http_iclock_api_stream_reset(ngx_http_iclock_api_stream_t *s,
     ngx_str_t *oldest);
 
+/* says good bye, and ends it */
+void ngx_http_iclock_api_stream_leave(ngx_http_iclock_api_stream_t *s);
+
 /* ends it at once */
 void ngx_http_iclock_api_stream_close(ngx_http_iclock_api_stream_t *s,
     const char *why);

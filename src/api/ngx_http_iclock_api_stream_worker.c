@@ -184,19 +184,10 @@ ngx_http_iclock_api_stream_bye(ngx_http_iclock_api_streams_t *streams)
     ngx_http_iclock_api_walk_t     walk;
     ngx_http_iclock_api_stream_t  *s;
 
-    static u_char  bye[] = "event: bye\nretry: 500\ndata: {}\n\n";
-
     ngx_http_iclock_api_walk(&walk, streams);
 
     while ((s = ngx_http_iclock_api_walk_next(&walk)) != NULL) {
-
-        if (ngx_http_iclock_api_stream_add(s, bye, sizeof(bye) - 1) == NGX_OK
-            && ngx_http_iclock_api_stream_send(s) != NGX_OK)
-        {
-            continue;
-        }
-
-        ngx_http_iclock_api_stream_close(s, NULL);
+        ngx_http_iclock_api_stream_leave(s);
     }
 }
 
