@@ -255,17 +255,24 @@ ngx_http_iclock_api_stream_header(ngx_http_request_t *r,
 }
 
 
-/* what was asked for may not be kept any more: it begins now then */
+/*
+ * Where it begins, so that a client that loses it before the first event goes
+ * on there.  What was asked for may not be kept any more: it begins now then.
+ */
 
 static ngx_int_t
 ngx_http_iclock_api_stream_hello(ngx_http_iclock_api_stream_t *s)
 {
+    ngx_str_t    place;
     const char  *why;
 
-    static u_char  retry[] = "retry: 3000\n\n";
+    static u_char  retry[] = "retry: 3000\nid: ";
 
-    if (ngx_http_iclock_api_stream_add(s, retry, sizeof(retry) - 1)
-        != NGX_OK)
+    ngx_http_iclock_api_place_settled(&s->place, &place);
+
+    if (ngx_http_iclock_api_stream_add(s, retry, sizeof(retry) - 1) != NGX_OK
+        || ngx_http_iclock_api_stream_add(s, place.data, place.len) != NGX_OK
+        || ngx_http_iclock_api_stream_add(s, (u_char *) "\n\n", 2) != NGX_OK)
     {
         return NGX_ERROR;
     }

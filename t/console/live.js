@@ -53,6 +53,19 @@ module.exports = async (t) => {
         new Date(Date.now() + seconds * 1000).toLocaleString('sv',
             { timeZone: zone });
 
+    // an event that nobody could read before it was dropped
+
+    const lose = () => t.sql(`begin;
+        insert into iclock.punch (device_id, local_time, pin, status, verify,
+                                  punched_at)
+        select id, localtimestamp, 'LOST', 0, 1, now()
+          from iclock.device where serial_number = 'LIVE0001';
+        update iclock.event_state set (dropped_xid, dropped_seq) =
+            (select xid, seq from iclock.event
+              order by xid desc, seq desc limit 1);
+        select pg_notify('iclock_event', '');
+        commit`);
+
     // nothing yet
 
     let tab = await t.signIn('#/live');
@@ -133,6 +146,96 @@ module.exports = async (t) => {
     await tab.context.close();
     t.tabs.pop();
 
+    // a reload of the server is not worth a word
+
+    tab = await t.signIn('#/live');
+    await tab.see(/Live, \d+ a minute/);
+
+    const streams = async () => (await t.accessLog()).split('\n').filter(
+        (line) => /GET \/v1\/events HTTP/.test(line)).length;
+
+    const watched = await tab.page.evaluateHandle(() => {
+        const said = new Set();
+        const look = () => document.querySelectorAll('.bar, .strip')
+            .forEach((e) => said.add(e.innerText));
+
+        new MutationObserver(look).observe(document.body,
+            { subtree: true, childList: true, characterData: true });
+        look();
+        return said;
+    });
+    const ended = await streams();
+
+    await t.nginx('reload');
+    await t.wait('the stream has ended', async () => await streams() > ended);
+    await t.device('LIVE0001', 'punches', `BYE\t${now(60)}\t0\t1`);
+    await tab.see('BYE', 'after a reload it goes on');
+    t.is(await watched.evaluate((said) => [...said]), [],
+         'bye: not a word of it');
+
+    // events that are not kept any more
+
+    await lose();
+    await tab.see('Some events are older than the server keeps;'
+                  + ' lists were read again.', 'reset: said so');
+    t.ok(tab.asked('GET', /\/v1\/logs/).length > 1, 'and they were');
+    await tab.axe('after a reset');
+    await tab.context.close();
+    t.tabs.pop();
+
+    // a tab that nobody looks at; its minute is over when the test says so
+
+    tab = await t.signIn('#/live', {
+        prepare: (page) => page.evaluateOnNewDocument(() => {
+            const later = globalThis.setTimeout;
+            const minutes = new Map();
+            let hidden = false;
+
+            globalThis.setTimeout = (f, ms, ...more) => {
+                const id = later(ms === 60000 ? () => null : f, ms, ...more);
+
+                if (ms === 60000) {
+                    minutes.set(id, f);
+                }
+                return id;
+            };
+
+            const forget = globalThis.clearTimeout;
+
+            globalThis.clearTimeout = (id) => {
+                minutes.delete(id);
+                forget(id);
+            };
+            globalThis.aMinute = () => minutes.forEach((f) => f());
+            Object.defineProperty(document, 'hidden', { get: () => hidden });
+            globalThis.hide = (is) => {
+                hidden = is;
+                document.dispatchEvent(new Event('visibilitychange'));
+            };
+        }) });
+    await tab.see(/Live, \d+ a minute/);
+
+    const closed = await streams();
+
+    await tab.page.evaluate(() => globalThis.hide(true));
+    await t.device('LIVE0001', 'punches', `HIDDEN1\t${now(61)}\t0\t1`);
+    await tab.see('HIDDEN1', 'hidden for a moment: it goes on');
+    await tab.page.evaluate(() => globalThis.aMinute());
+    await t.wait('it is closed', async () => await streams() > closed);
+    t.is(await tab.page.evaluate(() =>
+             document.querySelector('.stream').dataset.state), 'hidden',
+         'hidden for a minute: the stream is closed');
+    await t.device('LIVE0001', 'punches', `HIDDEN2\t${now(62)}\t0\t1`);
+    await t.sleep(1000);
+    t.unlike(await tab.page.evaluate(() => document.body.textContent),
+             /HIDDEN2/, 'nothing is told then');
+    await tab.page.evaluate(() => globalThis.hide(false));
+    await tab.see('HIDDEN2', 'shown again: it catches up');
+    await t.device('LIVE0001', 'punches', `SHOWN\t${now(63)}\t0\t1`);
+    await tab.see('SHOWN', 'and goes on');
+    await tab.context.close();
+    t.tabs.pop();
+
     // a link that breaks again and again
 
     const cable = await wire(new URL(t.origin).port);
@@ -184,9 +287,52 @@ module.exports = async (t) => {
     await tab.context.close();
     t.tabs.pop();
 
+    // who listens is not talked to all the time
+
+    tab = await t.signIn('#/live');
+    await tab.click('Announce punches', 'input[type=checkbox]');
+
+    const told = await tab.page.evaluateHandle(() => {
+        const all = [];
+
+        new MutationObserver(() => all.push([performance.now(),
+            document.querySelector('[role=status]').textContent]))
+            .observe(document.querySelector('[role=status]'),
+                     { subtree: true, childList: true });
+        return all;
+    });
+
+    // 50 at once, and something that is said besides at the beginning
+    let n = 0;
+
+    await t.wait('three messages', async () => {
+        n++;
+        await t.sql(`insert into iclock.punch (device_id, local_time, pin,
+                status, verify, punched_at)
+            select d.id, localtimestamp(0) + (${n} * 50 + n) * interval '1 s',
+                   'BUSY' || n, 0, 1, now()
+              from generate_series(1, 50) as n
+              join iclock.device d on d.serial_number = 'LIVE0001'`);
+        if (n === 4 || n === 8) {
+            await lose();
+        }
+        await t.sleep(700);
+        return await told.evaluate((all) => all.length) >= 3;
+    });
+
+    const spoken = await told.jsonValue();
+
+    t.ok(spoken.some(([, text]) => /\d+ punches in 10 s, last/.test(text)),
+         'punches are told, as a number', JSON.stringify(spoken));
+    t.is(spoken.slice(1).map(([at], i) => at - spoken[i][0]).filter((gap) =>
+             gap < 9900), [], 'one message in 10 s, whatever happens');
+    await tab.click('Announce punches', 'input[type=checkbox]');
+    await tab.context.close();
+    t.tabs.pop();
+
     // refused: too many
 
-    const streams = await Promise.all(Array.from({ length: 5 }, async () => {
+    const taken = await Promise.all(Array.from({ length: 5 }, async () => {
         const stop = new AbortController();
 
         await fetch(`${t.origin}/v1/events`, { signal: stop.signal,
@@ -201,5 +347,5 @@ module.exports = async (t) => {
     await tab.see('Live updates are used up by other windows;'
                   + ' refreshing every 10 s.');
     await tab.looks('live-refused');
-    streams.forEach((stop) => stop.abort());
+    taken.forEach((stop) => stop.abort());
 };

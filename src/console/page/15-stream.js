@@ -14,7 +14,7 @@
 //   stream.recent    the newest first, at most 2,000
 
 const stream = {
-  state: 'off', heard: 0, cursor: null, recent: [], rates: [],
+  state: 'off', heard: 0, cursor: null, opened: false, recent: [], rates: [],
   fresh() {
     return stream.state === 'live' && now() - stream.heard < 30000;
   },
@@ -162,6 +162,9 @@ async function readStream(mine) {
   stream.heard = now();
   streamPause = 500;
   streamState('live');
+  // without a place to go on from, what came meanwhile stands in the lists
+  if (stream.opened && !stream.cursor) emit('reset');
+  stream.opened = true;
 
   for (;;) {
     // three heartbeats; a link that is gone says nothing
@@ -206,6 +209,8 @@ function readBlock(lines) {
     streamPause = 500;
   } else if (said) {
     takeEvent(JSON.parse(said), cursor);
+  } else if (cursor) {
+    stream.cursor = cursor;
   }
 }
 
@@ -229,6 +234,7 @@ on('recovered', () => {
 on('signed-out', () => closeStream('off'));
 on('forget', () => {
   stream.cursor = null;
+  stream.opened = false;
   stream.recent = [];
   stream.rates = [];
   streamQueue = [];
