@@ -67,6 +67,29 @@ module.exports = async (t) => {
     t.ok(!(await t.accessLog()).includes(secret), 'nor in the access log');
     t.ok(!(await t.errorLog()).includes(secret), 'nor in the error log');
 
+    // settings that somebody else has written
+
+    const kept = (value) => tab.page.evaluate((text) => {
+        localStorage.setItem('iclock', text);
+    }, JSON.stringify(value));
+
+    for (const lock of ['soon', null, -5, 1e9]) {
+        await kept({ lock, theme: 7, pages: 'no' });
+        await tab.page.reload();
+        await tab.inside();
+        t.ok(true, `locked after "${lock}": the key stays for now`);
+        await tab.page.evaluate(() => { location.hash = '#/settings'; });
+        await tab.until(() => document.body.innerText.includes('Lock after'));
+        t.is(await tab.page.evaluate(() => [...document.querySelectorAll(
+                 'select, input[type=checkbox]')].filter((field) =>
+                 /Lock after|Pages instead|Theme/.test(
+                     field.labels[0]?.textContent))
+                 .map((field) => field.type === 'checkbox'
+                      ? field.checked : field.value)),
+             ['system', false, '30'], 'and for as long as by default');
+    }
+    await kept({});
+
     // not used for long
 
     await tab.page.evaluate(() => {
@@ -81,17 +104,47 @@ module.exports = async (t) => {
 
     // revoked while the page is open
 
+    const revoke = (key) => t.sql(
+        `select iclock.revoke_api_key('${key.split('_')[2]}')`);
     const key = await t.makeKey({ name: 'brief', scopes });
 
-    tab = await t.open('#/commands', { context: tab.context });
-    // the stream ends in the middle
-    tab.allow(/401|ERR_INCOMPLETE/);
+    tab = await t.open('#/people?q=lata&state=waiting',
+                       { context: tab.context });
+    tab.allow(/401/);
     await tab.enter(key);
-    await t.sql(`select iclock.revoke_api_key('${key.split('_')[2]}')`);
+    await tab.see('No person matches');
+    await tab.click('Add person…');
+    await tab.fill('PIN', '4711');
+    await tab.fill('Department', 'Stores');
+    await revoke(key);
     await tab.see('This key does not work any more.', 'revoked: said in words');
     await tab.enter(t.key);
-    t.like(await tab.page.evaluate(() => location.hash), /^#\/commands/,
-           'and the view goes on');
+    t.is(await tab.page.evaluate(() => location.hash),
+         '#/people?q=lata&state=waiting', 'the view and its filters go on');
+    t.is(await tab.page.evaluate(() => ['PIN', 'Department'].map((label) =>
+             [...document.querySelectorAll('.panel input')].find((field) =>
+                 field.labels[0]?.textContent.startsWith(label))?.value)),
+         ['4711', 'Stores'], 'and what was half written');
+
+    // a key that may see less than the one before
+
+    const next = await t.makeKey({ name: 'next', scopes });
+    const less = await t.makeKey({ name: 'less', scopes: ['users:read'] });
+
+    await tab.goto('#/settings');
+    await tab.click('Sign out');
+    await tab.goto('#/people?q=lata');
+    await tab.enter(next);
+    await tab.click('Add person…');
+    await tab.fill('PIN', '4712');
+    await revoke(next);
+    await tab.see('This key does not work any more.');
+    await tab.enter(less);
+    t.ok(!await tab.has('PIN', '.panel input'),
+         'nothing is left to a key that may see less');
+    await tab.goto('#/settings');
+    await tab.click('Sign out');
+    await tab.enter(t.key);
 
     // sign out, here and in the other tab
 
@@ -99,11 +152,14 @@ module.exports = async (t) => {
 
     await second.enter(t.key);
     await second.goto('#/settings');
+    t.ok(await second.remembers(secret), 'a tab that is in knows its key');
     await second.click('Sign out');
     await second.see('API key', 'signed out');
     await tab.see('API key', 'in the other tab, too');
     t.is(await tab.page.evaluate(() => sessionStorage.length), 0,
          'nothing is kept');
+    t.ok(!await second.remembers(secret), 'nor in the memory of the page');
+    t.ok(!await tab.remembers(secret), 'nor in that of the other tab');
 
     // a key for tests, and keys that may not do everything
 
@@ -114,22 +170,66 @@ module.exports = async (t) => {
                   'a key for tests says so');
     await tab.looks('test-key');
 
+    // acts that the key may not do are named, and not asked for
+
+    await t.sql(`select iclock.register_device('KEY0000001', 'Gate 1', 'Pune',
+                                               'Asia/Kolkata');
+                 update iclock.device set last_seen = now()`);
+    await t.api('POST', '/users', { user_id: '1001', name: 'Asha Rao',
+                                    device_ids: ['KEY0000001'] });
+
+    const reads = await t.makeKey({ name: 'reads', scopes: scopes.filter(
+        (scope) => scope.endsWith(':read')) });
+
+    tab = await t.signIn('#/fleet', { key: reads });
+
+    for (const [where, act, scope] of [
+        ['devices/KEY0000001', 'Set clock', 'devices:write'],
+        ['devices/KEY0000001?tab=setup', 'Save', 'devices:write'],
+        ['devices/KEY0000001?tab=check', 'Check now', 'commands:write'],
+        ['devices/KEY0000001?tab=commands', 'Cancel', 'commands:write'],
+        ['commands', 'Cancel: ', 'commands:write'],
+        ['people', 'Add person…', 'users:write'],
+        ['people/1001', 'Send again', 'users:write'],
+    ]) {
+        await tab.goto('#/' + where);
+
+        const button = await tab.element('main button, .panel button', act,
+                                         false);
+
+        t.is(await button.evaluate((b) => [b.getAttribute('aria-disabled'),
+                                           b.title]),
+             ['true', `Needs ${scope}`], `${where}: ${act} needs ${scope}`);
+        await button.evaluate((b) => b.click());
+        await tab.see(`Your key may not do this; it needs ${scope}.`);
+        await tab.page.evaluate(() => document.querySelectorAll(
+            '.strip button[aria-label=Dismiss]').forEach((b) => b.click()));
+    }
+    await tab.settled();
+    t.is(tab.requests.filter((r) => !r.startsWith('GET ')), [],
+         'nothing was sent');
+    await tab.axe('acts that the key may not do');
+
+    // views and lists
+
     const few = await t.makeKey({ name: 'few', scopes: ['devices:read'] });
 
     tab = await t.signIn('#/settings', { key: few });
     tab.allow(/403/);
 
-    for (const [view, scope] of [['people', 'users:read'],
-                                 ['commands', 'commands:read'],
-                                 ['live', 'events:read']]) {
-        await tab.goto('#/' + view);
-        await tab.see(scope, `${view} says that it needs ${scope}`);
-
-        const route = { people: '/users', commands: '/commands',
-                        live: '/events' }[view];
-
+    for (const [where, scope, route] of [
+        ['people', 'users:read', '/users'],
+        ['commands', 'commands:read', '/commands'],
+        ['live', 'events:read', '/events'],
+        ['devices/KEY0000001', 'logs:read', '/logs'],
+        ['devices/KEY0000001?tab=people', 'users:read', '/devices/.*/users'],
+        ['devices/KEY0000001?tab=rejected', 'logs:read', '/rejected'],
+        ['problems', 'logs:read', '/re(?:jected|conciliation)'],
+    ]) {
+        await tab.goto('#/' + where);
+        await tab.see(scope, `${where} says that it needs ${scope}`);
         await tab.settled();
-        t.is(tab.requests.filter((r) => r.includes('/v1' + route)), [],
-             `and ${view} asks for nothing`);
+        t.is(tab.asked('GET', new RegExp('/v1' + route)), [],
+             'and asks for nothing');
     }
 };

@@ -53,7 +53,17 @@ const kept = {
   }
 };
 
-const settings = Object.assign({}, defaults, kept.read());
+// what somebody else has put there, or an older page, may be anything
+function readSettings() {
+  const found = kept.read();
+  const fits = (name) => typeof found[name] === typeof defaults[name]
+    && (name !== 'lock' || found.lock >= 5 && found.lock <= 480);
+
+  return Object.fromEntries(Object.keys(defaults).map((name) =>
+    [name, fits(name) ? found[name] : defaults[name]]));
+}
+
+const settings = readSettings();
 
 function setting(name) {
   return settings[name];
@@ -130,10 +140,20 @@ function idle() {
   }
 }
 
-// another key may not see what this one has seen
+// whether a key may see all that another one has seen
+function covers(who, last) {
+  const within = (all, some) => all === null || some !== null
+    && some.every((each) => all.includes(each));
+
+  return who.id === last.id || Boolean(who.scopes && last.scopes)
+    && who.mode === last.mode && within(who.scopes, last.scopes)
+    && within(who.sites || null, last.sites || null)
+    && within(who.devices || null, last.devices || null);
+}
+
 function signIn(key, who) {
-  if (session.last && session.last !== who.id) emit('forget');
-  session.last = who.id;
+  if (session.last && !covers(who, session.last)) emit('forget');
+  session.last = who;
   session.key = key;
   session.who = who;
   session.used = Date.now();
@@ -175,7 +195,7 @@ if (others) {
   others.addEventListener('message', (message) => {
     if (message.data === 'sign-out') signOut(null, true);
     if (message.data === 'settings') {
-      Object.assign(settings, kept.read());
+      Object.assign(settings, readSettings());
       emit('settings', null);
     }
   });

@@ -315,6 +315,29 @@ module.exports = class Tab {
                 e.innerText.replace(/\s+/g, ' ').trim()).join('\n'), selector);
     }
 
+    // whether the page's memory has a text, when all that is not used is gone
+    async remembers(text) {
+        const session = await this.page.createCDPSession();
+        let rest = '', found = false;
+
+        session.on('HeapProfiler.addHeapSnapshotChunk', ({ chunk }) => {
+            found ||= (rest + chunk).includes(text);
+            rest = chunk.slice(-text.length);
+        });
+        await session.send('HeapProfiler.enable');
+        await session.send('HeapProfiler.collectGarbage');
+        await session.send('HeapProfiler.takeHeapSnapshot');
+        await session.detach();
+
+        return found;
+    }
+
+    // the requests of some method, to some place of the interface
+    asked(method, pattern) {
+        return this.requests.filter((request) =>
+            request.startsWith(method + ' ') && pattern.test(request));
+    }
+
     // nobody is kept out
     async axe(about, rules) {
         if (!await this.page.evaluate(() => typeof axe === 'object')) {
