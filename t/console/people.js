@@ -61,6 +61,40 @@ module.exports = async (t) => {
     await tab.see('Has it');
     await tab.looks('people-person');
 
+    // a finger for fourteen: one of them refuses it, and says why
+
+    await t.terminal('PEOPLE04', 'new', 'cannot', ['DATA UPDATE FINGERTMP']);
+    for (const sn of terminals) {
+        await t.terminal(sn, 'online');
+    }
+    await t.api('POST', '/users', { user_id: '2002', name: 'Lata Shah',
+        device_ids: terminals, templates: [{ type: 'fingerprint', index: 3,
+            data: Buffer.from('a finger').toString('base64') }] });
+    for (const sn of terminals) {
+        await t.terminal(sn, 'work_off');
+    }
+    await tab.goto('#/people/2002');
+    await tab.until(() => document.querySelectorAll('.panel .places .place')
+                          .length === 14);
+    await tab.see(/Gate 4 Failed: \S+/, 'a finger that one refuses');
+
+    const why = await t.sql(`select s.result from iclock.command_status s
+        where s.status = 'failed' and s.serial_number = 'PEOPLE04'
+        order by s.id desc limit 1`);
+
+    t.ok(why.length > 3, 'there are words for it', why);
+    t.is(await tab.page.evaluate(() =>
+             [...document.querySelectorAll('.panel .place')].map((place) =>
+                 place.innerText.replace(/\s+/g, ' ').trim()).sort()),
+         terminals.map((sn, i) => `Gate ${i + 1} ` + (i === 3
+             ? `Failed: ${why}` : 'Has it')).sort(),
+         'the reason is in words, thirteen have it');
+    await tab.see('1 failed', 'and the list says so');
+    await tab.axe('a finger that one refuses');
+    await tab.goto('#/people/10010');
+    await tab.see('Asha Rao');
+    await tab.see('On terminals');
+
     // a lost answer, and the same request again
 
     await tab.page.setRequestInterception(true);

@@ -173,6 +173,11 @@ my %answer = (
     terminal => sub {
         my ($self, $sn, $call, @argument) = @_;
 
+        if ($call eq 'new') {
+            $self->{terminals}{$sn} = $self->{t}->terminal($sn, @argument);
+            return 1;
+        }
+
         my $terminal = $self->{terminals}{$sn} ||= $self->{t}->terminal($sn);
         my $value = $terminal->$call(@argument);
 
