@@ -109,6 +109,10 @@ module.exports = async (t) => {
 
     // the terminal holds more than is stored
 
+    for (let n = 0; n < 31; n++) {
+        await t.terminal('CMD00001', 'punch', '1001',
+            `2026-11-20 08:00:${String(n).padStart(2, '0')}`, 'withhold', 1);
+    }
     await t.sql(`insert into iclock.attendance_check
         (device_id, starts, ends, status, device_count, stored_count,
          attempts, max_attempts, finished_at)
@@ -122,6 +126,24 @@ module.exports = async (t) => {
         `select count(*) from iclock.attendance_check
           where status in ('asking', 'filling')`) !== '0');
     t.ok(true, 'it is asked for them');
+
+    const state = () => t.sql(`select status from iclock.attendance_check
+                                order by id desc limit 1`);
+
+    await t.wait('they agree', async () => {
+        await t.terminal('CMD00001', 'work_off');
+        return await state() === 'agreed';
+    });
+    t.is(await t.sql(`select count(*) from iclock.punch p
+                        join iclock.device d on d.id = p.device_id
+                       where d.serial_number = 'CMD00001'`), '31',
+         'the terminal sends them');
+    await tab.until(() => !/terminal holds 31/.test(document.body.innerText));
+    t.ok(true, 'nothing is missing any more');
+    await tab.goto('#/devices/CMD00001?tab=check');
+    await tab.see('Agrees', 'and the check says that they agree');
+    await tab.goto('#/problems');
+    await tab.see('Lines not stored');
 
     // an all-clear is withheld when it is not known
 
