@@ -25,6 +25,7 @@
 # make bench-scrapes            what looks at metrics cost
 # make bench-webhooks           what webhooks take
 # make bench-console            the console page with 10,000 devices
+# make bench-storm              all terminals call at once
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
 # make npm        packages that tests of the HTTP interface ask, from npm
 # make deps       installs what all of this needs
@@ -97,8 +98,8 @@ SIMULATOR =	tools/simulator/IClock
 
 .PHONY:		all help build module alloc run pictures test matrix soak unit bench \
 		bench-ready bench-compare bench-api bench-stream bench-scrapes \
-		bench-webhooks bench-console fuzz \
-		sanitize lint docs install deb clean deps nginx-src npm FORCE
+		bench-webhooks bench-console bench-storm \
+		fuzz sanitize lint docs install deb clean deps nginx-src npm FORCE
 
 all:		build
 
@@ -256,6 +257,9 @@ bench-webhooks:	bench-ready
 
 bench-console:	bench-ready
 	@exec t/bench/console
+
+bench-storm:	bench-ready
+	@exec t/bench/storm
 
 docs:
 	@tools/deps test
