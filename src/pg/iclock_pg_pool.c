@@ -138,6 +138,9 @@ ngx_iclock_pg_pool_setup(ngx_iclock_pg_pool_t *pool)
                  "SET default_transaction_read_only = off;"
                  "SET default_transaction_isolation = 'read committed';"
                  "SET plan_cache_mode = force_generic_plan;"
+                 /* Citus sends rows to nodes by the values of parameters */
+                 "SELECT set_config('plan_cache_mode', 'auto', false)"
+                 " FROM pg_catalog.pg_extension WHERE extname = 'citus';"
                  /* statements are short, compiling one takes longer */
                  "SET jit = off;"
                  /* what is acknowledged has to survive a crash */
