@@ -11,6 +11,7 @@
 # make unit       the tests of src/proto alone; UNITS="attlog text"
 # make matrix     the tests of the database on PostgreSQL 13 to 18, with
 #                 servers from npm; MATRIX="13 18" picks some, TESTS=...
+# make citus      punches on a cluster of Citus, where PG_BINDIR=... has it
 # make soak       make test again and again, TIMES=20
 # make sanitize   the tests with ASan and UBSan in the module; TESTS=...
 # make fuzz       libFuzzer on src/proto, see t/fuzz/fuzz.mk
@@ -75,7 +76,7 @@ PROVE =		prove -j$$(($(JOBS) + 2)) -I$(ROOT)/t/lib --timer
 # those that take longest begin first, so that none of them ends alone, and
 # beside them the first one with a browser
 SLOW =		t/year.t t/build.t t/alloc.t t/database.t
-TESTS =		$(SLOW) $(filter-out $(SLOW),$(sort $(wildcard t/*.t)))
+TESTS =		$(SLOW) $(filter-out $(SLOW) t/citus.t,$(sort $(wildcard t/*.t)))
 
 # the tests that TESTS=... names
 CHOSEN =	$(if $(filter command,$(origin TESTS)),$(TESTS))
@@ -96,8 +97,8 @@ POD2MAN =	pod2man --utf8 --center=$(NAME) --release=$(NAME)
 SIMULATOR =	tools/simulator/IClock
 
 
-.PHONY:		all help build module alloc run pictures test matrix soak unit bench \
-		bench-ready bench-compare bench-api bench-stream bench-scrapes \
+.PHONY:		all help build module alloc run pictures test matrix citus soak \
+		unit bench bench-ready bench-compare bench-api bench-stream bench-scrapes \
 		bench-webhooks bench-console bench-storm \
 		fuzz sanitize lint docs install deb clean deps nginx-src npm FORCE
 
@@ -229,6 +230,11 @@ matrix:
 	@tools/deps matrix
 	@$(MAKE) --no-print-directory build npm
 	@JOBS=$(JOBS) MATRIX='$(MATRIX)' tools/matrix $(CHOSEN)
+
+citus:
+	@tools/deps test
+	@$(MAKE) --no-print-directory build
+	@prove -I$(ROOT)/t/lib --timer t/citus.t
 
 soak:
 	@exec tools/soak $(TIMES)

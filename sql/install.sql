@@ -17,6 +17,11 @@
 \set QUIET on
 \set AUTOCOMMIT on
 
+-- in a cluster of Citus this is for the coordinator alone
+select count(set_config('citus.enable_ddl_propagation', 'off', false))
+  from pg_extension e
+ where e.extname = 'citus' \gset ignored_
+
 -- the highest migration below
 \set newest 16
 
@@ -239,6 +244,18 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \ir row_security.sql
 
 commit;
+
+-- where Citus has spread punches over several machines, see citus.sql
+select exists (select from pg_extension e where e.extname = 'citus')
+           as citus \gset
+\if :citus
+select exists (select from pg_dist_partition p
+                where p.logicalrelid = 'iclock.punch'::regclass)
+           as citus \gset
+\endif
+\if :citus
+\ir citus.sql
+\endif
 
 set lock_timeout = '2s';
 -- none of these is worth a wait for the disk

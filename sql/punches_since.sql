@@ -237,7 +237,7 @@ begin
      where k.conrelid = 'iclock.punch_state'::regclass
        and k.contype = 'p';
 
-    if not exists (select
+    if not exists (select 1
                      from iclock.punch p
                     where p.txid >= state.txid_base
                           + case when restored then began

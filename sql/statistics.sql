@@ -24,7 +24,7 @@ begin
      union all
     -- more than that need not be told apart
     select 'default_partition_rows', '', count(*)::float8
-      from (select from iclock.punch_default limit 100000) as r
+      from (select 1 from iclock.punch_default limit 100000) as r
 
      union all
     select 'maintenance_last_success_timestamp_seconds', '',
