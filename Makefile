@@ -98,9 +98,9 @@ SIMULATOR =	tools/simulator/IClock
 
 
 .PHONY:		all help build module alloc run pictures test matrix citus soak \
-		unit bench bench-ready bench-compare bench-api bench-stream bench-scrapes \
-		bench-webhooks bench-console bench-storm \
-		fuzz sanitize lint docs install deb clean deps nginx-src npm FORCE
+		unit bench bench-ready bench-compare bench-api bench-stream \
+		bench-scrapes bench-webhooks bench-console bench-storm fuzz \
+		sanitize lint docs install deb clean deps nginx-src npm FORCE
 
 all:		build
 
