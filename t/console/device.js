@@ -47,6 +47,31 @@ module.exports = async (t) => {
          'of the punches that there are', lines.join('\n'));
     fs.rmSync(dir, { recursive: true });
 
+    // who measures no temperature sends 0
+
+    await t.device('ACT0000001', 'punches',
+                   '1004\t2026-11-20 15:12:00\t0\t1\t0\t0\t0\t0\t0\t0',
+                   '1005\t2026-11-20 15:12:05\t0\t1\t0\t0\t0\t0\t36.5\t0');
+    t.is(await t.sql(`select string_agg(temperature::text, ' ' order by pin)
+                        from iclock.punch where pin in ('1004', '1005')`),
+         '0 36.5', 'as it came');
+    await tab.see(/36[.,]5\s°C/, 'a temperature');
+    t.unlike(await tab.body(), /\b0\s°C/, 'none where none was measured');
+
+    // it is known to call by what it sends, before that is written
+
+    await t.sql(`select iclock.register_device('ACT0000002', 'Gate 2', 'Pune',
+                                               'Asia/Kolkata')`);
+    await tab.goto('#/devices/ACT0000002');
+    await tab.see('Never called', 'registered: never called');
+    await t.device('ACT0000002', 'handshake');
+    await t.device('ACT0000002', 'punches', '1001\t2026-11-20 15:11:01\t0\t1');
+    await tab.until(() =>
+        !document.body.innerText.includes('Never called'));
+    await tab.see('Online', 'until it calls');
+    await tab.goto('#/devices/ACT0000001');
+    await tab.see('15:11:02');
+
     // blocked, and approved again
 
     await tab.click('More');
@@ -92,9 +117,32 @@ module.exports = async (t) => {
         === 'cancelled');
     t.ok(true, 'a restart, taken back');
 
-    // and one that was sent meanwhile
+    // the clock, the same two ways
+
+    const last = (what) => t.sql(`select ${what} from iclock.command
+                                   order by id desc limit 1`);
+
+    await tab.click('Set clock', 'main button');
+    await tab.see('Gate 1 is asked to take the time of the server.');
+    t.is(await last('body'), 'CHECK', 'set clock: it is to shake hands');
+    await tab.click('Undo');
+    await t.wait('it is taken back', async () =>
+        await last('status') === 'cancelled');
+    t.ok(true, 'taken back while it waits');
 
     tab.allow(/409/);
+    await tab.page.evaluate(() => document.querySelectorAll(
+        '.strip button[aria-label=Dismiss]').forEach((b) => b.click()));
+    await tab.click('Set clock', 'main button');
+    await t.wait('it is sent', async () =>
+        /CHECK/.test(await t.device('ACT0000001', 'poll')));
+    await tab.click('Undo');
+    await tab.see(/Too late, it was sent/, 'set clock: too late');
+    await tab.page.evaluate(() => document.querySelectorAll(
+        '.strip button[aria-label=Dismiss]').forEach((b) => b.click()));
+
+    // and one that was sent meanwhile
+
     await tab.click('More');
     await tab.click('Restart…');
     await tab.click('Restart', 'dialog button');

@@ -87,9 +87,17 @@ function deviceOf(row, had) {
   d.muted = muted ? row.muted_until : null;
   d.conditions = (row.conditions || derivedConditions(d)).map((c) =>
     typeof c === 'string' ? { name: c, since: null, value: null } : c);
+  if (d.heard && !d.last_seen) calledNow(d);
   d.text = plain(d.id + '\n' + d.name + '\n' + d.site);
   settleDevice(d);
   return d;
+}
+
+// its first call is known from what it sent, a second before it is written
+function calledNow(d) {
+  d.last_seen = d.heard;
+  if (d.status === 'offline') d.status = 'online';
+  d.conditions = d.conditions.filter((c) => c.name !== 'never');
 }
 
 function settleDevice(d) {
@@ -267,6 +275,7 @@ async function readSummary() {
   if (fleet.complete && Math.abs(there.total - here.total) > 0
       || fleet.complete && Math.abs(there.online - here.online) > muted) {
     disagreed++;
+    askUncalled();
     if (disagreed >= 2) {
       disagreed = 0;
       fleet.load().catch(() => {});
@@ -303,6 +312,14 @@ function askSoon(sn) {
   askedDevices.add(sn);
 }
 
+// no event tells of a first call
+function askUncalled() {
+  const found = fleet.list.filter((d) => d.status === 'offline'
+    && !d.last_seen);
+
+  if (found.length <= 10) for (const d of found) askSoon(d.id);
+}
+
 on('event', (event) => {
   const sn = event.device && event.device.id;
   const d = sn && fleet.map.get(sn);
@@ -314,7 +331,11 @@ on('event', (event) => {
     const moment = event.punch.timestamp;
 
     if (!d.last_punch_at || moment > d.last_punch_at) d.last_punch_at = moment;
-    if (d.status === 'offline') askSoon(sn);
+    d.heard = event.created_at;
+    if (!d.last_seen) {
+      calledNow(d);
+      settleDevice(d);
+    } else if (d.status === 'offline') askSoon(sn);
     else if (event.created_at > (d.last_seen || '')) {
       d.last_seen = event.created_at;
     }

@@ -50,6 +50,11 @@ function lateWords(p) {
     : duration(s) });
 }
 
+// terminals that do not measure it send 0
+function warmth(p) {
+  return p.temperature ? number(p.temperature) + '\u00A0°C' : null;
+}
+
 function punchColumns(o) {
   return [
     { title: t('p.time'), cell: (p) => button(h('span.mono', punchTime(p)),
@@ -63,9 +68,8 @@ function punchColumns(o) {
       data(p.user_name || '–') },
     { title: t('p.type'), cell: (p) => nameOfType(p.punch_type) },
     { title: t('p.method'), cell: (p) => nameOfType(p.method) },
-    { title: t('p.temperature'), wide: true, num: true, cell: (p) =>
-      p.temperature === null || p.temperature === undefined ? '–'
-        : number(p.temperature) + '\u00A0°C' },
+    { title: t('p.temperature'), wide: true, num: true,
+      cell: (p) => warmth(p) || '–' },
     { title: t('p.stored'), wide: true, cell: (p) =>
       h('span.meta', lateWords(p)) }
   ].filter(Boolean);
@@ -92,8 +96,7 @@ function punchPanel(p) {
         t('p.code', { code: String(p.status) }))]],
       [t('p.method'), [nameOfType(p.method), ' ', h('span.meta',
         t('p.code', { code: String(p.verify) }))]],
-      p.temperature ? [t('p.temperature'), number(p.temperature) + '\u00A0°C']
-        : null,
+      warmth(p) ? [t('p.temperature'), warmth(p)] : null,
       p.work_code ? [t('p.workCode'), mono(p.work_code)] : null]));
   } });
 }
