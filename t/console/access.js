@@ -67,6 +67,79 @@ function contrasts(t) {
 }
 
 
+// the distances of WCAG 1.4.12: nothing is cut off
+
+async function spaced(t, tab, view) {
+    for (const width of [320, 1280]) {
+        await tab.size(width, 800);
+        await tab.page.evaluate(() => {
+            const sheet = new CSSStyleSheet();
+
+            sheet.replaceSync(`* { line-height: 1.5 !important;
+                letter-spacing: .12em !important;
+                word-spacing: .16em !important }
+                p { margin-block-end: 2em !important }`);
+            document.adoptedStyleSheets = [sheet];
+        });
+        await tab.frames();
+        await tab.frames();
+        await tab.fits(`${view}, ${width} px, text apart`);
+        t.is(await tab.page.evaluate(() =>
+            [...document.querySelectorAll('main *, header *')].filter((e) => {
+                const its = getComputedStyle(e);
+
+                return e.checkVisibility({ checkVisibilityCSS: true })
+                    && e.clientHeight > 1 && e.innerText
+                    && !/visible|auto|scroll/.test(its.overflowY)
+                    && e.scrollHeight > e.clientHeight + 1;
+            }).map((e) => `${e.tagName}.${e.className} ${e.scrollHeight} > ${
+                e.clientHeight}`).slice(0, 5)), [],
+            `${view}, ${width} px, text apart: nothing is cut off`);
+        await tab.page.evaluate(() => {
+            document.adoptedStyleSheets = [];
+        });
+    }
+}
+
+
+// colours of the system's choice: shapes, borders and words are left
+
+async function forced(t, tab) {
+    const session = await tab.page.createCDPSession();
+
+    await session.send('Emulation.setEmulatedMedia', { features: [
+        { name: 'forced-colors', value: 'active' },
+        { name: 'prefers-reduced-motion', value: 'reduce' }] });
+    await tab.goto('#/fleet');
+    await tab.see('Door 1');
+    t.is(await tab.page.evaluate(() => {
+        const line = (s, side) => {
+            const its = getComputedStyle(document.querySelector(s));
+
+            return parseFloat(its[`border${side}Width`]) > 0
+                   && its[`border${side}Style`] !== 'none';
+        };
+
+        return { forced: matchMedia('(forced-colors: active)').matches,
+                 view: line('.nav a[aria-current]', 'Bottom'),
+                 filter: line('.chip[aria-pressed=true]', 'Top'),
+                 states: [...document.querySelectorAll('.state')].every((e) =>
+                     e.querySelector('svg') && (e.textContent || e.title)) };
+    }), { forced: true, view: true, filter: true, states: true },
+         'forced colours: what is chosen has a border, a state a shape');
+    await tab.page.screenshot({ path: t.picture('forced-fleet') });
+    await tab.fits('forced colours');
+    await tab.goto('#/devices/KEYS0017');
+    await tab.until(() => document.querySelector('[role=tab]'));
+    t.ok(await tab.page.evaluate(() => parseFloat(getComputedStyle(
+        document.querySelector('[role=tab][aria-selected=true]'))
+        .borderBottomWidth) > 0), 'forced colours: the tab that is chosen');
+    await tab.axe('forced colours');
+    await session.send('Emulation.setEmulatedMedia', { features: [
+        { name: 'prefers-reduced-motion', value: 'reduce' }] });
+}
+
+
 module.exports = async (t) => {
     contrasts(t);
 
@@ -107,6 +180,56 @@ module.exports = async (t) => {
     t.ok(true, 'Enter opens the device');
     await tab.until(() => document.activeElement.tagName === 'H1');
     t.ok(true, 'its heading has the focus');
+
+    // approve, undo, sign out, by keys alone
+
+    const named = async (name) => {
+        for (let i = 0; i < 120; i++) {
+            await tab.press('Tab');
+            if (await tab.page.evaluate((name) => {
+                const its = document.activeElement;
+
+                return (its.getAttribute('aria-label') || its.innerText || '')
+                    .replace(/\s+/g, ' ').trim().startsWith(name);
+            }, name)) {
+                return;
+            }
+        }
+        throw new Error(`Tab does not come to "${name}"`);
+    };
+
+    await t.wait('g f', async () => {
+        await tab.press('g', 'f');
+        return tab.page.evaluate(() => location.hash.startsWith('#/fleet'));
+    });
+    await tab.see('Waiting for approval');
+    await named('Approve…');
+    await tab.press('Enter');
+    await tab.until(() => document.activeElement.closest('.panel')
+                          && document.activeElement.tagName === 'INPUT');
+    await tab.page.keyboard.type('Gate 9');
+    await tab.press('Enter');
+    await t.wait('it is approved', async () => await t.sql(`select status
+        || name from iclock.device where serial_number = 'NEW0000009'`)
+        === 'activeGate 9');
+    t.ok(true, 'keys: approved');
+    await named('Block again');
+    await tab.press('Enter');
+    await t.wait('it is blocked', async () => await t.sql(`select status
+        from iclock.device where serial_number = 'NEW0000009'`) === 'blocked');
+    await tab.see('is blocked again', 'keys: and taken back');
+    await t.wait('g s', async () => {
+        await tab.page.evaluate(() => document.activeElement.blur());
+        await tab.press('g', 's');
+        return tab.page.evaluate(() => location.hash.startsWith('#/settings'));
+    });
+    await named('Sign out');
+    await tab.press('Enter');
+    await tab.see('API key', 'keys: signed out');
+    await tab.until(() => document.activeElement.id === 'key');
+    await tab.page.keyboard.type(t.key);
+    await tab.press('Enter');
+    await tab.inside();
 
     // letters that go somewhere, unless somebody types, or does not want them
 
@@ -178,8 +301,15 @@ module.exports = async (t) => {
         await tab.size(320, 640);
         await tab.settled();
         await tab.fits(`${view}, 320 px`);
+        // 1280 by 1024 at 400 %
+        await tab.size(320, 256);
+        await tab.frames();
+        await tab.fits(`${view}, 400 %`);
+        await spaced(t, tab, view);
         await tab.size(1280, 800);
     }
+
+    await forced(t, tab);
 
     const moving = await tab.page.evaluate(() =>
         [...document.querySelectorAll('*')].filter((e) => {

@@ -83,8 +83,17 @@ function form(o) {
   const el = h('form', { on: { submit: (event) => {
     event.preventDefault();
     submit();
-  }, input: () => relabel() } },
+  }, input: () => relabel(), keydown: entered } },
   o.fields.map((f) => f.el), o.before || null, wrong, h('div.acts', act, o.more || null));
+
+  // without a button of type "submit" only a form of one field does that
+  function entered(event) {
+    if (event.key === 'Enter' && !event.isComposing && event.target.matches(
+      'input:not([type=checkbox]):not([type=search])')) {
+      event.preventDefault();
+      submit();
+    }
+  }
 
   function values() {
     const all = {};
