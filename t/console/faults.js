@@ -86,18 +86,40 @@ module.exports = async (t) => {
                   '500: the number of the request');
     await tab.looks('fault-500');
 
+    // all that is drawn, and then moves
+    await tab.page.evaluateOnNewDocument(() => {
+        globalThis.shifts = [];
+        new PerformanceObserver((list) => globalThis.shifts.push(
+            ...list.getEntries().map((shift) => [shift.value, shift.sources
+                .map(({ node }) => node?.className || node?.nodeName)])))
+            .observe({ type: 'layout-shift', buffered: true });
+    });
+
+    const still = async () => {
+        await tab.frames();
+        await tab.frames();
+        await tab.page.evaluate(() => globalThis.shifts.splice(0));
+    };
+
     for (const slow of ['slow', 'very slow']) {
         how = 'hold';
         await tab.page.reload();
         await tab.until(() => document.querySelector('.bone'));
         t.ok(true, `${slow}: bars`);
+        await still();
 
         // after 8 s
         if (slow === 'very slow') {
             await tab.see('Still waiting for the server.', 'and words');
             await tab.looks('fault-slow');
+            await still();
         }
         release();
         await tab.see('No people yet.', 'and the answer');
+        await tab.frames();
+        t.unlike(await tab.text('main'), /Still waiting/,
+                 `${slow}: in their place`);
+        t.is(await tab.page.evaluate(() => globalThis.shifts), [],
+             `${slow}: nothing has moved`);
     }
 };

@@ -252,11 +252,12 @@ function head(ctx, o) {
   const sentence = h('span.sentence');
   const mark = h('span.mark');
   const updated = h('span.updated');
-  const side = h('div.side', o.side || null, updated);
+  const side = h('div.side', o.side || null);
   const title = o.title
     ? heading(o.title) : heading(mark, sentence);
   const el = h('div.head', o.title
-    ? h('div.verdict', title, mark, sentence) : h('div.verdict', title), side);
+    ? h('div.verdict', title, mark, sentence) : h('div.verdict', title),
+  updated, side);
 
   const all = {
     el, side, title, h1: title,
@@ -287,8 +288,9 @@ function greyBars(n) {
 
 async function loading(el, promise, n, retryIt) {
   const early = setTimeout(() => fill(el, greyBars(n)), 200);
+  const words = h('p.empty', t('bar.slow'));
   const late = setTimeout(() => {
-    el.append(h('p.empty', t('bar.slow')));
+    el.append(words);
     announce(t('bar.slow'));
   }, 8000);
 
@@ -304,6 +306,7 @@ async function loading(el, promise, n, retryIt) {
   } finally {
     clearTimeout(early);
     clearTimeout(late);
+    words.remove();
     for (const bone of el.querySelectorAll(':scope > .grey')) bone.remove();
   }
 }

@@ -49,7 +49,8 @@ function grid(o) {
   const table = h('div.table', { role: 'grid', 'aria-label': o.label,
     'aria-multiselectable': o.select ? 'true' : null },
   h('div', { role: 'rowgroup' }, headRow), bodyEl);
-  const el = h('div.grid', table, none, pager);
+  // it comes with its rows, in the place of grey bars: nothing moves
+  const el = h('div.grid', { hidden: true }, table, none, pager);
 
   const pool = new Map();              // index -> element
   const ranks = new Map();             // column -> text -> place
@@ -254,7 +255,7 @@ function grid(o) {
 
   // again: rows that stay are filled, too
   function draw(again) {
-    if (!el.isConnected) return;
+    if (!el.isConnected || el.hidden) return;
     measure();
 
     const n = to() - from();
@@ -422,6 +423,7 @@ function grid(o) {
 
       all = next;
       looked = true;
+      el.hidden = false;
       order();
       if (setting('pages') && from() >= list.length) page = 0;
       // an element keeps its focus when its row gets another place
