@@ -188,7 +188,7 @@ sub wrk {
     my $url = 'http://127.0.0.1:' . ($option{port} || $self->{t}->port())
               . $path;
     my $threads = $clients > 1 ? 2 : 1;
-    my @command = ('wrk', "-t$threads", "-c$clients",
+    my @command = ('wrk', "-t$threads", "-c$clients", '--timeout', '30s',
                    '-d' . ($option{seconds} || $self->{seconds}) . 's',
                    map { ('-H', $_) } @{$option{header} || []});
 
