@@ -27,6 +27,7 @@
 # make bench-webhooks           what webhooks take
 # make bench-console            the console page with 10,000 devices
 # make bench-storm              all terminals call at once
+# make bench-steady             nothing grows in ten minutes of load
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
 # make npm        packages that tests of the HTTP interface ask, from npm
 # make deps       installs what all of this needs
@@ -99,8 +100,9 @@ SIMULATOR =	tools/simulator/IClock
 
 .PHONY:		all help build module alloc run pictures test matrix citus soak \
 		unit bench bench-ready bench-compare bench-api bench-stream \
-		bench-scrapes bench-webhooks bench-console bench-storm fuzz \
-		sanitize lint docs install deb clean deps nginx-src npm FORCE
+		bench-scrapes bench-webhooks bench-console bench-storm \
+		bench-steady bench-growth fuzz sanitize lint docs install deb \
+		clean deps nginx-src npm FORCE
 
 all:		build
 
@@ -266,6 +268,9 @@ bench-console:	bench-ready
 
 bench-storm:	bench-ready
 	@exec t/bench/storm
+
+bench-steady:	bench-ready
+	@exec t/bench/steady
 
 docs:
 	@tools/deps test
