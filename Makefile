@@ -26,6 +26,7 @@
 # make bench-scrapes            what looks at metrics cost
 # make bench-webhooks           what webhooks take
 # make bench-console            the console page with 10,000 devices
+# make bench-growth             large tables and fleets beside small ones
 # make bench-storm              all terminals call at once
 # make bench-steady             nothing grows in ten minutes of load
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
@@ -265,6 +266,9 @@ bench-webhooks:	bench-ready
 
 bench-console:	bench-ready
 	@exec t/bench/console
+
+bench-growth:	bench-ready
+	@exec t/bench/growth
 
 bench-storm:	bench-ready
 	@exec t/bench/storm
