@@ -30,6 +30,9 @@ enum {
 #define NGX_HTTP_ICLOCK_WORK_MOST    2000
 #define NGX_HTTP_ICLOCK_WORK_SHARE   500
 
+/* those of others, if there is somebody who answers soon */
+#define NGX_HTTP_ICLOCK_WORK_BESIDE  256
+
 /* whose turn it is in a look */
 #define NGX_HTTP_ICLOCK_WORK_LATE    0      /* the last one had no room */
 #define NGX_HTTP_ICLOCK_WORK_PROMPT  1
@@ -46,6 +49,7 @@ typedef struct {
 static void ngx_http_iclock_webhooks_look(ngx_http_iclock_sender_t *s);
 static ngx_int_t ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q);
+static ngx_uint_t ngx_http_iclock_webhooks_begin(ngx_http_iclock_sender_t *s);
 static u_char *ngx_http_iclock_webhooks_wishes(ngx_http_iclock_sender_t *s,
     u_char *p, ngx_uint_t turn, ngx_http_iclock_wishes_t *wishes);
 static ngx_uint_t ngx_http_iclock_webhook_turn(ngx_http_iclock_webhook_t *w,
@@ -145,9 +149,8 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q)
 {
     u_char                     *p;
-    ngx_queue_t                *e;
+    ngx_uint_t                  prompt, beside, rest;
     ngx_http_iclock_wishes_t    wishes;
-    ngx_http_iclock_webhook_t  *w;
 
     p = ngx_pnalloc(q->pool, ngx_http_iclock_webhooks_size(s));
     if (p == NULL) {
@@ -156,16 +159,7 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
 
     q->params[1].data = p;
 
-    for (e = ngx_queue_head(&s->all);
-         e != ngx_queue_sentinel(&s->all);
-         e = ngx_queue_next(e))
-    {
-        w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
-
-        w->got = 0;
-        w->asked = 0;
-        w->missed = 0;
-    }
+    prompt = ngx_http_iclock_webhooks_begin(s);
 
     wishes.start = p;
     wishes.first = NULL;
@@ -173,15 +167,23 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     /*
      * Many others do not keep those waiting that answer soon; nor do these,
      * who may want all there is, keep the others from ever having their turn.
+     * What others get, all wait for: it is less then, in more looks.
      */
 
-    wishes.most = NGX_HTTP_ICLOCK_WORK_MOST / 2;
+    beside = prompt ? NGX_HTTP_ICLOCK_WORK_BESIDE
+                    : NGX_HTTP_ICLOCK_WORK_MOST / 2;
+
+    wishes.most = beside;
     p = ngx_http_iclock_webhooks_wishes(s, p, NGX_HTTP_ICLOCK_WORK_LATE,
                                         &wishes);
 
-    wishes.most += NGX_HTTP_ICLOCK_WORK_MOST / 2;
+    rest = wishes.most;
+
+    wishes.most += NGX_HTTP_ICLOCK_WORK_MOST - beside;
     p = ngx_http_iclock_webhooks_wishes(s, p, NGX_HTTP_ICLOCK_WORK_PROMPT,
                                         &wishes);
+
+    wishes.most = prompt ? ngx_min(wishes.most, rest) : wishes.most;
     p = ngx_http_iclock_webhooks_wishes(s, p, NGX_HTTP_ICLOCK_WORK_OTHER,
                                         &wishes);
 
@@ -196,6 +198,33 @@ ngx_http_iclock_webhooks_wanted(ngx_http_iclock_sender_t *s,
     q->params[1].len = p - q->params[1].data;
 
     return NGX_OK;
+}
+
+
+/* whether somebody is known to answer soon */
+
+static ngx_uint_t
+ngx_http_iclock_webhooks_begin(ngx_http_iclock_sender_t *s)
+{
+    ngx_uint_t                  prompt;
+    ngx_queue_t                *e;
+    ngx_http_iclock_webhook_t  *w;
+
+    prompt = 0;
+
+    for (e = ngx_queue_head(&s->all);
+         e != ngx_queue_sentinel(&s->all);
+         e = ngx_queue_next(e))
+    {
+        w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
+
+        w->got = 0;
+        w->asked = 0;
+        w->missed = 0;
+        prompt |= w->prompt;
+    }
+
+    return prompt;
 }
 
 
