@@ -469,6 +469,41 @@ select is(iclock.prune_events(), true, 'when the receiver has got it, it goes');
 select hasnt_table('iclock', 'event_old_9', 'it is gone');
 select iclock.delete_webhook(:'hook');
 
+-- a page costs what it has, whatever waits behind it
+
+create function pg_temp.looked_at() returns bigint language sql as $$
+    select sum(s.seq_tup_read + coalesce(s.idx_tup_fetch, 0))::bigint
+      from pg_stat_xact_all_tables s
+      join pg_inherits i on i.inhrelid = s.relid
+     where i.inhparent = 'iclock.event'::regclass
+$$;
+insert into iclock.event (xid, type)
+select case when n <= 5000 then '2' else '4' end::xid8, 18
+  from generate_series(1, 10000) as n;
+select pg_temp.looked_at() as before \gset
+select is((select count(*)::int
+             from iclock.read_events('0', max => 10, look_ahead => true)), 10,
+          'ten events of a feed of ten thousand');
+select cmp_ok(pg_temp.looked_at() - :before, '<', 100::bigint,
+              'nearly no others are looked at');
+select pg_temp.looked_at() as before \gset
+select is((select count(*)::int
+             from iclock.read_events(iclock.event_cursor_text('1', 0)
+                      || '@2:4:2', max => 6000, look_ahead => true) as e), 6000,
+          'what a snapshot has not shown comes first');
+select is((select array_agg(e.x order by e.n)
+             from (select left(r.cursor, 16) as x, min(r.n) as n
+                     from iclock.read_events(
+                              iclock.event_cursor_text('1', 0) || '@2:4:2',
+                              max => 5003, look_ahead => true)
+                          with ordinality as r (cursor, settled, event_id,
+                                                type, site, device, sandbox,
+                                                payload, n)
+                    group by 1) as e),
+          array['0000000000000002', '0000000000000004'],
+          'and the rest behind it, in order');
+delete from iclock.event e where e.xid in ('2', '4');
+
 -- off again
 
 select lives_ok('select iclock.disable_events()', 'disable');

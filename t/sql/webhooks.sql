@@ -1145,5 +1145,52 @@ select is((select count(*)::int
 select performs_ok(format('select * from iclock.webhook_work(''one'', %L)',
                           :'wanted'), 500, 'are asked for work at one go');
 
+
+-- what many have refused is kept for each of them, told in one statement
+
+select w.event_id as refused
+  from iclock.webhook_work('one', :'wanted'::jsonb) as w
+ where w.kind = 'event'
+ limit 1 \gset
+select is((select count(*)::int
+             from iclock.webhook_results('one', json_build_object('attempts',
+                (select json_agg(json_build_object('endpoint', e.id,
+                            'event_id', :'refused', 'attempt', 1, 'ms', 0,
+                            'outcome', case e.url when 'https://x.example/'
+                                       then 'failed' else 'abort' end))
+                   from iclock.webhook_endpoint e
+                  where e.leased_by = 'one'))::jsonb)), 1000,
+          'a thousand refuse one');
+select is((select array_agg(distinct r.payload::json ->> 'event_id')
+             from iclock.webhook_retry r
+            where 'evt_' || iclock.event_cursor_text(r.xid, r.seq)
+                  = :'refused'), array[:'refused'], 'the same payload');
+select is((select count(*)::int
+             from iclock.webhook_retry r
+            where 'evt_' || iclock.event_cursor_text(r.xid, r.seq)
+                  = :'refused'
+              and r.attempts = 1 and r.state = 'retrying'),
+          1000, 'for each of them');
+select is((select array_agg(distinct e.status || ' ' || e.failures)
+             from iclock.webhook_endpoint e where e.leased_by = 'one'),
+          array['active 1', 'failing 10'], 'each is judged by its own');
+select is((select count(*)::int
+             from iclock.webhook_results('one', json_build_object('attempts',
+                (select json_agg(json_build_object('endpoint', e.id,
+                            'event_id', :'refused', 'attempt', 2, 'ms', 0,
+                            'kind', 'retry',
+                            'outcome', case e.status when 'active'
+                                       then 'abort' else 'failed' end))
+                   from iclock.webhook_endpoint e
+                  where e.leased_by = 'one'))::jsonb)), 1000, 'twice');
+select is((select array_agg(distinct e.status || ' ' || r.state || ' '
+                                     || r.attempts)
+             from iclock.webhook_retry r
+             join iclock.webhook_endpoint e on e.id = r.endpoint_id
+            where 'evt_' || iclock.event_cursor_text(r.xid, r.seq)
+                  = :'refused'),
+          array['active dead 2', 'failing retrying 2'],
+          'and what becomes of it');
+
 select * from finish();
 rollback;
