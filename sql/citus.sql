@@ -4,8 +4,8 @@
 --     psql -d attendance -f sql/citus.sql
 --
 -- On the coordinator, whose workers have been added, with nginx stopped the
--- first time.  After that punch is distributed by device_id.  Everything else
--- stays on the coordinator: it is small, and its triggers write to other tables.
+-- first time.  After that punch is distributed by device_id.  All else stays on
+-- the coordinator: it is small, and its triggers write to other tables.
 --
 -- What install.sql puts in place and Citus cannot plan is replaced here: so
 -- install.sql itself runs this again wherever punch is distributed.  A second
@@ -73,6 +73,18 @@ set local client_min_messages = warning;
 
 -- The rest is for the coordinator alone.
 set local citus.enable_ddl_propagation = off;
+
+-- Transactions that insert would wait for each other: that is for copies of
+-- shards, of which there are none.  Connections that there are keep to it.
+do $$
+begin
+    if current_setting('citus.shard_replication_factor')::integer = 1 then
+        execute format('alter database %I '
+                       'set citus.all_modifications_commutative = on',
+                       current_database());
+    end if;
+end
+$$;
 
 drop policy if exists sites on iclock.punch;
 drop policy if exists module on iclock.punch;

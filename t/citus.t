@@ -221,6 +221,11 @@ for my $file ('citus', 'install') {
     = $t->pg->psql_try('SELECT iclock.enable_events()');
 like($error, qr/distributed by Citus leave no events/, 'no events');
 
+is($t->psql("SELECT count FROM iclock.import_rows('CITY0001', '"
+            . '["99\\t2026-03-08 09:00:00", "99\\t2026-03-08 09:00:00"]'
+            . "', 1) AS r (outcome, count) WHERE outcome = 'stored'"), 1,
+   'punches of a file');
+
 
 # nginx does not notice
 
