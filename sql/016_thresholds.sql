@@ -1,33 +1,71 @@
 -- Migration 16: thresholds of conditions that are none are refused.
 
--- A wrong one made device_conditions() fail for everybody; what is there counts
--- as not given.
+-- What was in use stays: ->> and a cast took quoted numbers, and numbers for
+-- times.  What is wrong all the same made device_conditions() fail for
+-- everybody; it counts as not given, and so does what nobody has read.
 do $$
 declare
-    c  record;
+    c       record;
+    member  record;
+    good    jsonb;
+    value   jsonb;
+    fault   text;
 begin
     for c in
-        select o.name, o.params, o.warn_after, b.params as own,
-               iclock.condition_fault(o.name, o.params) as fault
+        select o.name, o.params, o.warn_after
           from iclock.condition o
-          left join (values
-                ('key',        '{"within": "24 hours"}'::jsonb),
-                ('network',    '{"within": "24 hours"}'),
-                ('silent_day', '{"after": "24 hours"}'),
-                ('lines',      '{"within": "24 hours"}'),
-                ('clock',      '{"skew": "60 seconds"}'),
-                ('quiet',      '{"punches": 10, "weeks": 4}'),
-                ('full',       '{"ratio": 0.9}'),
-                ('commands',   '{"after": "10 minutes"}'),
-                ('failed',     '{"within": "24 hours"}'))
-                    as b (name, params) on b.name = o.name
     loop
-        if c.fault is not null then
+        good := '{}';
+        fault := case when jsonb_typeof(c.params) <> 'object'
+                      then iclock.condition_fault(c.name, c.params) end;
+
+        for member in
+            select e.key, e.value, e.value #>> '{}' as text,
+                   jsonb_typeof(e.value) as type
+              from jsonb_each(case when fault is null then c.params
+                              else '{}' end) as e
+             order by e.key
+        loop
+            value := member.value;
+
+            begin
+                if member.type = 'number'
+                   and member.key in ('within', 'after', 'skew')
+                then
+                    value := to_jsonb(member.text || ' seconds');
+
+                elsif member.type = 'string' and member.key = 'ratio' then
+                    value := to_jsonb(member.text::numeric);
+
+                elsif member.type = 'string'
+                      and member.key in ('punches', 'weeks')
+                then
+                    value := to_jsonb(member.text::integer);
+                end if;
+            exception when data_exception then
+                null;
+            end;
+
+            if iclock.condition_fault(c.name,
+                                      jsonb_build_object(member.key, value))
+               is null
+            then
+                good := good || jsonb_build_object(member.key, value);
+            else
+                fault := concat_ws('; ', fault,
+                    iclock.condition_fault(c.name, jsonb_build_object(
+                                           member.key, member.value)));
+            end if;
+        end loop;
+
+        if fault is not null then
             raise warning 'table iclock.condition, "%": %; params are % '
-                          'now, not %', c.name, c.fault,
-                          coalesce(c.own, '{}'), c.params;
+                          'now, not %', c.name, fault, good, c.params;
+        end if;
+
+        if good <> c.params then
             update iclock.condition o
-               set params = coalesce(c.own, '{}')
+               set params = good
              where o.name = c.name;
         end if;
 

@@ -454,28 +454,89 @@ select lives_ok('select iclock.device_conditions()',
 select lives_ok('select iclock.find_quiet()', 'also there');
 rollback to threshold;
 
--- what an older schema has taken is put right
+-- what an older schema could use goes on as it was meant; the rest is as if it
+-- were missing
 
-alter table iclock.condition drop constraint condition_params_check,
-                             drop constraint condition_warn_after_check;
-alter table iclock.condition add constraint condition_warn_after_check
-    check (warn_after >= interval '0');
-update iclock.condition set params = '{"ratio": "90%"}' where name = 'full';
-update iclock.condition set params = '[1]' where name = 'new';
-update iclock.condition set params = '{"skew": "5 min"}' where name = 'clock';
-update iclock.condition set warn_after = '1000000 years' where name = 'lines';
-delete from iclock.schema_version where version = 16;
+create temp table old (round integer, name text, params jsonb, is_now jsonb);
+insert into old
+values (1, 'full', '{"ratio": "90%"}', '{}'),
+       (1, 'new', '[1]', '{}'),
+       (1, 'clock', '{"skew": "5 min"}', '{"skew": "5 min"}'),
+       (1, 'key', '{"within": 86400}', '{"within": "86400 seconds"}'),
+       (1, 'network', '{"within": 1.5}', '{"within": "1.5 seconds"}'),
+       (1, 'lines', '{"within": "48 hours", "note": "ops"}',
+        '{"within": "48 hours"}'),
+       (1, 'failed', '{"within": "90"}', '{"within": "90"}'),
+       (1, 'silent_day', '{"after": -1}', '{}'),
+       (1, 'commands', '{"after": ["5 min"]}', '{}'),
+       (1, 'quiet', '{"punches": "20", "weeks": 3}',
+        '{"punches": 20, "weeks": 3}'),
+       (2, 'full', '{"ratio": " 0.8 "}', '{"ratio": 0.8}'),
+       (2, 'new', '{"after": "1 day"}', '{}'),
+       (2, 'clock', '{"skew": 1e300}', '{}'),
+       (2, 'key', '{"within": null}', '{}'),
+       (2, 'lines', '"48 hours"', '{}'),
+       (2, 'quiet', '{"punches": "twenty", "weeks": "3"}', '{"weeks": 3}'),
+       (3, 'full', '{"ratio": "NaN", "skew": 1}', '{}'),
+       (3, 'quiet', '{"punches": 20, "weeks": 30}', '{"punches": 20}'),
+       (4, 'full', '{"ratio": 80}', '{}'),
+       (4, 'quiet', '{"punches": "99999999999", "weeks": true}', '{}');
+create function pg_temp.older(round integer) returns void
+    language plpgsql as $$
+begin
+    alter table iclock.condition drop constraint condition_params_check,
+                                 drop constraint condition_warn_after_check;
+    alter table iclock.condition add constraint condition_warn_after_check
+        check (warn_after >= interval '0');
+    update iclock.condition c set params = o.params
+      from pg_temp.old o where o.name = c.name and o.round = $1;
+    update iclock.condition set warn_after = '1000000 years'
+     where name = 'lines';
+    delete from iclock.schema_version where version = 16;
+end
+$$;
+
+savepoint threshold;
 set local client_min_messages = error;
+select pg_temp.older(1);
 \ir ../../sql/016_thresholds.sql
-reset client_min_messages;
-select is((select jsonb_object_agg(c.name, c.params)
-             from iclock.condition c
-            where c.name in ('full', 'new', 'clock')),
-          '{"full": {"ratio": 0.9}, "new": {}, "clock": {"skew": "5 min"}}',
-          'what was wrong is as it was; the rest stays');
+select is(c.params, o.is_now, format('%s: %s', o.name, o.params))
+  from pg_temp.old o join iclock.condition c using (name)
+ where o.round = 1;
 select is((select c.warn_after from iclock.condition c
             where c.name = 'lines'), interval '10 years', 'no longer than that');
 select lives_ok('select iclock.device_conditions()', 'all is told again');
+select lives_ok('select iclock.find_quiet()', 'also there');
+rollback to threshold;
+
+set local client_min_messages = error;
+select pg_temp.older(2);
+\ir ../../sql/016_thresholds.sql
+select is(c.params, o.is_now, format('%s: %s', o.name, o.params))
+  from pg_temp.old o join iclock.condition c using (name)
+ where o.round = 2;
+select lives_ok('select iclock.device_conditions()', 'all is told again');
+select lives_ok('select iclock.find_quiet()', 'also there');
+rollback to threshold;
+
+set local client_min_messages = error;
+select pg_temp.older(3);
+\ir ../../sql/016_thresholds.sql
+select is(c.params, o.is_now, format('%s: %s', o.name, o.params))
+  from pg_temp.old o join iclock.condition c using (name)
+ where o.round = 3;
+select lives_ok('select iclock.device_conditions()', 'all is told again');
+select lives_ok('select iclock.find_quiet()', 'also there');
+rollback to threshold;
+
+set local client_min_messages = error;
+select pg_temp.older(4);
+\ir ../../sql/016_thresholds.sql
+select is(c.params, o.is_now, format('%s: %s', o.name, o.params))
+  from pg_temp.old o join iclock.condition c using (name)
+ where o.round = 4;
+select lives_ok('select iclock.device_conditions()', 'all is told again');
+select lives_ok('select iclock.find_quiet()', 'also there');
 rollback to threshold;
 
 -- hours, rates
