@@ -87,21 +87,28 @@ is(join(', ', (said($sender))[-2, -1]), 'looked for work, given back',
 $t->psql('SELECT iclock.delete_webhook(id) FROM iclock.webhook_endpoint');
 
 
-# PostgreSQL stores results more slowly than they come
+# PostgreSQL stores results more slowly than they come: a hundred of them in
+# three seconds, however fast the machine is; a worker that leaves has eleven
+
+sub attempts {
+    return scalar(() = $t->error_log() =~ /"wh_\w+" failed, outcome/g);
+}
 
 $t->psql(<<'END');
 CREATE FUNCTION public.slowly() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_sleep(0.02); RETURN new; END $$;
+BEGIN PERFORM pg_sleep(3); RETURN null; END $$;
 CREATE TRIGGER slowly BEFORE INSERT ON iclock.webhook_attempt
-FOR EACH ROW EXECUTE FUNCTION public.slowly();
+FOR EACH STATEMENT EXECUTE FUNCTION public.slowly();
 END
 
 hooks(ENDPOINTS, 'http://127.0.0.1:' . $t->nginx->free_port());
 ok(ours(1 + ENDPOINTS), 'nginx takes endpoints that answer nothing');
 events(6);
 $sender = sender();
-ok(wait_until(30, sub { (said($sender))[-1] eq 'told results' }),
-   'they get events');
+ok(wait_until(60, sub {
+    attempts() >= 1000 + $t->psql('SELECT count(*)'
+                                  . ' FROM iclock.webhook_attempt')
+}), 'they get events');
 $t->reload($t->device_server());
 ok(wait_until(60, sub { !$t->nginx->old_workers() }),
    'the worker leaves, which has more to tell than it has time for');
@@ -112,8 +119,11 @@ shift @said while @said && $said[0] ne 'not given back in time';
 cmp_ok(scalar(@said), '>', 0, 'it says so');
 cmp_ok(scalar(grep { $_ eq 'told results' } @said), '<=', 1,
        'and tells no more');
-is($t->psql('SELECT count(*) FROM iclock.webhook_endpoint'
-            . ' WHERE leased_by IS NOT NULL'), 0,
-   'what is left is for others');
+
+# a lease that was under way may be taken after the others were given back
+ok(wait_until(60, sub {
+    $t->psql('SELECT count(*) FROM iclock.webhook_endpoint'
+             . ' WHERE leased_by IS NOT NULL AND leased_until > now()') == 0
+}), 'what is left is for others');
 
 $t->done();
