@@ -29,9 +29,7 @@ enum {
 /* events of all endpoints in one look, which must end in time */
 #define NGX_HTTP_ICLOCK_WORK_MOST    2000
 #define NGX_HTTP_ICLOCK_WORK_SHARE   500
-
-/* those of others, if there is somebody who answers soon */
-#define NGX_HTTP_ICLOCK_WORK_BESIDE  256
+#define NGX_HTTP_ICLOCK_WORK_BESIDE  256    /* of others beside prompt ones */
 
 /* whose turn it is in a look */
 #define NGX_HTTP_ICLOCK_WORK_LATE    0      /* the last one had no room */
