@@ -312,7 +312,12 @@ $m->promtool('all of them', $text);
 
 # no label holds what is of a device or a person
 
-unlike($text, qr/STATUS0|1001|127\.0\.0\.1|ik_live/,
+# a value may have any digits
+
+my $labels = join "\n", $text =~ /\{(.*)\}/g;
+
+like($labels, qr/result="/, 'labels');
+unlike($labels, qr/STATUS0|1001|127\.0\.0\.1|ik_live/,
        'no serial number, no PIN');
 is(join(' ', grep { !/^iclock_\w+(?:\{(?:\w+="[\w.+ -]*",?)+\})? [\d.]+\z/ }
              grep { !/^# (?:HELP|TYPE) / } split /\n/, $text), '',
