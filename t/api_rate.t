@@ -153,4 +153,14 @@ is($neighbor->get('/devices', -local => '127.0.0.1')->status, 200,
    'elsewhere it need not');
 is($neighbor->get('/devices')->status, 200, 'and then it serves everywhere');
 
+# nginx is told of each change, and asks for the key once more
+
+my $id = $neighbor->id;
+my @served = map {
+    $t->psql("UPDATE iclock.api_key SET rate = 1000 + $_ WHERE id = '$id'");
+    map { $neighbor->get('/devices')->status } 1 .. 3;
+} 1 .. 20;
+
+is(join(' ', grep { $_ != 200 } @served), '', 'when it is changed, too');
+
 $t->done();

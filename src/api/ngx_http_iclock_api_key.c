@@ -24,6 +24,8 @@ static ngx_uint_t ngx_http_iclock_api_key_shape(ngx_str_t *text,
     ngx_str_t *id);
 static ngx_int_t ngx_http_iclock_api_key_find(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
+static ngx_uint_t ngx_http_iclock_api_key_was_right(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx);
 static ngx_uint_t ngx_http_iclock_api_key_token(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_api_key_ask_token(ngx_http_request_t *r,
@@ -91,7 +93,32 @@ ngx_http_iclock_api_key_find(ngx_http_request_t *r,
         return ngx_http_iclock_api_key_judge(r, ctx);
     }
 
+    if (ngx_http_iclock_api_key_was_right(r, ctx)) {
+        return ngx_http_iclock_api_key_ask(r, ctx);
+    }
+
     return ngx_http_iclock_api_key_wrong(r, ctx, 0);
+}
+
+
+/*
+ * What was right once and is to be looked up again: whatever others try from
+ * the same address, it need not wait.
+ */
+
+static ngx_uint_t
+ngx_http_iclock_api_key_was_right(ngx_http_request_t *r,
+    ngx_http_iclock_api_ctx_t *ctx)
+{
+    u_char                            hash[NGX_HTTP_ICLOCK_API_DIGEST];
+    ngx_http_iclock_api_main_conf_t  *amcf;
+
+    amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
+
+    return ctx->token.len == 0
+           && ngx_http_iclock_api_sha256(hash, &ctx->key_text, NULL, NULL)
+              == NGX_OK
+           && ngx_http_iclock_api_zone_was(amcf, ctx->candidate.data, hash);
 }
 
 
@@ -430,32 +457,17 @@ ngx_http_iclock_api_key_wrong(ngx_http_request_t *r,
 
 /*
  * The database is asked, but not of any number at once that an address has made
- * up: only the answers show which were wrong.  A key that was right does not
- * count.
+ * up: only the answers show which were wrong.
  */
 
 static ngx_int_t
 ngx_http_iclock_api_key_doubtful(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx, u_char *addr)
 {
-    u_char                            hash[NGX_HTTP_ICLOCK_API_DIGEST];
     ngx_http_iclock_api_meter_t       meter;
     ngx_http_iclock_api_main_conf_t  *amcf;
 
     amcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_api_module);
-
-    if (ctx->candidate.len && ctx->token.len == 0) {
-
-        if (ngx_http_iclock_api_sha256(hash, &ctx->key_text, NULL, NULL)
-            != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        if (ngx_http_iclock_api_zone_was(amcf, ctx->candidate.data, hash)) {
-            return ngx_http_iclock_api_key_ask(r, ctx);
-        }
-    }
 
     if ((ctx->candidate.len == 0 || ctx->token.len == 0)
         && ngx_http_iclock_api_zone_meter(amcf, NGX_HTTP_ICLOCK_API_ASKING,
