@@ -330,16 +330,21 @@ module.exports = async (t) => {
     await tab.context.close();
     t.tabs.pop();
 
-    // refused: too many
+    // refused: too many; a response that nobody holds is closed sooner or
+    // later, by the garbage collector
 
     const taken = await Promise.all(Array.from({ length: 5 }, async () => {
         const stop = new AbortController();
-
-        await fetch(`${t.origin}/v1/events`, { signal: stop.signal,
+        const response = await fetch(`${t.origin}/v1/events`, {
+            signal: stop.signal,
             headers: { Accept: 'text/event-stream',
                        Authorization: `Bearer ${t.key}` } });
-        return stop;
+
+        return { stop, response };
     }));
+
+    t.is(taken.map(({ response }) => response.status), Array(5).fill(200),
+         'five streams are open');
 
     tab = await t.open('#/live');
     tab.allow(/429/);
@@ -347,5 +352,8 @@ module.exports = async (t) => {
     await tab.see('Live updates are used up by other windows;'
                   + ' refreshing every 10 s.');
     await tab.looks('live-refused');
-    taken.forEach((stop) => stop.abort());
+    taken.forEach(({ stop, response }) => {
+        t.ok(!response.bodyUsed, 'one of them, until now');
+        stop.abort();
+    });
 };
