@@ -104,8 +104,9 @@ is($err, '', 'nothing that terminals do not like');
 is($status, 0, 'the server has acknowledged everything');
 is(stored('punch', ''), $c->{punches}, 'each punch is stored, once');
 is(stored('photo', ''), $c->{photos}, 'each photo, too');
-is($t->psql("SELECT bool_and(substr(content, 1, 2) = '\\xffd8')"
-            . ' FROM iclock.photo'), 't', 'is a JPEG');
+is($t->psql("SELECT count(*) FROM iclock.photo"
+            . " WHERE substr(content, 1, 2) = '\\xffd8'"), $c->{photos},
+   'is a JPEG');
 cmp_ok($c->{answers_lost}, '>', 0, 'some came twice');
 is($t->psql('SELECT count(*) FROM iclock.rejected_line'), 0,
    'no line is rejected');
@@ -218,8 +219,12 @@ is($t->psql("SELECT return_code FROM iclock.command"
 ok(wait_until(60, sub { $t->psql(
        "SELECT count(*) FROM iclock.operation o JOIN iclock.device d"
        . " ON d.id = o.device_id WHERE code = 0"
-       . " AND serial_number LIKE 'OBEY%'") == 4 }),
-   'both have started again');
+       . " AND serial_number LIKE 'OBEY%'") >= 4 }),
+   'both have started again')
+    or diag(join "\n", $t->psql_lines(
+            'SELECT serial_number, code, local_time, o.received_at'
+            . ' FROM iclock.operation o'
+            . ' JOIN iclock.device d ON d.id = o.device_id ORDER BY 1, 3'));
 
 $t->psql("SELECT iclock.run_shell('OBEY0001', 'ls')");
 ok(wait_until(60, sub { $t->psql("SELECT return_code FROM iclock.command"

@@ -147,6 +147,8 @@ sub _ask {
     $self->{busy} = 1;
     $world->count("requests_$name");
 
+    $self->{asked} = time;
+
     my $epoch = $self->{epoch};
     my $bytes = $self->_format($method, $uri, $body, %header);
 
@@ -385,7 +387,13 @@ sub _set_clock {
     if (!$world->{skew} && defined $date
         && $date =~ /(\d+) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT/)
     {
-        my $ahead = timegm($6, $5, $4, $1, $month{$2}, $3) - time;
+        my $then = timegm($6, $5, $4, $1, $month{$2}, $3);
+
+        # it may have been written at any time since it was asked for
+        my $now = time;
+        my $asked = $self->{asked};
+        my $ahead = $then > $now ? $then - $now
+                    : $then < $asked ? $then - $asked : 0;
 
         # nearer than its seconds can tell
         $self->{skew} = $ahead if abs $ahead > 2;
