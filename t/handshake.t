@@ -661,6 +661,24 @@ is(hello('iclock', 'ACCEPT01')->status, 403,
    'a key where the location has none');
 is(hello('iclock', 'ACCEPT01', 'ComKey=own')->status, 200, 'it is right');
 
+# The first call is known when it has been answered: whoever is refused has not
+# called, and those who are let in need not wait for their presence.
+
+sql("SELECT iclock.register_device('FIRST001'),"
+    . " iclock.register_device('FIRST002')");
+
+my $unheard = sub { sql("SELECT string_agg(serial_number, ' ' ORDER BY 1)"
+    . ' FROM iclock.device_conditions() c JOIN iclock.device d'
+    . " ON d.id = c.device_id WHERE condition = 'never'"
+    . " AND serial_number LIKE 'FIRST%'") };
+
+is(hello('key', "FIRST00$_", 'ComKey=wrong')->status, 403, "FIRST00$_: no key")
+    for 1, 2;
+is($unheard->(), 'FIRST001 FIRST002', 'refused: never called');
+is(hello('key', 'FIRST001', 'ComKey=sample1')->status, 200, 'the right key');
+is($unheard->(), 'FIRST002', 'it has called, the other has not');
+is(device('FIRST001', 'first_seen = last_seen'), 't', 'once');
+
 
 # networks
 

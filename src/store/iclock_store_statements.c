@@ -365,6 +365,8 @@ static const char  ngx_iclock_rejected_text[] =
     " ON CONFLICT DO NOTHING";
 
 
+/* whoever shakes hands has called: presence, which follows, may take a while */
+
 static const Oid  ngx_iclock_greet_types[] = { TX, TX, TX, TX, TX, I4, I4 };
 
 static const char  ngx_iclock_greet_text[] =
@@ -384,7 +386,9 @@ static const char  ngx_iclock_greet_text[] =
     " language = coalesce(u.language, d.language),"
     " recognized_dialect = coalesce(u.dialect, d.recognized_dialect),"
     " default_timezone = u.zone, told_offset = u.told_offset,"
-    " told_delay = u.told_delay"
+    " told_delay = u.told_delay,"
+    " first_seen = coalesce(d.first_seen, now()),"
+    " last_seen = coalesce(d.last_seen, now())"
     " FROM u WHERE d.serial_number = u.serial_number"
     " AND (d.push_version, d.language, d.recognized_dialect,"
     " d.default_timezone, d.told_offset, d.told_delay)"
