@@ -25,7 +25,6 @@ words({
   'nav.skip': 'Skip to the content',
   'nav.needs': { one: '{n} needs you', other: '{n} need you' },
   'search': 'Search', 'search.label': 'Search devices',
-  'search.hint': 'Key /',
   'stream.live': 'Live', 'stream.connecting': 'Connecting',
   'stream.polling': 'Every 10 s', 'stream.off': 'Not live',
   'stream.hidden': 'Not live', 'stream.paused': 'Paused',

@@ -18,7 +18,7 @@
 words({
   'close': 'Close', 'back': 'Back', 'cancel': 'Cancel', 'undo': 'Undo',
   'dismiss': 'Dismiss', 'strip.label': 'What was done',
-  'ask.typed': 'Type {text} to confirm', 'more': 'More'
+  'ask.typed': 'Type {text} to confirm'
 });
 
 const floating = { panel: null };

@@ -27,7 +27,7 @@
 
 words({
   'grid.page': 'Rows {from} to {to} of {of}', 'grid.before': 'Before',
-  'grid.next': 'Next', 'grid.select': 'Select', 'grid.all': 'Select all'
+  'grid.next': 'Next', 'grid.select': 'Select'
 });
 
 const spare = 8;

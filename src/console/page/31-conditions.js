@@ -6,7 +6,6 @@
 //   conditionActs(d, c)       buttons
 //   stateOf(d)                { icon, tone, word, label } of the one state
 //   stateMark(d, long)        <span class="state"> of it
-//   stateTone(name)           'ok', 'warn', 'bad', 'new', 'off'
 //   address of terminals:     terminalsAt
 
 words({
@@ -90,10 +89,6 @@ const conditionTable = {
   failed: ['arrow', 'warn', 'show'],
   muted: ['blocked', 'off', 'unmute']
 };
-
-function stateTone(name) {
-  return (conditionTable[name] || conditionTable.quiet)[1];
-}
 
 function fromWords(d) {
   return d.address ? t('s.from', { address: d.address }) : '';

@@ -11,7 +11,7 @@
 
 words({
   'act.approve': 'Approve {name}', 'act.approve.title': 'Approve {id}',
-  'act.approving': 'Approving {name}.', 'act.approved': '{name} is approved. Its punches come at its next call.',
+  'act.approved': '{name} is approved. Its punches come at its next call.',
   'act.approve.undo': 'Block again',
   'act.approve.first': 'First call {ago}{from}. Punches are placed by this zone from the first one on.',
   'act.approve.again': 'Its punches are placed by this zone from now on.',

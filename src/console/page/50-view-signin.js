@@ -9,8 +9,7 @@ words({
   'signin.shape': 'That is not the form of a key. It begins with ik_live_ or ik_test_ and has 64 characters.',
   'signin.unknown': 'This key is not known here, has expired, or was revoked.',
   'signin.revoked': 'This key does not work any more. It was revoked or has expired.',
-  'signin.idle': 'The key was not used for a while, and this page has forgotten it.',
-  'signin.asking': 'Asking the server'
+  'signin.idle': 'The key was not used for a while, and this page has forgotten it.'
 });
 
 const makeKey = "SELECT iclock.create_api_key('ops', ARRAY["

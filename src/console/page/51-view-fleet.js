@@ -18,7 +18,6 @@ words({
   'fleet.site': 'Site', 'fleet.sites': 'all', 'fleet.compact': 'Compact',
   'fleet.chips': 'Devices that are', 'fleet.all': 'All',
   'fleet.reading': 'Reading the devices',
-  'fleet.count': { one: '{n} device', other: '{n} devices' },
   'col.state': 'State', 'col.device': 'Device', 'col.serial': 'Serial',
   'col.site': 'Site', 'col.call': 'Call', 'col.punch': 'Last punch',
   'col.clock': 'Clock', 'col.wait': 'Wait', 'col.memory': 'Memory',

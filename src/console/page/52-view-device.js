@@ -3,7 +3,7 @@
 words({
   'dev.title': 'Device', 'dev.back': 'Fleet',
   'dev.gone': 'No device {id} for this key. It may belong to another site.',
-  'dev.unread': 'Reading {id}', 'dev.more': 'More',
+  'dev.more': 'More',
   'dev.there': '{at} there ({zone})',
   'dev.people': { one: '{n} person', other: '{n} people' },
   'dev.memory': 'Memory {p}', 'dev.firmware': 'Firmware',
@@ -25,23 +25,22 @@ words({
   'dev.check.state': 'Result', 'dev.check.agreed': 'Agrees',
   'dev.check.surplus': 'It has deleted some; they are safe here',
   'dev.check.missing': { one: '{n} is missing', other: '{n} are missing' },
-  'dev.check.open': 'Asked', 'dev.check.resent': 'Sent again',
+  'dev.check.resent': 'Sent again',
   'dev.u.card': 'Card', 'dev.u.role': 'Role', 'dev.u.templates': 'Templates',
   'dev.u.admin': 'Administrator',
   'dev.c.asked': 'Asked', 'dev.c.what': 'What', 'dev.c.state': 'State',
   'dev.c.by': 'By', 'dev.cancel': 'Cancel', 'dev.repeat': 'Again',
   'dev.cancelled': 'Cancelled: {what}', 'dev.cancelling': 'Cancelling.',
-  'dev.repeating': 'Asking again.', 'dev.repeated': 'Asked again: {what}',
+  'dev.repeating': 'Asking again.',
   'dev.e.at': 'At', 'dev.e.what': 'What', 'dev.r.reason': 'Reason',
   'dev.r.line': 'Line', 'dev.r.table': 'Table',
   'dev.setup.save': 'Save', 'dev.setup.how': 'How to connect',
   'dev.setup.steps': 'In the terminal open Comm. > Cloud Server Setting. Enter the address and the port of {url}, switch "Enable Proxy" off, and save. It calls within a minute.',
-  'dev.setup.facts': 'What it is', 'dev.setup.others': 'Other acts',
+  'dev.setup.facts': 'What it is',
   'dev.setup.seen': 'Last call', 'dev.setup.address': 'Address',
   'dev.setup.push': 'Push version', 'dev.setup.logs': 'Punches on it',
   'dev.setup.key': 'Communication key',
-  'dev.setup.key.help': 'Left empty, the key stays as it is.',
-  'dev.changed': 'Changed by somebody else meanwhile; your text is kept.'
+  'dev.setup.key.help': 'Left empty, the key stays as it is.'
 });
 
 const deviceTabs = ['punches', 'people', 'commands', 'errors', 'rejected',

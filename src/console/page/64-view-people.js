@@ -24,8 +24,6 @@ words({
   'people.clear': 'Clear filters', 'people.reading': 'Reading more'
 });
 
-const kindsShown = ['fingerprint', 'face', 'palm'];
-
 // what there is of a person, over all devices
 function personTotals(p) {
   const kinds = new Map();
