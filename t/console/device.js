@@ -1,12 +1,171 @@
 // Copyright (C) the ngx_http_iclock_module authors
 
-// Acts on a device, each with its way back; and punches as a file.
+// Acts on a device, each with its way back; and punches as a file.  What can be
+// wrong with one, in words.
 
 'use strict';
 
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
+
+
+// Each condition: how the device $d comes to it, and its label, what is said of
+// it (* is anything), and what can be done there.  Those that are not about
+// silence call so seldom that they do not become silent meanwhile.
+
+const set = (members) => `update iclock.device set ${members} where id = $d`;
+const calls = set(`last_seen = now() - interval '1 min', delay = 86400,
+                   remote_address = '10.0.3.14'`);
+const pulse = (members, values) => `${calls};
+    insert into iclock.device_pulse (device_id, ${members})
+    values ($d, ${values})`;
+const refusal = (reason) => `${calls};
+    insert into iclock.device_refusal (device_id, reason, first_at, last_at)
+    values ($d, '${reason}', now() - interval '2 hours', now())`;
+
+const conditions = [
+    ['silent', set("last_seen = now() - interval '42 min'"),
+     /^Silent \d+ min$/, 'Last call * Its punches are safe in the terminal and'
+     + ' come when it calls again. Check power and network cable, then Comm.'
+     + ' > Cloud Server Setting.', ['How to connect']],
+    ['silent_day', set(`last_seen = now() - interval '3 days',
+                        punch_count = 100`)
+     + `; insert into iclock.device_option (device_id, name, value)
+          values ($d, 'MaxAttLogCount', '20')`,
+     /^Silent 3 days$/, 'Its punches are safe in the terminal * About 1,900'
+     + ' punches fit before its memory is full.', ['How to connect']],
+    ['never', 'select 1',
+     /^Never called$/, 'Registered on *, no call yet. Enter'
+     + ' http://10.0.0.5:8081 in its Cloud Server Setting.',
+     ['Copy address']],
+    ['new', `${calls}; ` + set(`status = 'pending', delay = null,
+                                first_seen = now() - interval '5 min'`),
+     /^Waiting for approval$/, 'First call * min ago from 10.0.3.14.'
+     + ' It keeps its punches until you approve it. Set its time zone now:'
+     + ' punches are placed by it.', ['Approve…', 'Block']],
+    ['blocked', `${calls}; set iclock.api_key = 'ops';
+                 select iclock.block_device((select serial_number
+                     from iclock.device where id = $d));
+                 reset iclock.api_key`,
+     /^Blocked$/, 'Refused since *, by ops. It keeps its punches and goes on'
+     + ' calling.', ['Approve again…']],
+    ['key', refusal('key'),
+     /^Wrong key$/, 'Calls from 10.0.3.14, but its communication key'
+     + ' differs from the one set here.', ['Setup']],
+    ['network', refusal('network'),
+     /^Wrong network$/, 'Calls from 10.0.3.14, but another network is'
+     + ' allowed for it.', ['Setup']],
+    ['clock', pulse('clock_skew, skew_at, skew_since',
+                    "interval '14 min', now(), now()"),
+     /^Clock 14 min fast$/, 'Punches are stored as the terminal says. Is it in'
+     + ' Asia/Kolkata? If not, change the zone; else set its clock.',
+     ['Zone…', 'Set clock']],
+    ['clock', pulse('clock_skew, skew_at, skew_since',
+                    "interval '-3 hours', now(), now()"),
+     /^Clock 3 h slow$/, 'else set its clock.', ['Zone…', 'Set clock']],
+    ['quiet', pulse('quiet_since, quiet_usual', 'now(), 140'),
+     /^No punches today$/, 'It calls, but sends no punches; usually 140 by now.'
+     + ' Is it in access-control mode, or was its upload switched off?',
+     ['Check']],
+    ['lines', `${calls};
+        insert into iclock.rejected_line (device_id, table_name, line, reason)
+        select $d, 'ATTLOG', convert_to('x' || n, 'UTF8'), 'no such date'
+          from generate_series(1, 12) as n`,
+     /^12 lines not stored$/, 'They can never be stored as they are; they are'
+     + ' kept, byte for byte.', ['Read']],
+    ['missing', `${calls};
+        insert into iclock.attendance_check (device_id, starts, ends, status,
+               device_count, stored_count, attempts, max_attempts, finished_at)
+        values ($d, '2026-11-20', '2026-11-20 23:59:59', 'differs', 4031, 4000,
+                3, 3, now() - interval '2 hours')`,
+     /^31 punches missing$/, 'The terminal holds more punches than are stored'
+     + ' here.', ['Fetch']],
+    ['full', `${calls}; ` + set('punch_count = 930')
+     + `; insert into iclock.device_option (device_id, name, value)
+          values ($d, 'MaxAttLogCount', '10')`,
+     /^Memory 93 % full$/, 'What is stored here stays. Check that nothing is'
+     + ' missing before you clear it at the terminal.', ['Check']],
+    ['commands', `${calls};
+        insert into iclock.command (device_id, body, created_at)
+        select $d, 'DATA UPDATE USERINFO PIN=' || n, now() - interval '1 hour'
+          from generate_series(1, 4) as n`,
+     /^4 commands unanswered$/, 'It calls but does not answer. It may be busy,'
+     + ' or not know the command.', ['Show']],
+    ['failed', `${calls};
+        insert into iclock.command (device_id, body, status, return_code,
+                                    sent_at, finished_at)
+        values ($d, 'REBOOT', 'failed', -1001, now(), now())`,
+     /^1 command failed$/, 'It answered that it cannot do that.', ['Show']],
+    ['muted', set(`last_seen = now() - interval '3 days', note = 'in repair',
+                   muted_until = now() + interval '5 days'`),
+     /^Muted until .+$/, 'It counts for nothing until then: in repair.',
+     ['Count it again']],
+];
+
+
+async function wrong(t) {
+    const sn = (i) => `WRONG${String(i).padStart(5, '0')}`;
+    const words = (text) => text.replace(/\s+/g, ' ').trim();
+
+    t.is((await t.sql(`select string_agg(name, ' ' order by position)
+                         from iclock.condition`)).split(' ')
+         .filter((name) => !conditions.some((c) => c[0] === name)), [],
+         'every condition is looked at');
+
+    for (const [i, [name, how]] of conditions.entries()) {
+        await t.sql(`select iclock.register_device('${sn(i)}', 'Gate ${name}',
+                                                   'Nashik', 'Asia/Kolkata')`);
+        await t.sql(how.replaceAll('$d', `(select id from iclock.device
+                                       where serial_number = '${sn(i)}')`));
+    }
+
+    const tab = await t.signIn('#/fleet');
+
+    for (const [i, [name, , label, sentence, acts]] of conditions.entries()) {
+        const pattern = new RegExp(sentence.replace(/[.?]/g, '\\$&')
+                                   .replaceAll('*', '.+') + '$');
+        let told = [];
+
+        await tab.goto(`#/devices/${sn(i)}`);
+        await t.wait(name, async () => {
+            told = await tab.page.evaluate((sn) =>
+                document.querySelector('.serial')?.innerText.includes(sn)
+                ? [...document.querySelectorAll('.todo > li')].map((li) =>
+                      [li.querySelector('.label').innerText,
+                       li.querySelector('.advice').innerText,
+                       [...li.querySelectorAll('button')].map((b) =>
+                           b.innerText)])
+                : [], sn(i));
+            return told.length && label.test(words(told[0][0]))
+                   && pattern.test(words(told[0][1]));
+        }).catch(() => null);
+        t.is(told.length, 1, `${name}: that alone`);
+
+        const [its, advice, buttons] = told[0] || ['', '', []];
+
+        t.like(words(its), label, `${name}: its label`);
+        t.like(words(advice), pattern, `${name}: what it means`);
+        t.is(buttons.map(words), acts, `${name}: what can be done`);
+    }
+
+    // and in the list, by a word for each
+
+    await tab.goto('#/fleet');
+    await tab.see('Wrong network');
+
+    const chips = await tab.text('.chip');
+
+    for (const word of ['Silent', 'Never called', 'New', 'Blocked',
+                        'Wrong key', 'Wrong network', 'Clock', 'No punches',
+                        'Lines not stored', 'Punches missing', 'Memory',
+                        'Unanswered', 'Failed', 'Muted']) {
+        t.like(chips, new RegExp(`^${word} \\d+$`, 'm'), `the list: ${word}`);
+    }
+
+    await tab.context.close();
+    t.tabs.splice(t.tabs.indexOf(tab), 1);
+}
 
 
 module.exports = async (t) => {
@@ -150,4 +309,6 @@ module.exports = async (t) => {
         /REBOOT/.test(await t.device('ACT0000001', 'poll')));
     await tab.click('Undo');
     await tab.see(/Too late, it was sent/, 'too late: said so');
+
+    await wrong(t);
 };

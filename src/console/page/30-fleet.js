@@ -101,6 +101,10 @@ function calledNow(d) {
 }
 
 function settleDevice(d) {
+  // who has been silent for a day is so in one way only
+  if (d.conditions.some((c) => c.name === 'silent_day')) {
+    d.conditions = d.conditions.filter((c) => c.name !== 'silent');
+  }
   d.conditions.sort((a, b) => conditionOrder.indexOf(a.name) - conditionOrder.indexOf(b.name));
   d.needs = d.conditions.some((c) => needsYou(d, c));
 }
@@ -162,8 +166,6 @@ function countFleet() {
     if (d.status === 'online') all.online++;
     if (d.needs) all.needs++;
     for (const c of d.conditions) {
-      if (c.name === 'silent' && d.conditions[0].name === 'silent_day') continue;
-
       const name = c.name === 'silent_day' ? 'silent' : c.name;
 
       all.by.set(name, (all.by.get(name) || 0) + 1);

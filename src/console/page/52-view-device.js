@@ -26,6 +26,8 @@ words({
   'dev.check.surplus': 'It has deleted some; they are safe here',
   'dev.check.missing': { one: '{n} is missing', other: '{n} are missing' },
   'dev.check.resent': 'Sent again',
+  'dev.check.asking': 'Asked', 'dev.check.filling': 'Sends them again',
+  'dev.check.failed': 'No answer, or it cannot tell',
   'dev.u.card': 'Card', 'dev.u.role': 'Role', 'dev.u.templates': 'Templates',
   'dev.u.admin': 'Administrator',
   'dev.c.asked': 'Asked', 'dev.c.what': 'What', 'dev.c.state': 'State',

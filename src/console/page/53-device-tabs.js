@@ -217,8 +217,8 @@ function checkState(r) {
     return h('span.label', { 'data-tone': 'bad' },
       t('dev.check.missing', { n: missing }));
   }
-  return { agreed: t('dev.check.agreed'), surplus: t('dev.check.surplus'),
-    resent: t('dev.check.resent') }[r.status] || clean(r.status || '–');
+  return table.has('dev.check.' + r.status) ? t('dev.check.' + r.status)
+    : clean(r.status || '–');
 }
 
 // what can be done about a command: cancel, or ask again
