@@ -45,6 +45,13 @@ comment on function iclock.snapshot_until(txid_snapshot, bigint, txid_snapshot)
     is 'What a snapshot shows of transactions up to this one, NULL: all, and '
     'what one from before shows';
 
+-- at first it did not say which transaction had stored them
+select 'drop function iclock.uncounted_punches()'
+  from pg_proc p
+ where p.oid = to_regprocedure('iclock.uncounted_punches()')
+   and cardinality(p.proargnames) = 4
+\gexec
+
 -- Punches of the last weeks that are not counted yet.
 create or replace function iclock.uncounted_punches()
     returns table (
