@@ -4,8 +4,10 @@
 
 # The Debian package: what is in it, that nginx loads its module and takes its
 # example, that its schema is installed by its program, and what it says when
-# it is upgraded.  With TEST_INSTALL=1, as root, it comes into the system, is
-# upgraded, removed and purged.
+# it is upgraded.  TEST_OLDER is the package of the release before, which
+# tools/deb-older builds: what that has stored is there after an upgrade.  With
+# TEST_INSTALL=1, as root, it comes into the system, is upgraded, removed and
+# purged.
 
 use strict;
 use warnings;
@@ -222,6 +224,77 @@ like(slurp($out), qr/reload does not replace it\..*install-schema\n.*restart/s,
      'a reload does not replace the module');
 
 
+# from the release before
+
+upgrades($ENV{TEST_OLDER}) if $ENV{TEST_OLDER};
+
+# a punch, for nginx with the module of a package that is unpacked there
+
+sub stored {
+    my ($what, $pin) = @_;
+
+    return ok(wait_until(30, sub {
+        $t->device('OLDER001')->punches([ $pin, "2026-11-20 08:00:0$pin", 0,
+                                          1 ])->text eq '200 OK: 1'
+    }), "$what takes a punch");
+}
+
+sub serves {
+    my ($where) = @_;
+
+    local $ENV{TEST_MODULE}
+        = "$where/usr/lib/nginx/modules/ngx_http_iclock_module.so";
+
+    return $t->start($t->device_server(
+        database => $t->conninfo(dbname => 'upgraded')));
+}
+
+sub newest {
+    my ($where) = @_;
+
+    my $install = slurp("$where$share/sql/install.sql");
+
+    return $install =~ /^\\set newest (\d+)$/m ? $1 : 0;
+}
+
+sub upgrades {
+    my ($package) = @_;
+
+    my $before = $t->dir . '/before';
+    my @schema = ('-d', 'upgraded', '--user', 'iclock_nginx');
+    my $older = `dpkg-deb -f '$package' Version` =~ s/\n//r;
+
+    is(run([ 'dpkg-deb', '-x', $package, $before ]), 0, 'unpacked');
+
+    my ($had, $has) = map { newest($_) } $before, $there;
+
+    is(run([ 'dpkg', '--compare-versions', $older, 'lt', "$changes-1" ]), 0,
+       "$older is the release before");
+    is(run([ "$before/usr/sbin/iclock-install-schema", @schema ],
+           env => { @server }), 0, 'its schema') or diag(slurp($out));
+
+    serves($before);
+    stored('it', 1);
+
+    is(schema('--check', @schema), $had == $has ? 0 : 3, '--check');
+    ($status, $said) = schema(@schema);
+    is($status, 0, 'the schema is upgraded') or diag($said);
+    like($said, qr/from version $had to $has\n.*^==> now restart nginx/ms,
+         'and what is left to do') if $had != $has;
+    is(schema('--check', @schema), 0, '--check: all is well');
+    stored('the old module, with the new schema,', 2);
+
+    $t->quit();
+    serves($there);
+    stored('the new module', 3);
+    is($t->psql("SELECT string_agg(pin, ' ' ORDER BY pin) FROM iclock.punch",
+                database => 'upgraded'), '1 2 3', 'all punches are there');
+    $t->quit();
+
+    return;
+}
+
+
 # into the system and out again
 
 my $link = '/etc/nginx/modules-enabled/50-mod-http-iclock.conf';
@@ -260,9 +333,11 @@ CONF
     return $rc == 0 ? 'knows iclock' : $text;
 }
 
-# the release before: the same with another number
+# the release before, or the same with another number
 
 sub older {
+    return $ENV{TEST_OLDER} if $ENV{TEST_OLDER};
+
     my $old = $t->dir . '/older';
     my $text = $fields =~ s/^Version: .*$/Version: 0.1.0-1/mr;
 
