@@ -29,6 +29,7 @@
 # make bench-growth             large tables and fleets beside small ones
 # make bench-storm              all terminals call at once
 # make bench-steady             nothing grows in ten minutes of load
+# make bench-simulator          terminals that act, of several models
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
 # make npm        packages that tests of the HTTP interface ask, from npm
 # make deps       installs what all of this needs
@@ -102,8 +103,8 @@ SIMULATOR =	tools/simulator/IClock
 .PHONY:		all help build module alloc run pictures test matrix citus soak \
 		unit bench bench-ready bench-compare bench-api bench-stream \
 		bench-scrapes bench-webhooks bench-console bench-storm \
-		bench-steady bench-growth fuzz sanitize lint docs install deb \
-		clean deps nginx-src npm FORCE
+		bench-steady bench-growth bench-simulator fuzz sanitize lint \
+		docs install deb clean deps nginx-src npm FORCE
 
 all:		build
 
@@ -275,6 +276,9 @@ bench-storm:	bench-ready
 
 bench-steady:	bench-ready
 	@exec t/bench/steady
+
+bench-simulator: bench-ready
+	@exec t/bench/simulator
 
 docs:
 	@tools/deps test
