@@ -242,18 +242,27 @@ ok($receiver->verified(($receiver->requests('/old'))[$count], $secret),
    'signed');
 
 
-# somebody changes what is sealed
+# somebody changes what is sealed, and changes it back
 
-$t->psql('UPDATE iclock.webhook_endpoint SET secret ='
-         . ' set_byte(secret, 40, get_byte(secret, 40) # 1)'
-         . " WHERE id = '$sql'; SELECT iclock.webhook_changed()");
+sub change {
+    my (@ids) = @_;
+
+    return $t->psql('UPDATE iclock.webhook_endpoint SET secret ='
+                    . ' set_byte(secret, 40, get_byte(secret, 40) # 1)'
+                    . " WHERE id IN ('" . join("', '", @ids) . "');"
+                    . ' SELECT iclock.webhook_changed()');
+}
 
 sub told {
+    my ($id) = (@_, $sql);
+
     return scalar(() = $t->error_log() =~ /webhooks\ get\ nothing,\ as\ their
         \ secrets\ were\ changed\ in\ the\ database:\ 1;\ a\ new\ secret
         \ mends\ one,\ by\ "SELECT
-        \ iclock.rotate_webhook_secret\('\Q$sql\E'\)"/gx);
+        \ iclock.rotate_webhook_secret\('\Q$id\E'\)"/gx);
 }
+
+change($sql);
 
 ok(wait_until(30, sub { told() }),
    'a secret that was changed opens no more: the log tells what to do');
@@ -274,6 +283,11 @@ for my $i (1 .. 2) {
     ok(signed('/old', $secret), "the others get theirs: $i");
 }
 is(told(), 2, 'once');
+
+change($id, $sql);
+ok(wait_until(30, sub { told($id) }), 'and of another one in its place');
+change($id, $sql);
+ok(wait_until(30, sub { told() == 3 }), 'and so on');
 
 $again = $api->post("/webhooks/$sql/rotate-secret", {})->json->{secret};
 ok(wait_until(30, sub { signed('/sql', $again, 2) eq '1' }),

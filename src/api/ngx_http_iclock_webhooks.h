@@ -131,6 +131,16 @@ typedef struct {
 } ngx_http_iclock_places_t;
 
 
+/* endpoints whose secrets were changed in the database */
+typedef struct {
+    ngx_pool_t                 *pool;
+    ngx_rbtree_t                ids;        /* of ngx_str_node_t */
+    ngx_rbtree_node_t           sentinel;
+    ngx_uint_t                  n;
+    ngx_str_t                   first;      /* nobody was told of */
+} ngx_http_iclock_damaged_t;
+
+
 struct ngx_http_iclock_sender_s {
     ngx_http_iclock_webhooks_conf_t  *conf;
     ngx_http_iclock_api_main_conf_t  *amcf;
@@ -163,7 +173,7 @@ struct ngx_http_iclock_sender_s {
     ngx_uint_t                  nwebhooks;
     ngx_uint_t                  changed;    /* endpoints, when last leased */
     ngx_uint_t                  closed;     /* endpoints no key opens */
-    ngx_uint_t                  damaged;    /* by their secrets */
+    ngx_http_iclock_damaged_t  *damaged;    /* when last leased */
     ngx_str_t                   settled;    /* by the last look */
     u_char                      text[64];
 
@@ -320,6 +330,10 @@ void ngx_http_iclock_webhook_free(ngx_http_iclock_webhook_t *w);
 void ngx_http_iclock_webhook_wipe_secrets(ngx_http_iclock_webhook_t *w);
 
 /* ngx_http_iclock_webhooks_seal.c: those of an answer that need it */
+void ngx_http_iclock_webhooks_damaged(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_damaged_t **damaged, ngx_str_t *id);
+void ngx_http_iclock_webhooks_tell(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_damaged_t *damaged);
 void ngx_http_iclock_webhooks_seal(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *lease);
 

@@ -131,35 +131,26 @@ ngx_http_iclock_webhooks_leased(ngx_iclock_query_t *q)
 }
 
 
-/* tells of those whose secrets nobody can read any more when more come */
-
 static void
 ngx_http_iclock_webhooks_rows(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q)
 {
-    ngx_str_t   *row, *first;
-    ngx_uint_t   i, n;
+    ngx_str_t                  *row;
+    ngx_uint_t                  i;
+    ngx_http_iclock_damaged_t  *damaged;
 
-    n = 0;
-    first = NULL;
+    damaged = NULL;
 
     for (i = 0; i < q->nrows; i++) {
         row = ngx_iclock_query_value(q, i, 0);
 
         if (ngx_http_iclock_webhooks_row(s, row) == NGX_DECLINED) {
-            first = n++ ? first : &row[NGX_HTTP_ICLOCK_LEASE_ID];
+            ngx_http_iclock_webhooks_damaged(s, &damaged,
+                                             &row[NGX_HTTP_ICLOCK_LEASE_ID]);
         }
     }
 
-    if (n > s->damaged) {
-        ngx_log_error(NGX_LOG_ERR, s->log, 0,
-                      "webhooks get nothing, as their secrets were changed "
-                      "in the database: %ui; a new secret mends one, by "
-                      "\"SELECT iclock.rotate_webhook_secret('%V')\"",
-                      n, first);
-    }
-
-    s->damaged = n;
+    ngx_http_iclock_webhooks_tell(s, damaged);
 }
 
 

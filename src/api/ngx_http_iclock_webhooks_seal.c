@@ -201,3 +201,82 @@ ngx_http_iclock_webhooks_sealed(ngx_iclock_query_t *q)
 
     ngx_iclock_query_destroy(q);
 }
+
+
+/* one of those whose secrets nobody can read any more; an empty list is NULL */
+
+void
+ngx_http_iclock_webhooks_damaged(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_damaged_t **damaged, ngx_str_t *id)
+{
+    ngx_pool_t                 *pool;
+    ngx_str_node_t             *node;
+    ngx_http_iclock_damaged_t  *d;
+
+    d = *damaged;
+
+    if (d == NULL) {
+        pool = ngx_create_pool(1024, s->log);
+        if (pool == NULL) {
+            return;
+        }
+
+        d = ngx_pcalloc(pool, sizeof(ngx_http_iclock_damaged_t));
+        if (d == NULL) {
+            ngx_destroy_pool(pool);
+            return;
+        }
+
+        d->pool = pool;
+        ngx_rbtree_init(&d->ids, &d->sentinel, ngx_str_rbtree_insert_value);
+
+        *damaged = d;
+    }
+
+    node = ngx_palloc(d->pool, sizeof(ngx_str_node_t));
+    if (node == NULL) {
+        return;
+    }
+
+    node->str.len = id->len;
+    node->str.data = ngx_pstrdup(d->pool, id);
+
+    if (node->str.data == NULL) {
+        return;
+    }
+
+    node->node.key = ngx_crc32_short(id->data, id->len);
+
+    ngx_rbtree_insert(&d->ids, &node->node);
+    d->n++;
+
+    if (d->first.len == 0
+        && (s->damaged == NULL
+            || ngx_str_rbtree_lookup(&s->damaged->ids, id, node->node.key)
+               == NULL))
+    {
+        d->first = node->str;
+    }
+}
+
+
+/* when one is among them that was not the last time */
+
+void
+ngx_http_iclock_webhooks_tell(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_damaged_t *damaged)
+{
+    if (damaged && damaged->first.len) {
+        ngx_log_error(NGX_LOG_ERR, s->log, 0,
+                      "webhooks get nothing, as their secrets were changed "
+                      "in the database: %ui; a new secret mends one, by "
+                      "\"SELECT iclock.rotate_webhook_secret('%V')\"",
+                      damaged->n, &damaged->first);
+    }
+
+    if (s->damaged) {
+        ngx_destroy_pool(s->damaged->pool);
+    }
+
+    s->damaged = damaged;
+}
