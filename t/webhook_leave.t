@@ -2,8 +2,9 @@
 
 # Copyright (C) the ngx_http_iclock_module authors
 
-# A worker that sends webhooks leaves: it waits for the look for work that is
-# under way, and stores what came of its requests, but not for ever.
+# A worker that sends webhooks leaves: it waits for the lease and the look for
+# work that are under way, and stores what came of its requests, but not for
+# ever.
 
 use strict;
 use warnings;
@@ -30,11 +31,17 @@ sub hooks {
                     . " '{user.updated}')) FROM generate_series(1, $n) AS n");
 }
 
+# waits until that many more were taken since the last time
+
+my $taken = 0;
+
 sub ours {
     my ($n) = @_;
 
+    $taken += $n;
+
     return wait_until(30, sub {
-        (() = $t->error_log() =~ /is ours/g) >= $n;
+        (() = $t->error_log() =~ /is ours/g) >= $taken;
     });
 }
 
@@ -46,9 +53,9 @@ sub events {
                     . " FROM generate_series(1, $n) AS n");
 }
 
-# the worker that sends also listens for notifications
+# the worker that has taken the last one
 
-sub sender { ($t->error_log() =~ /(\d+)#\d+: iclock: listening for/g)[-1] }
+sub sender { ($t->error_log() =~ /(\d+)#\d+: .*is ours/g)[-1] }
 
 # what one worker has said of its webhooks
 
@@ -60,11 +67,62 @@ sub said {
 }
 
 
-$t->start($t->device_server(
-    http => 'iclock_webhooks on; iclock_webhook_http on;'
-            . ' iclock_webhook_allow 127.0.0.1/32;'
-            . ' iclock_webhook_limits timeout=1s connect_timeout=1s;'),
-    level => 'debug');
+sub server {
+    my ($timeout, $patience) = @_;
+
+    return $t->device_server(
+        http => 'iclock_webhooks on; iclock_webhook_http on;'
+                . ' iclock_webhook_allow 127.0.0.1/32;'
+                . " iclock_webhook_limits timeout=$timeout"
+                . ' connect_timeout=1s;'
+                . " iclock_api_pool timeout=$patience;");
+}
+
+sub leased {
+    return $t->psql('SELECT count(leased_by) FROM iclock.webhook_endpoint');
+}
+
+
+# a lease comes to a worker that leaves: what it has brought is given back at
+# once, also while a request to another endpoint is on its way
+
+$t->psql(<<'END');
+CREATE FUNCTION public.later() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN new; END $$;
+CREATE TRIGGER later BEFORE UPDATE ON iclock.webhook_endpoint FOR EACH ROW
+WHEN (old.leased_by IS NULL AND new.leased_by IS NOT NULL)
+EXECUTE FUNCTION public.later();
+END
+
+my $held;
+
+$t->start(server('300s', '60s'), level => 'debug');
+$receiver->answer('/hangs/1', { action => 'hang' });
+hooks(1, 'http://127.0.0.1:' . $receiver->port . '/hangs');
+ok(ours(1), 'nginx takes an endpoint');
+events(1);
+ok($receiver->wait_for(1, '/hangs/1'), 'a request hangs');
+
+$held = $t->pg->hold('SELECT pg_advisory_lock(42)');
+hooks(1, 'http://127.0.0.1:' . $receiver->port . '/other');
+ok($t->pg->wait_blocked(), 'a lease has to wait');
+$t->reload($t->device_server());
+$held->release();
+ok(ours(1), 'the lease comes');
+ok(wait_until(30, sub { leased() == 1 }), 'what it has brought is given back');
+like($t->psql('SELECT url FROM iclock.webhook_endpoint'
+              . ' WHERE leased_by IS NOT NULL'),
+     qr{/hangs/1\z}, 'but what is under way');
+is(scalar(() = $t->nginx->old_workers()), 1, 'which the worker waits for');
+
+$receiver->down();
+ok(wait_until(30, sub { !$t->nginx->old_workers() }), 'it leaves');
+is(leased(), 0, 'and has given back all');
+
+$receiver->up();
+$t->psql('SELECT iclock.delete_webhook(id) FROM iclock.webhook_endpoint;'
+         . ' DROP TRIGGER later ON iclock.webhook_endpoint');
+$t->reload(server('1s', '5s'), level => 'debug');
 
 
 # what a look brings to a worker that leaves is given back with the endpoints
@@ -73,7 +131,8 @@ hooks(1, $receiver->url(''));
 ok(ours(1), 'nginx takes an endpoint');
 
 my $sender = sender();
-my $held = $t->pg->hold('LOCK TABLE iclock.event_type');
+
+$held = $t->pg->hold('LOCK TABLE iclock.event_type');
 
 ok(wait_until(30, sub { scalar(() = $t->pg->blocked()) }),
    'a look has to wait');
@@ -102,7 +161,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION public.slowly();
 END
 
 hooks(ENDPOINTS, 'http://127.0.0.1:' . $t->nginx->free_port());
-ok(ours(1 + ENDPOINTS), 'nginx takes endpoints that answer nothing');
+ok(ours(ENDPOINTS), 'nginx takes endpoints that answer nothing');
 events(6);
 $sender = sender();
 ok(wait_until(60, sub {

@@ -183,6 +183,7 @@ struct ngx_http_iclock_sender_s {
     unsigned                    again:1;    /* work came meanwhile */
     unsigned                    telling:1;
     unsigned                    leaving:1;
+    unsigned                    late:1;     /* nothing more is told */
     unsigned                    left:1;
 };
 
@@ -336,6 +337,7 @@ void ngx_http_iclock_webhooks_tell(ngx_http_iclock_sender_t *s,
     ngx_http_iclock_damaged_t *damaged);
 void ngx_http_iclock_webhooks_seal(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *lease);
+void ngx_http_iclock_webhooks_forget(ngx_iclock_query_t *lease);
 
 /* ngx_http_iclock_webhooks_work.c */
 void ngx_http_iclock_webhooks_work(ngx_http_iclock_sender_t *s);

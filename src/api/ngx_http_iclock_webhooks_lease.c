@@ -85,7 +85,7 @@ ngx_http_iclock_webhooks_lease(ngx_http_iclock_sender_t *s)
 static void
 ngx_http_iclock_webhooks_leased(ngx_iclock_query_t *q)
 {
-    ngx_uint_t                 i;
+    ngx_int_t                  rc;
     ngx_http_iclock_sender_t  *s;
 
     s = q->data;
@@ -97,34 +97,32 @@ ngx_http_iclock_webhooks_leased(ngx_iclock_query_t *q)
                    "iclock webhooks: leased: %i, endpoints: %ui",
                    q->rc, q->nrows);
 
+    rc = (q->rc == NGX_OK
+          && (q->nrows == 0 || q->ncols == NGX_HTTP_ICLOCK_LEASE_COLUMNS))
+         ? NGX_OK : NGX_ERROR;
+
+    if (rc == NGX_OK) {
+        s->round++;
+
+        ngx_http_iclock_webhooks_rows(s, q);
+        ngx_http_iclock_webhooks_closed(s, q);
+
+        if (!ngx_http_iclock_sender_leaving(s)) {
+            ngx_http_iclock_webhooks_seal(s, q);
+        }
+    }
+
+    ngx_http_iclock_webhooks_forget(q);
+
     if (ngx_http_iclock_sender_leaving(s)) {
-        ngx_iclock_query_destroy(q);
+        /* what has come with it is given back with the others */
         ngx_http_iclock_sender_leave(s);
         return;
     }
 
-    if (q->rc != NGX_OK || (q->nrows
-                            && q->ncols != NGX_HTTP_ICLOCK_LEASE_COLUMNS))
-    {
-        ngx_iclock_query_destroy(q);
+    if (rc != NGX_OK) {
         return;
     }
-
-    s->round++;
-
-    ngx_http_iclock_webhooks_rows(s, q);
-    ngx_http_iclock_webhooks_closed(s, q);
-    ngx_http_iclock_webhooks_seal(s, q);
-
-    /* secrets are among them */
-
-    for (i = 0; i < q->nrows * q->ncols; i++) {
-        if (q->values[i].data) {
-            ngx_explicit_memzero(q->values[i].data, q->values[i].len);
-        }
-    }
-
-    ngx_iclock_query_destroy(q);
 
     ngx_http_iclock_webhooks_missing(s);
     ngx_http_iclock_webhooks_work(s);

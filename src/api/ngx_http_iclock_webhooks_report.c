@@ -44,7 +44,7 @@ static void ngx_http_iclock_report_row(ngx_http_iclock_sender_t *s,
 void
 ngx_http_iclock_webhooks_flush(ngx_http_iclock_sender_t *s)
 {
-    if (s->telling || s->left) {
+    if (s->telling || s->late || s->left) {
         return;
     }
 

@@ -280,3 +280,23 @@ ngx_http_iclock_webhooks_tell(ngx_http_iclock_sender_t *s,
 
     s->damaged = damaged;
 }
+
+
+/* secrets are among what was answered */
+
+void
+ngx_http_iclock_webhooks_forget(ngx_iclock_query_t *lease)
+{
+    ngx_str_t   *value;
+    ngx_uint_t   i;
+
+    value = lease->values;
+
+    for (i = 0; value && i < lease->nrows * lease->ncols; i++) {
+        if (value[i].data) {
+            ngx_explicit_memzero(value[i].data, value[i].len);
+        }
+    }
+
+    ngx_iclock_query_destroy(lease);
+}

@@ -191,8 +191,8 @@ ngx_http_iclock_sender_leaving(ngx_http_iclock_sender_t *s)
 
 /*
  * Endpoints are given back as soon as nothing of them is on its way: none has
- * to wait for the receiver of another one.  What a look brings now is given
- * back with them.
+ * to wait for the receiver of another one.  What a lease or a look brings now
+ * is given back with them.
  */
 
 void
@@ -202,7 +202,7 @@ ngx_http_iclock_sender_leave(ngx_http_iclock_sender_t *s)
         return;
     }
 
-    if (s->sending || s->nresults || s->report.pool) {
+    if (!s->late && (s->sending || s->nresults || s->report.pool)) {
         ngx_http_iclock_sender_release_some(s);
         return;
     }
@@ -331,13 +331,9 @@ ngx_http_iclock_sender_farewell_handler(ngx_event_t *ev)
     ngx_log_error(NGX_LOG_WARN, s->log, 0,
                   "webhooks were not given back in time");
 
-    if (s->left) {
-        return;
-    }
+    s->late = 1;
 
-    s->left = 1;
-
-    (void) ngx_http_iclock_sender_release(s, NULL, ngx_iclock_query_destroy);
+    ngx_http_iclock_sender_leave(s);
 }
 
 
