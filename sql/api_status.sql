@@ -61,7 +61,8 @@ comment on function iclock_api.key_get(jsonb) is
 
 
 -- Punches stored in each five minutes of the last day, the oldest first.  A key
--- of sites has those of its sites, one of devices has them counted.
+-- of sites has those that were made at its sites, as in /logs; one of devices has
+-- them counted.
 create or replace function iclock_api.punch_rates(
         test     boolean,
         sites    text[],
@@ -88,14 +89,26 @@ begin
               select floor(extract(epoch from u.received_at) / 300)::bigint, 1
                 from iclock.uncounted_punches() u
                 join iclock.device d on d.id = u.device_id
+                left join iclock.device_site m
+                       on m.device_id = u.device_id
+                      and u.local_time >= m.starts and u.local_time < m.ends
                where devices is null
                  and d.sandbox = test
-                 and (sites is null or d.site = any (sites))
+                 and (sites is null
+                      or case when m.device_id is null then d.site
+                         else m.site end = any (sites))
 
                union all
               select floor(extract(epoch from p.received_at) / 300)::bigint, 1
                 from iclock.punch p
+                join iclock.device d on d.id = p.device_id
+                left join iclock.device_site m
+                       on m.device_id = p.device_id
+                      and p.local_time >= m.starts and p.local_time < m.ends
                where p.device_id = any (devices)
+                 and (sites is null
+                      or case when m.device_id is null then d.site
+                         else m.site end = any (sites))
                  and p.received_at > now() - interval '25 hours'
                  and p.local_time > localtimestamp - interval '36 days')
               as r using (slot)
@@ -203,7 +216,8 @@ begin
         then array(select d.id
                      from iclock.device d
                     where d.serial_number = any (serials)
-                      and iclock_api.visible(d, request)) end);
+                      and d.removed_at is null
+                      and d.sandbox = test) end);
 
     with v as materialized (
         select d.id, d.site, d.status, coalesce(d.muted_until > now(), false)

@@ -180,10 +180,16 @@ begin
         select s.slot, s.site, s.sandbox, s.punches
           from (select to_timestamp(floor(extract(epoch from f.received_at)
                                           / 300) * 300) as slot,
-                       coalesce(d.site, '') as site, d.sandbox,
-                       count(*) as punches
+                       coalesce(case when m.device_id is null then d.site
+                                else m.site end, '') as site,
+                       d.sandbox, count(*) as punches
                   from fresh f
                   join iclock.device d on d.id = f.device_id
+                  -- where it stood: see move_device()
+                  left join iclock.device_site m
+                         on m.device_id = f.device_id
+                        and f.local_time >= m.starts
+                        and f.local_time < m.ends
                  where f.received_at > now() - interval '25 hours'
                  group by 1, 2, 3) as s
          order by s.slot, s.site, s.sandbox

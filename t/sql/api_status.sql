@@ -14,6 +14,8 @@ select pg_temp.key('delhi', iclock.create_api_key('delhi', '{devices:read}',
     sites => '{Delhi}'));
 select pg_temp.key('one', iclock.create_api_key('one', '{devices:read}',
     devices => '{A2,B1}'));
+select pg_temp.key('gate', iclock.create_api_key('gate', '{devices:read}',
+    sites => '{Pune}', devices => '{A1,B1}'));
 select pg_temp.key('test', iclock.create_api_key('test',
     '{devices:read,devices:write}', 'test'));
 
@@ -222,7 +224,7 @@ $$;
 
 -- what a terminal has recorded before it was moved today stays there
 
-create function pg_temp.moved() returns text
+create function pg_temp.moved(counted boolean default false) returns text
     language plpgsql as $$
 declare
     told  text;
@@ -230,9 +232,17 @@ begin
     begin
         perform iclock.move_device('A1', 'Delhi',
             timezone('UTC', now())::date + interval '1.5 s');
+        if counted then
+            perform iclock.tally_punches('0');
+            update iclock.punch set txid = 0;
+            update iclock.punch_tally set tallied_at = clock_timestamp();
+        end if;
         told := concat_ws(' ', pg_temp.sum('pune', 'punches', 'today'),
                           pg_temp.sum('delhi', 'punches', 'today'),
                           pg_temp.sum('all', 'punches', 'today'));
+        told := concat_ws(', ', told, pg_temp.rates('pune'),
+                          pg_temp.rates('delhi'), pg_temp.rates('gate'),
+                          pg_temp.rates('all'));
         raise exception 'undone';
     exception when raise_exception then
         return told;
@@ -249,7 +259,9 @@ select is(pg_temp.sum(name, 'punches', 'today'), value, 'today: ' || name)
 select is(pg_temp.rates(name), value, 'rates: ' || name)
   from (values ('all', '2 4'), ('pune', '4'), ('one', '2'), ('test', '9'))
        as s (name, value);
-select is(pg_temp.moved(), '1 4 5', 'today, at sites: Pune, Delhi, all');
+select is(pg_temp.moved(c), '1 4 5, 2, 2 2, 2, 2 4',
+          'today, at sites: Pune, Delhi, all, and rates; counted: ' || c)
+  from unnest(array[false, true]) as c;
 select ok(iclock.tally_punches('0'), 'they are counted');
 update iclock.punch set txid = 0;
 update iclock.punch_tally set tallied_at = clock_timestamp();
@@ -259,7 +271,8 @@ select is(pg_temp.sum(name, 'punches', 'today'), value, 'today: ' || name)
 select is(pg_temp.rates(name), value, 'rates: ' || name)
   from (values ('all', '2 4'), ('pune', '4'), ('one', '2'), ('test', '9'))
        as s (name, value);
-select is(pg_temp.moved(), '1 4 5', 'counted, at sites: Pune, Delhi, all');
+select is(pg_temp.moved(), '1 4 5, 4, 2, 2, 2 4',
+          'today, moved when all was counted');
 select is(pg_temp.sum('all', 'punches', 'last_at'),
           pg_temp.moment('-7 min'), 'the last punch');
 select is(pg_temp.row('B1') ->> 'last_punch_at', pg_temp.moment('-8 min'),
