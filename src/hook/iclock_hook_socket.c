@@ -7,12 +7,9 @@
 #include "iclock_hook_private.h"
 
 
-/* what Linux adds to the struct of the C library */
+/* what Linux tells by TCP_INFO: C libraries have more or less of it */
 typedef struct {
-    struct tcp_info             info;
-    uint64_t                    pacing_rate;
-    uint64_t                    max_pacing_rate;
-    uint64_t                    bytes_acked;
+    uint64_t                    others[16];
     uint64_t                    bytes_received;
 } ngx_iclock_hook_tcp_info_t;
 
@@ -183,11 +180,12 @@ ngx_iclock_hook_heard(ngx_connection_t *c)
 }
 
 
-/* bytes of the connection since it was made; 0: it is not of TCP */
+/* bytes of the connection since it was made; 0: nobody knows */
 
 static uint64_t
 ngx_iclock_hook_received(ngx_socket_t fd)
 {
+#if (NGX_LINUX)
     socklen_t                   len;
     ngx_iclock_hook_tcp_info_t  tcp;
 
@@ -200,4 +198,7 @@ ngx_iclock_hook_received(ngx_socket_t fd)
     }
 
     return tcp.bytes_received;
+#else
+    return 0;
+#endif
 }
