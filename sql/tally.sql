@@ -132,7 +132,8 @@ comment on function iclock.add_hours(integer[], integer[]) is
 
 -- Counts what is new: so many punches at most, but all those of a transaction.
 -- One statement does it, so that what it counts is what its snapshot shows.
--- True if there are more.
+-- True if there are more.  Who imports years at once has the newest of them
+-- counted, twice as many as that: all of it would not come to an end in time.
 create or replace function iclock.count_punches(
         most  integer default 200000)
     returns boolean
@@ -149,10 +150,13 @@ declare
     base    constant bigint := (select t.base from iclock.punch_tally t);
     last    bigint;
     more    boolean;
+    huge    boolean;
 begin
     select coalesce(max(s.txid) filter (where s.sum <= most), min(s.txid)),
-           max(s.sum) > most
-      into last, more
+           max(s.sum) > most,
+           coalesce(max(s.sum) filter (where s.sum <= most), min(s.sum))
+               > 2 * most
+      into last, more, huge
       from (select u.txid, sum(count(*)) over (order by u.txid) as sum
               from iclock.uncounted_punches() u
              group by u.txid) as s;
@@ -162,11 +166,19 @@ begin
     end if;
 
     with fresh as materialized (
-        select u.*
-          from iclock.uncounted_punches() u
-         where last is null or u.txid <= last
-         -- who imports years at once does not come today
-         limit 2 * most
+        (select u.*
+           from iclock.uncounted_punches() u
+          where huge is not true
+            and (last is null or u.txid <= last)
+          -- what has come since they were numbered may be as large
+          limit 2 * most)
+         union all
+        (select u.*
+           from iclock.uncounted_punches() u
+          where huge
+            and u.txid <= last
+          order by u.local_time desc
+          limit 2 * most)
     ),
     counted as (
         update iclock.punch_tally t

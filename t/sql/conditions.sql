@@ -374,6 +374,23 @@ select ok(iclock.count_punches(2), 'the first one is counted');
 select is(pg_temp.rest(), '4 20', 'the second one is not counted again');
 delete from iclock.punch;
 delete from iclock.punch_rate;
+-- of one that is too large the newest ones are, wherever they stand in it
+savepoint large;
+update iclock.punch_tally
+   set snapshot = format('%1$s:%1$s:', txid_snapshot_xmin(
+                         txid_current_snapshot()) - 10)::txid_snapshot;
+insert into iclock.device (serial_number, status) values ('LARGE', 'active');
+insert into iclock.punch (device_id, local_time, pin, txid)
+select pg_temp.device('LARGE'), timezone('UTC', now()) - i * interval '1 hour',
+       i, txid_snapshot_xmin(txid_current_snapshot()) - 9
+  from generate_series(9, 1, -1) as i;
+select ok(iclock.count_punches(2), 'nine at once');
+select is(pg_temp.rest(), '0 4', 'some are counted');
+select is(u.last_local_time, timezone('UTC', now()) - interval '1 hour',
+          'the last one is among them')
+  from iclock.device_pulse u where u.device_id = pg_temp.device('LARGE');
+select ok(not iclock.count_punches(2), 'that is all');
+rollback to large;
 delete from iclock.device_day;
 select pg_temp.count_from_here();
 insert into iclock.punch (device_id, local_time, pin)
