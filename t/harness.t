@@ -133,6 +133,42 @@ for my $sql ("SELECT NULL, 'é;', true, 1.5::numeric, '{}'::jsonb; SELECT 2;",
     is($same[0], $same[1], "without psql: $sql");
 }
 
+# who only asks gets the same connection again, which knows nothing of before
+
+sub backend { $t->psql('SELECT pg_backend_pid()', @_) }
+
+my $backend = backend();
+
+is(backend(), $backend, 'a connection stays');
+$t->psql('SELECT pg_advisory_lock(1)');
+is($t->psql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), 0,
+   'without its locks');
+is(backend(), $backend, 'also then');
+is_deeply([ $t->parallel(2, sub { backend() == $backend ? 1 : 0 }) ], [ 0, 0 ],
+          'other processes have their own');
+is(backend(), $backend, 'this one has it still');
+is(($pg->psql_try('CREATE DATABASE copy TEMPLATE iclock',
+                  database => 'postgres'))[0], 0,
+   'it keeps nobody from copying the database');
+isnt(backend(), $backend, 'it has ended before');
+
+for my $sql ('SET jit = off', 'SELECT 1; SET jit = off', 'SELECT 1/0',
+             "SELECT set_config('jit', 'off', false)", 'BEGIN; SELECT 1',
+             'SELECT 1 AS i INTO TEMPORARY s', 'LISTEN said')
+{
+    $backend = backend();
+    $pg->psql_try($sql);
+    isnt(backend(), $backend, "it does not stay after: $sql");
+}
+
+isnt(backend(database => 'copy'), backend(), 'nor for another database');
+$t->psql('DROP DATABASE copy');
+
+$backend = backend();
+$pg->background("SELECT pg_terminate_backend($backend)")->wait();
+ok(wait_until(30, sub { !kill 0, $backend }), 'the server ends it');
+is($t->psql('SELECT 7'), 7, 'the next one is another one');
+
 is($t->psql("SELECT has_schema_privilege('iclock_nginx', 'iclock', 'usage')"),
    't', 'the schema is there, the login may use it');
 

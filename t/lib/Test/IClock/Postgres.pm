@@ -21,7 +21,7 @@ use POSIX qw/ :sys_wait_h /;
 use Time::HiRes qw/ sleep time /;
 
 use Test::IClock::Process qw/ children command slurp spawn /;
-use Test::IClock::Query qw/ query statements /;
+use Test::IClock::Query qw/ forget query statements /;
 
 our $root = dirname(dirname(dirname(dirname(dirname(
     abs_path(__FILE__))))));
@@ -332,6 +332,7 @@ sub stop {
     return $self if !$self->running();
 
     $self->thaw() if $self->{frozen};
+    forget($self->_socket());
 
     my %signal = (smart => 'TERM', fast => 'INT', immediate => 'QUIT');
 
@@ -419,6 +420,8 @@ sub pids {
 sub kill {
     my ($self) = @_;
 
+    forget($self->_socket()) if !$self->{frozen};
+
     my @pids = $self->pids();
 
     CORE::kill 'KILL', @pids;
@@ -440,6 +443,8 @@ sub kill {
 
 sub freeze {
     my ($self) = @_;
+
+    forget($self->_socket());
 
     # the postmaster first, which may be about to start another process
 
@@ -480,8 +485,18 @@ sub conninfo {
 }
 
 
+sub _socket {
+    my ($self) = @_;
+
+    return "$self->{dir}/.s.PGSQL.$self->{port}";
+}
+
+
 sub _psql {
     my ($self, $file, %option) = @_;
+
+    # it may want to drop or to copy the database
+    forget($self->_socket());
 
     $option{vars} ||= {};
 
@@ -529,7 +544,7 @@ sub psql_try {
     utf8::encode($sql) if utf8::is_utf8($sql);
 
     if (my @statements = $option{vars} ? () : statements($sql)) {
-        my @result = query("$self->{dir}/.s.PGSQL.$self->{port}", \@statements,
+        my @result = query($self->_socket(), \@statements,
                            user => $option{user} || 'postgres',
                            database => $option{database} || DATABASE,
                            application_name => 'psql',

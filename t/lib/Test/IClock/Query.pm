@@ -2,9 +2,11 @@ package Test::IClock::Query;
 
 # Copyright (C) the ngx_http_iclock_module authors
 
-# Statements over a connection of their own, by PostgreSQL's protocol: what
-# psql does, for less.  Tests ask thousands of times, and to start a program
-# each time would take more than what it asks.
+# Statements by PostgreSQL's protocol: what psql does, for less.  Tests ask
+# thousands of times, and to start a program each time would take more than what
+# it asks, and so would a backend of the server.  The connection stays for the
+# next ones when all that was done on it is to read, or to call functions, and
+# DISCARD ALL makes it a new one again.
 
 use strict;
 use warnings;
@@ -16,7 +18,7 @@ use IO::Socket::UNIX;
 use List::Util qw/ max /;
 use Time::HiRes qw/ time /;
 
-our @EXPORT_OK = qw/ query statements /;
+our @EXPORT_OK = qw/ forget query statements /;
 
 # how long the server may take for letting us in; a statement may take any time
 use constant CONNECT => 30;
@@ -39,6 +41,16 @@ sub statements {
 }
 
 
+# The connection that stays, by the path of the socket: there is no second one,
+# so nobody finds it in a database that is to be dropped but who asked there
+# last.
+my %kept;
+
+# What a session may leave behind that DISCARD ALL does not take away, or that
+# is not told before a session ends.
+my $lasting = qr/\b(?:set_config|setseed|pg_reload_conf|into)\b/i;
+
+
 # Takes the path of the socket, statements, and what a connection begins with
 # (user, database, TimeZone...).  Returns status, output and messages as psql
 # -At does, which ends with the first statement that fails; nothing when the
@@ -47,35 +59,114 @@ sub statements {
 sub query {
     my ($path, $statements, %parameter) = @_;
 
-    my $socket = IO::Socket::UNIX->new(Peer => $path)
-        or return (2 << 8, '', "connection to $path failed: $!\n");
-    my $self = bless { socket => $socket, in => '', out => '', err => '',
-                       until => time + CONNECT }, __PACKAGE__;
-
     local $SIG{PIPE} = 'IGNORE';
 
-    my $hello = pack('N', 3 << 16)
-                . join('', map { "$_\0$parameter{$_}\0" } sort keys %parameter)
+    my $hello = join('', map { "$_\0$parameter{$_}\0" } sort keys %parameter)
                 . "\0";
-    $self->send(pack('N', 4 + length $hello) . $hello);
+    my $self = reuse($path, $hello);
 
-    my $asked = $self->answer() or return;
-    return (2 << 8, '', $self->{err}) if $asked < 0;
+    if (!$self) {
+        my $socket = IO::Socket::UNIX->new(Peer => $path)
+            or return (2 << 8, '', "connection to $path failed: $!\n");
 
-    delete $self->{until};
+        $self = bless { socket => $socket, in => '', hello => $hello,
+                        creator => $$, out => '', err => '',
+                        until => time + CONNECT }, __PACKAGE__;
+
+        $self->send(pack('N N', 8 + length $hello, 3 << 16) . $hello);
+
+        my $asked = $self->answer() or return;
+        return (2 << 8, '', $self->{err}) if $asked < 0;
+
+        delete $self->{until};
+    }
+
+    my $asked;
 
     for my $sql (@$statements) {
-        $self->send('Q' . pack('N', 5 + length $sql) . "$sql\0");
-        $asked = $self->answer();
+        $asked = $self->ask($sql);
         last if $asked < 0 || $self->{failed};
     }
 
-    # until the backend has gone
+    my @result = ($asked < 0 ? 2 << 8 : $self->{failed} ? 3 << 8 : 0,
+                  $self->{out}, $self->{err});
+
+    if ($result[0] == 0
+        && !grep({ !/^\s*(?:select|show)\b/i || $_ =~ $lasting } @$statements)
+        && $self->{state} eq 'I'
+        && $self->ask('DISCARD ALL') > 0 && !$self->{failed})
+    {
+        $kept{$path} = $self;
+
+    } else {
+        $self->finish();
+    }
+
+    return @result;
+}
+
+
+# The connection that has stayed, if it is one of this process, begins with the
+# same, and the server has not ended it.
+
+sub reuse {
+    my ($path, $hello) = @_;
+
+    my $self = delete $kept{$path} or return;
+
+    return if $self->{creator} != $$;
+
+    # what is not asked for is the end of the session, or about settings
+
+    if ($self->{hello} ne $hello || $self->{in} ne ''
+        || IO::Select->new($self->{socket})->can_read(0))
+    {
+        $self->finish();
+        return;
+    }
+
+    @$self{qw/ out err /} = ('', '');
+
+    return $self;
+}
+
+
+# No connection stays: before the server stops, say.
+
+sub forget {
+    my ($path) = @_;
+
+    my $self = delete $kept{$path} or return;
+
+    # at the end of the program the socket may have been closed already
+
+    $self->finish() if $self->{creator} == $$
+                       && ${^GLOBAL_PHASE} ne 'DESTRUCT';
+
+    return;
+}
+
+
+# until the backend has gone
+
+sub finish {
+    my ($self) = @_;
+
+    local $SIG{PIPE} = 'IGNORE';
+
     $self->send('X' . pack('N', 4));
     1 while $self->more();
 
-    return ($asked < 0 ? 2 << 8 : $self->{failed} ? 3 << 8 : 0,
-            $self->{out}, $self->{err});
+    return;
+}
+
+
+sub ask {
+    my ($self, $sql) = @_;
+
+    $self->send('Q' . pack('N', 5 + length $sql) . "$sql\0");
+
+    return $self->answer();
 }
 
 
@@ -130,6 +221,7 @@ sub answer {
             my $body = substr substr($self->{in}, 0, 1 + $length, ''), 5;
 
             if ($type eq 'Z') {
+                $self->{state} = $body;
                 return 1;
 
             } elsif ($type eq 'D') {
