@@ -499,6 +499,7 @@ for my $pin ($t->psql_lines("SELECT u.pin FROM iclock.device_user u"
 }
 
 cmp_ok($copies, '>=', 2, 'users with strange names are copied');
+$t->notified();
 is($terminal->work_off(), $copies, 'each is one command');
 is($terminal->{reboots}, 0, 'and none is a reboot');
 is(scalar(grep { !/^DATA UPDATE USERINFO PIN=\d\tName=/ } $terminal->done()),

@@ -174,6 +174,11 @@ job: 0 records, 1 operations, submit: 0
 $committed${done}reply: 200, \d+ bytes
 \z/, 'its story');
 
+# notifications come in the order of the handshakes; what is read then stays
+
+ok($t->wait_log(qr/ iclock notified: channel 1, device "WRONG001"\n/),
+   'nginx is notified of them');
+
 introduce();
 
 like(finish(begin('WRONG001', "getrequest?pushcommkey=$secret{key}-wrong")),

@@ -229,13 +229,13 @@ ok(wait_until(30, sub { feed($pg, $cursor) eq 'D E' }),
    'then nothing is missing');
 
 
-# Eight writers whose transactions end in another order than they begin, two
-# readers that follow: by settled cursors, and looking ahead.
+# Eight writers whose 1,024 transactions end in another order than they begin,
+# two readers that follow: by settled cursors, and looking ahead.
 
 $t->psql(<<'SQL');
 CREATE PROCEDURE write(writer integer) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR i IN 1 .. 80 LOOP
+    FOR i IN 1 .. 128 LOOP
         INSERT INTO iclock.punch (device_id, local_time, pin)
         SELECT d.id, timestamp '2026-01-01' + i * interval '1 hour'
                      + n * interval '1 second', writer || '-' || i || '-' || n
@@ -295,7 +295,7 @@ my $stored = $t->psql("SELECT string_agg(e.payload::json ->> 'sequence', ' '"
                       . " WHERE e.payload LIKE '%\"id\":\"_-%'");
 my @number = map { (split / /)[1] } @settled;
 
-cmp_ok(scalar @settled, '>', 1000, 'punches of 576 transactions');
+cmp_ok(scalar @settled, '>', 1000, 'punches of 928 transactions');
 is(join(' ', sort { $a <=> $b } @number), $stored, 'each is read, and once');
 is_deeply(\@settled, [ sort @settled ], 'in the order of their cursors');
 is(join(' ', sort { $a <=> $b } @seen), $stored,

@@ -193,6 +193,12 @@ $t->psql("SELECT iclock.approve_device('$_'),"
          . " iclock.set_device('$_', timezone => 'Asia/Kolkata')")
     for $old, $clock;
 
+for my $sn ($gate, $old, $clock) {
+    ok(wait_until(30, sub { $t->device($sn, port => $t->port(2))->poll()
+                              ->status == 200 }),
+       "nginx knows that $sn is let in");
+}
+
 
 # From now on there are copies.
 
