@@ -189,7 +189,9 @@ sub wrk {
               . $path;
     my $threads = $clients > 1 ? 2 : 1;
     my @command = ('wrk', "-t$threads", "-c$clients", '--timeout', '30s',
-                   '-d' . ($option{seconds} || $self->{seconds}) . 's',
+                   # it takes no fractions
+                   '-d' . POSIX::ceil($option{seconds} || $self->{seconds})
+                   . 's',
                    map { ('-H', $_) } @{$option{header} || []});
 
     push @command, '-s', "$root/t/bench/$script" if $script ne '';
