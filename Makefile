@@ -30,6 +30,7 @@
 # make bench-storm              all terminals call at once
 # make bench-steady             nothing grows in ten minutes of load
 # make bench-simulator          terminals that act, of several models
+# make bench-zone               what the locks of the shared zone cost
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
 # make npm        packages that tests of the HTTP interface ask, from npm
 # make deps       installs what all of this needs
@@ -103,8 +104,8 @@ SIMULATOR =	tools/simulator/IClock
 .PHONY:		all help build module alloc run pictures test matrix citus soak \
 		unit bench bench-ready bench-compare bench-api bench-stream \
 		bench-scrapes bench-webhooks bench-console bench-storm \
-		bench-steady bench-growth bench-simulator fuzz sanitize lint \
-		docs install deb clean deps nginx-src npm FORCE
+		bench-steady bench-growth bench-simulator bench-zone fuzz \
+		sanitize lint docs install deb clean deps nginx-src npm FORCE
 
 all:		build
 
@@ -279,6 +280,9 @@ bench-steady:	bench-ready
 
 bench-simulator: bench-ready
 	@exec t/bench/simulator
+
+bench-zone:	bench-ready nginx-src
+	@exec t/bench/zone
 
 docs:
 	@tools/deps test

@@ -134,6 +134,7 @@ typedef struct {
 } ngx_http_iclock_seen_t;
 
 
+/* the devices of a shard, behind its lock */
 typedef struct {
     ngx_rbtree_t                rbtree;
     ngx_rbtree_node_t           sentinel;
@@ -144,24 +145,55 @@ typedef struct {
     ngx_queue_t                 unsaved;    /* presence to be flushed */
 
     ngx_uint_t                  nodes;
-    u_char                      salt[16];
-
-    uint32_t                    generation; /* raised: all is doubtful */
     uint64_t                    changes;    /* counts notifications */
     uint64_t                    lost;       /* last one without a node */
+} ngx_http_iclock_devices_t;
 
-    ngx_atomic_t                events;     /* they are written */
 
+/*
+ * What all shards share, without a lock.  Each request reads the generation:
+ * it is not beside what transactions write.
+ */
+typedef struct {
     ngx_iclock_store_stat_t     pg;
+    ngx_http_iclock_devices_t   devices;    /* of the only shard */
+    u_char                      salt[16];
+    ngx_atomic_t                generation; /* raised: all is doubtful */
+    ngx_atomic_t                events;     /* they are written */
 } ngx_http_iclock_shctx_t;
 
 
-/* of one configuration: those before and after a reload share the memory */
+typedef struct ngx_http_iclock_zone_s  ngx_http_iclock_zone_t;
+
+
+/*
+ * Some of the devices, by their serial numbers.  To nginx it is a zone, whose
+ * lock the master gives free if a worker dies that has it.
+ */
 typedef struct {
-    ngx_http_iclock_shctx_t    *sh;
+    ngx_http_iclock_devices_t  *sh;
     ngx_slab_pool_t            *shpool;
+    ngx_shm_zone_t             *shm_zone;
+    ngx_http_iclock_zone_t     *zone;
+} ngx_http_iclock_shard_t;
+
+
+/* of one configuration: those before and after a reload share the memory */
+struct ngx_http_iclock_zone_s {
+    ngx_http_iclock_shctx_t    *sh;
+    ngx_shm_zone_t             *shm_zone;   /* of that */
+    ngx_http_iclock_shard_t    *shards;
+    ngx_uint_t                  nshards;    /* a power of two */
+    ngx_uint_t                  next;       /* to be looked at for presence */
     uint32_t                    origin;     /* of iclock_database */
-} ngx_http_iclock_zone_t;
+};
+
+
+typedef struct {
+    size_t                      size;
+    size_t                      used;
+    ngx_uint_t                  devices;
+} ngx_http_iclock_usage_t;
 
 
 /*
@@ -181,7 +213,6 @@ typedef struct {
     ngx_iclock_store_conf_t     listen;
     ngx_str_t                   passfile;
     uint32_t                    origin;     /* of iclock_database */
-    ngx_shm_zone_t             *shm_zone;
     ngx_http_iclock_zone_t     *zone;
     ngx_msec_t                  presence_interval;
     ngx_uint_t                  verify_interval;    /* seconds; 0: off */
@@ -530,6 +561,10 @@ char *ngx_http_iclock_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd,
 /* makes sure that there is a zone */
 char *ngx_http_iclock_zone_default(ngx_conf_t *cf,
     ngx_http_iclock_main_conf_t *imcf);
+
+/* nothing is locked: numbers may be of different moments */
+void ngx_http_iclock_zone_usage(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_usage_t *usage);
 
 
 /* ngx_http_iclock_zone_visit.c: what requests ask */

@@ -7,20 +7,41 @@
 #include "ngx_http_iclock_zone.h"
 
 
+/* shards of a zone that has so many pages for each of them; else one */
+#define NGX_HTTP_ICLOCK_SHARDS       16
+#define NGX_HTTP_ICLOCK_SHARD_PAGES  64
+
+/* the smallest zone, and the memory of what all shards share */
+#define NGX_HTTP_ICLOCK_ZONE_PAGES   8
+
+
 static char *ngx_http_iclock_zone_add(ngx_conf_t *cf,
     ngx_http_iclock_main_conf_t *imcf, ngx_str_t *name, size_t size);
+static ngx_shm_zone_t *ngx_http_iclock_zone_memory(ngx_conf_t *cf,
+    ngx_str_t *name, size_t size, void *tag);
+static char *ngx_http_iclock_zone_shards(ngx_conf_t *cf,
+    ngx_http_iclock_zone_t *zone, ngx_str_t *name, size_t size);
 static ngx_int_t ngx_http_iclock_zone_init(ngx_shm_zone_t *shm_zone,
     void *data);
-static ngx_int_t ngx_http_iclock_zone_salt(ngx_http_iclock_zone_t *zone,
+static ngx_int_t ngx_http_iclock_zone_salt(ngx_http_iclock_shctx_t *sh,
     ngx_log_t *log);
+static ngx_int_t ngx_http_iclock_shard_init(ngx_shm_zone_t *shm_zone,
+    void *data);
+static void *ngx_http_iclock_zone_found(ngx_shm_zone_t *shm_zone, void *data);
+static void *ngx_http_iclock_zone_begin(ngx_shm_zone_t *shm_zone, size_t size);
+static void ngx_http_iclock_devices_init(ngx_http_iclock_devices_t *devices);
 static void ngx_http_iclock_rbtree_insert(ngx_rbtree_node_t *temp,
     ngx_rbtree_node_t *node, ngx_rbtree_node_t *sentinel);
 static ngx_int_t ngx_http_iclock_node_cmp(ngx_http_iclock_node_t *node,
     u_char *sn, size_t len);
-static ngx_int_t ngx_http_iclock_zone_evict(ngx_http_iclock_zone_t *zone,
+static ngx_int_t ngx_http_iclock_zone_evict(ngx_http_iclock_shard_t *shard,
     ngx_uint_t registered);
-static void ngx_http_iclock_zone_free(ngx_http_iclock_zone_t *zone,
+static void ngx_http_iclock_zone_free(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node);
+
+
+/* its address: nginx gives no memory of a zone with shards to one without */
+static ngx_uint_t  ngx_http_iclock_shard;
 
 
 char *
@@ -29,12 +50,13 @@ ngx_http_iclock_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_iclock_main_conf_t *imcf = conf;
 
     u_char     *p;
+    size_t      least;
     ssize_t     size;
     ngx_str_t  *value, name, s;
 
     value = cf->args->elts;
 
-    if (imcf->shm_zone) {
+    if (imcf->zone) {
         return "is duplicate";
     }
 
@@ -54,12 +76,12 @@ ngx_http_iclock_zone_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     s.len = value[1].data + value[1].len - s.data;
 
     size = ngx_parse_size(&s);
+    least = NGX_HTTP_ICLOCK_ZONE_PAGES * ngx_pagesize;
 
-    if (size == NGX_ERROR || size < (ssize_t) (8 * ngx_pagesize)) {
+    if (size == NGX_ERROR || size < (ssize_t) least) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid zone size \"%V\" in \"iclock_zone\", it "
-                           "must be at least %uz bytes", &value[1],
-                           (size_t) (8 * ngx_pagesize));
+                           "must be at least %uz bytes", &value[1], least);
         return NGX_CONF_ERROR;
     }
 
@@ -75,7 +97,7 @@ ngx_http_iclock_zone_default(ngx_conf_t *cf,
 {
     ngx_str_t  name = ngx_string("iclock");
 
-    if (imcf->shm_zone) {
+    if (imcf->zone) {
         return NGX_CONF_OK;
     }
 
@@ -87,26 +109,117 @@ static char *
 ngx_http_iclock_zone_add(ngx_conf_t *cf, ngx_http_iclock_main_conf_t *imcf,
     ngx_str_t *name, size_t size)
 {
-    imcf->zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_iclock_zone_t));
-    if (imcf->zone == NULL) {
+    void                    *tag;
+    size_t                   rest;
+    ngx_http_iclock_zone_t  *zone;
+
+    zone = ngx_pcalloc(cf->pool, sizeof(ngx_http_iclock_zone_t));
+    if (zone == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    imcf->shm_zone = ngx_shared_memory_add(cf, name, size,
-                                           &ngx_http_iclock_module);
-    if (imcf->shm_zone == NULL) {
+    rest = 0;
+    tag = &ngx_http_iclock_module;
+    zone->nshards = 1;
+
+    if (size / ngx_pagesize
+        >= NGX_HTTP_ICLOCK_SHARDS * NGX_HTTP_ICLOCK_SHARD_PAGES)
+    {
+        tag = &ngx_http_iclock_shard;
+        zone->nshards = NGX_HTTP_ICLOCK_SHARDS;
+
+        rest = size - NGX_HTTP_ICLOCK_ZONE_PAGES * ngx_pagesize;
+        size -= rest;
+    }
+
+    zone->shm_zone = ngx_http_iclock_zone_memory(cf, name, size, tag);
+    if (zone->shm_zone == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    if (imcf->shm_zone->data) {
+    zone->shm_zone->init = ngx_http_iclock_zone_init;
+    zone->shm_zone->data = zone;
+
+    imcf->zone = zone;
+
+    return ngx_http_iclock_zone_shards(cf, zone, name, rest);
+}
+
+
+static ngx_shm_zone_t *
+ngx_http_iclock_zone_memory(ngx_conf_t *cf, ngx_str_t *name, size_t size,
+    void *tag)
+{
+    ngx_shm_zone_t  *shm_zone;
+
+    shm_zone = ngx_shared_memory_add(cf, name, size, tag);
+    if (shm_zone == NULL) {
+        return NULL;
+    }
+
+    if (shm_zone->data) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "zone \"%V\" in \"iclock_zone\" is already bound",
                            name);
+        return NULL;
+    }
+
+    return shm_zone;
+}
+
+
+/*
+ * The only shard lives in the zone that has the name.  Of many, nginx takes
+ * those over that have the same size as before.  What is in them relies on the
+ * salt and on the generation: these are always taken over then, since their
+ * memory has the same size in any zone with shards.
+ */
+
+static char *
+ngx_http_iclock_zone_shards(ngx_conf_t *cf, ngx_http_iclock_zone_t *zone,
+    ngx_str_t *name, size_t size)
+{
+    size_t                    part;
+    ngx_str_t                 s;
+    ngx_uint_t                i;
+    ngx_shm_zone_t           *shm_zone;
+    ngx_http_iclock_shard_t  *shard;
+
+    zone->shards = ngx_pcalloc(cf->pool, zone->nshards
+                                         * sizeof(ngx_http_iclock_shard_t));
+    if (zone->shards == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    imcf->shm_zone->init = ngx_http_iclock_zone_init;
-    imcf->shm_zone->data = imcf->zone;
+    for (i = 0; i < zone->nshards; i++) {
+        shard = &zone->shards[i];
+        shard->zone = zone;
+
+        if (zone->nshards == 1) {
+            shard->shm_zone = zone->shm_zone;
+            break;
+        }
+
+        s.data = ngx_pnalloc(cf->pool, name->len + 1 + NGX_INT_T_LEN);
+        if (s.data == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        s.len = ngx_sprintf(s.data, "%V/%ui", name, i) - s.data;
+
+        part = size / (zone->nshards - i);
+        size -= part;
+
+        shm_zone = ngx_http_iclock_zone_memory(cf, &s, part,
+                                               &ngx_http_iclock_shard);
+        if (shm_zone == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        shm_zone->init = ngx_http_iclock_shard_init;
+        shm_zone->data = shard;
+        shard->shm_zone = shm_zone;
+    }
 
     return NGX_CONF_OK;
 }
@@ -115,63 +228,37 @@ ngx_http_iclock_zone_add(ngx_conf_t *cf, ngx_http_iclock_main_conf_t *imcf,
 static ngx_int_t
 ngx_http_iclock_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 {
-    ngx_http_iclock_zone_t *ozone = data;
-
-    size_t                   len;
     ngx_http_iclock_zone_t  *zone;
 
     zone = shm_zone->data;
+    zone->sh = ngx_http_iclock_zone_found(shm_zone, data);
 
-    if (ozone) {
-        zone->sh = ozone->sh;
-        zone->shpool = ozone->shpool;
-        return NGX_OK;
-    }
-
-    zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
-
-    if (shm_zone->shm.exists) {
-        zone->sh = zone->shpool->data;
-        return NGX_OK;
-    }
-
-    zone->sh = ngx_slab_calloc(zone->shpool, sizeof(ngx_http_iclock_shctx_t));
     if (zone->sh == NULL) {
-        return NGX_ERROR;
+        zone->sh = ngx_http_iclock_zone_begin(shm_zone,
+                                              sizeof(ngx_http_iclock_shctx_t));
+
+        if (zone->sh == NULL
+            || ngx_http_iclock_zone_salt(zone->sh, shm_zone->shm.log)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        zone->sh->generation = 1;
+        ngx_http_iclock_devices_init(&zone->sh->devices);
     }
 
-    zone->shpool->data = zone->sh;
-    zone->sh->generation = 1;
-
-    if (ngx_http_iclock_zone_salt(zone, shm_zone->shm.log) != NGX_OK) {
-        return NGX_ERROR;
+    if (zone->nshards == 1) {
+        zone->shards[0].sh = &zone->sh->devices;
+        zone->shards[0].shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
     }
-
-    ngx_rbtree_init(&zone->sh->rbtree, &zone->sh->sentinel,
-                    ngx_http_iclock_rbtree_insert);
-
-    ngx_queue_init(&zone->sh->registered);
-    ngx_queue_init(&zone->sh->unregistered);
-    ngx_queue_init(&zone->sh->unsaved);
-
-    len = sizeof(" in iclock_zone \"\"") + shm_zone->shm.name.len;
-
-    zone->shpool->log_ctx = ngx_slab_alloc(zone->shpool, len);
-    if (zone->shpool->log_ctx == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_sprintf(zone->shpool->log_ctx, " in iclock_zone \"%V\"%Z",
-                &shm_zone->shm.name);
-
-    zone->shpool->log_nomem = 0;
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_iclock_zone_salt(ngx_http_iclock_zone_t *zone, ngx_log_t *log)
+ngx_http_iclock_zone_salt(ngx_http_iclock_shctx_t *sh, ngx_log_t *log)
 {
     ssize_t   n;
     ngx_fd_t  fd;
@@ -185,17 +272,124 @@ ngx_http_iclock_zone_salt(ngx_http_iclock_zone_t *zone, ngx_log_t *log)
         return NGX_ERROR;
     }
 
-    n = ngx_read_fd(fd, zone->sh->salt, sizeof(zone->sh->salt));
+    n = ngx_read_fd(fd, sh->salt, sizeof(sh->salt));
 
     (void) ngx_close_file(fd);
 
-    if (n != sizeof(zone->sh->salt)) {
+    if (n != sizeof(sh->salt)) {
         ngx_log_error(NGX_LOG_EMERG, log, ngx_errno,
                       ngx_read_fd_n " \"/dev/urandom\" failed");
         return NGX_ERROR;
     }
 
     return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_shard_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_http_iclock_shard_t  *shard;
+
+    shard = shm_zone->data;
+    shard->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+    shard->sh = ngx_http_iclock_zone_found(shm_zone, data);
+
+    if (shard->sh) {
+        return NGX_OK;
+    }
+
+    shard->sh = ngx_http_iclock_zone_begin(shm_zone,
+                                           sizeof(ngx_http_iclock_devices_t));
+    if (shard->sh == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_iclock_devices_init(shard->sh);
+
+    return NGX_OK;
+}
+
+
+/* what a former configuration has left there; NULL: nothing */
+
+static void *
+ngx_http_iclock_zone_found(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_slab_pool_t  *shpool;
+
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    return (data || shm_zone->shm.exists) ? shpool->data : NULL;
+}
+
+
+static void *
+ngx_http_iclock_zone_begin(ngx_shm_zone_t *shm_zone, size_t size)
+{
+    size_t            len;
+    ngx_slab_pool_t  *shpool;
+
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+    shpool->data = ngx_slab_calloc(shpool, size);
+    if (shpool->data == NULL) {
+        return NULL;
+    }
+
+    len = sizeof(" in iclock_zone \"\"") + shm_zone->shm.name.len;
+
+    shpool->log_ctx = ngx_slab_alloc(shpool, len);
+    if (shpool->log_ctx == NULL) {
+        return NULL;
+    }
+
+    ngx_sprintf(shpool->log_ctx, " in iclock_zone \"%V\"%Z",
+                &shm_zone->shm.name);
+
+    shpool->log_nomem = 0;
+
+    return shpool->data;
+}
+
+
+static void
+ngx_http_iclock_devices_init(ngx_http_iclock_devices_t *devices)
+{
+    ngx_rbtree_init(&devices->rbtree, &devices->sentinel,
+                    ngx_http_iclock_rbtree_insert);
+
+    ngx_queue_init(&devices->registered);
+    ngx_queue_init(&devices->unregistered);
+    ngx_queue_init(&devices->unsaved);
+}
+
+
+void
+ngx_http_iclock_zone_usage(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_usage_t *usage)
+{
+    ngx_uint_t                i;
+    ngx_slab_pool_t          *shpool;
+    ngx_http_iclock_shard_t  *shard;
+
+    ngx_memzero(usage, sizeof(ngx_http_iclock_usage_t));
+
+    if (zone->nshards > 1) {
+        shpool = (ngx_slab_pool_t *) zone->shm_zone->shm.addr;
+
+        usage->size = zone->shm_zone->shm.size;
+        usage->used = usage->size - shpool->pfree * ngx_pagesize;
+    }
+
+    for (i = 0; i < zone->nshards; i++) {
+        shard = &zone->shards[i];
+
+        usage->size += shard->shm_zone->shm.size;
+        usage->used += shard->shm_zone->shm.size
+                       - shard->shpool->pfree * ngx_pagesize;
+        usage->devices += shard->sh->nodes;
+    }
 }
 
 
@@ -242,22 +436,30 @@ ngx_http_iclock_node_cmp(ngx_http_iclock_node_t *node, u_char *sn, size_t len)
 }
 
 
-ngx_http_iclock_node_t *
-ngx_http_iclock_zone_open(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
+ngx_http_iclock_shard_t *
+ngx_http_iclock_zone_open(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
+    ngx_http_iclock_node_t **found)
 {
-    uint32_t                 hash;
-    ngx_int_t                rc;
-    ngx_rbtree_node_t       *node, *sentinel;
-    ngx_http_iclock_node_t  *n;
+    uint32_t                  hash;
+    ngx_int_t                 rc;
+    ngx_rbtree_node_t        *node, *sentinel;
+    ngx_http_iclock_node_t   *n;
+    ngx_http_iclock_shard_t  *shard;
 
     /* those that collide are told apart, and the tree stays balanced */
 
     hash = ngx_crc32_long(sn->data, sn->len);
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
+    /* numbers that follow one another are spread evenly */
 
-    node = zone->sh->rbtree.root;
-    sentinel = zone->sh->rbtree.sentinel;
+    shard = &zone->shards[hash & (zone->nshards - 1)];
+
+    *found = NULL;
+
+    ngx_http_iclock_zone_lock(shard);
+
+    node = shard->sh->rbtree.root;
+    sentinel = shard->sh->rbtree.sentinel;
 
     while (node != sentinel) {
 
@@ -270,63 +472,80 @@ ngx_http_iclock_zone_open(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
         rc = ngx_http_iclock_node_cmp(n, sn->data, sn->len);
 
         if (rc == 0) {
-            return n;
+            *found = n;
+            break;
         }
 
         node = (rc > 0) ? node->left : node->right;
     }
 
-    return NULL;
+    return shard;
 }
 
 
 void
-ngx_http_iclock_zone_close(ngx_http_iclock_zone_t *zone)
+ngx_http_iclock_zone_lock(ngx_http_iclock_shard_t *shard)
 {
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    if (ngx_shmtx_trylock(&shard->shpool->mutex)) {
+        return;
+    }
+
+    ngx_iclock_count(ZONE_WAITS, 1);
+
+    ngx_shmtx_lock(&shard->shpool->mutex);
+}
+
+
+void
+ngx_http_iclock_zone_close(ngx_http_iclock_shard_t *shard)
+{
+    ngx_shmtx_unlock(&shard->shpool->mutex);
 }
 
 
 ngx_http_iclock_node_t *
-ngx_http_iclock_zone_create(ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
+ngx_http_iclock_zone_create(ngx_http_iclock_shard_t *shard, ngx_str_t *sn,
     ngx_uint_t registered)
 {
-    size_t                   size;
     ngx_http_iclock_node_t  *node;
 
-    size = offsetof(ngx_http_iclock_node_t, sn) + sn->len;
+    for ( ;; ) {
 
-    while ((node = ngx_slab_calloc_locked(zone->shpool, size)) == NULL) {
+        node = ngx_slab_calloc_locked(shard->shpool,
+                                      sizeof(ngx_http_iclock_node_t));
+        if (node) {
+            break;
+        }
 
-        if (ngx_http_iclock_zone_evict(zone, registered) != NGX_OK) {
+        if (ngx_http_iclock_zone_evict(shard, registered) != NGX_OK) {
             return NULL;
         }
     }
 
     node->node.key = ngx_crc32_long(sn->data, sn->len);
     node->len = (u_char) sn->len;
-    node->changed = zone->sh->lost;
+    node->changed = shard->sh->lost;
     ngx_memcpy(node->sn, sn->data, sn->len);
 
-    ngx_rbtree_insert(&zone->sh->rbtree, &node->node);
-    zone->sh->nodes++;
+    ngx_rbtree_insert(&shard->sh->rbtree, &node->node);
+    shard->sh->nodes++;
 
     return node;
 }
 
 
 static ngx_int_t
-ngx_http_iclock_zone_evict(ngx_http_iclock_zone_t *zone,
+ngx_http_iclock_zone_evict(ngx_http_iclock_shard_t *shard,
     ngx_uint_t registered)
 {
     ngx_queue_t             *queue;
     ngx_http_iclock_node_t  *node;
 
-    queue = &zone->sh->unregistered;
+    queue = &shard->sh->unregistered;
 
     if (ngx_queue_empty(queue)) {
 
-        queue = &zone->sh->registered;
+        queue = &shard->sh->registered;
 
         if (!registered || ngx_queue_empty(queue)) {
             return NGX_DECLINED;
@@ -337,7 +556,7 @@ ngx_http_iclock_zone_evict(ngx_http_iclock_zone_t *zone,
                           queue);
 
     ngx_queue_remove(&node->queue);
-    ngx_http_iclock_zone_free(zone, node);
+    ngx_http_iclock_zone_free(shard, node);
 
     ngx_iclock_count(EVICTIONS, 1);
 
@@ -346,44 +565,44 @@ ngx_http_iclock_zone_evict(ngx_http_iclock_zone_t *zone,
 
 
 static void
-ngx_http_iclock_zone_free(ngx_http_iclock_zone_t *zone,
+ngx_http_iclock_zone_free(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node)
 {
     if (node->dirty) {
         ngx_queue_remove(&node->unsaved);
     }
 
-    zone->sh->lost = ngx_max(zone->sh->lost, node->changed);
+    shard->sh->lost = ngx_max(shard->sh->lost, node->changed);
 
-    ngx_rbtree_delete(&zone->sh->rbtree, &node->node);
-    ngx_slab_free_locked(zone->shpool, node);
-    zone->sh->nodes--;
+    ngx_rbtree_delete(&shard->sh->rbtree, &node->node);
+    ngx_slab_free_locked(shard->shpool, node);
+    shard->sh->nodes--;
 }
 
 
 void
-ngx_http_iclock_zone_enqueue(ngx_http_iclock_zone_t *zone,
+ngx_http_iclock_zone_enqueue(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node)
 {
     ngx_queue_insert_tail(ngx_http_iclock_registered(node)
-                          ? &zone->sh->registered : &zone->sh->unregistered,
+                          ? &shard->sh->registered : &shard->sh->unregistered,
                           &node->queue);
 }
 
 
 void
-ngx_http_iclock_zone_note_seen(ngx_http_iclock_zone_t *zone,
+ngx_http_iclock_zone_note_seen(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node)
 {
     if (!node->dirty) {
         node->dirty = 1;
-        ngx_queue_insert_tail(&zone->sh->unsaved, &node->unsaved);
+        ngx_queue_insert_tail(&shard->sh->unsaved, &node->unsaved);
     }
 }
 
 
 void
-ngx_http_iclock_zone_note_denied(ngx_http_iclock_zone_t *zone,
+ngx_http_iclock_zone_note_denied(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_uint_t outside)
 {
     if (node->status == NGX_ICLOCK_DEVICE_UNKNOWN) {
@@ -393,5 +612,5 @@ ngx_http_iclock_zone_note_denied(ngx_http_iclock_zone_t *zone,
     node->denied = (uint32_t) ngx_time();
     node->outside = outside ? 1 : 0;
 
-    ngx_http_iclock_zone_note_seen(zone, node);
+    ngx_http_iclock_zone_note_seen(shard, node);
 }

@@ -14,7 +14,7 @@
 #include "ngx_http_iclock.h"
 
 
-/* at most 256 bytes with a serial number of NGX_HTTP_ICLOCK_MAX_SN */
+/* 256 bytes: what the allocator takes for any of them */
 typedef struct {
     ngx_rbtree_node_t           node;
     ngx_queue_t                 queue;
@@ -46,14 +46,13 @@ typedef struct {
     unsigned                    plain:1;    /* wanted to encrypt, in vain */
     unsigned                    own_key:1;
     unsigned                    outside:1;  /* denied for its address */
-    u_char                      sn[1];
+    u_char                      sn[NGX_HTTP_ICLOCK_MAX_SN];
 } ngx_http_iclock_node_t;
 
 
 /* fails to compile if a device takes more */
 typedef u_char  ngx_http_iclock_node_fits_t[
-    (offsetof(ngx_http_iclock_node_t, sn) + NGX_HTTP_ICLOCK_MAX_SN <= 256)
-    ? 1 : -1];
+    (sizeof(ngx_http_iclock_node_t) <= 256) ? 1 : -1];
 
 
 /* only an administrator makes a device registered */
@@ -62,27 +61,39 @@ typedef u_char  ngx_http_iclock_node_fits_t[
      || (node)->status == NGX_ICLOCK_DEVICE_BLOCKED)
 
 
-/* locks the zone, and looks the device up; NULL: it is not there */
-ngx_http_iclock_node_t *ngx_http_iclock_zone_open(
-    ngx_http_iclock_zone_t *zone, ngx_str_t *sn);
-void ngx_http_iclock_zone_close(ngx_http_iclock_zone_t *zone);
+/* a change of it may be missed by who looks at it at the same time */
+#define ngx_http_iclock_zone_generation(zone)                                \
+    ((uint32_t) (zone)->sh->generation)
 
-/* those below: while the zone is open */
+
+/*
+ * Locks the shard that the device belongs to, and looks the device up; node
+ * becomes NULL if it is not there.
+ */
+ngx_http_iclock_shard_t *ngx_http_iclock_zone_open(
+    ngx_http_iclock_zone_t *zone, ngx_str_t *sn,
+    ngx_http_iclock_node_t **node);
+void ngx_http_iclock_zone_close(ngx_http_iclock_shard_t *shard);
+
+/* without looking for any device; it is closed as others are */
+void ngx_http_iclock_zone_lock(ngx_http_iclock_shard_t *shard);
+
+/* those below: while the shard is open */
 
 /* a node in no queue; NULL: there is no room for such a device */
 ngx_http_iclock_node_t *ngx_http_iclock_zone_create(
-    ngx_http_iclock_zone_t *zone, ngx_str_t *sn, ngx_uint_t registered);
+    ngx_http_iclock_shard_t *shard, ngx_str_t *sn, ngx_uint_t registered);
 
 /* the last one to be given up; it must be in no queue */
-void ngx_http_iclock_zone_enqueue(ngx_http_iclock_zone_t *zone,
+void ngx_http_iclock_zone_enqueue(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node);
 
 /* its presence is to be saved */
-void ngx_http_iclock_zone_note_seen(ngx_http_iclock_zone_t *zone,
+void ngx_http_iclock_zone_note_seen(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node);
 
 /* that it was refused is to be saved: for its address, or for its key */
-void ngx_http_iclock_zone_note_denied(ngx_http_iclock_zone_t *zone,
+void ngx_http_iclock_zone_note_denied(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_uint_t outside);
 
 

@@ -7,18 +7,24 @@
 #include "ngx_http_iclock_zone.h"
 
 
+static ngx_uint_t ngx_http_iclock_shard_take_seen(
+    ngx_http_iclock_shard_t *shard, uint32_t database,
+    ngx_http_iclock_seen_t *seen, ngx_uint_t *left);
+
+
 void
 ngx_http_iclock_zone_mark(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
 {
-    ngx_http_iclock_node_t  *node;
+    ngx_http_iclock_node_t   *node;
+    ngx_http_iclock_shard_t  *shard;
 
-    node = ngx_http_iclock_zone_open(zone, sn);
+    shard = ngx_http_iclock_zone_open(zone, sn, &node);
 
     if (node) {
         node->marked = 1;
     }
 
-    ngx_http_iclock_zone_close(zone);
+    ngx_http_iclock_zone_close(shard);
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, ngx_cycle->log, 0,
                    "iclock mark: device \"%V\", known:%d", sn, node != NULL);
@@ -29,9 +35,10 @@ void
 ngx_http_iclock_zone_polled(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_visit_t *visit, ngx_uint_t news, ngx_uint_t more)
 {
-    ngx_http_iclock_node_t  *node;
+    ngx_http_iclock_node_t   *node;
+    ngx_http_iclock_shard_t  *shard;
 
-    node = ngx_http_iclock_zone_open(zone, visit->sn);
+    shard = ngx_http_iclock_zone_open(zone, visit->sn, &node);
 
     if (node && news) {
         node->info = visit->info;
@@ -41,86 +48,119 @@ ngx_http_iclock_zone_polled(ngx_http_iclock_zone_t *zone,
         node->marked = 1;
     }
 
-    ngx_http_iclock_zone_close(zone);
+    ngx_http_iclock_zone_close(shard);
 }
 
 
 void
 ngx_http_iclock_zone_expire(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
 {
-    ngx_http_iclock_node_t  *node;
+    ngx_http_iclock_node_t   *node;
+    ngx_http_iclock_shard_t  *shard;
 
-    node = ngx_http_iclock_zone_open(zone, sn);
+    shard = ngx_http_iclock_zone_open(zone, sn, &node);
 
-    zone->sh->changes++;
+    shard->sh->changes++;
 
     if (node) {
         node->expired = 1;
-        node->changed = zone->sh->changes;
+        node->changed = shard->sh->changes;
 
     } else {
         /* it may be looked up at this moment */
-        zone->sh->lost = zone->sh->changes;
+        shard->sh->lost = shard->sh->changes;
     }
 
-    ngx_http_iclock_zone_close(zone);
+    ngx_http_iclock_zone_close(shard);
 }
 
 
 void
 ngx_http_iclock_zone_expire_all(ngx_http_iclock_zone_t *zone)
 {
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    zone->sh->generation++;
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
+    (void) ngx_atomic_fetch_add(&zone->sh->generation, 1);
 }
 
 
 ngx_int_t
 ngx_http_iclock_zone_set_plain(ngx_http_iclock_zone_t *zone, ngx_str_t *sn)
 {
-    ngx_int_t                rc;
-    ngx_http_iclock_node_t  *node;
+    ngx_int_t                 rc;
+    ngx_http_iclock_node_t   *node;
+    ngx_http_iclock_shard_t  *shard;
 
     rc = NGX_DECLINED;
 
-    node = ngx_http_iclock_zone_open(zone, sn);
+    shard = ngx_http_iclock_zone_open(zone, sn, &node);
 
     if (node && !node->plain) {
         node->plain = 1;
         rc = NGX_OK;
     }
 
-    ngx_http_iclock_zone_close(zone);
+    ngx_http_iclock_zone_close(shard);
 
     return rc;
 }
 
+
+/*
+ * Devices that are returned queue up behind the others of their shard, and
+ * each time another shard is the first: none waits for those of another one.
+ */
 
 ngx_uint_t
 ngx_http_iclock_zone_take_seen(ngx_http_iclock_zone_t *zone,
     uint32_t database, ngx_http_iclock_seen_t *seen, ngx_uint_t n,
     ngx_uint_t *more)
 {
+    ngx_uint_t                i, k, left;
+    ngx_http_iclock_shard_t  *shard;
+
+    k = 0;
+    left = n;
+    *more = 0;
+
+    for (i = 0; i < zone->nshards; i++) {
+        shard = &zone->shards[(zone->next + i) & (zone->nshards - 1)];
+
+        ngx_http_iclock_zone_lock(shard);
+
+        k += ngx_http_iclock_shard_take_seen(shard, database, &seen[k],
+                                             &left);
+
+        if (!ngx_queue_empty(&shard->sh->unsaved)) {
+            *more = 1;
+        }
+
+        ngx_http_iclock_zone_close(shard);
+    }
+
+    zone->next++;
+
+    return k;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_shard_take_seen(ngx_http_iclock_shard_t *shard,
+    uint32_t database, ngx_http_iclock_seen_t *seen, ngx_uint_t *left)
+{
     ngx_uint_t               i;
     ngx_queue_t             *q;
     ngx_http_iclock_node_t  *node;
 
-    i = 0;
+    for (i = 0; *left && !ngx_queue_empty(&shard->sh->unsaved); (*left)--) {
 
-    ngx_shmtx_lock(&zone->shpool->mutex);
-
-    while (n-- && !ngx_queue_empty(&zone->sh->unsaved)) {
-
-        q = ngx_queue_head(&zone->sh->unsaved);
+        q = ngx_queue_head(&shard->sh->unsaved);
         ngx_queue_remove(q);
 
         node = ngx_queue_data(q, ngx_http_iclock_node_t, unsaved);
         node->dirty = 0;
 
-        if (node->origin != zone->origin || node->database != database) {
+        if (node->origin != shard->zone->origin
+            || node->database != database)
+        {
             /* it is noted again when it has been looked up */
             continue;
         }
@@ -137,10 +177,6 @@ ngx_http_iclock_zone_take_seen(ngx_http_iclock_zone_t *zone,
         i++;
     }
 
-    *more = !ngx_queue_empty(&zone->sh->unsaved);
-
-    ngx_shmtx_unlock(&zone->shpool->mutex);
-
     return i;
 }
 
@@ -149,13 +185,14 @@ void
 ngx_http_iclock_zone_return_seen(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_seen_t *seen)
 {
-    ngx_str_t                sn;
-    ngx_http_iclock_node_t  *node;
+    ngx_str_t                 sn;
+    ngx_http_iclock_node_t   *node;
+    ngx_http_iclock_shard_t  *shard;
 
     sn.data = seen->sn;
     sn.len = seen->len;
 
-    node = ngx_http_iclock_zone_open(zone, &sn);
+    shard = ngx_http_iclock_zone_open(zone, &sn, &node);
 
     if (node && node->id == seen->id && (seen->seen || seen->denied)) {
 
@@ -163,8 +200,8 @@ ngx_http_iclock_zone_return_seen(ngx_http_iclock_zone_t *zone,
             node->denied = (uint32_t) seen->denied;
         }
 
-        ngx_http_iclock_zone_note_seen(zone, node);
+        ngx_http_iclock_zone_note_seen(shard, node);
     }
 
-    ngx_http_iclock_zone_close(zone);
+    ngx_http_iclock_zone_close(shard);
 }

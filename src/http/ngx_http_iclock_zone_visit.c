@@ -11,26 +11,26 @@
 #define NGX_HTTP_ICLOCK_RECHECK  30
 
 
-static void ngx_http_iclock_zone_recognize(ngx_http_iclock_zone_t *zone,
+static void ngx_http_iclock_zone_recognize(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
     ngx_http_iclock_known_t *known);
 static void ngx_http_iclock_zone_tell(ngx_http_iclock_node_t *node,
     ngx_http_iclock_known_t *known);
 static ngx_uint_t ngx_http_iclock_zone_inside(ngx_http_iclock_node_t *node,
     ngx_http_iclock_visit_t *visit);
-static ngx_uint_t ngx_http_iclock_zone_fresh(ngx_http_iclock_zone_t *zone,
+static ngx_uint_t ngx_http_iclock_zone_fresh(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit);
 static ngx_uint_t ngx_http_iclock_zone_judge(ngx_http_iclock_node_t *node,
     ngx_http_iclock_visit_t *visit, ngx_uint_t outsider, ngx_uint_t key);
-static void ngx_http_iclock_zone_enter(ngx_http_iclock_zone_t *zone,
+static void ngx_http_iclock_zone_enter(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
     ngx_http_iclock_known_t *known, ngx_uint_t key);
-static void ngx_http_iclock_zone_touch(ngx_http_iclock_zone_t *zone,
+static void ngx_http_iclock_zone_touch(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_addr_t *addr);
 static void ngx_http_iclock_zone_describe(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
     ngx_iclock_device_t *device);
-static void ngx_http_iclock_zone_update(ngx_http_iclock_zone_t *zone,
+static void ngx_http_iclock_zone_update(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_node_t *described,
     ngx_http_iclock_visit_t *visit, ngx_uint_t outsider);
 
@@ -42,29 +42,30 @@ void
 ngx_http_iclock_zone_visit(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_visit_t *visit, ngx_http_iclock_known_t *known)
 {
-    ngx_http_iclock_node_t  *node;
+    ngx_http_iclock_node_t   *node;
+    ngx_http_iclock_shard_t  *shard;
 
     ngx_memzero(known, sizeof(ngx_http_iclock_known_t));
 
-    node = ngx_http_iclock_zone_open(zone, visit->sn);
+    shard = ngx_http_iclock_zone_open(zone, visit->sn, &node);
 
     /* if PostgreSQL has to be asked it is asked now */
 
-    visit->generation = zone->sh->generation;
-    visit->changes = zone->sh->changes;
+    visit->generation = ngx_http_iclock_zone_generation(zone);
+    visit->changes = shard->sh->changes;
 
     /* during a reload there may be workers with another database */
 
     if (node && node->origin == zone->origin) {
-        ngx_http_iclock_zone_recognize(zone, node, visit, known);
+        ngx_http_iclock_zone_recognize(shard, node, visit, known);
     }
 
-    ngx_http_iclock_zone_close(zone);
+    ngx_http_iclock_zone_close(shard);
 }
 
 
 static void
-ngx_http_iclock_zone_recognize(ngx_http_iclock_zone_t *zone,
+ngx_http_iclock_zone_recognize(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
     ngx_http_iclock_known_t *known)
 {
@@ -75,11 +76,11 @@ ngx_http_iclock_zone_recognize(ngx_http_iclock_zone_t *zone,
     outsider = !ngx_http_iclock_zone_inside(node, visit);
     key = ngx_http_iclock_key_compare(visit, node->own_key, &node->key);
 
-    known->fresh = ngx_http_iclock_zone_fresh(zone, node, visit);
+    known->fresh = ngx_http_iclock_zone_fresh(shard, node, visit);
     known->verdict = ngx_http_iclock_zone_judge(node, visit, outsider, key);
 
     if (known->fresh) {
-        ngx_http_iclock_zone_enter(zone, node, visit, known, key);
+        ngx_http_iclock_zone_enter(shard, node, visit, known, key);
     }
 }
 
@@ -110,11 +111,11 @@ ngx_http_iclock_zone_inside(ngx_http_iclock_node_t *node,
 
 
 static ngx_uint_t
-ngx_http_iclock_zone_fresh(ngx_http_iclock_zone_t *zone,
+ngx_http_iclock_zone_fresh(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit)
 {
     if (visit->asks || node->expired
-        || node->generation != zone->sh->generation
+        || node->generation != ngx_http_iclock_zone_generation(shard->zone)
         || (visit->database && visit->database != node->database))
     {
         return 0;
@@ -181,19 +182,19 @@ ngx_http_iclock_zone_judge(ngx_http_iclock_node_t *node,
 /* what the visit leaves behind */
 
 static void
-ngx_http_iclock_zone_enter(ngx_http_iclock_zone_t *zone,
+ngx_http_iclock_zone_enter(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
     ngx_http_iclock_known_t *known, ngx_uint_t key)
 {
     switch (known->verdict) {
 
     case NGX_HTTP_ICLOCK_BAD_NETWORK:
-        ngx_http_iclock_zone_note_denied(zone, node, 1);
+        ngx_http_iclock_zone_note_denied(shard, node, 1);
         return;
 
     case NGX_HTTP_ICLOCK_BAD_KEY:
         node->refused = visit->addr;
-        ngx_http_iclock_zone_note_denied(zone, node, 0);
+        ngx_http_iclock_zone_note_denied(shard, node, 0);
         return;
 
     default:
@@ -205,7 +206,7 @@ ngx_http_iclock_zone_enter(ngx_http_iclock_zone_t *zone,
         }
     }
 
-    ngx_http_iclock_zone_touch(zone, node, &visit->addr);
+    ngx_http_iclock_zone_touch(shard, node, &visit->addr);
 
     if (known->verdict != NGX_HTTP_ICLOCK_ADMITTED || !visit->polls) {
         return;
@@ -218,7 +219,7 @@ ngx_http_iclock_zone_enter(ngx_http_iclock_zone_t *zone,
 
 
 static void
-ngx_http_iclock_zone_touch(ngx_http_iclock_zone_t *zone,
+ngx_http_iclock_zone_touch(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_addr_t *addr)
 {
     node->seen = (uint32_t) ngx_time();
@@ -226,10 +227,10 @@ ngx_http_iclock_zone_touch(ngx_http_iclock_zone_t *zone,
     node->inside = 1;
 
     ngx_queue_remove(&node->queue);
-    ngx_http_iclock_zone_enqueue(zone, node);
+    ngx_http_iclock_zone_enqueue(shard, node);
 
     if (node->status != NGX_ICLOCK_DEVICE_UNKNOWN) {
-        ngx_http_iclock_zone_note_seen(zone, node);
+        ngx_http_iclock_zone_note_seen(shard, node);
     }
 }
 
@@ -239,8 +240,9 @@ ngx_http_iclock_zone_store(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_visit_t *visit, ngx_iclock_device_t *device,
     ngx_http_iclock_known_t *known)
 {
-    ngx_uint_t               key, outsider;
-    ngx_http_iclock_node_t  *node, described;
+    ngx_uint_t                key, outsider;
+    ngx_http_iclock_node_t   *node, described;
+    ngx_http_iclock_shard_t  *shard;
 
     ngx_memzero(&described, sizeof(ngx_http_iclock_node_t));
     ngx_http_iclock_zone_describe(zone, &described, visit, device);
@@ -249,24 +251,24 @@ ngx_http_iclock_zone_store(ngx_http_iclock_zone_t *zone,
     key = ngx_http_iclock_key_compare(visit, described.own_key,
                                       &described.key);
 
-    node = ngx_http_iclock_zone_open(zone, visit->sn);
+    shard = ngx_http_iclock_zone_open(zone, visit->sn, &node);
 
     if (node) {
         ngx_queue_remove(&node->queue);
 
     } else {
-        node = ngx_http_iclock_zone_create(zone, visit->sn,
+        node = ngx_http_iclock_zone_create(shard, visit->sn,
                                       ngx_http_iclock_registered(&described));
     }
 
     if (node) {
-        ngx_http_iclock_zone_update(zone, node, &described, visit, outsider);
+        ngx_http_iclock_zone_update(shard, node, &described, visit, outsider);
         ngx_http_iclock_zone_tell(node, known);
 
         known->verdict = ngx_http_iclock_zone_judge(node, visit, outsider,
                                                     key);
 
-        ngx_http_iclock_zone_enter(zone, node, visit, known, key);
+        ngx_http_iclock_zone_enter(shard, node, visit, known, key);
 
     } else {
         /* the zone is full: nothing is remembered */
@@ -279,7 +281,7 @@ ngx_http_iclock_zone_store(ngx_http_iclock_zone_t *zone,
         known->news = (visit->info != 0);
     }
 
-    ngx_http_iclock_zone_close(zone);
+    ngx_http_iclock_zone_close(shard);
 }
 
 
@@ -315,7 +317,7 @@ ngx_http_iclock_zone_describe(ngx_http_iclock_zone_t *zone,
 /* takes the description over, but for what the zone knows better */
 
 static void
-ngx_http_iclock_zone_update(ngx_http_iclock_zone_t *zone,
+ngx_http_iclock_zone_update(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_node_t *described,
     ngx_http_iclock_visit_t *visit, ngx_uint_t outsider)
 {
@@ -327,12 +329,12 @@ ngx_http_iclock_zone_update(ngx_http_iclock_zone_t *zone,
     /* the networks may be others than those that this address was in */
 
     if (!node->networks || node->expired
-        || node->generation != zone->sh->generation)
+        || node->generation != ngx_http_iclock_zone_generation(shard->zone))
     {
         node->inside = 0;
     }
 
-    node->origin = zone->origin;
+    node->origin = shard->zone->origin;
     node->database = described->database;
     node->id = described->id;
     node->status = described->status;
@@ -361,5 +363,5 @@ ngx_http_iclock_zone_update(ngx_http_iclock_zone_t *zone,
         }
     }
 
-    ngx_http_iclock_zone_enqueue(zone, node);
+    ngx_http_iclock_zone_enqueue(shard, node);
 }

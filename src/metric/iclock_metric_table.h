@@ -476,6 +476,8 @@
       "zone.devices", "Devices in the shared zone")                          \
     X(EVICTIONS, "zone_evictions_total", COUNTER, NONE, NONE, NONE, COUNT,   \
       DEVICES, "zone.evictions", "Devices forgotten for want of room")       \
+    X(ZONE_WAITS, "zone_waits_total", COUNTER, NONE, NONE, NONE, COUNT,      \
+      DEVICES, "zone.waits", "Times that workers waited for each other")     \
                                                                              \
     X(TURN, "event_loop_turn_duration_seconds", HISTOGRAM, NONE, NONE, TURN, \
       COUNT, ALL, "event_loop.turn", "Turns of the event loop")              \

@@ -64,9 +64,9 @@ static void
 ngx_http_iclock_status_asked(ngx_http_iclock_status_values_t *v,
     ngx_http_iclock_main_conf_t *imcf, ngx_http_iclock_api_main_conf_t *amcf)
 {
-    uint64_t          listeners;
-    ngx_uint_t        version;
-    ngx_slab_pool_t  *shpool;
+    uint64_t                 listeners;
+    ngx_uint_t               version;
+    ngx_http_iclock_usage_t  usage;
 
     version = ngx_iclock_store_libpq_version();
     ngx_sprintf(v->libpq, "%ui.%ui%Z", version / 10000, version % 10000);
@@ -85,18 +85,15 @@ ngx_http_iclock_status_asked(ngx_http_iclock_status_values_t *v,
     v->asked[NGX_ICLOCK_METRIC_LISTENER_UP] =
         (listeners && v->cells[NGX_ICLOCK_AT_LISTENER_UP] >= listeners);
 
-    if (imcf->zone == NULL || imcf->shm_zone == NULL) {
+    if (imcf->zone == NULL) {
         return;
     }
 
-    /* words are read without the lock: they may be of different times */
+    ngx_http_iclock_zone_usage(imcf->zone, &usage);
 
-    shpool = imcf->zone->shpool;
-
-    v->asked[NGX_ICLOCK_METRIC_ZONE_SIZE] = imcf->shm_zone->shm.size;
-    v->asked[NGX_ICLOCK_METRIC_ZONE_USED] = imcf->shm_zone->shm.size
-                                            - shpool->pfree * ngx_pagesize;
-    v->asked[NGX_ICLOCK_METRIC_ZONE_DEVICES] = imcf->zone->sh->nodes;
+    v->asked[NGX_ICLOCK_METRIC_ZONE_SIZE] = usage.size;
+    v->asked[NGX_ICLOCK_METRIC_ZONE_USED] = usage.used;
+    v->asked[NGX_ICLOCK_METRIC_ZONE_DEVICES] = usage.devices;
 }
 
 

@@ -139,7 +139,7 @@ sub receiver {
 sub device_server {
     my ($self, %option) = @_;
 
-    %option = (zone => 'iclock:1m', unknown => 'accept', http => '',
+    %option = (zone => 'iclock:4m', unknown => 'accept', http => '',
                server => '', location => '', pool => '', %option);
 
     my $database = defined $option{database} ? $option{database}

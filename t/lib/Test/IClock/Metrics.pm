@@ -86,7 +86,7 @@ sub moved {
     my %moved = map { my $d = $now->{$_} - ($before->{$_} // 0);
                       $d ? ("$_" => $d) : () }
                 grep { /_total|_count/ && !/event_loop|commit|queue_wait
-                                            |pool_|statistics/x
+                                            |pool_|statistics|zone_waits/x
                        && ($option{times} || !/duration_seconds/) }
                 sort keys %$now;
 

@@ -13,7 +13,7 @@ use List::Util qw/ max min /;
 use POSIX ();
 use Time::HiRes qw/ sleep time /;
 
-our @EXPORT_OK = qw/ children command slurp spawn wait_until /;
+our @EXPORT_OK = qw/ children command shared_memory slurp spawn wait_until /;
 
 
 # Starts a command with its output in a file, its errors in another if there
@@ -82,6 +82,31 @@ sub children {
     }
 
     return sort { $a <=> $b } @found;
+}
+
+
+# What a process shares with those that it has begun: [ address, bytes ].
+
+sub shared_memory {
+    my ($pid) = @_;
+
+    no warnings 'portable';
+
+    my @area = map { /^(\S+)-(\S+) rw-s .*zero/
+                     ? [ map { oct "0x$_" } $1, $2 ] : () }
+               split /\n/, slurp("/proc/$pid/maps");
+
+    open my $mem, '<:raw', "/proc/$pid/mem" or croak "/proc/$pid/mem: $!";
+
+    for my $area (@area) {
+        my ($from, $to) = @$area;
+
+        sysseek $mem, $from, 0 or croak "/proc/$pid/mem: $!";
+        sysread $mem, my $bytes, $to - $from;
+        $area = [ $from, $bytes ];
+    }
+
+    return @area;
 }
 
 
