@@ -31,6 +31,7 @@
 # make bench-steady             nothing grows in ten minutes of load
 # make bench-simulator          terminals that act, of several models
 # make bench-zone               what the locks of the shared zone cost
+# make bench-instructions       instructions of a poll, by callgrind
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
 # make npm        packages that tests of the HTTP interface ask, from npm
 # make deps       installs what all of this needs
@@ -104,8 +105,9 @@ SIMULATOR =	tools/simulator/IClock
 .PHONY:		all help build module alloc run pictures test matrix citus soak \
 		unit bench bench-ready bench-compare bench-api bench-stream \
 		bench-scrapes bench-webhooks bench-console bench-storm \
-		bench-steady bench-growth bench-simulator bench-zone fuzz \
-		sanitize lint docs install deb clean deps nginx-src npm FORCE
+		bench-steady bench-growth bench-simulator bench-zone \
+		bench-instructions fuzz sanitize lint docs install deb clean \
+		deps nginx-src npm FORCE
 
 all:		build
 
@@ -283,6 +285,9 @@ bench-simulator: bench-ready
 
 bench-zone:	bench-ready nginx-src
 	@exec t/bench/zone
+
+bench-instructions: bench-ready
+	@exec t/bench/instructions
 
 docs:
 	@tools/deps test

@@ -82,6 +82,11 @@ my $conf = $t->device_server(
             iclock;
             iclock_serial_pattern .;
         }
+
+        location /same/ {
+            iclock;
+            iclock_serial_pattern "^[A-Za-z0-9_-]{4,32}\$";
+        }
     }
 CONF
     server => "access_log $log iclock; access_log $log.time time;",
@@ -244,6 +249,24 @@ for ([ 'pattern', 'ABC-12', 200 ], [ 'pattern', 'ABC12', 400 ],
     is($t->get("/$where/ping?SN=$serial", -port => $t->port(2))->status,
        $status, "$where: $serial");
 }
+
+
+# the default, which needs no regular expression, says the same as one
+
+my @serials = ((map { sprintf '%%%02x%%%02xT1', $_, $_ } 0 .. 255),
+               (map { sprintf 'UNU%%%02x', $_ } 0 .. 255),
+               (map { '-' x $_ } 0 .. 66));
+my @same = map { my $where = $_;
+                 [ map { $_ ? $_->status : 0 } $t->concurrently(
+                       [ map { [ 'GET', "/$where/ping?SN=$_" ] } @serials ],
+                       connections => 16, port => $t->port(2)) ] }
+           qw/ same iclock /;
+
+is(scalar(grep { $_ == 200 } @{$same[0]}), 2 * 64 + 29,
+   'serial numbers that are allowed');
+is(scalar(grep { $_ == 400 } @{$same[0]}), @serials - 2 * 64 - 29,
+   'and those that are not');
+is_deeply($same[1], $same[0], 'the same as by a regular expression');
 
 
 # HTTP

@@ -255,7 +255,8 @@ typedef struct {
     ngx_uint_t                  enable;
     ngx_uint_t                  unknown_devices;
     ngx_uint_t                  pending_limit;
-    ngx_http_regex_t           *serial_pattern;
+    uint16_t                    policy;         /* hash of both */
+    ngx_http_regex_t           *serial_pattern; /* NULL: the default */
     ngx_str_t                   comm_key;
     ngx_uint_t                  comm_key_required;
     ngx_str_t                   timezone;

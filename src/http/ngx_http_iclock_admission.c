@@ -20,7 +20,6 @@ typedef struct {
 
 static void ngx_http_iclock_knock(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
-static uint16_t ngx_http_iclock_policy(ngx_http_iclock_loc_conf_t *ilcf);
 static ngx_int_t ngx_http_iclock_lookup(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_looked_up(ngx_http_request_t *r,
@@ -146,7 +145,7 @@ ngx_http_iclock_knock(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
     visit->key_needed = (ctx->flags & NGX_HTTP_ICLOCK_GREETS)
                         || ilcf->comm_key_required;
     visit->unknown_devices = ilcf->unknown_devices;
-    visit->policy = ngx_http_iclock_policy(ilcf);
+    visit->policy = ilcf->policy;
 
     if (visit->polls && ctx->args.info.len) {
         visit->info = ngx_crc32_long(ctx->args.info.data,
@@ -157,21 +156,6 @@ ngx_http_iclock_knock(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ngx_http_iclock_key_show(visit, imcf->zone, &ctx->args.comm_key,
                              &ilcf->comm_key);
-}
-
-
-static uint16_t
-ngx_http_iclock_policy(ngx_http_iclock_loc_conf_t *ilcf)
-{
-    uint32_t    hash;
-    ngx_uint_t  policy[2];
-
-    policy[0] = ilcf->unknown_devices;
-    policy[1] = ilcf->pending_limit;
-
-    hash = ngx_crc32_long((u_char *) policy, sizeof(policy));
-
-    return (uint16_t) (hash ^ (hash >> 16));
 }
 
 

@@ -25,6 +25,12 @@ static ngx_int_t ngx_http_iclock_unescape(ngx_pool_t *pool, ngx_str_t *value,
 static ngx_uint_t ngx_http_iclock_plain(ngx_str_t *value);
 
 
+/* what names of arguments begin or end with: " ", "%", "&", "=", "?" */
+#define ngx_http_iclock_parts(c)                                             \
+    ((c) >= 0x20 && (c) < 0x40                                               \
+     && (((uint32_t) 0xa0000061 >> ((c) - 0x20)) & 1))
+
+
 /* names in any case: firmware disagrees on it */
 
 #define ngx_http_iclock_arg(name, field)                                     \
@@ -91,6 +97,10 @@ ngx_http_iclock_mask_keys(u_char *start, u_char *last, ngx_uint_t bare,
     name = bare ? start : NULL;
 
     for (p = start; p < last; p++) {
+
+        if (!ngx_http_iclock_parts(*p)) {
+            continue;
+        }
 
         mark = p;
 

@@ -20,6 +20,7 @@ static void ngx_http_iclock_merge_others(ngx_http_iclock_loc_conf_t *prev,
 static char *ngx_http_iclock_init_location(ngx_conf_t *cf,
     ngx_http_iclock_loc_conf_t *ilcf);
 static char *ngx_http_iclock(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static uint16_t ngx_http_iclock_policy(ngx_http_iclock_loc_conf_t *ilcf);
 static char *ngx_http_iclock_serial_pattern(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 static ngx_http_regex_t *ngx_http_iclock_pattern(ngx_conf_t *cf,
@@ -354,14 +355,29 @@ ngx_http_iclock_merge_others(ngx_http_iclock_loc_conf_t *prev,
 }
 
 
+/* a hash of what is done to unknown devices */
+
+static uint16_t
+ngx_http_iclock_policy(ngx_http_iclock_loc_conf_t *ilcf)
+{
+    uint32_t    hash;
+    ngx_uint_t  policy[2];
+
+    policy[0] = ilcf->unknown_devices;
+    policy[1] = ilcf->pending_limit;
+
+    hash = ngx_crc32_long((u_char *) policy, sizeof(policy));
+
+    return (uint16_t) (hash ^ (hash >> 16));
+}
+
+
 static char *
 ngx_http_iclock_init_location(ngx_conf_t *cf,
     ngx_http_iclock_loc_conf_t *ilcf)
 {
     ngx_http_iclock_srv_conf_t   *iscf;
     ngx_http_iclock_main_conf_t  *imcf;
-
-    static ngx_str_t  pattern = ngx_string("^[A-Za-z0-9_-]{4,32}$");
 
     imcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_iclock_module);
     iscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_iclock_module);
@@ -372,13 +388,7 @@ ngx_http_iclock_init_location(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
-    if (ilcf->serial_pattern == NULL) {
-        ilcf->serial_pattern = ngx_http_iclock_pattern(cf, &pattern);
-
-        if (ilcf->serial_pattern == NULL) {
-            return NGX_CONF_ERROR;
-        }
-    }
+    ilcf->policy = ngx_http_iclock_policy(ilcf);
 
     imcf->locations++;
     iscf->devices = 1;

@@ -134,8 +134,8 @@ ngx_http_iclock_is_name(const ngx_str_t *name, ngx_str_t *uri,
 
     p = uri->data + uri->len - name->len;
 
-    return ngx_strncasecmp(name->data, p, name->len) == 0
-           && (p == uri->data || (tail && p[-1] == '/'));
+    return (p == uri->data || (tail && p[-1] == '/'))
+           && ngx_strncasecmp(name->data, p, name->len) == 0;
 }
 
 

@@ -7,10 +7,16 @@
 #include "ngx_http_iclock.h"
 
 
+#define ngx_http_iclock_within(part, whole)                                  \
+    ((part)->data >= (whole)->data                                           \
+     && (part)->data + (part)->len <= (whole)->data + (whole)->len)
+
+
 static u_char *ngx_http_iclock_log_line(ngx_log_t *log, u_char *buf,
     size_t len);
 static ngx_int_t ngx_http_iclock_log_handler(ngx_http_request_t *r);
-static void ngx_http_iclock_mask(ngx_str_t *s);
+static void ngx_http_iclock_mask_request(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_iclock_mask(ngx_str_t *s);
 static ngx_uint_t ngx_http_iclock_mask_copy(ngx_http_request_t *r,
     ngx_str_t *s, ngx_uint_t bare);
 static void ngx_http_iclock_forget_args(ngx_http_request_t *r);
@@ -94,20 +100,12 @@ ngx_http_iclock_log_handler(ngx_http_request_t *r)
     if (iscf->masks) {
 
         if (r == r->main) {
-            ngx_http_iclock_mask(&r->request_line);
-            ngx_http_iclock_mask(&r->unparsed_uri);
-
-            if (r->headers_in.referer) {
-                ngx_http_iclock_mask(&r->headers_in.referer->value);
-            }
+            ngx_http_iclock_mask_request(r);
 
         } else {
             (void) ngx_http_iclock_mask_copy(r, &r->request_line, 0);
             (void) ngx_http_iclock_mask_copy(r, &r->unparsed_uri, 0);
-        }
-
-        if (ngx_http_iclock_mask_copy(r, &r->args, 1) && r == r->main) {
-            ngx_http_iclock_forget_args(r);
+            (void) ngx_http_iclock_mask_copy(r, &r->args, 1);
         }
     }
 
@@ -117,12 +115,39 @@ ngx_http_iclock_log_handler(ngx_http_request_t *r)
 }
 
 
+static void
+ngx_http_iclock_mask_request(ngx_http_request_t *r)
+{
+    ngx_uint_t  found;
+
+    found = ngx_http_iclock_mask(&r->request_line);
+
+    /* nearly always the others are parts of it, and it has no key */
+
+    if (found || !ngx_http_iclock_within(&r->unparsed_uri, &r->request_line)) {
+        (void) ngx_http_iclock_mask(&r->unparsed_uri);
+    }
+
+    if (r->headers_in.referer) {
+        (void) ngx_http_iclock_mask(&r->headers_in.referer->value);
+    }
+
+    if (!found && ngx_http_iclock_within(&r->args, &r->request_line)) {
+        return;
+    }
+
+    if (ngx_http_iclock_mask_copy(r, &r->args, 1)) {
+        ngx_http_iclock_forget_args(r);
+    }
+}
+
+
 /* in place, since variables may point there already */
 
-static void
+static ngx_uint_t
 ngx_http_iclock_mask(ngx_str_t *s)
 {
-    (void) ngx_http_iclock_mask_keys(s->data, s->data + s->len, 0, 1);
+    return ngx_http_iclock_mask_keys(s->data, s->data + s->len, 0, 1);
 }
 
 

@@ -9,6 +9,7 @@
 
 static ngx_int_t ngx_http_iclock_check_serial(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_usual_serial(ngx_str_t *sn);
 
 
 ngx_int_t
@@ -85,7 +86,9 @@ ngx_http_iclock_check_serial(ngx_http_request_t *r,
         return NGX_HTTP_BAD_REQUEST;
     }
 
-    rc = ngx_http_regex_exec(r, ilcf->serial_pattern, &ctx->args.sn);
+    rc = ilcf->serial_pattern
+         ? ngx_http_regex_exec(r, ilcf->serial_pattern, &ctx->args.sn)
+         : ngx_http_iclock_usual_serial(&ctx->args.sn);
 
     if (rc == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -96,6 +99,44 @@ ngx_http_iclock_check_serial(ngx_http_request_t *r,
     }
 
     ctx->sn_valid = 1;
+
+    return NGX_OK;
+}
+
+
+/* "^[A-Za-z0-9_-]{4,32}$", for each request, without PCRE */
+
+static ngx_int_t
+ngx_http_iclock_usual_serial(ngx_str_t *sn)
+{
+    u_char  c;
+    size_t  i;
+
+    static const uint32_t  usual[] = {
+        0x00000000, /* 0000 0000 0000 0000  0000 0000 0000 0000 */
+
+                    /* ?>=< ;:98 7654 3210  /.-, +*)( '&%$ #"!  */
+        0x03ff2000, /* 0000 0011 1111 1111  0010 0000 0000 0000 */
+
+                    /* _^]\ [ZYX WVUT SRQP  ONML KJIH GFED CBA@ */
+        0x87fffffe, /* 1000 0111 1111 1111  1111 1111 1111 1110 */
+
+                    /*  ~}| {zyx wvut srqp  onml kjih gfed cba` */
+        0x07fffffe, /* 0000 0111 1111 1111  1111 1111 1111 1110 */
+        0x00000000, 0x00000000, 0x00000000, 0x00000000
+    };
+
+    if (sn->len < 4 || sn->len > 32) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < sn->len; i++) {
+        c = sn->data[i];
+
+        if (!(usual[c >> 5] & (1U << (c & 0x1f)))) {
+            return NGX_DECLINED;
+        }
+    }
 
     return NGX_OK;
 }

@@ -168,7 +168,7 @@ ngx_http_iclock_skip(u_char *p, u_char *last)
 static u_char *
 ngx_http_iclock_mend(u_char *start, u_char *buf, u_char *last)
 {
-    u_char  *lf, *args;
+    u_char  *p, *lf, *args;
 
     start = ngx_http_iclock_skip(start, last);
 
@@ -179,16 +179,23 @@ ngx_http_iclock_mend(u_char *start, u_char *buf, u_char *last)
         return NULL;
     }
 
-    lf = ngx_strlchr(ngx_max(start, buf), last, LF);
+    p = ngx_max(start, buf);
+    lf = memchr(p, LF, last - p);
 
     if (lf) {
         ngx_http_iclock_close_spaces(start, lf);
         return NULL;
     }
 
-    args = ngx_strlchr(start, last, '?');
+    args = memchr(start, '?', last - start);
 
-    return args ? ngx_strlchr(ngx_max(args, buf), last, ' ') : NULL;
+    if (args == NULL) {
+        return NULL;
+    }
+
+    p = ngx_max(args, buf);
+
+    return memchr(p, ' ', last - p);
 }
 
 
@@ -209,9 +216,9 @@ ngx_http_iclock_close_spaces(u_char *start, u_char *end)
         return;
     }
 
-    args = ngx_strlchr(start, last, '?');
+    args = memchr(start, '?', last - start);
 
-    if (args == NULL || ngx_strlchr(args, last, ' ') == NULL
+    if (args == NULL || memchr(args, ' ', last - args) == NULL
         || ngx_strlcasestrn(args, last, (u_char *) "sn=", 3 - 1) == NULL)
     {
         return;
