@@ -587,6 +587,19 @@ end
 $do$;
 
 
+-- An insert that fails would have to be undone on all workers.
+do $do$
+declare
+    source  text := pg_get_functiondef('iclock.store_punches'::regproc);
+begin
+    if source ~ 'unique_violation' then
+        execute pg_temp.replaced(source,
+            E'\n    begin\n.*\n    end;\n', '', 'store_punches');
+    end if;
+end
+$do$;
+
+
 -- the HTTP API: the punches of a device are on one worker, which is asked
 
 create or replace function iclock.punches_of(

@@ -155,6 +155,7 @@ set local check_function_bodies = off;
 \ir queue_out.sql
 \ir queue_answers.sql
 \ir partitions.sql
+\ir store.sql
 \ir retention.sql
 \ir punches_since.sql
 \ir fleet_sharing.sql

@@ -240,6 +240,17 @@ is($t->psql("SELECT count(*) FROM iclock.punch p JOIN (SELECT d.id"
             . " WHERE p.local_time >= '2026-03-06'"
             . " AND p.local_time < '2026-03-07'"), 6, 'each once');
 
+# by the dozen: nothing is tried that would have to be undone on all workers
+
+is($t->psql("SELECT prosrc ~ 'unique_violation' FROM pg_proc"
+            . " WHERE proname = 'store_punches'"), 'f', 'many are as few');
+is(upload('CITY0007', map { "2026-04-1$_" } 0 .. 7), '200 OK: 48', 'many');
+is(upload('CITY0007', map { "2026-04-1$_" } 1 .. 8), '200 OK: 48',
+   'most of them again');
+is($t->psql("SELECT count(*) FROM iclock.punch p"
+            . " WHERE p.local_time >= '2026-04-10'"
+            . " AND p.local_time < '2026-04-19'"), 54, 'each once');
+
 my $terminal = $t->terminal('CITY0008');
 
 $terminal->online();

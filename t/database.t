@@ -485,6 +485,10 @@ my @same = (
     [ 'POST', '/iclock/cdata?SN=WARM0000&table=OPERLOG&OpStamp=7',
       "USER PIN=50\tName=Asha\tPri=0\nFP PIN=50\tFID=1\tTMP=QUFB\n" ],
     [ 'POST', '/iclock/cdata?SN=WARM0000&table=options', 'A=1,FWVersion=2' ],
+    [ 'POST', '/iclock/cdata?SN=WARM0000&table=WORKCODE', "Code=1\tName=a\n" ],
+    [ 'POST', '/iclock/cdata?SN=WARM0000&table=ATTPHOTO',
+      "PIN=20261001080000-50.jpg\nSN=WARM0000\nsize=4\nCMD=uploadphoto\0"
+      . "\xff\xd8\1\2" ],
 );
 
 is($t->request(Test::IClock::HTTP::format_request(@$_))->status, 200,
@@ -493,7 +497,7 @@ is($t->request(Test::IClock::HTTP::format_request(@$_))->status, 200,
 my $held = $pg->hold(join ';', map {
     "SELECT FROM iclock.$_ WHERE device_id = (SELECT id FROM iclock.device"
     . " WHERE serial_number = 'WARM0000') FOR UPDATE"
-} qw/ upload_stamp device_user template device_option /);
+} qw/ upload_stamp device_user template device_option work_code photo /);
 
 is($t->request(Test::IClock::HTTP::format_request(@$_))->status, 200,
    'unchanged: again, while the rows are locked') for @same;

@@ -18,6 +18,7 @@ use Test::More;
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
 use Test::IClock::HTTP;
+use Test::IClock::Process qw/ slurp /;
 
 my @case;
 
@@ -168,6 +169,15 @@ upload('16 columns, job and tip codes', 'ATTLOG',
        . "\t1\t2\t3\t4\t5\t6\t1.0\t2.0\t3.0\n", 'OK: 1',
        'punch|982|2016-02-25 12:08:21|1|0|9001|{1,2,3,4,5,6,1.0,2.0,3.0}'
        . '|||||{1,2,3,4,5,6}|{1.0,2.0,3.0}');
+upload('lines of all lengths', 'ATTLOG',
+       "1\t$p\t0\t1\n"
+       . "2\t$p\t0\t1\t9\t0\t0\t21000019900101001X\t0\n"
+       . "3\t$p\t0\t1\t9\t0\t0\t1\t36.6\t97.9\n"
+       . "4\t$p\t0\t1\t0\t0\t0\n", 'OK: 4',
+       "punch|1|$p|0|1",
+       "punch|2|$p|0|1|9|{21000019900101001X,0}|21000019900101001X|0",
+       "punch|3|$p|0|1|9|{1,36.6,97.9}|||1|36.6",
+       "punch|4|$p|0|1|0");
 upload('17 columns', 'ATTLOG',
        "982\t2016-02-25 12:08:21\t1\t0\t9001\t0\t0"
        . "\t1\t2\t3\t4\t5\t6\t1.0\t2.0\t3.0\tz\n", 'OK: 1',
@@ -1064,5 +1074,131 @@ is($t->device('MANY')->punches(map { [ $_, $p, 0, 1, 0, 0, 0 ] } 1 .. 10000)
 is($t->psql("SELECT count(*) FROM iclock.punch p JOIN iclock.device d"
             . " ON d.id = p.device_id WHERE serial_number = 'MANY'"), 10000,
    'they are stored');
+
+
+# what no line of a transaction has is not sent, array by array
+
+$t->psql("ALTER ROLE iclock_nginx SET log_statement = 'all'");
+$t->quit();
+$t->start(undef, workers => 1);
+is($t->device('FEWER')->punches([ 7, $p, 0, 1 ])->text, '200 OK: 1',
+   'a line of four columns');
+
+my ($parameters) = slurp($t->pg->{log})
+    =~ /execute iclock_punch: .*\n.* [Pp]arameters: .*(\$6 = .*)/;
+
+is($parameters, join(', ', "\$6 = '{1}'", map { "\$$_ = NULL" } 7 .. 15),
+   'none of the columns that it has not');
+
+
+# punches by the dozen: those that are stored already, or come twice
+
+sub dozens {
+    my ($name, $expected, $statement, @line) = @_;
+
+    my $sent = @line;
+    my $had = -s $t->pg->{log};
+
+    is($t->device('DOZENS')->punches(@line)->text, "200 OK: $sent",
+       "dozens: $name");
+
+    my $log = substr slurp($t->pg->{log}), $had;
+
+    is(join(' ', $log =~ /execute (iclock_\w*punch\w*): /g), $statement,
+       "$name: the statement");
+    unlike($log, qr/ERROR|FATAL/, "$name: no complaint");
+    is($t->psql("SELECT count(*), count(*) FILTER (WHERE mask = 1 AND"
+                . " temperature = 36.6 AND extra = '{1,36.6,97.9}'),"
+                . " count(DISTINCT p.txid) FROM iclock.punch p"
+                . " JOIN iclock.device d ON d.id = p.device_id"
+                . " WHERE serial_number = 'DOZENS'"), $expected,
+       "$name: what is stored");
+
+    return;
+}
+
+my @dozens = map { my @more = $_ % 3 ? () : (0, 0, 0, 1, 36.6, 97.9);
+                   [ $_, $p, 0, 1, @more ] } 1 .. 99;
+
+dozens('new ones', '40|13|1', 'iclock_new_punches', @dozens[0 .. 39]);
+dozens('more of them', '80|26|2', 'iclock_new_punches', @dozens[40 .. 79]);
+dozens('some again', '89|29|3', 'iclock_new_punches', @dozens[50 .. 88]);
+dozens('new ones after that', '99|33|4', 'iclock_punch',
+       @dozens[60 .. 98]);
+
+$t->quit();
+$t->start(undef, workers => 1);
+dozens('one of them twice', '139|33|5', 'iclock_new_punches',
+       map({ [ $_, $p, 0, 2 ] } 1 .. 40), [ 7, $p, 0, 2 ]);
+
+$t->quit();
+$t->start(undef, workers => 1);
+$t->psql('ALTER TABLE iclock.punch ADD CONSTRAINT not_66666'
+         . " CHECK (pin <> '66666')");
+is($t->device('DOZENS')->punches(map { [ 66600 + $_, $p, 0, 1 ] } 1 .. 80)
+     ->text, '200 OK: 80', 'dozens: one that cannot be stored');
+is($t->psql("SELECT count(*) FROM iclock.punch WHERE pin ~ '^666[0-8].\$'"
+            . " AND device_id = (SELECT id FROM iclock.device"
+            . " WHERE serial_number = 'DOZENS')"), 79,
+   'the others are stored');
+is($t->psql("SELECT count(*) FROM iclock.rejected_line r"
+            . " JOIN iclock.device d ON d.id = r.device_id WHERE"
+            . " serial_number = 'DOZENS' AND reason LIKE '23514: %'"), 1,
+   'it is kept');
+
+
+# by the dozen and one by one: the same rows
+
+$t->quit();
+$t->start(undef, workers => 1);
+
+my @shape = (
+    [ 0, 1 ], [ 255, 15, 9 ], [ 1, 4, '', 'x' ], [ 0, 1, 0, 0, 0, 'z' ],
+    [ 0, 1, 9, 0, 0, '21000019900101001X', 0 ],
+    [ 0, 1, 9, 0, 0, 1, 36.6, 97.9 ],
+    [ 0, 1, '', 0, 0, 0, 0, 28800 ],
+    [ 1, 0, 9001, 0, 0, 1 .. 6, '1.0', '2.0', '3.0' ],
+);
+my @same = map { my $n = $_;
+                 [ $n, sprintf('2026-04-%02d 02:30:00', 1 + $n % 28),
+                   @{$shape[$n % @shape]} ] } 1 .. 40;
+
+for my $sn (qw/ SAME0001 SAME0002 /) {
+    is($t->device($sn)->handshake()->status, 200, "$sn: a handshake");
+    $t->psql("SELECT iclock.set_device('$sn', timezone => 'Asia/Kolkata')");
+}
+
+my $had = -s $t->pg->{log};
+
+is($t->device('SAME0001')->punches(@same)->text, '200 OK: 40',
+   'forty lines at once');
+is($t->device('SAME0002')->punches(@same[$_ * 10 .. $_ * 10 + 9])->text,
+   '200 OK: 10', 'ten of them') for 0 .. 3;
+is(join(' ', substr(slurp($t->pg->{log}), $had)
+             =~ /execute (iclock_\w*punch\w*): /g),
+   'iclock_new_punches' . ' iclock_punch' x 4, 'by two statements');
+is($t->psql("SELECT count(*), count(DISTINCT kept - 'pin' - 'local_time'"
+            . " - 'punched_at') > 7 FROM (SELECT to_jsonb(p)"
+            . " - '{device_id,received_at,txid}'::text[] AS kept"
+            . " FROM iclock.punch p JOIN iclock.device d ON d.id = p.device_id"
+            . " WHERE serial_number LIKE 'SAME%' GROUP BY 1"
+            . " HAVING count(*) = 2) s"), '40|t', 'the same rows');
+
+
+# a schema that is older than the module
+
+$t->quit();
+$t->start(undef, workers => 1);
+$t->psql('ALTER FUNCTION iclock.store_punches RENAME TO other_punches');
+
+my @older = map { [ $_, $p, 0, 4 ] } 1 .. 40;
+
+is($t->device('SAME0001')->punches(@older)->status, 503,
+   'an older schema: forty lines');
+like($t->error_log(), qr/SQLSTATE 42883: .*store_punches.*upgrade the schema/,
+     'an older schema: it tells what to do');
+is($t->device('SAME0001')->punches(@older)->text, '200 OK: 40',
+   'an older schema: they are stored when they come again');
+$t->psql('ALTER FUNCTION iclock.other_punches RENAME TO store_punches');
 
 $t->done();

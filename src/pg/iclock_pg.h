@@ -43,6 +43,9 @@
 /* what the guard raises */
 #define NGX_ICLOCK_PG_OTHER_DATABASE    "IC001"
 
+/* a schema that is older than the statement */
+#define NGX_ICLOCK_PG_NO_FUNCTION       "42883"
+
 
 typedef struct ngx_iclock_pg_pool_s    ngx_iclock_pg_pool_t;
 typedef struct ngx_iclock_pg_batch_s   ngx_iclock_pg_batch_t;
@@ -96,7 +99,7 @@ typedef struct {
     u_char                     *last;
     u_char                     *end;
     ngx_uint_t                  nelts;
-    ngx_uint_t                  nulls;
+    ngx_uint_t                  nulls;      /* of these */
     Oid                         type;       /* of the elements */
     ngx_pool_t                 *pool;
 } ngx_iclock_pg_array_t;

@@ -40,7 +40,7 @@ ngx_iclock_pg_array_init(ngx_iclock_pg_array_t *array, ngx_pool_t *pool,
 ngx_int_t
 ngx_iclock_pg_array_null(ngx_iclock_pg_array_t *array)
 {
-    array->nulls = 1;
+    array->nulls++;
 
     return ngx_iclock_pg_array_push(array, 0, -1) ? NGX_OK : NGX_ERROR;
 }
@@ -120,7 +120,7 @@ ngx_iclock_pg_array_value(ngx_iclock_pg_array_t *array, const char **value,
     u_char  *p;
 
     p = ngx_iclock_pg_write32(array->start, 1);
-    p = ngx_iclock_pg_write32(p, array->nulls);
+    p = ngx_iclock_pg_write32(p, array->nulls ? 1 : 0);
     p = ngx_iclock_pg_write32(p, array->type);
     p = ngx_iclock_pg_write32(p, array->nelts);
     (void) ngx_iclock_pg_write32(p, 1);

@@ -49,7 +49,7 @@ static const ngx_iclock_pg_error_t  ngx_iclock_pg_errors[] = {
       ", install the schema: psql -f sql/install.sql" },
     { "42P01", NGX_ICLOCK_PG_FAIL,
       ", install or upgrade the schema: psql -f sql/install.sql" },
-    { "42883", NGX_ICLOCK_PG_FAIL,
+    { NGX_ICLOCK_PG_NO_FUNCTION, NGX_ICLOCK_PG_FAIL,
       ", upgrade the schema: psql -f sql/install.sql" },
     { "42703", NGX_ICLOCK_PG_FAIL,
       ", upgrade the schema: psql -f sql/install.sql" },

@@ -152,9 +152,6 @@ ngx_iclock_parse_punch(ngx_iclock_reading_t *r, const ngx_iclock_item_t *item)
 
     ngx_iclock_set_number(r, NGX_ICLOCK_PUNCH_STATUS, NGX_ICLOCK_NOT_SENT);
     ngx_iclock_set_number(r, NGX_ICLOCK_PUNCH_VERIFY, NGX_ICLOCK_NOT_SENT);
-    ngx_iclock_set_number(r, NGX_ICLOCK_PUNCH_RECORD_TYPE,
-                          NGX_ICLOCK_NOT_SENT);
-    ngx_iclock_set_number(r, NGX_ICLOCK_PUNCH_MASK, NGX_ICLOCK_NOT_SENT);
 
     line = item->data;
 

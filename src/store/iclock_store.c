@@ -18,6 +18,8 @@ static ngx_int_t ngx_iclock_store_reject(ngx_iclock_pg_job_t *pgjob,
 static ngx_int_t ngx_iclock_store_refuse(ngx_iclock_store_job_t *job,
     ngx_uint_t item, ngx_str_t *reason);
 static void ngx_iclock_store_done(ngx_iclock_pg_job_t *pgjob, void *data);
+static void ngx_iclock_store_failed(ngx_iclock_pg_job_t *pgjob,
+    ngx_str_t *sqlstate, ngx_str_t *message, void *data);
 static void ngx_iclock_store_notified(const char *channel,
     const char *payload, void *data);
 
@@ -28,17 +30,25 @@ static void ngx_iclock_store_notified(const char *channel,
  * that may have lost the last ones.
  */
 
-#define NGX_ICLOCK_STORE_IDENTITY                                            \
+#define ngx_iclock_store_identity(table)                                     \
     "SELECT concat_ws('/', extract(epoch from pg_postmaster_start_time()),"  \
-    " d.oid, c.oid, c.relfilenode) AS iclock_identity"                       \
-    " FROM pg_database d LEFT JOIN pg_class c ON c.relname = 'device'"       \
-    " AND c.relnamespace = (SELECT n.oid FROM pg_namespace n"                \
-    " WHERE n.nspname = 'iclock') WHERE d.datname = current_database()"
+    " d.oid, pg_relation_filepath(d.oid)) AS iclock_identity"                \
+    " FROM (SELECT (" table ") AS oid OFFSET 0) d"
+
+
+/* whoever has no right to the schema is told so by a statement */
+
+#define NGX_ICLOCK_STORE_IDENTITY                                            \
+    ngx_iclock_store_identity(                                               \
+        "SELECT c.oid FROM pg_class c"                                       \
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"                     \
+        " WHERE n.nspname = 'iclock' AND c.relname = 'device'")
 
 
 /*
  * The table is named so that it is locked: whoever replaces it waits for the
- * end of the transaction, or is seen here.
+ * end of the transaction, or is seen here.  This begins every transaction: it
+ * reads no catalog.
  */
 
 static const Oid  ngx_iclock_store_guard_types[] = { NGX_ICLOCK_PG_TEXT };
@@ -47,7 +57,8 @@ static const ngx_iclock_pg_statement_t  ngx_iclock_store_guard = {
     "iclock_guard",
     "SELECT iclock.other_database()"
     " FROM (SELECT count(*) FROM iclock.device WHERE false) t"
-    " WHERE $1 IS DISTINCT FROM (" NGX_ICLOCK_STORE_IDENTITY ")",
+    " WHERE $1 IS DISTINCT FROM ("
+    ngx_iclock_store_identity("to_regclass('iclock.device')::oid") ")",
     1,
     ngx_iclock_store_guard_types
 };
@@ -60,7 +71,7 @@ static ngx_iclock_pg_handlers_t  ngx_iclock_store_pg_handlers = {
     ngx_iclock_store_result,
     ngx_iclock_store_reject,
     ngx_iclock_store_done,
-    NULL,
+    ngx_iclock_store_failed,
     NULL,
     NULL
 };
@@ -332,19 +343,26 @@ static void
 ngx_iclock_store_result(ngx_iclock_pg_batch_t *batch,
     ngx_iclock_pg_exec_t *exec, void *data)
 {
+    ngx_iclock_store_t *store = data;
+
     int                                  row;
     ngx_int_t                            ord;
+    ngx_uint_t                           repeated;
     const char                          *value;
     ngx_iclock_store_job_t             **owner;
     ngx_iclock_store_group_t            *group;
     const ngx_iclock_store_statement_t  *st;
 
-    ngx_iclock_store_count(exec);
+    repeated = ngx_iclock_store_count(exec);
 
     group = exec->data;
 
     if (group == NULL) {
         return;
+    }
+
+    if (repeated && group->statement == NGX_ICLOCK_PUNCH) {
+        store->repeated = ngx_current_msec;
     }
 
     st = &ngx_iclock_store_statements[group->statement];
@@ -476,4 +494,24 @@ ngx_iclock_store_done(ngx_iclock_pg_job_t *pgjob, void *data)
     job->elapsed = ngx_current_msec - work->started;
 
     job->handler(job);
+}
+
+
+/*
+ * A schema that is older than this module has no function for many punches:
+ * they are stored as few are when the devices send them again.
+ */
+
+static void
+ngx_iclock_store_failed(ngx_iclock_pg_job_t *pgjob, ngx_str_t *sqlstate,
+    ngx_str_t *message, void *data)
+{
+    ngx_iclock_store_t *store = data;
+
+    if (ngx_strncmp(sqlstate->data, NGX_ICLOCK_PG_NO_FUNCTION,
+                    NGX_ICLOCK_PG_SQLSTATE_LEN)
+        == 0)
+    {
+        store->repeated = ngx_current_msec;
+    }
 }

@@ -7,7 +7,18 @@
 #include "iclock_store_private.h"
 
 
+/* so many punches are looked upon as new ones */
+#define NGX_ICLOCK_STORE_MANY      32
+
+/*
+ * unless some came that were stored already, or PostgreSQL had no function for
+ * that, so many milliseconds ago
+ */
+#define NGX_ICLOCK_STORE_REPEATED  60000
+
+
 typedef struct {
+    ngx_iclock_store_t         *store;
     ngx_iclock_pg_batch_t      *batch;
     ngx_iclock_store_group_t   *groups[NGX_ICLOCK_STATEMENTS];
 } ngx_iclock_store_build_t;
@@ -35,6 +46,10 @@ static ngx_int_t ngx_iclock_store_build_rejected(
     ngx_iclock_item_t *item, ngx_str_t *reason, ngx_uint_t refused);
 static ngx_iclock_store_group_t *ngx_iclock_store_build_group(
     ngx_iclock_store_build_t *build, ngx_uint_t statement);
+static ngx_int_t ngx_iclock_store_build_exec(ngx_iclock_store_build_t *build,
+    ngx_iclock_store_group_t *group);
+static ngx_uint_t ngx_iclock_store_build_statement(
+    ngx_iclock_store_build_t *build, ngx_iclock_store_group_t *group);
 static Oid ngx_iclock_store_element_type(Oid array);
 static ngx_str_t *ngx_iclock_store_refused(ngx_iclock_store_job_t *job,
     ngx_uint_t item);
@@ -59,6 +74,7 @@ ngx_iclock_store_build(ngx_iclock_pg_batch_t *batch, void *data)
 
     ngx_memzero(&build, sizeof(ngx_iclock_store_build_t));
 
+    build.store = data;
     build.batch = batch;
     rc = NGX_OK;
     slice = batch->slices.elts;
@@ -460,32 +476,81 @@ ngx_iclock_store_refused(ngx_iclock_store_job_t *job, ngx_uint_t item)
 static ngx_int_t
 ngx_iclock_store_build_execs(ngx_iclock_store_build_t *build)
 {
-    ngx_uint_t                 i, n;
-    ngx_iclock_pg_exec_t      *exec;
-    ngx_iclock_store_group_t  *group;
+    ngx_uint_t  n;
 
     for (n = 0; n < NGX_ICLOCK_STATEMENTS; n++) {
 
-        group = build->groups[n];
-
-        if (group == NULL) {
-            continue;
-        }
-
-        exec = ngx_iclock_pg_batch_add(build->batch,
-                                       &ngx_iclock_store_statements[n].pg, n,
-                                       group);
-        if (exec == NULL) {
+        if (build->groups[n]
+            && ngx_iclock_store_build_exec(build, build->groups[n]) != NGX_OK)
+        {
             return NGX_ERROR;
-        }
-
-        for (i = 0; i < ngx_iclock_store_statements[n].pg.nparams; i++) {
-            ngx_iclock_pg_array_value(&group->params[i], &exec->values[i],
-                                      &exec->lengths[i]);
         }
     }
 
     return ngx_iclock_store_build_count(build);
+}
+
+
+/*
+ * A column of records that no record of the batch has is sent as NULL, and
+ * not as an array of NULLs: unnest() makes the same of both.  PostgreSQL goes
+ * over each array by itself.
+ */
+
+static ngx_int_t
+ngx_iclock_store_build_exec(ngx_iclock_store_build_t *build,
+    ngx_iclock_store_group_t *group)
+{
+    ngx_uint_t                           i, n;
+    ngx_iclock_pg_exec_t                *exec;
+    ngx_iclock_pg_array_t               *param;
+    const ngx_iclock_store_statement_t  *st;
+
+    n = ngx_iclock_store_build_statement(build, group);
+    st = &ngx_iclock_store_statements[n];
+
+    exec = ngx_iclock_pg_batch_add(build->batch, &st->pg, n, group);
+    if (exec == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < st->pg.nparams; i++) {
+        param = &group->params[i];
+
+        if (group->statement < NGX_ICLOCK_KINDS
+            && param->nulls == param->nelts)
+        {
+            continue;
+        }
+
+        ngx_iclock_pg_array_value(param, &exec->values[i], &exec->lengths[i]);
+    }
+
+    return NGX_OK;
+}
+
+
+/* both statements that store punches have the same parameters */
+
+static ngx_uint_t
+ngx_iclock_store_build_statement(ngx_iclock_store_build_t *build,
+    ngx_iclock_store_group_t *group)
+{
+    ngx_msec_t  repeated;
+
+    if (group->statement != NGX_ICLOCK_PUNCH
+        || group->params[0].nelts < NGX_ICLOCK_STORE_MANY)
+    {
+        return group->statement;
+    }
+
+    repeated = build->store->repeated;
+
+    if (repeated && ngx_current_msec - repeated < NGX_ICLOCK_STORE_REPEATED) {
+        return NGX_ICLOCK_PUNCH;
+    }
+
+    return NGX_ICLOCK_ST_NEW_PUNCHES;
 }
 
 

@@ -83,10 +83,10 @@ ngx_iclock_store_cause(ngx_str_t *reason)
 }
 
 
-void
+ngx_uint_t
 ngx_iclock_store_count(ngx_iclock_pg_exec_t *exec)
 {
-    ngx_uint_t                 i, sent, stored;
+    ngx_uint_t                 i, kind, sent, stored;
     ngx_iclock_store_group_t  *group;
 
     group = exec->data;
@@ -105,11 +105,14 @@ ngx_iclock_store_count(ngx_iclock_pg_exec_t *exec)
 
     if (exec->number == NGX_ICLOCK_ST_COMMANDS) {
         ngx_iclock_store_count_commands(exec->result);
-        return;
+        return 0;
     }
 
-    if (exec->number > NGX_ICLOCK_OPTION) {
-        return;
+    kind = (exec->number == NGX_ICLOCK_ST_NEW_PUNCHES) ? NGX_ICLOCK_PUNCH
+                                                       : exec->number;
+
+    if (kind > NGX_ICLOCK_OPTION) {
+        return 0;
     }
 
     /* of a picture there is no group: it is one */
@@ -117,10 +120,12 @@ ngx_iclock_store_count(ngx_iclock_pg_exec_t *exec)
     sent = group ? group->params[0].nelts : 1;
     stored = ngx_min(ngx_iclock_store_stored(exec->result), sent);
 
-    ngx_iclock_count_by_both(RECORDS, exec->number,
-                             NGX_ICLOCK_L_RECORD_STORED, stored);
-    ngx_iclock_count_by_both(RECORDS, exec->number,
-                             NGX_ICLOCK_L_RECORD_DUPLICATE, sent - stored);
+    ngx_iclock_count_by_both(RECORDS, kind, NGX_ICLOCK_L_RECORD_STORED,
+                             stored);
+    ngx_iclock_count_by_both(RECORDS, kind, NGX_ICLOCK_L_RECORD_DUPLICATE,
+                             sent - stored);
+
+    return sent - stored;
 }
 
 

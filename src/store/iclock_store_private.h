@@ -126,6 +126,7 @@ typedef struct {
 struct ngx_iclock_store_s {
     ngx_iclock_pg_pool_t       *pool;
     ngx_iclock_pg_listen_t     *listen;
+    ngx_msec_t                  repeated;   /* punches were; 0: never */
     ngx_iclock_store_notify_pt  notify;
     void                       *data;
     void                      (*committed)(void *data);
@@ -188,8 +189,8 @@ ngx_int_t ngx_iclock_store_text_row(ngx_iclock_store_job_t *job,
 void ngx_iclock_store_count_rejected(ngx_iclock_store_group_t *group,
     ngx_uint_t kind, ngx_uint_t refused, ngx_str_t *reason);
 
-/* the statement was committed */
-void ngx_iclock_store_count(ngx_iclock_pg_exec_t *exec);
+/* the statement was committed; returns the records that were stored before */
+ngx_uint_t ngx_iclock_store_count(ngx_iclock_pg_exec_t *exec);
 
 
 /* iclock_store_build.c */

@@ -61,14 +61,25 @@ static const char  ngx_iclock_punch_text[] =
     " THEN u.local_time AT TIME ZONE coalesce(d.zone, u.zone)"
     " ELSE (u.local_time - make_interval(secs => u.utc_offset))"
     " AT TIME ZONE 'UTC' END,"
-    " coalesce(u.work_code, ''), coalesce(u.id_number, ''), u.record_type,"
-    " u.mask, u.temperature::numeric, string_to_array(u.job_codes, E'\\t'),"
+    " coalesce(u.work_code, ''), coalesce(u.id_number, ''),"
+    " coalesce(u.record_type, -1), coalesce(u.mask, -1),"
+    " u.temperature::numeric, string_to_array(u.job_codes, E'\\t'),"
     " string_to_array(u.tip_codes, E'\\t'), string_to_array(u.extra, E'\\t')"
     " FROM " ngx_iclock_rows(NGX_ICLOCK_PUNCH, "u")
     " LEFT JOIN known d ON d.id = u.device_id"
     " ORDER BY u.device_id, u.local_time, u.pin COLLATE \"C\", u.status,"
     " u.verify"
     " ON CONFLICT DO NOTHING";
+
+
+/* the same for many, in the way that is short when none is stored yet */
+
+static const Oid  ngx_iclock_new_punches_types[] = {
+    ngx_iclock_types(NGX_ICLOCK_PUNCH)
+};
+
+static const char  ngx_iclock_new_punches_text[] =
+    "SELECT iclock.store_punches(" ngx_iclock_numbers(NGX_ICLOCK_PUNCH) ")";
 
 
 #define NGX_ICLOCK_OPERATION_FORM  ZONED
@@ -184,13 +195,16 @@ static const char  ngx_iclock_template_text[] =
 
 #define NGX_ICLOCK_PHOTO_FORM  SINGLE
 
-_Static_assert(NGX_ICLOCK_PHOTO_NCOLUMNS == 8, "VALUES of iclock_photo");
+_Static_assert(NGX_ICLOCK_PHOTO_NCOLUMNS == 8, "parameters of iclock_photo");
 
 static const char  ngx_iclock_photo_text[] =
     "INSERT INTO iclock.photo AS t (device_id, kind, file_name, pin,"
     " taken_at, result, type, id_number, content)"
-    " VALUES ($1, $2, $3, coalesce($4, ''), $5, coalesce($6, -1),"
-    " coalesce($7, -1), coalesce($8, ''), $9)"
+    " SELECT $1, $2, $3, coalesce($4, ''), $5, coalesce($6, -1),"
+    " coalesce($7, -1), coalesce($8, ''), $9"
+    " WHERE NOT EXISTS (SELECT FROM iclock.photo o"
+    " WHERE o.device_id = $1 AND o.kind = $2 AND o.file_name = $3"
+    " AND o.type = coalesce($7, -1) AND o.content = $9)"
     " ON CONFLICT (device_id, kind, file_name, type) DO UPDATE"
     " SET pin = EXCLUDED.pin, taken_at = EXCLUDED.taken_at,"
     " result = EXCLUDED.result,"
@@ -231,10 +245,14 @@ static const char  ngx_iclock_identity_card_text[] =
 
 static const char  ngx_iclock_work_code_text[] =
     "INSERT INTO iclock.work_code AS t (device_id, code, name, pin)"
-    " SELECT DISTINCT ON (u.device_id, u.code) u.device_id, u.code,"
-    " coalesce(u.name, ''), coalesce(u.pin, '')"
+    " SELECT n.* FROM (SELECT DISTINCT ON (u.device_id, u.code) u.device_id,"
+    " u.code, coalesce(u.name, '') AS name, coalesce(u.pin, '') AS pin"
     " FROM " ngx_iclock_ordered_rows(NGX_ICLOCK_WORK_CODE, "u")
-    " ORDER BY u.device_id, u.code, u.ord DESC"
+    " ORDER BY u.device_id, u.code, u.ord DESC) n"
+    " WHERE NOT EXISTS (SELECT FROM iclock.work_code o"
+    " WHERE o.device_id = n.device_id AND o.code = n.code"
+    " AND o.name = n.name AND o.pin = n.pin)"
+    " ORDER BY n.device_id, n.code"
     " ON CONFLICT (device_id, code) DO UPDATE SET name = EXCLUDED.name,"
     " pin = EXCLUDED.pin, updated_at = now()"
     " WHERE (t.name, t.pin) IS DISTINCT FROM (EXCLUDED.name, EXCLUDED.pin)";

@@ -73,6 +73,10 @@
                                                                              \
     /* no job adds it: it follows those that concern commands */             \
     X(NGX_ICLOCK_ST_COMMANDS, commands, 0,                                   \
+      ngx_iclock_store_add_nothing, NULL)                                    \
+                                                                             \
+    /* nor this: many punches that seem to be new are stored by it */        \
+    X(NGX_ICLOCK_ST_NEW_PUNCHES, new_punches, 0,                             \
       ngx_iclock_store_add_nothing, NULL)
 
 

@@ -508,6 +508,20 @@ select is((select array_agg(e.x order by e.n)
           'and the rest behind it, in order');
 delete from iclock.event e where e.xid in ('2', '4');
 
+-- many at once: an insert that is undone leaves no events
+
+select pg_temp.last() as before \gset
+select is(iclock.store_punches(
+              array_fill(pg_temp.device('E0001'), array[n]),
+              array_fill('UTC'::text, array[n]), array['90', '1', '91', '90'],
+              array_fill(timestamp '2026-03-27 14:00:12', array[n]),
+              array_fill(0, array[n]), array_fill(1, array[n]),
+              null, null, null, null, null, null, null, null, null), 2::bigint,
+          'four punches, of which one is stored already and one comes twice')
+  from (values (4)) as v (n);
+select is((select string_agg(e.payload #>> '{user,id}', ' ')
+             from pg_temp.events(:'before') as e), '90 91', 'an event of each');
+
 -- off again
 
 select lives_ok('select iclock.disable_events()', 'disable');

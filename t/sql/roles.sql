@@ -105,7 +105,8 @@ select set_eq(
           'last_punch', 'upgrade_file', 'self_service', 'verify_decision',
           'is_time_zone', 'is_line_text', 'is_trans_flag',
           'is_trans_times', 'refresh_timezones',
-          'watch_events', 'statistics', 'counted_commands']::name[],
+          'watch_events', 'statistics', 'counted_commands',
+          'store_punches']::name[],
     'functions of nginx');
 select is_empty(
     $$ select proname from pg_proc

@@ -1,4 +1,5 @@
--- What is kept and for how long; punches in the order of their transactions.
+-- What is kept and for how long; punches in the order of their transactions,
+-- and many of them at once.
 -- Here is what one session does; t/storage.t has transactions beside it.
 
 \ir ../fixtures/pgtap.psql
@@ -348,6 +349,35 @@ select is((select txid - txid_current() from iclock.punch
 select is((select count(*)::int from iclock.punches_since()), 44,
           'the old ones are settled, all of them');
 select is(iclock.rebase_punches(), false, 'once');
+
+-- many at once
+
+create function pg_temp.store(device bigint, variadic pins text[])
+    returns bigint
+    language sql as $$
+    select iclock.store_punches(
+               array_fill($1, array[n]), array_fill('UTC'::text, array[n]), $2,
+               array_fill(timestamp '2026-05-01', array[n]),
+               array_fill(0, array[n]), array_fill(1, array[n]),
+               null, null, null, null, null, null, null, null, null)
+      from cardinality($2) as n
+$$;
+
+select is(pg_temp.store(pg_temp.device(), '1', '2', '3'), 3::bigint,
+          'many at once');
+select is(pg_temp.store(pg_temp.device(), '2', '3', '4', '5'), 2::bigint,
+          'of which some are stored already');
+select is(pg_temp.store(pg_temp.device(), '6', '7', '6'), 2::bigint,
+          'of which one comes twice');
+select is(pg_temp.store(pg_temp.device(), '7', '1'), 0::bigint,
+          'which are stored already, all of them');
+select throws_ok($$ select pg_temp.store(-1, '1', '2') $$, '23503', null,
+                 'of a device that has been deleted');
+select results_eq(
+    $$ select pin, record_type, mask, work_code, extra from iclock.punch
+        where local_time = '2026-05-01' order by pin $$,
+    $$ select n::text, -1, -1, '', null::text[] from generate_series(1, 7) n $$,
+    'each once');
 
 select * from finish();
 rollback;
