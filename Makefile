@@ -32,6 +32,7 @@
 # make bench-simulator          terminals that act, of several models
 # make bench-zone               what the locks of the shared zone cost
 # make bench-instructions       instructions of a poll, by callgrind
+# make bench-bodies             how long large uploads hold up a worker
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
 # make npm        packages that tests of the HTTP interface ask, from npm
 # make deps       installs what all of this needs
@@ -106,8 +107,8 @@ SIMULATOR =	tools/simulator/IClock
 		unit bench bench-ready bench-compare bench-api bench-stream \
 		bench-scrapes bench-webhooks bench-console bench-storm \
 		bench-steady bench-growth bench-simulator bench-zone \
-		bench-instructions fuzz sanitize lint docs install deb clean \
-		deps nginx-src npm FORCE
+		bench-instructions bench-bodies fuzz sanitize lint docs \
+		install deb clean deps nginx-src npm FORCE
 
 all:		build
 
@@ -288,6 +289,9 @@ bench-zone:	bench-ready nginx-src
 
 bench-instructions: bench-ready
 	@exec t/bench/instructions
+
+bench-bodies:	bench-ready
+	@exec t/bench/bodies
 
 docs:
 	@tools/deps test

@@ -117,6 +117,66 @@ is($t->post($url, scalar `tar -C $link -czf - l`)->text, '200 OK: 1',
 is($t->psql("SELECT count(*) FROM iclock.rejected_line WHERE reason = "
             . "'packet has something else than plain files'"), 1, 'refused');
 
+# what is made to keep a worker busy without a line
+
+my $nothing = "\x1f\x8b\x08\0\0\0\0\0\0\3\3\0" . "\0" x 8;
+
+sub busy {
+    my ($name, $body, $expected) = @_;
+
+    $t->psql('TRUNCATE iclock.rejected_line');
+    is($t->post($url, $body)->text, $expected, $name);
+    is($t->psql('SELECT reason FROM iclock.rejected_line'),
+       $expected =~ /: 1\z/ ? 'not a packet of tar and gzip' : '',
+       "$name: the reason");
+}
+
+busy('a few parts that hold nothing',
+     $nothing x 3000 . packet({ a => $users }), '200 OK: 100');
+busy('too many of them', $nothing x 9000 . packet({ a => $users }),
+     '200 OK: 1');
+
+
+# a header of tar, and what follows it
+
+sub member {
+    my ($type, $data) = @_;
+
+    my $header = pack 'a100 a8 a8 a8 a12 a12 a8 a1 a100 a6 a2 a32 a32 a16',
+                      'name', '0000644', '0000000', '0000000',
+                      sprintf('%011o', length $data), '00000000000',
+                      ' ' x 8, $type, '', 'ustar', '00', '', '', '';
+
+    $header = pack 'a512', $header;
+    substr($header, 148, 8) = sprintf "%06o\0 ", unpack '%32C*', $header;
+
+    return $header . $data . "\0" x (-length($data) % 512);
+}
+
+
+sub zipped {
+    my $file = $t->dir() . '/members';
+
+    open my $f, '>:raw', $file or die "$file: $!";
+    print $f @_, "\0" x 1024;
+    close $f;
+
+    return scalar `gzip -9 < $file`;
+}
+
+
+my $comment = '1000000 comment=' . 'x' x 999_983 . "\n";
+
+busy('a short comment', zipped(member('x', "14 comment=ab\n"),
+                               member('0', $users)), '200 OK: 100');
+busy('a long one', zipped(member('x', $comment), member('0', $users)),
+     '200 OK: 1');
+busy('a long name', zipped(member('L', 'n' x 1000), member('0', $users)),
+     '200 OK: 100');
+busy('many long ones', zipped((member('L', 'n' x 1_000_000)) x 8,
+                              member('0', $users)), '200 OK: 1');
+
+
 # packets of other tables
 
 for ([ ATTLOG => "5\t2026-09-22 10:00:00\t0\t1\n6\t2026-09-22 10:00:01\t0\t1\n",

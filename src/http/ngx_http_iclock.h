@@ -28,6 +28,8 @@
 typedef struct ngx_http_iclock_ctx_s       ngx_http_iclock_ctx_t;
 typedef struct ngx_http_iclock_endpoint_s  ngx_http_iclock_endpoint_t;
 typedef struct ngx_http_iclock_base64_s    ngx_http_iclock_base64_t;
+typedef struct ngx_http_iclock_steps_s     ngx_http_iclock_steps_t;
+typedef struct ngx_http_iclock_turn_s      ngx_http_iclock_turn_t;
 
 
 typedef enum {
@@ -227,6 +229,7 @@ typedef struct {
     ngx_event_t                 maintain;
     ngx_event_t                 watch;
     ngx_event_t                 wake;
+    ngx_http_iclock_steps_t    *steps;
     ngx_msec_t                  woken;
     ngx_uint_t                  waking;
     ngx_uint_t                  wake_again;
@@ -342,6 +345,14 @@ typedef struct {
 } ngx_http_iclock_args_t;
 
 
+/* a body on its way into memory, in one piece */
+typedef struct {
+    ngx_str_t                   text;
+    ngx_chain_t                *unread;
+    off_t                       offset;         /* in its first buffer */
+} ngx_http_iclock_body_t;
+
+
 struct ngx_http_iclock_ctx_s {
     const ngx_http_iclock_endpoint_t  *endpoint;
     ngx_http_iclock_args_t             args;
@@ -356,7 +367,9 @@ struct ngx_http_iclock_ctx_s {
     ngx_iclock_store_job_t            *job;
     const ngx_iclock_table_t          *table;
     ngx_str_t                          table_name;
-    ngx_str_t                          body;
+    ngx_http_iclock_body_t             body;
+    ngx_iclock_split_t                *split;
+    ngx_http_iclock_turn_t            *turn;
     ngx_str_t                          path;    /* after the endpoint */
     ngx_uint_t                         call;    /* NGX_ICLOCK_CALL_* */
 
@@ -474,6 +487,10 @@ ngx_iclock_store_job_t *ngx_http_iclock_job(ngx_http_request_t *r,
 ngx_int_t ngx_http_iclock_submit(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx, ngx_http_iclock_handler_pt handler);
 
+/* the same after what the device has sent before */
+ngx_int_t ngx_http_iclock_submit_in_order(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx, ngx_http_iclock_handler_pt handler);
+
 /*
  * A job of this worker, and of no request; its handler has to destroy it.
  * NULL: out of memory.
@@ -487,12 +504,14 @@ ngx_int_t ngx_http_iclock_submit_own(ngx_iclock_store_job_t *job,
     ngx_int_t rc);
 
 
-/* ngx_http_iclock_body.c */
+/* ngx_http_iclock_body.c; in steps: ngx_http_iclock_steps.h */
 
-/* reads the body in one piece; handler gets it by ngx_http_iclock_body() */
+/* has nginx read the body; handler gets it by what follows */
 ngx_int_t ngx_http_iclock_read_body(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx, ngx_http_iclock_handler_pt handler);
-ngx_int_t ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body);
+
+/* in one piece, of any request: NGX_OK or NGX_ERROR */
+ngx_int_t ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *text);
 
 
 /* ngx_http_iclock_key.c: communication keys */

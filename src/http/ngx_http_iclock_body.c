@@ -4,19 +4,20 @@
  */
 
 
-#include "ngx_http_iclock.h"
+#include "ngx_http_iclock_steps.h"
+
+
+/* bytes of a file, say, that are read into memory in one step */
+#define NGX_HTTP_ICLOCK_BODY_STEP  (512 * 1024)
 
 
 static void ngx_http_iclock_body_handler(ngx_http_request_t *r);
-static size_t ngx_http_iclock_body_size(ngx_http_request_t *r);
 static ngx_int_t ngx_http_iclock_join_body(ngx_http_request_t *r,
     ngx_str_t *body);
 static ngx_int_t ngx_http_iclock_joined_body(ngx_http_request_t *r,
     ngx_str_t *body);
-static ngx_int_t ngx_http_iclock_copy_body(ngx_http_request_t *r,
-    ngx_str_t *body);
 static ngx_int_t ngx_http_iclock_read_buf(ngx_http_request_t *r,
-    ngx_buf_t *b, u_char *p);
+    ngx_http_iclock_body_t *body, ngx_buf_t *b, size_t size);
 
 
 ngx_int_t
@@ -64,7 +65,7 @@ ngx_http_iclock_body_handler(ngx_http_request_t *r)
 }
 
 
-static size_t
+size_t
 ngx_http_iclock_body_size(ngx_http_request_t *r)
 {
     size_t        size;
@@ -84,19 +85,51 @@ ngx_http_iclock_body_size(ngx_http_request_t *r)
 
 
 ngx_int_t
-ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *body)
+ngx_http_iclock_body(ngx_http_request_t *r, ngx_str_t *text)
 {
+    ngx_int_t               rc;
+    ngx_http_iclock_body_t  body;
+
+    rc = ngx_http_iclock_body_begin(r, &body);
+
+    while (rc == NGX_AGAIN) {
+        rc = ngx_http_iclock_body_more(r, &body);
+    }
+
+    *text = body.text;
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_http_iclock_body_begin(ngx_http_request_t *r, ngx_http_iclock_body_t *body)
+{
+    size_t     size;
     ngx_int_t  rc;
 
-    ngx_str_null(body);
+    ngx_memzero(body, sizeof(ngx_http_iclock_body_t));
 
     if (r->request_body == NULL || r->request_body->bufs == NULL) {
         return NGX_OK;
     }
 
-    rc = ngx_http_iclock_join_body(r, body);
+    rc = ngx_http_iclock_join_body(r, &body->text);
 
-    return (rc == NGX_DECLINED) ? ngx_http_iclock_copy_body(r, body) : rc;
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    size = ngx_http_iclock_body_size(r);
+
+    body->text.data = ngx_pnalloc(r->pool, size ? size : 1);
+    if (body->text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    body->unread = r->request_body->bufs;
+
+    return NGX_AGAIN;
 }
 
 
@@ -199,56 +232,52 @@ ngx_http_iclock_joined_body(ngx_http_request_t *r, ngx_str_t *body)
 }
 
 
-static ngx_int_t
-ngx_http_iclock_copy_body(ngx_http_request_t *r, ngx_str_t *body)
+ngx_int_t
+ngx_http_iclock_body_more(ngx_http_request_t *r, ngx_http_iclock_body_t *body)
 {
-    u_char       *p;
-    size_t        size;
-    ngx_chain_t  *cl;
+    off_t       size;
+    ngx_buf_t  *b;
 
-    size = ngx_http_iclock_body_size(r);
+    if (body->unread == NULL) {
+        return NGX_OK;
+    }
 
-    body->data = ngx_pnalloc(r->pool, size ? size : 1);
-    if (body->data == NULL) {
+    b = body->unread->buf;
+    size = ngx_min(ngx_buf_size(b) - body->offset, NGX_HTTP_ICLOCK_BODY_STEP);
+
+    /* "Content-Length: 0" yields a buffer without memory and file */
+
+    if (size && ngx_http_iclock_read_buf(r, body, b, size) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    p = body->data;
+    body->text.len += size;
+    body->offset += size;
 
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-
-        if (ngx_http_iclock_read_buf(r, cl->buf, p) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-        p += ngx_buf_size(cl->buf);
+    if (body->offset == ngx_buf_size(b)) {
+        body->unread = body->unread->next;
+        body->offset = 0;
     }
 
-    body->len = p - body->data;
-
-    return NGX_OK;
+    return body->unread ? NGX_AGAIN : NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_iclock_read_buf(ngx_http_request_t *r, ngx_buf_t *b, u_char *p)
+ngx_http_iclock_read_buf(ngx_http_request_t *r, ngx_http_iclock_body_t *body,
+    ngx_buf_t *b, size_t size)
 {
-    size_t   size;
-    ssize_t  n;
+    u_char   *p;
+    ssize_t   n;
 
-    size = ngx_buf_size(b);
-
-    if (size == 0) {
-        /* "Content-Length: 0" yields a buffer without memory and file */
-        return NGX_OK;
-    }
+    p = body->text.data + body->text.len;
 
     if (ngx_buf_in_memory(b)) {
-        ngx_memcpy(p, b->pos, size);
+        ngx_memcpy(p, b->pos + body->offset, size);
         return NGX_OK;
     }
 
-    n = ngx_read_file(b->file, p, size, b->file_pos);
+    n = ngx_read_file(b->file, p, size, b->file_pos + body->offset);
 
     if (n < 0 || (size_t) n != size) {
         ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,

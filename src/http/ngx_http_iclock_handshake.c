@@ -116,7 +116,7 @@ ngx_http_iclock_greet(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_greeted);
+    return ngx_http_iclock_submit_in_order(r, ctx, ngx_http_iclock_greeted);
 }
 
 

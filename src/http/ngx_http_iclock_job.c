@@ -4,9 +4,11 @@
  */
 
 
-#include "ngx_http_iclock.h"
+#include "ngx_http_iclock_steps.h"
 
 
+static ngx_int_t ngx_http_iclock_submit_waiting(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
 static void ngx_http_iclock_job_done(ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_cleanup(void *data);
 
@@ -92,6 +94,39 @@ ngx_http_iclock_submit(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 }
 
 
+ngx_int_t
+ngx_http_iclock_submit_in_order(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx, ngx_http_iclock_handler_pt handler)
+{
+    ngx_int_t  rc;
+
+    if (!ngx_http_iclock_steps_behind(r, ctx)) {
+        return ngx_http_iclock_submit(r, ctx, handler);
+    }
+
+    ctx->next = handler;
+
+    rc = ngx_http_iclock_steps(r, ctx, ctx->job->held, NULL,
+                               ngx_http_iclock_submit_waiting);
+
+    if (rc != NGX_DONE) {
+        ctx->job->rc = NGX_ERROR;
+        ctx->unavailable = NGX_ICLOCK_L_REFUSAL_QUEUE;
+        return handler(r, ctx);
+    }
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_submit_waiting(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx)
+{
+    return ngx_http_iclock_submit(r, ctx, ctx->next);
+}
+
+
 static void
 ngx_http_iclock_job_done(ngx_iclock_store_job_t *job)
 {
@@ -170,6 +205,8 @@ ngx_http_iclock_cleanup(void *data)
     ngx_http_iclock_ctx_t *ctx = data;
 
     ngx_iclock_store_job_t  *job;
+
+    ngx_http_iclock_steps_cancel(ctx);
 
     job = ctx->job;
 

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_iclock.h"
+#include "ngx_http_iclock_steps.h"
 
 
 static ngx_int_t ngx_http_iclock_poll(ngx_http_request_t *r,
@@ -20,6 +20,8 @@ static void ngx_http_iclock_poll_cleanup(void *data);
 static void ngx_http_iclock_poll_return(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_replies_body(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
+static ngx_int_t ngx_http_iclock_replies_submit(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_reply_of_uri(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx, ngx_str_t *body);
@@ -101,7 +103,7 @@ ngx_http_iclock_poll_store(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ctx->poll = job->poll;
 
-    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_poll_done);
+    return ngx_http_iclock_submit_in_order(r, ctx, ngx_http_iclock_poll_done);
 
 failed:
 
@@ -298,12 +300,12 @@ static ngx_int_t
 ngx_http_iclock_replies_body(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_str_t                body;
     ngx_iclock_store_job_t  *job;
 
-    if (ngx_http_iclock_body(r, &body) != NGX_OK
-        || (body.len == 0
-            && ngx_http_iclock_reply_of_uri(r, ctx, &body) != NGX_OK))
+    if (ngx_http_iclock_body_begin(r, &ctx->body) == NGX_ERROR
+        || (ngx_http_iclock_body_size(r) == 0
+            && ngx_http_iclock_reply_of_uri(r, ctx, &ctx->body.text)
+               != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -313,13 +315,20 @@ ngx_http_iclock_replies_body(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    job->held = body.len;
     ngx_str_set(&job->table, "devicecmd");
     job->context.encoding = ctx->known.encoding;
 
-    if (ngx_iclock_split_replies(&job->upload, &body, job->pool) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    return ngx_http_iclock_split(r, ctx, ngx_http_iclock_replies_submit);
+}
+
+
+static ngx_int_t
+ngx_http_iclock_replies_submit(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_iclock_store_job_t  *job;
+
+    job = ctx->job;
 
     ctx->records = job->upload.lines;
 
@@ -327,7 +336,8 @@ ngx_http_iclock_replies_body(ngx_http_request_t *r,
         return ngx_http_iclock_reply_ok(r);
     }
 
-    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_replies_done);
+    return ngx_http_iclock_submit_in_order(r, ctx,
+                                           ngx_http_iclock_replies_done);
 }
 
 

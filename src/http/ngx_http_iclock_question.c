@@ -134,11 +134,11 @@ ngx_http_iclock_decision_body(ngx_http_request_t *r,
 {
     ngx_iclock_store_job_t  *job;
 
-    if (ngx_http_iclock_body(r, &ctx->body) != NGX_OK) {
+    if (ngx_http_iclock_body(r, &ctx->body.text) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (ctx->body.len == 0) {
+    if (ctx->body.text.len == 0) {
         return ngx_http_iclock_reply_ok(r);
     }
 
@@ -147,10 +147,12 @@ ngx_http_iclock_decision_body(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    job->held = ctx->body.len;
+    job->held = ctx->body.text.len;
     job->table = ctx->args.type;
 
-    if (ngx_iclock_split_raw(&job->upload, &ctx->body, job->pool) != NGX_OK) {
+    if (ngx_iclock_split_raw(&job->upload, &ctx->body.text, job->pool)
+        != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -173,10 +175,10 @@ ngx_http_iclock_decision_stored(ngx_http_request_t *r,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    job->held = ctx->body.len;
+    job->held = ctx->body.text.len;
 
-    if (ngx_iclock_store_call(job, NGX_ICLOCK_CALL_VERIFY_DECISION, &ctx->body,
-                              NULL)
+    if (ngx_iclock_store_call(job, NGX_ICLOCK_CALL_VERIFY_DECISION,
+                              &ctx->body.text, NULL)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

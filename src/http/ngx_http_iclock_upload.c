@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_iclock.h"
+#include "ngx_http_iclock_steps.h"
 
 
 #define NGX_HTTP_ICLOCK_MAX_STAMP  64
@@ -17,8 +17,8 @@ static ngx_int_t ngx_http_iclock_upload(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_upload_body(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
-static ngx_int_t ngx_http_iclock_upload_split(ngx_http_iclock_ctx_t *ctx,
-    ngx_str_t *body);
+static ngx_int_t ngx_http_iclock_upload_submit(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx);
 static ngx_str_t *ngx_http_iclock_upload_stamp(ngx_http_iclock_args_t *args);
 static ngx_int_t ngx_http_iclock_upload_done(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
@@ -184,10 +184,9 @@ ngx_http_iclock_upload(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 static ngx_int_t
 ngx_http_iclock_upload_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_str_t                body, *stamp;
     ngx_iclock_store_job_t  *job;
 
-    if (ngx_http_iclock_body(r, &body) != NGX_OK) {
+    if (ngx_http_iclock_body_begin(r, &ctx->body) == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -196,17 +195,23 @@ ngx_http_iclock_upload_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    job->held = body.len;
     job->table = ctx->table_name;
     job->context.encoding = ctx->known.encoding;
     job->context.pin = ctx->args.pin;
     job->context.time = ctx->args.time;
 
-    if (ngx_http_iclock_upload_split(ctx, &body) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    return ngx_http_iclock_split(r, ctx, ngx_http_iclock_upload_submit);
+}
 
-    ngx_iclock_settle_encoding(&job->context, &job->upload);
+
+static ngx_int_t
+ngx_http_iclock_upload_submit(ngx_http_request_t *r,
+    ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_str_t               *stamp;
+    ngx_iclock_store_job_t  *job;
+
+    job = ctx->job;
 
     ctx->records = job->upload.lines;
 
@@ -222,23 +227,8 @@ ngx_http_iclock_upload_body(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
         return ngx_http_iclock_upload_reply(r, ctx);
     }
 
-    return ngx_http_iclock_submit(r, ctx, ngx_http_iclock_upload_done);
-}
-
-
-static ngx_int_t
-ngx_http_iclock_upload_split(ngx_http_iclock_ctx_t *ctx, ngx_str_t *body)
-{
-    ngx_iclock_store_job_t  *job;
-
-    job = ctx->job;
-
-    if (ngx_http_iclock_arg_is(&ctx->args.content_type, "tgz")) {
-        return ngx_iclock_split_packet(&job->upload, ctx->table, body,
-                                       job->pool);
-    }
-
-    return ngx_iclock_split_upload(&job->upload, ctx->table, body, job->pool);
+    return ngx_http_iclock_submit_in_order(r, ctx,
+                                           ngx_http_iclock_upload_done);
 }
 
 

@@ -4,7 +4,7 @@
  */
 
 
-#include "ngx_http_iclock.h"
+#include "ngx_http_iclock_steps.h"
 
 
 /* devices whose presence goes into one statement */
@@ -96,6 +96,10 @@ ngx_http_iclock_init_process(ngx_cycle_t *cycle)
     imcf->store = ngx_iclock_store_create(cycle, &imcf->pool,
                                           &imcf->zone->sh->pg);
     if (imcf->store == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_iclock_steps_init(imcf, cycle) != NGX_OK) {
         return NGX_ERROR;
     }
 

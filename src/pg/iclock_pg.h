@@ -197,6 +197,7 @@ struct ngx_iclock_pg_batch_s {
     ngx_queue_t                 queue;
     ngx_array_t                 slices;     /* ngx_iclock_pg_slice_t */
     ngx_uint_t                  nitems;
+    size_t                      bytes;      /* when it was collected, about */
 
     /* of one run: microseconds, and records that the build handler counts */
     uint64_t                    started;
@@ -284,8 +285,21 @@ ngx_iclock_pg_pool_t *ngx_iclock_pg_pool_create(ngx_cycle_t *cycle,
     ngx_iclock_pg_pool_conf_t *conf, ngx_iclock_pg_handlers_t *handlers,
     ngx_iclock_pg_stat_t *stat, void *data);
 
-/* whether a job that holds that much memory would be refused */
+/* whether a job that is to hold that much memory would be refused */
 ngx_uint_t ngx_iclock_pg_full(ngx_iclock_pg_pool_t *pool, size_t held);
+
+/*
+ * So much more memory is held, or less, by jobs that are still being made; for
+ * others to come there is less of it.
+ */
+void ngx_iclock_pg_hold(ngx_iclock_pg_pool_t *pool, ssize_t bytes);
+
+/*
+ * Whether they may hold that much more.  The first of them always may unless
+ * others were submitted, so that one of them comes to its end.
+ */
+ngx_uint_t ngx_iclock_pg_may_hold(ngx_iclock_pg_pool_t *pool, size_t bytes,
+    ngx_uint_t first);
 
 /*
  * Queues a job, whose nitems, bytes and held are set and which stays with the

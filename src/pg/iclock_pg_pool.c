@@ -23,11 +23,19 @@
  */
 #define NGX_ICLOCK_PG_SHRINK     1000
 
+/*
+ * Once so many items or bytes were built in a turn of the event loop the other
+ * connections get theirs in the next one.
+ */
+#define NGX_ICLOCK_PG_TURN_ITEMS  512
+#define NGX_ICLOCK_PG_TURN_BYTES  (512 * 1024)
+
 
 static void ngx_iclock_pg_pool_setup(ngx_iclock_pg_pool_t *pool);
 static void ngx_iclock_pg_pool_dispatch(ngx_event_t *ev);
 static void ngx_iclock_pg_pool_feed(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_member_t *member);
+static ngx_uint_t ngx_iclock_pg_pool_turn(ngx_iclock_pg_pool_t *pool);
 static ngx_uint_t ngx_iclock_pg_pool_has(ngx_iclock_pg_pool_t *pool,
     ngx_uint_t last);
 static void ngx_iclock_pg_pool_open(ngx_iclock_pg_pool_t *pool);
@@ -178,7 +186,7 @@ ngx_iclock_pg_connected(ngx_iclock_pg_pool_t *pool)
 ngx_int_t
 ngx_iclock_pg_submit(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
 {
-    if (ngx_iclock_pg_full(pool, job->held)) {
+    if (ngx_iclock_pg_queue_full(pool, job->held)) {
         return NGX_BUSY;
     }
 
@@ -201,12 +209,20 @@ ngx_iclock_pg_pool_dispatch(ngx_event_t *ev)
     ngx_iclock_pg_pool_t  *pool;
 
     pool = ev->data;
+    pool->items = 0;
+    pool->bytes = 0;
+    pool->more = 0;
 
     for (i = 0; i < pool->conf->connections; i++) {
         ngx_iclock_pg_pool_feed(pool, &pool->members[i]);
     }
 
     ngx_iclock_pg_queue_expire(pool);
+
+    if (pool->more) {
+        /* for connections that are idle now */
+        return;
+    }
 
     /* one connection is always kept open */
 
@@ -235,6 +251,8 @@ static void
 ngx_iclock_pg_pool_feed(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_member_t *member)
 {
+    size_t                  bytes;
+    ngx_uint_t              items;
     ngx_iclock_pg_batch_t  *batch;
 
     if (member->conn.state == NGX_ICLOCK_PG_IDLE
@@ -249,13 +267,27 @@ ngx_iclock_pg_pool_feed(ngx_iclock_pg_pool_t *pool,
 
     while (member->conn.state == NGX_ICLOCK_PG_IDLE) {
 
+        if (ngx_iclock_pg_pool_turn(pool)) {
+            return;
+        }
+
         batch = ngx_iclock_pg_member_next(member);
 
         if (batch == NULL) {
             break;
         }
 
+        items = batch->nitems;
+        bytes = batch->bytes;
+
         ngx_iclock_pg_pipeline_run(member, batch);
+
+        /* its timer keeps a worker that shuts down until the next turn */
+
+        if (member->conn.state == NGX_ICLOCK_PG_BUSY) {
+            pool->items += items;
+            pool->bytes += bytes;
+        }
     }
 
     if (member->conn.state == NGX_ICLOCK_PG_IDLE
@@ -263,6 +295,25 @@ ngx_iclock_pg_pool_feed(ngx_iclock_pg_pool_t *pool,
     {
         ngx_iclock_pg_conn_close(&member->conn);
     }
+}
+
+
+/* whether what is left to be built has to wait for the next turn */
+
+static ngx_uint_t
+ngx_iclock_pg_pool_turn(ngx_iclock_pg_pool_t *pool)
+{
+    if ((pool->items < NGX_ICLOCK_PG_TURN_ITEMS
+         && pool->bytes < NGX_ICLOCK_PG_TURN_BYTES)
+        || !ngx_iclock_pg_queue_has_work(pool))
+    {
+        return 0;
+    }
+
+    ngx_post_event(&pool->dispatch, &ngx_posted_next_events);
+    pool->more = 1;
+
+    return 1;
 }
 
 

@@ -346,11 +346,15 @@ struct ngx_iclock_pg_pool_s {
     ngx_queue_t                 jobs;       /* waiting, in order */
     ngx_uint_t                  njobs;
     size_t                      held;       /* by all jobs, also running */
+    size_t                      coming;     /* held by those being made */
     ngx_queue_t                 redo;       /* batches to be sent again */
     ngx_queue_t                 later;      /* the same, after a while */
 
     ngx_uint_t                  generation; /* older connections are closed */
 
+    ngx_uint_t                  items;      /* built in this turn */
+    size_t                      bytes;
+    ngx_uint_t                  more;       /* is left for the next one */
     ngx_event_t                 dispatch;   /* posted */
     ngx_event_t                 expire;     /* of the first waiting job */
     ngx_event_t                 yield;      /* of batches for later */
@@ -389,6 +393,8 @@ void ngx_iclock_pg_queue_init(ngx_iclock_pg_pool_t *pool);
 void ngx_iclock_pg_queue_add(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job);
 
+/* whether a job that holds that much memory is refused */
+ngx_uint_t ngx_iclock_pg_queue_full(ngx_iclock_pg_pool_t *pool, size_t held);
 ngx_uint_t ngx_iclock_pg_queue_has_work(ngx_iclock_pg_pool_t *pool);
 
 /* one more job waits, or less (-1) */

@@ -8,9 +8,13 @@
 
 
 /* items of one job in one batch, so that large uploads hold up no one */
-#define NGX_ICLOCK_PG_SLICE  512
+#define NGX_ICLOCK_PG_SLICE        512
+
+/* and their bytes, about: what is built takes a turn of the event loop */
+#define NGX_ICLOCK_PG_SLICE_BYTES  (1024 * 1024)
 
 
+static ngx_uint_t ngx_iclock_pg_queue_slice(ngx_iclock_pg_job_t *job);
 static void ngx_iclock_pg_queue_put(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job);
 static ngx_int_t ngx_iclock_pg_queue_take(ngx_iclock_pg_pool_t *pool,
@@ -44,8 +48,35 @@ ngx_uint_t
 ngx_iclock_pg_full(ngx_iclock_pg_pool_t *pool, size_t held)
 {
     return pool->njobs >= pool->conf->queue
+           || (held && pool->held + pool->coming
+               && pool->held + pool->coming + held > pool->conf->queue_bytes);
+}
+
+
+/* memory that others hold before they are submitted need not be theirs then */
+
+ngx_uint_t
+ngx_iclock_pg_queue_full(ngx_iclock_pg_pool_t *pool, size_t held)
+{
+    return pool->njobs >= pool->conf->queue
            || (held && pool->held
                && pool->held + held > pool->conf->queue_bytes);
+}
+
+
+void
+ngx_iclock_pg_hold(ngx_iclock_pg_pool_t *pool, ssize_t bytes)
+{
+    pool->coming += bytes;
+}
+
+
+ngx_uint_t
+ngx_iclock_pg_may_hold(ngx_iclock_pg_pool_t *pool, size_t bytes,
+    ngx_uint_t first)
+{
+    return pool->held + pool->coming + bytes <= pool->conf->queue_bytes
+           || (first && pool->held == 0);
 }
 
 
@@ -137,7 +168,7 @@ ngx_iclock_pg_queue_collect(ngx_iclock_pg_pool_t *pool)
         job = ngx_queue_data(ngx_queue_head(&pool->jobs),
                              ngx_iclock_pg_job_t, queue);
 
-        n = ngx_min(job->nitems - job->next, NGX_ICLOCK_PG_SLICE);
+        n = ngx_min(job->nitems - job->next, ngx_iclock_pg_queue_slice(job));
         n = ngx_min(n, pool->conf->batch_records - batch->nitems);
 
         size = job->nitems ? job->bytes / job->nitems * n : 0;
@@ -166,7 +197,21 @@ ngx_iclock_pg_queue_collect(ngx_iclock_pg_pool_t *pool)
         return NULL;
     }
 
+    batch->bytes = bytes;
+
     return batch;
+}
+
+
+static ngx_uint_t
+ngx_iclock_pg_queue_slice(ngx_iclock_pg_job_t *job)
+{
+    size_t  size, n;
+
+    size = job->nitems ? job->bytes / job->nitems : 0;
+    n = NGX_ICLOCK_PG_SLICE_BYTES / (size + 1);
+
+    return (n < NGX_ICLOCK_PG_SLICE) ? ngx_max(n, 1) : NGX_ICLOCK_PG_SLICE;
 }
 
 

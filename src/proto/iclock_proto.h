@@ -8,7 +8,7 @@
  * The device protocol: bytes to records and records to bytes.  This floor
  * knows neither HTTP nor SQL; it is unit-tested and fuzzed without a server.
  *
- * An upload is read in two steps, so that memory stays near the size of the
+ * An upload is read twice, so that memory stays near the size of the
  * body.  ngx_iclock_split_*() cuts a body into items, a few words each, that
  * point into it; ngx_iclock_parse_item() turns one item into the values of
  * one record whenever they are needed.  Nothing here is ever fatal to an
@@ -129,12 +129,16 @@ typedef enum {
 
 
 typedef struct ngx_iclock_table_s  ngx_iclock_table_t;
+typedef struct ngx_iclock_split_s  ngx_iclock_split_t;
 
 
 typedef struct {
     ngx_array_t                 items;    /* of ngx_iclock_item_t */
     ngx_uint_t                  lines;    /* the n of "OK: n": every line
                                              received, blank ones apart */
+    size_t                      bytes;    /* of all items */
+    uint32_t                    kinds;    /* of them, a bit for each */
+    unsigned                    others:1; /* not only comparison photos */
 } ngx_iclock_upload_t;
 
 
@@ -142,6 +146,7 @@ struct ngx_iclock_table_s {
     ngx_str_t                   name;     /* as stamps and rejected lines
                                              are stored under */
     ngx_uint_t                  reply;
+    /* a step: takes what it has read off the body; NGX_AGAIN: not all */
     ngx_int_t                 (*split)(ngx_iclock_upload_t *upload,
                                        ngx_str_t *body,
                                        const struct ngx_iclock_tag_s *tag);
@@ -161,23 +166,44 @@ const ngx_iclock_table_t *ngx_iclock_find_table(ngx_str_t *name);
 ngx_uint_t ngx_iclock_known_table(const ngx_iclock_table_t *table);
 
 /*
- * Cuts a body into items that point into it.  upload->items is created in
- * the pool.  Returns NGX_OK or NGX_ERROR (out of memory).
+ * To cut a body into items that point into it.  upload->items is created in
+ * the pool.  Where the language leaves two encodings possible, the names of
+ * the upload that are valid in only one of them decide for the others: then
+ * context->encoding is changed, unless the context is NULL.  NULL: out of
+ * memory.
  */
-ngx_int_t ngx_iclock_split_upload(ngx_iclock_upload_t *upload,
-    const ngx_iclock_table_t *table, ngx_str_t *body, ngx_pool_t *pool);
+ngx_iclock_split_t *ngx_iclock_split_create(ngx_iclock_upload_t *upload,
+    const ngx_iclock_table_t *table, ngx_str_t *body,
+    ngx_iclock_context_t *context, ngx_pool_t *pool);
 
 /*
  * The same for a data packet (section 11.14), which is unpacked into the
  * pool, to 16 megabytes at most.  One that is larger, nested, damaged or has
  * odd paths in it becomes a single rejected item.
  */
-ngx_int_t ngx_iclock_split_packet(ngx_iclock_upload_t *upload,
-    const ngx_iclock_table_t *table, ngx_str_t *body, ngx_pool_t *pool);
+ngx_iclock_split_t *ngx_iclock_split_create_packed(
+    ngx_iclock_upload_t *upload, const ngx_iclock_table_t *table,
+    ngx_str_t *body, ngx_iclock_context_t *context, ngx_pool_t *pool);
 
 /*
- * The same for data that no document describes: one item, kept as a rejected
- * line.
+ * The same for the body of a devicecmd (section 13): reply records, and the
+ * options that an INFO reply brings along.
+ */
+ngx_iclock_split_t *ngx_iclock_split_create_replies(
+    ngx_iclock_upload_t *upload, ngx_str_t *body, ngx_pool_t *pool);
+
+/*
+ * Does a part of it, a millisecond or so.  Returns NGX_AGAIN (more is to be
+ * done), NGX_OK or NGX_ERROR (out of memory).
+ */
+ngx_int_t ngx_iclock_split_step(ngx_iclock_split_t *split);
+
+/* bytes that it has taken from the pool for the items, or to unpack them */
+size_t ngx_iclock_split_held(ngx_iclock_split_t *split);
+
+/*
+ * At once, for data that no document describes: one item, kept as a rejected
+ * line.  Returns NGX_OK or NGX_ERROR (out of memory).
  */
 ngx_int_t ngx_iclock_split_raw(ngx_iclock_upload_t *upload, ngx_str_t *body,
     ngx_pool_t *pool);
@@ -188,13 +214,6 @@ ngx_int_t ngx_iclock_split_raw(ngx_iclock_upload_t *upload, ngx_str_t *body,
  */
 ngx_int_t ngx_iclock_split_info(ngx_iclock_upload_t *upload, ngx_str_t *info,
     ngx_pool_t *pool);
-
-/*
- * The same for the body of a devicecmd (section 13): reply records, and the
- * options that an INFO reply brings along.
- */
-ngx_int_t ngx_iclock_split_replies(ngx_iclock_upload_t *upload,
-    ngx_str_t *body, ngx_pool_t *pool);
 
 /*
  * How the upload is acknowledged: as its table is, but for comparison photos
@@ -292,13 +311,6 @@ ngx_str_t ngx_iclock_lower_version(ngx_str_t *device, ngx_str_t *server);
  * (section 11.5, appendix 2) if the name is empty.
  */
 ngx_uint_t ngx_iclock_encoding(ngx_str_t *name, ngx_str_t *language);
-
-/*
- * Where the language leaves two encodings possible, the names of an upload
- * that are valid in only one of them decide for the others.
- */
-void ngx_iclock_settle_encoding(ngx_iclock_context_t *context,
-    ngx_iclock_upload_t *upload);
 
 /*
  * Makes UTF-8 text of that encoding: NGX_OK, NGX_ERROR, or NGX_DECLINED if

@@ -182,49 +182,61 @@ ngx_iclock_find_encoding(const ngx_iclock_encoding_name_t *names,
 
 /* only names of users are documented to be of the language's encoding */
 
-void
+ngx_int_t
 ngx_iclock_settle_encoding(ngx_iclock_context_t *context,
-    ngx_iclock_upload_t *upload)
+    ngx_iclock_upload_t *upload, ngx_iclock_settling_t *settling)
 {
-    ngx_uint_t          i, script, certain;
+    size_t              bytes;
+    ngx_uint_t          i, last, script;
     ngx_iclock_item_t  *items;
 
     if (!(context->encoding & NGX_ICLOCK_TEXT_DOCUMENTED)) {
-        return;
+        return NGX_OK;
     }
 
-    certain = NGX_ICLOCK_SCRIPT_ANY;
+    bytes = 0;
     items = upload->items.elts;
+    last = ngx_min(settling->item + NGX_ICLOCK_STEP_LINES,
+                   upload->items.nelts);
 
-    for (i = 0; i < upload->items.nelts; i++) {
+    for (i = settling->item; i < last && bytes < NGX_ICLOCK_STEP_BYTES; i++) {
 
         if (items[i].tag->kind != NGX_ICLOCK_USER) {
             continue;
         }
 
+        bytes += items[i].data.len;
         script = ngx_iclock_script(&items[i].data);
 
-        if (script == NGX_ICLOCK_SCRIPT_ANY || script == certain) {
+        if (script == NGX_ICLOCK_SCRIPT_ANY || script == settling->script) {
             continue;
         }
 
-        if (certain != NGX_ICLOCK_SCRIPT_ANY) {
+        if (settling->script != NGX_ICLOCK_SCRIPT_ANY) {
             /* each name for itself */
-            return;
+            return NGX_OK;
         }
 
-        certain = script;
+        settling->script = script;
     }
 
-    if (certain == NGX_ICLOCK_SCRIPT_ANY) {
-        return;
+    settling->item = i;
+
+    if (i < upload->items.nelts) {
+        return NGX_AGAIN;
+    }
+
+    if (settling->script == NGX_ICLOCK_SCRIPT_ANY) {
+        return NGX_OK;
     }
 
     context->encoding &= ~NGX_ICLOCK_TEXT_DOCUMENTED;
 
-    if (certain == NGX_ICLOCK_SCRIPT_UTF_8) {
+    if (settling->script == NGX_ICLOCK_SCRIPT_UTF_8) {
         context->encoding |= NGX_ICLOCK_TEXT_GUESSED;
     }
+
+    return NGX_OK;
 }
 
 

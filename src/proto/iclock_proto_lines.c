@@ -10,7 +10,11 @@
 #include "iclock_proto_private.h"
 
 
-static ngx_uint_t ngx_iclock_count_lines(ngx_str_t *body);
+_Static_assert(NGX_ICLOCK_KINDS <= 32, "ngx_iclock_upload_t.kinds");
+
+
+static ngx_int_t ngx_iclock_split_some_lines(ngx_iclock_upload_t *upload,
+    ngx_str_t *rest, const ngx_iclock_tag_t *tag, ngx_uint_t tagged);
 static ngx_int_t ngx_iclock_spaces_to_tabs(ngx_str_t *line,
     ngx_pool_t *pool);
 static ngx_uint_t ngx_iclock_date_and_time(u_char *date, u_char *end,
@@ -28,49 +32,36 @@ ngx_iclock_init_upload(ngx_iclock_upload_t *upload, ngx_uint_t n,
     ngx_pool_t *pool)
 {
     upload->lines = 0;
+    upload->bytes = 0;
+    upload->kinds = 0;
+    upload->others = 0;
 
     return ngx_array_init(&upload->items, pool, ngx_max(n, 1),
                           sizeof(ngx_iclock_item_t));
 }
 
 
-/*
- * The lines are counted first: an array that doubles would leave twice its
- * size in the pool.
- */
-
 ngx_int_t
-ngx_iclock_split_upload(ngx_iclock_upload_t *upload,
-    const ngx_iclock_table_t *table, ngx_str_t *body, ngx_pool_t *pool)
+ngx_iclock_count_lines(ngx_str_t *rest, ngx_uint_t *n)
 {
-    ngx_uint_t  n;
+    size_t      size;
+    ngx_str_t   line;
+    ngx_uint_t  i;
 
-    n = (table->split == ngx_iclock_split_whole)
-        ? 1 : ngx_iclock_count_lines(body);
+    size = rest->len;
 
-    if (ngx_iclock_init_upload(upload, n, pool) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    for (i = 0; ngx_iclock_step_goes_on(i, size - rest->len); i++) {
 
-    return table->split(upload, body, table->tag);
-}
+        if (!ngx_iclock_next_line(rest, &line)) {
+            return NGX_OK;
+        }
 
-
-static ngx_uint_t
-ngx_iclock_count_lines(ngx_str_t *body)
-{
-    ngx_str_t   rest, line;
-    ngx_uint_t  n;
-
-    rest = *body;
-
-    for (n = 0; ngx_iclock_next_line(&rest, &line); /* void */) {
         if (!ngx_iclock_blank(&line)) {
-            n++;
+            (*n)++;
         }
     }
 
-    return n;
+    return NGX_AGAIN;
 }
 
 
@@ -88,6 +79,13 @@ ngx_iclock_push_item(ngx_iclock_upload_t *upload,
     item->tag = tag;
     item->data.data = start;
     item->data.len = end - start;
+
+    upload->bytes += item->data.len;
+    upload->kinds |= (uint32_t) 1 << tag->kind;
+
+    if (!ngx_iclock_comparison_photo(tag)) {
+        upload->others = 1;
+    }
 
     return NGX_OK;
 }
@@ -154,13 +152,36 @@ ngx_int_t
 ngx_iclock_split_lines(ngx_iclock_upload_t *upload, ngx_str_t *body,
     const ngx_iclock_tag_t *tag)
 {
-    ngx_int_t                rc;
-    ngx_str_t                rest, line;
+    return ngx_iclock_split_some_lines(upload, body, tag, 0);
+}
+
+
+/* each line has its own tag, or else that of the table */
+
+ngx_int_t
+ngx_iclock_split_tagged(ngx_iclock_upload_t *upload, ngx_str_t *body,
+    const ngx_iclock_tag_t *tag)
+{
+    return ngx_iclock_split_some_lines(upload, body, tag, 1);
+}
+
+
+static ngx_int_t
+ngx_iclock_split_some_lines(ngx_iclock_upload_t *upload, ngx_str_t *rest,
+    const ngx_iclock_tag_t *tag, ngx_uint_t tagged)
+{
+    size_t                   size;
+    ngx_str_t                line;
+    ngx_uint_t               i;
     const ngx_iclock_tag_t  *t;
 
-    rest = *body;
+    size = rest->len;
 
-    while (ngx_iclock_next_line(&rest, &line)) {
+    for (i = 0; ngx_iclock_step_goes_on(i, size - rest->len); i++) {
+
+        if (!ngx_iclock_next_line(rest, &line)) {
+            return NGX_OK;
+        }
 
         if (ngx_iclock_blank(&line)) {
             continue;
@@ -168,16 +189,18 @@ ngx_iclock_split_lines(ngx_iclock_upload_t *upload, ngx_str_t *body,
 
         upload->lines++;
 
-        t = memchr(line.data, '\0', line.len) ? &ngx_iclock_nul_tag : tag;
+        t = memchr(line.data, '\0', line.len) ? &ngx_iclock_nul_tag
+            : tagged ? ngx_iclock_find_tag(&line) : NULL;
 
-        rc = ngx_iclock_push_item(upload, t, line.data,
-                                  line.data + line.len);
-        if (rc != NGX_OK) {
+        if (ngx_iclock_push_item(upload, t ? t : tag, line.data,
+                                 line.data + line.len)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }
 
-    return NGX_OK;
+    return NGX_AGAIN;
 }
 
 

@@ -28,10 +28,12 @@
       ngx_null_string, 0, 0 }
 
 
+static void ngx_iclock_next_option(ngx_str_t *text, ngx_str_t *option,
+    ngx_uint_t commas);
 static u_char *ngx_iclock_option_end(u_char *p, u_char *last,
     ngx_uint_t commas);
 static ngx_int_t ngx_iclock_push_option(ngx_iclock_upload_t *upload,
-    u_char *start, u_char *end);
+    ngx_str_t *option);
 static ngx_uint_t ngx_iclock_count_values(ngx_str_t *info);
 static ngx_int_t ngx_iclock_parse_info(ngx_iclock_reading_t *r,
     const ngx_iclock_item_t *item);
@@ -79,10 +81,55 @@ static const ngx_iclock_key_t  ngx_iclock_option_value_key =
 
 
 ngx_int_t
+ngx_iclock_count_options(ngx_str_t *rest, ngx_uint_t *n)
+{
+    size_t      size;
+    ngx_str_t   option;
+    ngx_uint_t  i;
+
+    size = rest->len;
+
+    for (i = 0; ngx_iclock_step_goes_on(i, size - rest->len); i++) {
+
+        if (rest->len == 0) {
+            return NGX_OK;
+        }
+
+        ngx_iclock_next_option(rest, &option, 1);
+
+        if (!ngx_iclock_blank(&option)) {
+            (*n)++;
+        }
+    }
+
+    return NGX_AGAIN;
+}
+
+
+ngx_int_t
 ngx_iclock_split_options(ngx_iclock_upload_t *upload, ngx_str_t *body,
     const ngx_iclock_tag_t *tag)
 {
-    return ngx_iclock_push_options(upload, body, 1);
+    size_t      size;
+    ngx_str_t   option;
+    ngx_uint_t  i;
+
+    size = body->len;
+
+    for (i = 0; ngx_iclock_step_goes_on(i, size - body->len); i++) {
+
+        if (body->len == 0) {
+            return NGX_OK;
+        }
+
+        ngx_iclock_next_option(body, &option, 1);
+
+        if (ngx_iclock_push_option(upload, &option) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_AGAIN;
 }
 
 
@@ -90,22 +137,44 @@ ngx_int_t
 ngx_iclock_push_options(ngx_iclock_upload_t *upload, ngx_str_t *text,
     ngx_uint_t commas)
 {
-    u_char  *p, *last, *end;
+    ngx_str_t  rest, option;
 
-    p = text->data;
-    last = p + text->len;
+    rest = *text;
 
-    while (p < last) {
-        end = ngx_iclock_option_end(p, last, commas);
+    while (rest.len) {
+        ngx_iclock_next_option(&rest, &option, commas);
 
-        if (ngx_iclock_push_option(upload, p, end) != NGX_OK) {
+        if (ngx_iclock_push_option(upload, &option) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        p = end + 1;
     }
 
     return NGX_OK;
+}
+
+
+/* takes it off the text, without what may follow it; it may be blank */
+
+static void
+ngx_iclock_next_option(ngx_str_t *text, ngx_str_t *option, ngx_uint_t commas)
+{
+    u_char  *start, *last, *end;
+
+    start = text->data;
+    last = start + text->len;
+    end = ngx_iclock_option_end(start, last, commas);
+
+    text->data = (end == last) ? last : end + 1;
+    text->len = last - text->data;
+
+    while (end > start
+           && (end[-1] == '\0' || end[-1] == CR || end[-1] == ' '))
+    {
+        end--;
+    }
+
+    option->data = start;
+    option->len = end - start;
 }
 
 
@@ -130,24 +199,17 @@ ngx_iclock_option_end(u_char *p, u_char *last, ngx_uint_t commas)
 
 
 static ngx_int_t
-ngx_iclock_push_option(ngx_iclock_upload_t *upload, u_char *start,
-    u_char *end)
+ngx_iclock_push_option(ngx_iclock_upload_t *upload, ngx_str_t *option)
 {
-    ngx_str_t                s;
+    u_char                  *start, *end;
     const ngx_iclock_tag_t  *tag;
 
-    while (end > start
-           && (end[-1] == '\0' || end[-1] == CR || end[-1] == ' '))
-    {
-        end--;
-    }
-
-    s.data = start;
-    s.len = end - start;
-
-    if (ngx_iclock_blank(&s)) {
+    if (ngx_iclock_blank(option)) {
         return NGX_OK;
     }
+
+    start = option->data;
+    end = start + option->len;
 
     upload->lines++;
 

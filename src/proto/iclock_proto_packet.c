@@ -28,33 +28,46 @@
 #define NGX_ICLOCK_PACKET_RATIO  64
 #define NGX_ICLOCK_PACKET_FILES  64
 
+/* so much is unpacked by one call of libarchive */
 #define NGX_ICLOCK_PACKET_READ   65536
 
+/*
+ * It gets the packet in pieces, each of which becomes a thousand times as much
+ * at most.  What brings a worker no further with so many bytes of it, or with
+ * so many that are unpacked, is made to keep it busy.
+ */
+#define NGX_ICLOCK_PACKET_PIECE  512
+#define NGX_ICLOCK_PACKET_TAKEN  (2 * NGX_ICLOCK_PACKET_READ)
+#define NGX_ICLOCK_PACKET_GIVEN  (4 * NGX_ICLOCK_PACKET_READ)
 
-typedef struct {
+
+struct ngx_iclock_packet_s {
     ngx_str_t                body;       /* what libarchive has not had yet */
     ngx_str_t                text;
-    size_t                   size;       /* allocated */
     size_t                   max;        /* of the text */
+    size_t                   taken;      /* of the body, by this call */
+    la_int64_t               given;      /* unpacked, before this call */
+    size_t                   before;     /* the text before this file */
     ngx_uint_t               files;
     const ngx_iclock_tag_t  *refused;    /* why; NULL: it is not */
+    struct archive          *archive;
+    struct archive_entry    *entry;
     ngx_pool_t              *pool;
-} ngx_iclock_packet_t;
+    unsigned                 inside:1;   /* a file */
+};
 
 
-static ngx_int_t ngx_iclock_unpack(ngx_iclock_packet_t *packet,
-    ngx_str_t *body);
+static void ngx_iclock_packet_call(ngx_iclock_packet_t *packet);
+static ngx_int_t ngx_iclock_packet_open(ngx_iclock_packet_t *packet);
+static void ngx_iclock_packet_close(void *data);
 static la_ssize_t ngx_iclock_packet_read(struct archive *a, void *data,
     const void **buf);
-static ngx_int_t ngx_iclock_packet_failed(ngx_iclock_packet_t *packet,
-    struct archive *a);
-static ngx_int_t ngx_iclock_unpack_entries(ngx_iclock_packet_t *packet,
-    struct archive *a, struct archive_entry *entry);
-static ngx_int_t ngx_iclock_unpack_entry(ngx_iclock_packet_t *packet,
-    struct archive *a);
+static ngx_int_t ngx_iclock_packet_failed(ngx_iclock_packet_t *packet);
+static ngx_int_t ngx_iclock_unpack_header(ngx_iclock_packet_t *packet);
 static const ngx_iclock_tag_t *ngx_iclock_check_entry(
     struct archive_entry *entry);
-static ngx_int_t ngx_iclock_packet_room(ngx_iclock_packet_t *packet);
+static ngx_int_t ngx_iclock_unpack_data(ngx_iclock_packet_t *packet);
+static void ngx_iclock_unpacked_file(ngx_iclock_packet_t *packet);
 
 
 static const ngx_iclock_tag_t  ngx_iclock_not_packet_tag =
@@ -76,63 +89,117 @@ static const ngx_iclock_tag_t  ngx_iclock_nested_tag =
     ngx_iclock_rejected_tag("packet has another packet in it");
 
 
-ngx_int_t
-ngx_iclock_split_packet(ngx_iclock_upload_t *upload,
-    const ngx_iclock_table_t *table, ngx_str_t *body, ngx_pool_t *pool)
+ngx_iclock_packet_t *
+ngx_iclock_packet_create(ngx_str_t *body, ngx_pool_t *pool)
 {
-    ngx_iclock_packet_t  packet;
+    ngx_pool_cleanup_t   *cln;
+    ngx_iclock_packet_t  *packet;
 
-    ngx_memzero(&packet, sizeof(ngx_iclock_packet_t));
-
-    packet.pool = pool;
-    packet.max = ngx_min(NGX_ICLOCK_PACKET_SIZE,
-                         NGX_ICLOCK_PACKET_SMALL
-                         + NGX_ICLOCK_PACKET_RATIO * body->len);
-
-    if (ngx_iclock_unpack(&packet, body) != NGX_OK) {
-        return NGX_ERROR;
+    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_iclock_packet_t));
+    if (cln == NULL) {
+        return NULL;
     }
 
-    if (packet.refused == NULL) {
-        return ngx_iclock_split_upload(upload, table, &packet.text, pool);
-    }
+    packet = cln->data;
 
-    /* kept as a whole; it is acknowledged, or would come again for ever */
+    ngx_memzero(packet, sizeof(ngx_iclock_packet_t));
 
-    if (ngx_iclock_init_upload(upload, 1, pool) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    cln->handler = ngx_iclock_packet_close;
 
-    if (body->len == 0) {
-        return NGX_OK;
-    }
+    packet->body = *body;
+    packet->pool = pool;
+    packet->max = ngx_min(NGX_ICLOCK_PACKET_SIZE,
+                          NGX_ICLOCK_PACKET_SMALL
+                          + NGX_ICLOCK_PACKET_RATIO * body->len);
 
-    upload->lines = 1;
-
-    return ngx_iclock_push_item(upload, packet.refused, body->data,
-                                body->data + body->len);
+    return packet;
 }
 
 
-static ngx_int_t
-ngx_iclock_unpack(ngx_iclock_packet_t *packet, ngx_str_t *body)
+ngx_int_t
+ngx_iclock_packet_step(ngx_iclock_packet_t *packet)
 {
-    ngx_int_t              rc;
-    struct archive        *a;
-    struct archive_entry  *entry;
+    size_t     start;
+    ngx_int_t  rc;
+
+    if (packet->archive == NULL) {
+        rc = ngx_iclock_packet_open(packet);
+
+    } else if (!packet->inside) {
+        ngx_iclock_packet_call(packet);
+        rc = ngx_iclock_unpack_header(packet);
+
+    } else {
+        start = packet->text.len;
+
+        do {
+            ngx_iclock_packet_call(packet);
+            rc = ngx_iclock_unpack_data(packet);
+        } while (rc == NGX_AGAIN && packet->inside
+                 && packet->text.len - start < NGX_ICLOCK_STEP_BYTES);
+    }
+
+    if (rc != NGX_AGAIN) {
+        ngx_iclock_packet_close(packet);
+    }
+
+    if (packet->refused) {
+        /* the packet itself is what is kept, for as long as it takes */
+        (void) ngx_pfree(packet->pool, packet->text.data);
+        ngx_str_null(&packet->text);
+    }
+
+    return rc;
+}
+
+
+/* libarchive is about to be called */
+
+static void
+ngx_iclock_packet_call(ngx_iclock_packet_t *packet)
+{
+    packet->taken = 0;
+    packet->given = archive_filter_bytes(packet->archive, 0);
+}
+
+
+const ngx_iclock_tag_t *
+ngx_iclock_packet_text(ngx_iclock_packet_t *packet, ngx_str_t *text)
+{
+    *text = packet->text;
+
+    return packet->refused;
+}
+
+
+/*
+ * The text has all its room at once: it could not grow without being copied.
+ * Pages that it does not need are never touched.
+ */
+
+static ngx_int_t
+ngx_iclock_packet_open(ngx_iclock_packet_t *packet)
+{
+    struct archive  *a;
+
+    packet->text.data = ngx_palloc(packet->pool, packet->max
+                                                 + NGX_ICLOCK_PACKET_READ
+                                                 + NGX_ICLOCK_PACKET_FILES);
+    if (packet->text.data == NULL) {
+        return NGX_ERROR;
+    }
 
     a = archive_read_new();
     if (a == NULL) {
         return NGX_ERROR;
     }
 
-    entry = archive_entry_new2(a);
-    if (entry == NULL) {
-        (void) archive_read_free(a);
+    packet->archive = a;
+
+    packet->entry = archive_entry_new2(a);
+    if (packet->entry == NULL) {
         return NGX_ERROR;
     }
-
-    packet->body = *body;
 
     /*
      * archive_read_open_memory() and archive_read_next_header() would crash
@@ -146,16 +213,29 @@ ngx_iclock_unpack(ngx_iclock_packet_t *packet, ngx_str_t *body)
         || archive_read_set_callback_data(a, packet) != ARCHIVE_OK
         || archive_read_open1(a) != ARCHIVE_OK)
     {
-        rc = ngx_iclock_packet_failed(packet, a);
-
-    } else {
-        rc = ngx_iclock_unpack_entries(packet, a, entry);
+        return ngx_iclock_packet_failed(packet);
     }
 
-    archive_entry_free(entry);
-    (void) archive_read_free(a);
+    return NGX_AGAIN;
+}
 
-    return rc;
+
+/* also when the pool is destroyed before all is unpacked */
+
+static void
+ngx_iclock_packet_close(void *data)
+{
+    ngx_iclock_packet_t *packet = data;
+
+    if (packet->entry) {
+        archive_entry_free(packet->entry);
+        packet->entry = NULL;
+    }
+
+    if (packet->archive) {
+        (void) archive_read_free(packet->archive);
+        packet->archive = NULL;
+    }
 }
 
 
@@ -165,10 +245,21 @@ ngx_iclock_packet_read(struct archive *a, void *data, const void **buf)
     size_t                size;
     ngx_iclock_packet_t  *packet = data;
 
-    size = packet->body.len;
+    if (packet->taken >= NGX_ICLOCK_PACKET_TAKEN
+        || archive_filter_bytes(a, 0) - packet->given
+           > NGX_ICLOCK_PACKET_GIVEN)
+    {
+        archive_set_error(a, EINVAL, "too little in too many bytes");
+        return ARCHIVE_FATAL;
+    }
+
+    size = ngx_min(packet->body.len, NGX_ICLOCK_PACKET_PIECE);
 
     *buf = packet->body.data;
-    packet->body.len = 0;
+
+    packet->body.data += size;
+    packet->body.len -= size;
+    packet->taken += size;
 
     return size;
 }
@@ -177,9 +268,9 @@ ngx_iclock_packet_read(struct archive *a, void *data, const void **buf)
 /* what was not read for want of memory is not acknowledged */
 
 static ngx_int_t
-ngx_iclock_packet_failed(ngx_iclock_packet_t *packet, struct archive *a)
+ngx_iclock_packet_failed(ngx_iclock_packet_t *packet)
 {
-    if (archive_errno(a) == ENOMEM) {
+    if (archive_errno(packet->archive) == ENOMEM) {
         return NGX_ERROR;
     }
 
@@ -190,44 +281,40 @@ ngx_iclock_packet_failed(ngx_iclock_packet_t *packet, struct archive *a)
 
 
 static ngx_int_t
-ngx_iclock_unpack_entries(ngx_iclock_packet_t *packet, struct archive *a,
-    struct archive_entry *entry)
+ngx_iclock_unpack_header(ngx_iclock_packet_t *packet)
 {
     int  rc;
 
-    while (packet->refused == NULL) {
+    rc = archive_read_next_header2(packet->archive, packet->entry);
 
-        rc = archive_read_next_header2(a, entry);
+    if (rc == ARCHIVE_EOF) {
 
-        if (rc == ARCHIVE_EOF) {
-
-            if (packet->files == 0) {
-                packet->refused = &ngx_iclock_not_packet_tag;
-            }
-
-            return NGX_OK;
+        if (packet->files == 0) {
+            packet->refused = &ngx_iclock_not_packet_tag;
         }
 
-        if (rc != ARCHIVE_OK) {
-            return ngx_iclock_packet_failed(packet, a);
-        }
-
-        if (++packet->files > NGX_ICLOCK_PACKET_FILES) {
-            packet->refused = &ngx_iclock_many_files_tag;
-            return NGX_OK;
-        }
-
-        packet->refused = ngx_iclock_check_entry(entry);
-
-        if (packet->refused == NULL
-            && archive_entry_filetype(entry) == AE_IFREG
-            && ngx_iclock_unpack_entry(packet, a) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+        return NGX_OK;
     }
 
-    return NGX_OK;
+    if (rc != ARCHIVE_OK) {
+        return ngx_iclock_packet_failed(packet);
+    }
+
+    if (++packet->files > NGX_ICLOCK_PACKET_FILES) {
+        packet->refused = &ngx_iclock_many_files_tag;
+        return NGX_OK;
+    }
+
+    packet->refused = ngx_iclock_check_entry(packet->entry);
+
+    if (packet->refused) {
+        return NGX_OK;
+    }
+
+    packet->before = packet->text.len;
+    packet->inside = (archive_entry_filetype(packet->entry) == AE_IFREG);
+
+    return NGX_AGAIN;
 }
 
 
@@ -267,82 +354,50 @@ ngx_iclock_check_entry(struct archive_entry *entry)
 
 
 static ngx_int_t
-ngx_iclock_unpack_entry(ngx_iclock_packet_t *packet, struct archive *a)
+ngx_iclock_unpack_data(ngx_iclock_packet_t *packet)
 {
-    u_char   *start;
-    size_t    before;
-    ssize_t   n;
+    ssize_t  n;
 
-    before = packet->text.len;
+    n = archive_read_data(packet->archive,
+                          packet->text.data + packet->text.len,
+                          NGX_ICLOCK_PACKET_READ);
 
-    for ( ;; ) {
+    if (n < 0) {
+        return ngx_iclock_packet_failed(packet);
+    }
 
-        if (ngx_iclock_packet_room(packet) != NGX_OK) {
-            return NGX_ERROR;
-        }
+    if (n == 0) {
+        ngx_iclock_unpacked_file(packet);
 
-        n = archive_read_data(a, packet->text.data + packet->text.len,
-                              NGX_ICLOCK_PACKET_READ);
-
-        if (n < 0) {
-            return ngx_iclock_packet_failed(packet, a);
-        }
-
-        if (n == 0) {
-            break;
-        }
-
+    } else {
         packet->text.len += n;
 
         if (packet->text.len > packet->max) {
             packet->refused = &ngx_iclock_large_packet_tag;
-            return NGX_OK;
         }
     }
 
-    start = packet->text.data + before;
+    return packet->refused ? NGX_OK : NGX_AGAIN;
+}
 
-    if (packet->text.len - before > 2 && start[0] == 0x1f
+
+static void
+ngx_iclock_unpacked_file(ngx_iclock_packet_t *packet)
+{
+    u_char  *start;
+
+    packet->inside = 0;
+
+    start = packet->text.data + packet->before;
+
+    if (packet->text.len - packet->before > 2 && start[0] == 0x1f
         && start[1] == 0x8b)
     {
         packet->refused = &ngx_iclock_nested_tag;
-        return NGX_OK;
+        return;
     }
 
     /* the last line of a file may lack its end */
 
     packet->text.data[packet->text.len++] = LF;
-
-    return NGX_OK;
-}
-
-
-/* room for one more read, and for a line end */
-
-static ngx_int_t
-ngx_iclock_packet_room(ngx_iclock_packet_t *packet)
-{
-    u_char  *p;
-    size_t   size;
-
-    if (packet->size - packet->text.len > NGX_ICLOCK_PACKET_READ) {
-        return NGX_OK;
-    }
-
-    size = 2 * packet->size + 2 * NGX_ICLOCK_PACKET_READ;
-
-    p = ngx_palloc(packet->pool, size);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    if (packet->text.len) {
-        ngx_memcpy(p, packet->text.data, packet->text.len);
-        (void) ngx_pfree(packet->pool, packet->text.data);
-    }
-
-    packet->text.data = p;
-    packet->size = size;
-
-    return NGX_OK;
 }

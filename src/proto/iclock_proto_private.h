@@ -41,8 +41,22 @@
 #define NGX_ICLOCK_FINGER_VEIN  7
 
 
-typedef struct ngx_iclock_tag_s  ngx_iclock_tag_t;
-typedef struct ngx_iclock_key_s  ngx_iclock_key_t;
+/*
+ * A step ends after so many lines, or when so many bytes have been read; in
+ * t/unit and t/fuzz after each line.
+ */
+#ifndef NGX_ICLOCK_STEP_LINES
+#define NGX_ICLOCK_STEP_LINES   4096
+#endif
+#define NGX_ICLOCK_STEP_BYTES   (256 * 1024)
+
+#define ngx_iclock_step_goes_on(lines, bytes)                                \
+    ((lines) < NGX_ICLOCK_STEP_LINES && (bytes) < NGX_ICLOCK_STEP_BYTES)
+
+
+typedef struct ngx_iclock_tag_s     ngx_iclock_tag_t;
+typedef struct ngx_iclock_key_s     ngx_iclock_key_t;
+typedef struct ngx_iclock_packet_s  ngx_iclock_packet_t;
 
 
 /* one record in the making */
@@ -101,6 +115,12 @@ extern const ngx_iclock_key_t  ngx_iclock_punch_keys[];
 extern const ngx_iclock_key_t  ngx_iclock_template_keys[];
 extern const ngx_iclock_key_t  ngx_iclock_photo_keys[];
 
+/* that the line begins with; NULL: none */
+const ngx_iclock_tag_t *ngx_iclock_find_tag(ngx_str_t *line);
+
+/* section 11.15 */
+ngx_uint_t ngx_iclock_comparison_photo(const ngx_iclock_tag_t *tag);
+
 
 /* upload: adding an item; NGX_OK or NGX_ERROR */
 
@@ -112,7 +132,12 @@ ngx_int_t ngx_iclock_init_upload(ngx_iclock_upload_t *upload, ngx_uint_t n,
 
 /* lines: splitters of upload tables, and columns within a line */
 
+/* a step: counts those that are not blank, and takes them off the text */
+ngx_int_t ngx_iclock_count_lines(ngx_str_t *rest, ngx_uint_t *n);
+
 ngx_int_t ngx_iclock_split_lines(ngx_iclock_upload_t *upload,
+    ngx_str_t *body, const ngx_iclock_tag_t *tag);
+ngx_int_t ngx_iclock_split_tagged(ngx_iclock_upload_t *upload,
     ngx_str_t *body, const ngx_iclock_tag_t *tag);
 ngx_int_t ngx_iclock_split_whole(ngx_iclock_upload_t *upload,
     ngx_str_t *body, const ngx_iclock_tag_t *tag);
@@ -134,6 +159,20 @@ void ngx_iclock_skip_tag(const ngx_iclock_tag_t *tag, ngx_str_t *line);
  */
 ngx_uint_t ngx_iclock_split_columns(ngx_str_t *line, ngx_str_t *fields,
     ngx_pool_t *pool);
+
+
+/* packets */
+
+/* NULL: out of memory */
+ngx_iclock_packet_t *ngx_iclock_packet_create(ngx_str_t *body,
+    ngx_pool_t *pool);
+
+/* NGX_AGAIN, NGX_OK: it is unpacked or refused, or NGX_ERROR */
+ngx_int_t ngx_iclock_packet_step(ngx_iclock_packet_t *packet);
+
+/* what was in it; returns why it is refused, NULL: it is not */
+const ngx_iclock_tag_t *ngx_iclock_packet_text(ngx_iclock_packet_t *packet,
+    ngx_str_t *text);
 
 
 /* keyed: "Key=value" records */
@@ -205,6 +244,9 @@ ngx_int_t ngx_iclock_parse_rejected(ngx_iclock_reading_t *r,
 
 /* options */
 
+/* a step: the same as that of lines */
+ngx_int_t ngx_iclock_count_options(ngx_str_t *rest, ngx_uint_t *n);
+
 ngx_int_t ngx_iclock_split_options(ngx_iclock_upload_t *upload,
     ngx_str_t *body, const ngx_iclock_tag_t *tag);
 
@@ -217,6 +259,35 @@ ngx_int_t ngx_iclock_push_options(ngx_iclock_upload_t *upload,
 
 /* the length of "name=" at the head of a text, 0 if it is none */
 size_t ngx_iclock_option_name(u_char *p, u_char *last);
+
+
+/* replies: a body of them while it is cut */
+typedef struct {
+    ngx_iclock_upload_t         *upload;
+    u_char                      *start;    /* of the current reply, or NULL */
+    u_char                      *last;     /* the end of the body */
+    unsigned                     info:1;   /* the reply to INFO */
+    unsigned                     file:1;   /* that of Shell or GetFile */
+} ngx_iclock_cutter_t;
+
+void ngx_iclock_begin_replies(ngx_iclock_cutter_t *c,
+    ngx_iclock_upload_t *upload, ngx_str_t *body);
+
+/* a step; NGX_AGAIN, NGX_OK or NGX_ERROR */
+ngx_int_t ngx_iclock_cut_replies(ngx_iclock_cutter_t *c, ngx_str_t *rest);
+
+
+/* encodings */
+
+/* how far the names of an upload have been looked at */
+typedef struct {
+    ngx_uint_t                   item;     /* the next one */
+    ngx_uint_t                   script;   /* of those before it */
+} ngx_iclock_settling_t;
+
+/* a step, see ngx_iclock_split_create(); NGX_AGAIN or NGX_OK */
+ngx_int_t ngx_iclock_settle_encoding(ngx_iclock_context_t *context,
+    ngx_iclock_upload_t *upload, ngx_iclock_settling_t *settling);
 
 
 /* texts */

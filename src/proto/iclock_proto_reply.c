@@ -36,16 +36,6 @@ typedef struct {
 } ngx_iclock_field_t;
 
 
-/* a body of replies while it is cut */
-typedef struct {
-    ngx_iclock_upload_t  *upload;
-    u_char               *start;   /* of the current reply, or NULL */
-    u_char               *last;    /* the end of the body */
-    unsigned              info:1;  /* the reply to INFO */
-    unsigned              file:1;  /* that of Shell or GetFile */
-} ngx_iclock_cutter_t;
-
-
 static ngx_int_t ngx_iclock_cut_line(ngx_iclock_cutter_t *c,
     ngx_str_t *line);
 static ngx_int_t ngx_iclock_cut_fields(ngx_iclock_cutter_t *c,
@@ -101,35 +91,39 @@ static const ngx_iclock_tag_t  ngx_iclock_not_reply_tag =
     ngx_iclock_rejected_tag("not a command reply");
 
 
-ngx_int_t
-ngx_iclock_split_replies(ngx_iclock_upload_t *upload, ngx_str_t *body,
-    ngx_pool_t *pool)
+void
+ngx_iclock_begin_replies(ngx_iclock_cutter_t *c, ngx_iclock_upload_t *upload,
+    ngx_str_t *body)
 {
-    ngx_int_t            rc;
-    ngx_str_t            rest, line;
-    ngx_iclock_cutter_t  c;
+    c->upload = upload;
+    c->start = NULL;
+    c->last = body->data + body->len;
+    c->info = 0;
+    c->file = 0;
+}
 
-    /* INFO alone brings a hundred lines; mostly there is one reply */
 
-    if (ngx_iclock_init_upload(upload, 8, pool) != NGX_OK) {
-        return NGX_ERROR;
-    }
+ngx_int_t
+ngx_iclock_cut_replies(ngx_iclock_cutter_t *c, ngx_str_t *rest)
+{
+    size_t      size;
+    ngx_int_t   rc;
+    ngx_str_t   line;
+    ngx_uint_t  i;
 
-    c.upload = upload;
-    c.start = NULL;
-    c.last = body->data + body->len;
-    c.info = 0;
-    c.file = 0;
+    size = rest->len;
 
-    rest = *body;
+    for (i = 0; ngx_iclock_step_goes_on(i, size - rest->len); i++) {
 
-    while (ngx_iclock_next_line(&rest, &line)) {
+        if (!ngx_iclock_next_line(rest, &line)) {
+            return ngx_iclock_end_reply(c, c->last);
+        }
 
         if (ngx_iclock_blank(&line)) {
             continue;
         }
 
-        rc = ngx_iclock_cut_line(&c, &line);
+        rc = ngx_iclock_cut_line(c, &line);
 
         if (rc == NGX_DONE) {
             return NGX_OK;
@@ -140,7 +134,7 @@ ngx_iclock_split_replies(ngx_iclock_upload_t *upload, ngx_str_t *body,
         }
     }
 
-    return ngx_iclock_end_reply(&c, c.last);
+    return NGX_AGAIN;
 }
 
 

@@ -23,9 +23,6 @@
       ngx_iclock_photo_keys, ngx_string(kind), 0, 0 }
 
 
-static ngx_int_t ngx_iclock_split_tagged(ngx_iclock_upload_t *upload,
-    ngx_str_t *body, const ngx_iclock_tag_t *tag);
-static const ngx_iclock_tag_t *ngx_iclock_find_tag(ngx_str_t *line);
 static ngx_uint_t ngx_iclock_tag_ends(const ngx_iclock_tag_t *tag,
     u_char *p, u_char *last);
 
@@ -377,64 +374,24 @@ ngx_uint_t
 ngx_iclock_upload_reply(ngx_iclock_upload_t *upload,
     const ngx_iclock_table_t *table)
 {
-    ngx_uint_t                i;
-    const ngx_iclock_tag_t   *tag;
-    const ngx_iclock_item_t  *items;
-
-    static const ngx_str_t  photo = ngx_string("BIOPHOTO");
-
-    items = upload->items.elts;
-
-    for (i = 0; i < upload->items.nelts; i++) {
-
-        tag = items[i].tag;
-
-        if (tag->name.len != photo.len
-            || ngx_strncmp(tag->name.data, photo.data, photo.len) != 0)
-        {
-            return table->reply;
-        }
-    }
-
-    return i ? NGX_ICLOCK_OK : table->reply;
+    return (upload->items.nelts && !upload->others) ? NGX_ICLOCK_OK
+                                                    : table->reply;
 }
 
 
-/* each line has its own tag, or else that of the table */
-
-static ngx_int_t
-ngx_iclock_split_tagged(ngx_iclock_upload_t *upload, ngx_str_t *body,
-    const ngx_iclock_tag_t *tag)
+ngx_uint_t
+ngx_iclock_comparison_photo(const ngx_iclock_tag_t *tag)
 {
-    ngx_uint_t               i;
-    ngx_iclock_item_t       *items;
-    const ngx_iclock_tag_t  *t;
+    static const ngx_str_t  photo = ngx_string("BIOPHOTO");
 
-    if (ngx_iclock_split_lines(upload, body, tag) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    items = upload->items.elts;
-
-    for (i = 0; i < upload->items.nelts; i++) {
-
-        if (items[i].tag != tag) {
-            continue;
-        }
-
-        t = ngx_iclock_find_tag(&items[i].data);
-        if (t != NULL) {
-            items[i].tag = t;
-        }
-    }
-
-    return NGX_OK;
+    return tag->name.len == photo.len
+           && ngx_strncmp(tag->name.data, photo.data, photo.len) == 0;
 }
 
 
 /* of "FACE" and "FACETMP" the longer one is meant */
 
-static const ngx_iclock_tag_t *
+const ngx_iclock_tag_t *
 ngx_iclock_find_tag(ngx_str_t *line)
 {
     u_char                  *p, *last;

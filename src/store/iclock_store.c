@@ -12,7 +12,7 @@
 
 static void ngx_iclock_store_result(ngx_iclock_pg_batch_t *batch,
     ngx_iclock_pg_exec_t *exec, void *data);
-static ngx_uint_t ngx_iclock_store_side(ngx_uint_t kind);
+static ngx_uint_t ngx_iclock_store_side(uint32_t kinds);
 static ngx_int_t ngx_iclock_store_reject(ngx_iclock_pg_job_t *pgjob,
     ngx_uint_t item, ngx_str_t *sqlstate, ngx_str_t *message, void *data);
 static ngx_int_t ngx_iclock_store_refuse(ngx_iclock_store_job_t *job,
@@ -266,11 +266,24 @@ ngx_iclock_store_full(ngx_iclock_store_t *store, size_t bytes)
 }
 
 
+void
+ngx_iclock_store_hold(ngx_iclock_store_t *store, ssize_t bytes)
+{
+    ngx_iclock_pg_hold(store->pool, bytes);
+}
+
+
+ngx_uint_t
+ngx_iclock_store_may_hold(ngx_iclock_store_t *store, size_t bytes,
+    ngx_uint_t first)
+{
+    return ngx_iclock_pg_may_hold(store->pool, bytes, first);
+}
+
+
 ngx_int_t
 ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
 {
-    ngx_uint_t                i;
-    ngx_iclock_item_t        *item;
     ngx_iclock_store_work_t  *work;
 
     work = job->work;
@@ -282,13 +295,8 @@ ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
         return NGX_DECLINED;
     }
 
-    item = job->upload.items.elts;
-
-    for (i = 0; i < job->upload.items.nelts; i++) {
-        work->pg.bytes += item[i].data.len;
-        work->pg.side |= ngx_iclock_store_side(ngx_iclock_item_kind(&item[i]));
-    }
-
+    work->pg.bytes = job->upload.bytes;
+    work->pg.side = ngx_iclock_store_side(job->upload.kinds);
     work->pg.database = job->database;
 
     /* the records are parts of the body, or of what was unpacked from it */
@@ -309,22 +317,25 @@ ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
  */
 
 static ngx_uint_t
-ngx_iclock_store_side(ngx_uint_t kind)
+ngx_iclock_store_side(uint32_t kinds)
 {
-    switch (kind) {
+    ngx_uint_t  side;
 
-    case NGX_ICLOCK_REPLY:
-        return NGX_ICLOCK_PG_SIDE_A;
+    side = 0;
 
-    case NGX_ICLOCK_USER:
-    case NGX_ICLOCK_TEMPLATE:
-    case NGX_ICLOCK_PHOTO:
-    case NGX_ICLOCK_WORK_CODE:
-        return NGX_ICLOCK_PG_SIDE_B;
-
-    default:
-        return 0;
+    if (kinds & (uint32_t) 1 << NGX_ICLOCK_REPLY) {
+        side |= NGX_ICLOCK_PG_SIDE_A;
     }
+
+    if (kinds & ((uint32_t) 1 << NGX_ICLOCK_USER
+                 | (uint32_t) 1 << NGX_ICLOCK_TEMPLATE
+                 | (uint32_t) 1 << NGX_ICLOCK_PHOTO
+                 | (uint32_t) 1 << NGX_ICLOCK_WORK_CODE))
+    {
+        side |= NGX_ICLOCK_PG_SIDE_B;
+    }
+
+    return side;
 }
 
 

@@ -260,6 +260,13 @@ ngx_int_t ngx_iclock_store_call(ngx_iclock_store_job_t *job, ngx_uint_t call,
 /* whether a job with records of that size would be refused */
 ngx_uint_t ngx_iclock_store_full(ngx_iclock_store_t *store, size_t bytes);
 
+/* a job that is being made holds so much more memory, or less */
+void ngx_iclock_store_hold(ngx_iclock_store_t *store, ssize_t bytes);
+
+/* whether it may; the first of them may, unless others were submitted */
+ngx_uint_t ngx_iclock_store_may_hold(ngx_iclock_store_t *store, size_t bytes,
+    ngx_uint_t first);
+
 /*
  * Returns NGX_OK (the handler will be called), NGX_BUSY or NGX_DECLINED.
  * The job remains the caller's to destroy.

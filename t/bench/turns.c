@@ -29,6 +29,7 @@ typedef struct {
     uint64_t  longest;          /* ns */
     uint64_t  longest_cpu;      /* ns of processor time */
     uint64_t  long_ones;        /* longer than 5 ms */
+    uint64_t  long_cpu;         /* the same by processor time */
 } turns_t;
 
 
@@ -104,6 +105,8 @@ epoll_wait(int ep, struct epoll_event *list, int n, int timeout)
         }
 
         ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu;
+
+        turns->long_cpu += (ns > 5000000);
 
         if (ns > turns->longest_cpu) {
             turns->longest_cpu = ns;

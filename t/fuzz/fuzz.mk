@@ -27,7 +27,8 @@ FUZZ_SAN =	-O1 -g -fno-omit-frame-pointer \
 		-fno-sanitize-recover=undefined -DNGX_DEBUG_PALLOC=1
 FUZZ_INC =	-I$(FUZZ_NGINX)/src/core -I$(FUZZ_NGINX)/src/event \
 		-I$(FUZZ_NGINX)/src/os/unix -I$(FUZZ)/nginx \
-		-I$(ROOT)/src/proto -I$(ROOT)/t/unit -I$(ROOT)/t/fuzz
+		-I$(ROOT)/src/proto -I$(ROOT)/t/unit -I$(ROOT)/t/fuzz \
+		-DNGX_ICLOCK_STEP_LINES=1
 
 FUZZ_SRCS =	$(wildcard $(ROOT)/src/proto/*.c) \
 		$(ROOT)/t/unit/unit_support.c $(ROOT)/t/fuzz/fuzz_body.c

@@ -55,9 +55,10 @@ ngx_uint_t unit_read(FILE *out, const char *table, const ngx_str_t *body,
 /*
  * Splits a body by the name of its table.  The body is copied to a block of
  * its own, so that reading past its end is seen; it is freed with the pool.
+ * The context, NULL: none, gets the encoding of its names.
  */
 void unit_split(ngx_iclock_upload_t *upload, const char *table,
-    const ngx_str_t *body, ngx_pool_t *pool);
+    const ngx_str_t *body, ngx_iclock_context_t *context, ngx_pool_t *pool);
 
 /* one line a record; aborts on a record that breaks the contract */
 void unit_dump(FILE *out, ngx_iclock_upload_t *upload,
@@ -69,6 +70,7 @@ FILE *unit_sink(void);
 ngx_pool_t *unit_pool(void);
 
 /* tests that are no tables of bodies */
+void unit_test_packet(void);
 void unit_test_text(void);
 void unit_test_handshake(void);
 void unit_test_hostile(void);

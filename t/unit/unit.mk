@@ -21,7 +21,8 @@ UNIT_WARN =	-Wall -Wextra -Werror -Wno-unused-parameter \
 		-Wmissing-prototypes -Wstrict-prototypes -Wvla
 UNIT_INC =	-I$(UNIT_NGINX)/src/core -I$(UNIT_NGINX)/src/event \
 		-I$(UNIT_NGINX)/src/os/unix -I$(UNIT)/nginx \
-		-I$(ROOT)/src/proto -I$(ROOT)/src/hook -I$(ROOT)/t/unit
+		-I$(ROOT)/src/proto -I$(ROOT)/src/hook -I$(ROOT)/t/unit \
+		-DNGX_ICLOCK_STEP_LINES=1
 
 UNIT_SRCS =	$(wildcard $(ROOT)/src/proto/*.c) \
 		$(foreach file,addr sign text url, \

@@ -33,6 +33,7 @@ static const unit_file_t  unit_files[] = {
     { "photo", unit_photo_cases, NULL },
     { "options", unit_option_cases, NULL },
     { "reply", unit_reply_cases, NULL },
+    { "packet", NULL, unit_test_packet },
     { "text", NULL, unit_test_text },
     { "handshake", NULL, unit_test_handshake },
     { "hostile", NULL, unit_test_hostile },

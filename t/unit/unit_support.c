@@ -10,6 +10,8 @@
 #include "unit.h"
 
 
+static ngx_int_t unit_steps(ngx_iclock_split_t *split,
+    ngx_iclock_upload_t *counted);
 static const ngx_iclock_table_t *unit_table(const char *name);
 static void unit_dump_value(FILE *out, ngx_uint_t type,
     const ngx_iclock_value_t *value);
@@ -68,7 +70,7 @@ unit_read(FILE *out, const char *table, const ngx_str_t *body,
 
     pool = unit_pool();
 
-    unit_split(&upload, table, body, pool);
+    unit_split(&upload, table, body, NULL, pool);
     unit_dump(out, &upload, context, pool);
 
     lines = upload.lines;
@@ -81,7 +83,7 @@ unit_read(FILE *out, const char *table, const ngx_str_t *body,
 
 void
 unit_split(ngx_iclock_upload_t *upload, const char *table,
-    const ngx_str_t *body, ngx_pool_t *pool)
+    const ngx_str_t *body, ngx_iclock_context_t *context, ngx_pool_t *pool)
 {
     ngx_int_t            rc;
     ngx_str_t            copy;
@@ -105,19 +107,48 @@ unit_split(ngx_iclock_upload_t *upload, const char *table,
         rc = ngx_iclock_split_info(upload, &copy, pool);
 
     } else if (ngx_strcmp(table, ":replies") == 0) {
-        rc = ngx_iclock_split_replies(upload, &copy, pool);
+        rc = unit_steps(ngx_iclock_split_create_replies(upload, &copy, pool),
+                        NULL);
 
     } else if (ngx_strcmp(table, ":packet") == 0) {
-        rc = ngx_iclock_split_packet(upload, unit_table("OPERLOG"), &copy,
-                                     pool);
+        rc = unit_steps(ngx_iclock_split_create_packed(upload,
+                            unit_table("OPERLOG"), &copy, context, pool),
+                        upload);
 
     } else {
-        rc = ngx_iclock_split_upload(upload, unit_table(table), &copy, pool);
+        rc = unit_steps(ngx_iclock_split_create(upload, unit_table(table),
+                                                &copy, context, pool),
+                        upload);
     }
 
     if (rc != NGX_OK) {
         unit_abort("not split");
     }
+}
+
+
+/* the items of uploads are counted before they are cut: no array grows */
+
+static ngx_int_t
+unit_steps(ngx_iclock_split_t *split, ngx_iclock_upload_t *counted)
+{
+    ngx_int_t  rc;
+
+    if (split == NULL) {
+        return NGX_ERROR;
+    }
+
+    do {
+        rc = ngx_iclock_split_step(split);
+    } while (rc == NGX_AGAIN);
+
+    if (counted
+        && counted->items.nalloc != ngx_max(counted->items.nelts, 1))
+    {
+        unit_abort("items were miscounted");
+    }
+
+    return rc;
 }
 
 

@@ -480,9 +480,7 @@ unit_read_names(u_char *got, const unit_decoded_t *d, ngx_pool_t *pool)
 
     body.len = p - body.data;
 
-    unit_split(&upload, "OPERLOG", &body, pool);
-
-    ngx_iclock_settle_encoding(&context, &upload);
+    unit_split(&upload, "OPERLOG", &body, &context, pool);
 
     items = upload.items.elts;
 
