@@ -24,6 +24,9 @@
 /* bytes of a serial number, whatever iclock_serial_pattern allows */
 #define NGX_HTTP_ICLOCK_MAX_SN  64
 
+/* tables whose stamps the zone knows, see ngx_http_iclock_zone_stamp() */
+#define NGX_HTTP_ICLOCK_STAMPS  2
+
 
 typedef struct ngx_http_iclock_ctx_s       ngx_http_iclock_ctx_t;
 typedef struct ngx_http_iclock_endpoint_s  ngx_http_iclock_endpoint_t;
@@ -94,6 +97,8 @@ typedef struct {
     ngx_uint_t                  unknown_devices;
     uint16_t                    policy;     /* hash of what is done to them */
     uint32_t                    info;       /* hash of INFO; 0: none */
+    uint32_t                    stamp;      /* of its stamp; 0: none */
+    ngx_uint_t                  table;      /* whose stamp it is */
 
     /* whose ids are believed, 0: any; then the one that was asked */
     uint32_t                    database;
@@ -120,6 +125,7 @@ typedef struct {
     unsigned                    fresh:1;    /* no need to ask PostgreSQL */
     unsigned                    marked:1;   /* commands may wait */
     unsigned                    news:1;     /* this INFO is not stored yet */
+    unsigned                    stamped:1;  /* this stamp is stored */
     unsigned                    plain:1;    /* wanted to encrypt, in vain */
 } ngx_http_iclock_known_t;
 
@@ -615,6 +621,14 @@ void ngx_http_iclock_zone_mark(ngx_http_iclock_zone_t *zone, ngx_str_t *sn);
 /* a poll was stored: its INFO (news), and whether more commands may wait */
 void ngx_http_iclock_zone_polled(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_visit_t *visit, ngx_uint_t news, ngx_uint_t more);
+
+/* an upload was stored, and the stamp of the visit with it */
+void ngx_http_iclock_zone_stamped(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_visit_t *visit, ngx_http_iclock_known_t *known);
+
+/* hash of a stamp, and the number of its table; 0: of a table not known */
+uint32_t ngx_http_iclock_zone_stamp(ngx_str_t *table, ngx_str_t *stamp,
+    ngx_uint_t *n);
 
 /* the device's row has changed */
 void ngx_http_iclock_zone_expire(ngx_http_iclock_zone_t *zone, ngx_str_t *sn);

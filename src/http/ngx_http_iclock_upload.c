@@ -19,7 +19,7 @@ static ngx_int_t ngx_http_iclock_upload_body(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_upload_submit(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
-static ngx_str_t *ngx_http_iclock_upload_stamp(ngx_http_iclock_args_t *args);
+static ngx_str_t *ngx_http_iclock_upload_stamp(ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_upload_done(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_upload_reply(ngx_http_request_t *r,
@@ -152,7 +152,7 @@ ngx_http_iclock_time(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 static ngx_int_t
 ngx_http_iclock_upload(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_str_t               *name;
+    ngx_str_t               *name, *stamp;
     ngx_http_iclock_args_t  *args;
 
     args = &ctx->args;
@@ -175,6 +175,13 @@ ngx_http_iclock_upload(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     ctx->table_name = ngx_iclock_known_table(ctx->table) ? ctx->table->name
                                                          : *name;
+
+    stamp = ngx_http_iclock_upload_stamp(ctx);
+
+    if (stamp->len) {
+        ctx->visit.stamp = ngx_http_iclock_zone_stamp(&ctx->table_name, stamp,
+                                                      &ctx->visit.table);
+    }
 
     return ngx_http_iclock_admit(r, ctx, NGX_HTTP_ICLOCK_READS,
                                  ngx_http_iclock_upload_body);
@@ -215,9 +222,9 @@ ngx_http_iclock_upload_submit(ngx_http_request_t *r,
 
     ctx->records = job->upload.lines;
 
-    stamp = ngx_http_iclock_upload_stamp(&ctx->args);
+    stamp = ngx_http_iclock_upload_stamp(ctx);
 
-    if (stamp->len && ngx_iclock_known_table(ctx->table)
+    if (stamp->len && !ctx->known.stamped
         && ngx_iclock_store_stamp(job, &ctx->table_name, stamp) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -232,27 +239,40 @@ ngx_http_iclock_upload_submit(ngx_http_request_t *r,
 }
 
 
-/* devices send any of them, whatever the table */
+/* devices send any of them, whatever the table; empty: nothing to be kept */
 
 static ngx_str_t *
-ngx_http_iclock_upload_stamp(ngx_http_iclock_args_t *args)
+ngx_http_iclock_upload_stamp(ngx_http_iclock_ctx_t *ctx)
 {
-    ngx_str_t         *stamp;
-    static ngx_str_t   none = ngx_null_string;
+    ngx_str_t               *stamp;
+    ngx_http_iclock_args_t  *args;
+    static ngx_str_t         none = ngx_null_string;
+
+    args = &ctx->args;
 
     stamp = args->stamp.len ? &args->stamp
             : args->op_stamp.len ? &args->op_stamp
             : &args->photo_stamp;
 
-    return (stamp->len <= NGX_HTTP_ICLOCK_MAX_STAMP) ? stamp : &none;
+    return (stamp->len <= NGX_HTTP_ICLOCK_MAX_STAMP
+            && ngx_iclock_known_table(ctx->table))
+           ? stamp : &none;
 }
 
 
 static ngx_int_t
 ngx_http_iclock_upload_done(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
+    ngx_http_iclock_main_conf_t  *imcf;
+
     if (ctx->job->rc != NGX_OK) {
         return ngx_http_iclock_unavailable(r);
+    }
+
+    if (ctx->visit.stamp && !ctx->known.stamped) {
+        imcf = ngx_http_get_module_main_conf(r, ngx_http_iclock_module);
+
+        ngx_http_iclock_zone_stamped(imcf->zone, &ctx->visit, &ctx->known);
     }
 
     return ngx_http_iclock_upload_reply(r, ctx);

@@ -46,13 +46,29 @@ typedef struct {
     unsigned                    plain:1;    /* wanted to encrypt, in vain */
     unsigned                    own_key:1;
     unsigned                    outside:1;  /* denied for its address */
-    u_char                      sn[NGX_HTTP_ICLOCK_MAX_SN];
+
+    union {
+        u_char                  sn[NGX_HTTP_ICLOCK_MAX_SN];
+        uint32_t                words[NGX_HTTP_ICLOCK_MAX_SN / 4];
+    };
 } ngx_http_iclock_node_t;
 
 
 /* fails to compile if a device takes more */
 typedef u_char  ngx_http_iclock_node_fits_t[
     (sizeof(ngx_http_iclock_node_t) <= 256) ? 1 : -1];
+
+
+/*
+ * The stamps that are stored, behind the serial number: hashes, 0 for none.
+ * The longest serial numbers leave no room for them.
+ */
+
+#define ngx_http_iclock_node_stamps(node)                                    \
+    (&(node)->words[NGX_HTTP_ICLOCK_MAX_SN / 4 - NGX_HTTP_ICLOCK_STAMPS])
+
+#define ngx_http_iclock_node_stamped(node)                                   \
+    ((node)->len <= NGX_HTTP_ICLOCK_MAX_SN - 4 * NGX_HTTP_ICLOCK_STAMPS)
 
 
 /* only an administrator makes a device registered */

@@ -7,9 +7,24 @@
 #include "ngx_http_iclock_zone.h"
 
 
+/* for how many seconds the zone believes that a stamp is stored */
+#define NGX_HTTP_ICLOCK_STAMPED  900
+
+
 static ngx_uint_t ngx_http_iclock_shard_take_seen(
     ngx_http_iclock_shard_t *shard, uint32_t database,
     ngx_http_iclock_seen_t *seen, ngx_uint_t *left);
+
+
+/* what most uploads are about */
+
+static const ngx_str_t  ngx_http_iclock_stamp_tables[] = {
+    ngx_string("ATTLOG"),
+    ngx_string("OPERLOG")
+};
+
+_Static_assert(sizeof(ngx_http_iclock_stamp_tables) / sizeof(ngx_str_t)
+               == NGX_HTTP_ICLOCK_STAMPS, "ngx_http_iclock_stamp_tables[]");
 
 
 void
@@ -49,6 +64,67 @@ ngx_http_iclock_zone_polled(ngx_http_iclock_zone_t *zone,
     }
 
     ngx_http_iclock_zone_close(shard);
+}
+
+
+/*
+ * A stamp that the zone takes for stored though it is not makes a device send
+ * again what it has sent: a look-up tells what is stored, and with a handshake
+ * there always is one.
+ */
+
+void
+ngx_http_iclock_zone_stamped(ngx_http_iclock_zone_t *zone,
+    ngx_http_iclock_visit_t *visit, ngx_http_iclock_known_t *known)
+{
+    ngx_http_iclock_node_t   *node;
+    ngx_http_iclock_shard_t  *shard;
+
+    shard = ngx_http_iclock_zone_open(zone, visit->sn, &node);
+
+    if (node && node->id == known->id && node->database == known->database
+        && ngx_http_iclock_node_stamped(node))
+    {
+        ngx_http_iclock_node_stamps(node)[visit->table] = visit->stamp;
+    }
+
+    ngx_http_iclock_zone_close(shard);
+}
+
+
+/*
+ * The time is part of the hash: what other servers do to a stamp is not
+ * noticed for longer.
+ */
+
+uint32_t
+ngx_http_iclock_zone_stamp(ngx_str_t *table, ngx_str_t *stamp, ngx_uint_t *n)
+{
+    time_t            period;
+    uint32_t          hash;
+    const ngx_str_t  *name;
+
+    name = ngx_http_iclock_stamp_tables;
+
+    for (*n = 0; *n < NGX_HTTP_ICLOCK_STAMPS; (*n)++) {
+
+        if (name[*n].len != table->len
+            || ngx_memcmp(name[*n].data, table->data, table->len) != 0)
+        {
+            continue;
+        }
+
+        period = ngx_time() / NGX_HTTP_ICLOCK_STAMPED;
+
+        ngx_crc32_init(hash);
+        ngx_crc32_update(&hash, stamp->data, stamp->len);
+        ngx_crc32_update(&hash, (u_char *) &period, sizeof(time_t));
+        ngx_crc32_final(hash);
+
+        return hash ? hash : 1;
+    }
+
+    return 0;
 }
 
 

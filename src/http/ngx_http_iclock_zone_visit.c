@@ -30,6 +30,8 @@ static void ngx_http_iclock_zone_touch(ngx_http_iclock_shard_t *shard,
 static void ngx_http_iclock_zone_describe(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
     ngx_iclock_device_t *device);
+static void ngx_http_iclock_zone_describe_stamps(
+    ngx_http_iclock_node_t *node, ngx_array_t *stamps);
 static void ngx_http_iclock_zone_update(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_node_t *described,
     ngx_http_iclock_visit_t *visit, ngx_uint_t outsider);
@@ -208,7 +210,15 @@ ngx_http_iclock_zone_enter(ngx_http_iclock_shard_t *shard,
 
     ngx_http_iclock_zone_touch(shard, node, &visit->addr);
 
-    if (known->verdict != NGX_HTTP_ICLOCK_ADMITTED || !visit->polls) {
+    if (known->verdict != NGX_HTTP_ICLOCK_ADMITTED) {
+        return;
+    }
+
+    known->stamped = (visit->stamp && ngx_http_iclock_node_stamped(node)
+                      && ngx_http_iclock_node_stamps(node)[visit->table]
+                         == visit->stamp);
+
+    if (!visit->polls) {
         return;
     }
 
@@ -307,9 +317,31 @@ ngx_http_iclock_zone_describe(ngx_http_iclock_zone_t *zone,
     node->encoding = (u_char) ngx_iclock_encoding(&device->encoding,
                                                   &device->language);
 
+    ngx_http_iclock_zone_describe_stamps(node, &device->stamps);
+
     if (device->comm_key.len) {
         node->own_key = NGX_HTTP_ICLOCK_KEY_OWN;
         ngx_http_iclock_key_digest(zone, &device->comm_key, &node->key);
+    }
+}
+
+
+static void
+ngx_http_iclock_zone_describe_stamps(ngx_http_iclock_node_t *node,
+    ngx_array_t *stamps)
+{
+    uint32_t       hash;
+    ngx_uint_t     i, n;
+    ngx_keyval_t  *kv;
+
+    kv = stamps->elts;
+
+    for (i = 0; i < stamps->nelts; i++) {
+        hash = ngx_http_iclock_zone_stamp(&kv[i].key, &kv[i].value, &n);
+
+        if (hash) {
+            ngx_http_iclock_node_stamps(node)[n] = hash;
+        }
     }
 }
 
@@ -344,6 +376,12 @@ ngx_http_iclock_zone_update(ngx_http_iclock_shard_t *shard,
     node->policy = described->policy;
     node->own_key = described->own_key;
     node->key = described->key;
+
+    if (ngx_http_iclock_node_stamped(node)) {
+        ngx_memcpy(ngx_http_iclock_node_stamps(node),
+                   ngx_http_iclock_node_stamps(described),
+                   NGX_HTTP_ICLOCK_STAMPS * sizeof(uint32_t));
+    }
 
     /* it was read before what has been notified since */
 
