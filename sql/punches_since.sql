@@ -220,6 +220,7 @@ declare
     present   constant bigint := txid_current();
     began     bigint;
     base      bigint;
+    ended     bigint;
 begin
     select s.* into state from iclock.punch_state s for update;
     restored := state.cluster is distinct from iclock.cluster();
@@ -251,8 +252,10 @@ begin
 
     select max(p.txid) into base from iclock.punch p;
 
-    -- who has stored punches until now has committed when this is locked
+    -- who has stored punches until now has committed when this is locked: its
+    -- numbers, also those of parts, are below the next one
     lock table only iclock.punch in access exclusive mode;
+    ended := txid_snapshot_xmax(txid_current_snapshot());
 
     -- partitions are not written to by name
     execute format('alter table only iclock.punch alter column txid '
@@ -262,9 +265,9 @@ begin
        set txid = p.txid - state.txid_base + base
      where restored
        and p.txid > state.txid_base + began
-       and p.txid < state.txid_base + present
+       and p.txid < state.txid_base + ended
        and ((p.xmin::text::bigint - began) & 4294967295) between 1
-                                                         and present - began;
+                                                         and ended - began;
 
     update iclock.punch_state s
        set txid_base = base, cluster = iclock.cluster();

@@ -154,7 +154,7 @@ is(since($pg, $cursor), 'unread later', 'two are left to read');
 $t->psql('UPDATE iclock.punch_state SET cluster = 1');
 
 SKIP: {
-    skip('pg_dump is older than the server', 11) if !$pg->pg_dump();
+    skip('pg_dump is older than the server', 13) if !$pg->pg_dump();
 
     # roles are not in the dump, and not all of them are there
 
@@ -212,6 +212,23 @@ SKIP: {
     is($other->psql('SELECT count(*) FROM'
                     . ' iclock.punches_since(NULL, 100000)'), 8 * 144 + 1 + 5,
        'each once');
+
+    # those that come while they are numbered, by later transactions
+
+    $other->psql('UPDATE iclock.punch_state SET cluster = 1');
+
+    my $state = $other->hold('SELECT FROM iclock.punch_state FOR UPDATE');
+    my $rebase = $other->background('SELECT iclock.rebase_punches()');
+
+    ok(wait_until(30, sub { $other->psql('SELECT count(*) FROM pg_locks'
+                                         . ' WHERE NOT granted') }),
+       'it has begun');
+    add($other, 'beside');
+    $state->release();
+    $rebase->wait();
+    is($other->psql('SELECT count(*) FROM iclock.punch, iclock.punch_state'
+                    . " WHERE pin = 'beside' AND txid > txid_base"), 1,
+       'what comes meanwhile is numbered, too');
     $other->stop();
 }
 
