@@ -82,13 +82,17 @@ as $$
     -- of a CTE nothing: it would expect one device
     active as materialized (select d.* from d where d.active),
 
-    found (id, name, since, value) as (
-        select d.id, 'blocked', d.status_since, null::numeric
+    -- all before any is joined: where nobody has counted ten thousand devices
+    -- yet, as after a restore, PostgreSQL expects one, and would find this
+    -- again for each
+    found (id, name, since, value, muted_until) as materialized (
+        select d.id, 'blocked', d.status_since, null::numeric,
+               d.muted_until
           from d
          where d.status = 'blocked'
 
          union all
-        select d.id, r.reason, r.first_at, null
+        select d.id, r.reason, r.first_at, null, d.muted_until
           from p
          cross join iclock.device_refusal r
           join d on d.id = r.device_id
@@ -98,38 +102,40 @@ as $$
            and (r.last_at >= d.last_seen) is not false
 
          union all
-        select d.id, 'new', coalesce(d.first_seen, d.status_since), null
+        select d.id, 'new', coalesce(d.first_seen, d.status_since), null,
+               d.muted_until
           from d
          where d.status = 'pending'
 
          union all
-        select a.id, 'silent', a.last_seen, null
+        select a.id, 'silent', a.last_seen, null, a.muted_until
           from active a
          where not a.calls
 
          union all
-        select a.id, 'silent_day', a.last_seen, null
+        select a.id, 'silent_day', a.last_seen, null, a.muted_until
           from p
          cross join active a
          where not a.calls
            and a.last_seen <= now() - p.day_after
 
          union all
-        select a.id, 'never', coalesce(a.status_since, a.updated_at), null
+        select a.id, 'never', coalesce(a.status_since, a.updated_at), null,
+               a.muted_until
           from active a
          where a.last_seen is null
 
          union all
-        select a.id, 'lines', min(r.received_at), count(*)
+        select a.id, 'lines', min(r.received_at), count(*), a.muted_until
           from p
          cross join iclock.rejected_line r
           join active a on a.id = r.device_id
          where r.received_at > now() - p.lines_within
-         group by a.id
+         group by a.id, a.muted_until
 
          union all
         select a.id, 'missing', k.finished_at,
-               k.device_count - k.stored_count
+               k.device_count - k.stored_count, a.muted_until
           from active a
          cross join lateral
                (select c.*
@@ -149,7 +155,7 @@ as $$
 
          union all
         select a.id, 'clock', u.skew_since,
-               round(extract(epoch from u.clock_skew)::numeric)
+               round(extract(epoch from u.clock_skew)::numeric), a.muted_until
           from p
          cross join iclock.device_pulse u
           join active a on a.id = u.device_id
@@ -157,7 +163,7 @@ as $$
            and u.skew_at > now() - interval '2 days'
 
          union all
-        select a.id, 'quiet', u.quiet_since, u.quiet_usual
+        select a.id, 'quiet', u.quiet_since, u.quiet_usual, a.muted_until
           from iclock.device_pulse u
           join active a on a.id = u.device_id
          where u.quiet_since is not null
@@ -165,7 +171,7 @@ as $$
            and (u.last_local_time >= date_trunc('day', a.clock)) is not true
 
          union all
-        select a.id, 'full', null, r.ratio
+        select a.id, 'full', null, r.ratio, a.muted_until
           from p
          cross join active a
           join iclock.device_storage r on r.device_id = a.id
@@ -173,7 +179,7 @@ as $$
            and r.ratio >= p.ratio
 
          union all
-        select a.id, 'commands', c.oldest, c.open
+        select a.id, 'commands', c.oldest, c.open, a.muted_until
           from p
          cross join (select c.device_id, count(*) as open,
                             min(c.created_at) as oldest
@@ -189,7 +195,7 @@ as $$
            and c.oldest <= now() - p.commands_after
 
          union all
-        select a.id, 'failed', min(c.finished_at), count(*)
+        select a.id, 'failed', min(c.finished_at), count(*), a.muted_until
           from p
          cross join iclock.command c
           join active a on a.id = c.device_id
@@ -203,14 +209,13 @@ as $$
                               and o.subject = c.subject
                               and o.id > c.id
                               and o.status = 'done')
-         group by a.id)
+         group by a.id, a.muted_until)
 
     select f.id, f.name, f.since, f.value,
            coalesce(coalesce(f.since, '-infinity') <= now() - c.warn_after
-                    and (d.muted_until > now()) is not true, false)
+                    and (f.muted_until > now()) is not true, false)
       from found f
       join iclock.condition c on c.name = f.name
-      join d on d.id = f.id
      order by f.id, c.position
 $$;
 comment on function iclock.conditions_of(boolean, boolean, bigint[]) is
