@@ -202,33 +202,48 @@ comment on function iclock.event_statistics() is
     'Of events and webhooks: what statistics() tells';
 
 -- Within the transaction that has taken or answered commands: all of it has
--- the same time.
+-- the same time.  It locks nothing, but what the transaction has locked before
+-- stays so meanwhile: so it is planned once in a session, and reads nothing
+-- else, as sql/queue_out.sql says at its top.
 create or replace function iclock.counted_commands(device_ids bigint[])
     returns table (result text, seconds double precision)
     language plpgsql volatile security definer rows 10
     set search_path = pg_catalog, iclock, pg_temp
+    set plan_cache_mode = force_generic_plan
     set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_sort = off
     set jit = off
 as $$
 #variable_conflict use_column
 begin
     return query
-    select case when c.status = 'cancelled' and c.reason like 'superseded by %'
-                then 'superseded' else c.status end,
-           case when c.return_code is not null
-                then extract(epoch from c.finished_at - c.sent_at)::float8 end
-      from iclock.command c
-     where c.finished_at = now()
+    select case when f.status = 'cancelled' and f.reason like 'superseded by %'
+                then 'superseded' else f.status end,
+           case when f.return_code is not null
+                then extract(epoch from f.finished_at - f.sent_at)::float8 end
+      from (select c.status, c.reason, c.return_code, c.sent_at, c.finished_at
+              from iclock.command c
+             where c.finished_at >= now()
+               and c.finished_at <= now()
+             order by c.finished_at
+             limit (select 1000000)) as f
 
      union all
     select 'given',
-           extract(epoch from c.sent_at - greatest(c.created_at, c.not_before))
+           extract(epoch from g.sent_at - greatest(g.created_at, g.not_before))
                ::float8
-      from iclock.command c
-     where c.device_id = any ($1)
-       and c.status = 'sent'
-       and c.sent_at = now()
-       and c.attempts = 1;
+      from (select distinct u.id from unnest($1) as u (id)) as d
+     cross join lateral
+           (select c.attempts, c.created_at, c.not_before, c.sent_at
+              from iclock.command c
+             where c.device_id = d.id
+               and c.status = 'sent'
+               and c.sent_at >= now()
+               and c.sent_at <= now()
+             order by c.sent_at
+             limit (select 1000000)) as g
+     where g.attempts = 1;
 end
 $$;
 comment on function iclock.counted_commands(bigint[]) is

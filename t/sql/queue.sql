@@ -530,6 +530,7 @@ begin
         perform pg_temp.queue('LOG');
         perform pg_temp.poll(i, 1, 100);
         perform pg_temp.answer('LOG');
+        perform iclock.counted_commands(array[device]);
         perform iclock.queue_copy(device, E'user\t' || i, 'x' || i);
         perform iclock.is_echo(device, E'user\t' || i, true);
     end loop;
@@ -553,6 +554,8 @@ begin
         'select iclock.answer_commands(array_fill(%s::bigint, array[100]), '
         '%L, array_fill(0, array[100]), array_fill(null::bytea, array[100]))',
         device, ids));
+    perform pg_temp.reads(regime, 'what is counted', format(
+        'select iclock.counted_commands(array[%s::bigint])', device));
     perform pg_temp.reads(regime, 'a copy', format(
         'select iclock.queue_copy(%s, %L, ''y'')', device, E'user\t9000'));
     perform pg_temp.reads(regime, 'the copy again', format(
@@ -567,6 +570,8 @@ begin
     perform pg_temp.forget('delete from iclock.command');
     perform pg_temp.unanswered(2 * size, 0);
     perform pg_temp.poll_reads(regime, 'nothing new', 54);
+    perform pg_temp.reads(regime, 'what is counted, many sent', format(
+        'select iclock.counted_commands(array[%s::bigint])', device));
     perform pg_temp.reads(regime, 'due devices',
                           'select iclock.due_devices(600)');
     insert into iclock.command (device_id, body)
@@ -631,6 +636,10 @@ select cmp_ok(r.idx, '<',
                    when r.what = 'some to be sent again' then 30000
                    -- whether they have been sent often enough
                    when r.what = 'all to be sent again' then 25000
+                   -- a fifth of them was sent just now
+                   when r.what = 'what is counted, many sent' then 5000
+                   -- thousands were ended by this transaction
+                   when r.what = 'what is counted' then 6000
                    -- for all devices at once
                    when r.what = 'due devices'
                         and r.regime like '%thousands' then 8000
@@ -644,7 +653,8 @@ select is_empty(
     $$ select f.name
          from unnest(array['is_waited_for', 'commands_of_poll',
                            'hopeless_commands', 'next_commands',
-                           'take_commands']) as f (name)
+                           'take_commands', 'counted_commands'])
+              as f (name)
          left join pg_proc p on p.pronamespace = 'iclock'::regnamespace
                             and p.proname = f.name
                             and 'plan_cache_mode=force_generic_plan'
