@@ -278,6 +278,25 @@ $t->psql('SELECT count(iclock.delete_webhook(id)::text)'
          . ' FROM iclock.webhook_endpoint');
 
 
+# Some that were prompt begin to hang: at first they get half of the connections
+# that there are, which is about 45, and a second later none of the others.
+
+change(HOOKS =~ s/30s/120s concurrency=256/r, connections => 300,
+       workers => 1);
+@hang = hooks('/prompt', 8, 32);
+$id = hook('/good');
+ok(all_taken(9), 'nginx takes nine endpoints');
+stream(1, 1, 0)->wait();
+ok(all_came("/prompt$_", 1), "endpoint $_ is prompt") for 1 .. 8;
+$receiver->answer("/prompt$_", { action => 'hang' }) for 1 .. 8;
+stream(2, 41, 0)->wait();
+ok(wait_until(30, sub { $receiver->stats()->{answering} >= 32 }),
+   'they begin to hang');
+stream(42, 71, 0.1)->wait();
+ok(all_came('/good', 71), 'one that does not has a connection left');
+delete_hooks(@hang, $id);
+
+
 # connections of nginx are used up: devices do not notice
 
 change(HOOKS =~ s/30s/120s/r, connections => 64, workers => 1);

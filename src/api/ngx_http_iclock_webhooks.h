@@ -237,6 +237,7 @@ struct ngx_http_iclock_webhook_s {
     ngx_str_t                   cursor;     /* how far all is done */
     u_char                      texts[4][64];
 
+    ngx_queue_t                 parcels;    /* under way, oldest first */
     ngx_uint_t                  sending;
     ngx_uint_t                  untold;     /* results not stored yet */
     ngx_uint_t                  told;       /* of them, on their way */
@@ -288,6 +289,7 @@ struct ngx_http_iclock_parcel_s {
     ngx_http_iclock_webhook_t  *webhook;
     ngx_pool_t                 *pool;
     ngx_queue_t                 queue;      /* of the young ones */
+    ngx_queue_t                 sent;       /* of its endpoint */
     ngx_msec_t                  start;
     ngx_array_t                 letters;    /* of pointers */
     ngx_http_iclock_places_t   *places;     /* NULL: has grown old */
@@ -368,6 +370,8 @@ void ngx_http_iclock_webhook_unlook(ngx_http_iclock_webhook_t *w);
 
 /* ngx_http_iclock_webhooks_send.c */
 void ngx_http_iclock_webhook_ready(ngx_http_iclock_webhook_t *w);
+/* it is known to answer soon */
+ngx_uint_t ngx_http_iclock_webhook_prompt(ngx_http_iclock_webhook_t *w);
 void ngx_http_iclock_webhooks_send(ngx_http_iclock_sender_t *s);
 
 /* ngx_http_iclock_webhooks_result.c */

@@ -341,6 +341,7 @@ ngx_http_iclock_webhook_create(ngx_http_iclock_sender_t *s, ngx_str_t *row)
     ngx_queue_init(&w->order);
     ngx_queue_init(&w->ready);
     ngx_queue_init(&w->retries);
+    ngx_queue_init(&w->parcels);
     ngx_rbtree_init(&w->known, &w->sentinel, ngx_str_rbtree_insert_value);
     ngx_rbtree_init(&w->ahead, &w->ahead_sentinel,
                     ngx_str_rbtree_insert_value);

@@ -56,10 +56,32 @@ ngx_http_iclock_webhook_ready(ngx_http_iclock_webhook_t *w)
     s = w->sender;
 
     w->waits = 1;
-    ngx_queue_insert_tail(w->prompt ? &s->prompt.turn : &s->trial.turn,
+    ngx_queue_insert_tail(ngx_http_iclock_webhook_prompt(w) ? &s->prompt.turn
+                                                            : &s->trial.turn,
                           &w->turn);
 
     ngx_http_iclock_sender_timer(&s->soon, 0);
+}
+
+
+/*
+ * Its last answer was prompt, and it lets us wait for none: one that begins to
+ * hang would take all connections before the first of its requests has failed.
+ */
+
+ngx_uint_t
+ngx_http_iclock_webhook_prompt(ngx_http_iclock_webhook_t *w)
+{
+    ngx_http_iclock_parcel_t  *p;
+
+    if (!w->prompt || ngx_queue_empty(&w->parcels)) {
+        return w->prompt;
+    }
+
+    p = ngx_queue_data(ngx_queue_head(&w->parcels), ngx_http_iclock_parcel_t,
+                       sent);
+
+    return ngx_current_msec - p->start < NGX_HTTP_ICLOCK_WEBHOOK_YOUNG;
 }
 
 
@@ -76,7 +98,7 @@ ngx_http_iclock_webhook_may_send(ngx_http_iclock_webhook_t *w)
 
     /* who is not known to answer soon does not get the last connections */
 
-    if (w->sending && !w->prompt
+    if (w->sending && !ngx_http_iclock_webhook_prompt(w)
         && ngx_iclock_hook_scarce(w->sender->hook))
     {
         return 0;
@@ -134,6 +156,12 @@ ngx_http_iclock_places_send(ngx_http_iclock_sender_t *s,
             continue;
         }
 
+        if (places == &s->prompt && !ngx_http_iclock_webhook_prompt(w)) {
+            ngx_queue_insert_tail(&s->trial.turn, q);
+            w->waits = 1;
+            continue;
+        }
+
         if (ngx_http_iclock_webhook_send(w, places) != NGX_OK) {
             ngx_queue_insert_head(&places->turn, q);
             w->waits = 1;
@@ -152,15 +180,20 @@ ngx_http_iclock_places_send(ngx_http_iclock_sender_t *s,
 }
 
 
-/* requests that hang do not hold up others; trials get half of all places */
+/*
+ * Requests that hang do not hold up others: all places together take half of
+ * the connections that there are, in case all begin to hang at once, and trials
+ * get half of the places.
+ */
 
 static ngx_uint_t
 ngx_http_iclock_places_free(ngx_http_iclock_sender_t *s,
     ngx_http_iclock_places_t *places)
 {
-    ngx_uint_t  most;
+    ngx_uint_t  most, room;
 
-    most = s->conf->limits.concurrency;
+    room = ngx_iclock_hook_room(s->hook);
+    most = ngx_min(s->conf->limits.concurrency, ngx_max(room / 2, 1));
 
     while (s->prompt.nyoung + s->trial.nyoung >= most
            || (places == &s->trial
@@ -253,6 +286,7 @@ ngx_http_iclock_webhook_send(ngx_http_iclock_webhook_t *w,
     p->start = ngx_current_msec;
     p->places = places;
     ngx_queue_insert_tail(&places->young, &p->queue);
+    ngx_queue_insert_tail(&w->parcels, &p->sent);
     places->nyoung++;
 
     s->sending++;
@@ -481,6 +515,7 @@ ngx_http_iclock_webhook_sent(ngx_iclock_delivery_t *d)
 
     ngx_http_iclock_parcel_grown(p);
 
+    ngx_queue_remove(&p->sent);
     s->sending--;
     w->sending--;
 

@@ -219,7 +219,7 @@ ngx_http_iclock_webhooks_begin(ngx_http_iclock_sender_t *s)
         w->got = 0;
         w->asked = 0;
         w->missed = 0;
-        prompt |= w->prompt;
+        prompt |= ngx_http_iclock_webhook_prompt(w);
     }
 
     return prompt;
@@ -291,7 +291,8 @@ ngx_http_iclock_webhook_turn(ngx_http_iclock_webhook_t *w, ngx_uint_t turn)
         return w->left;
     }
 
-    return (turn == NGX_HTTP_ICLOCK_WORK_PROMPT) ? w->prompt : !w->prompt;
+    return ngx_http_iclock_webhook_prompt(w)
+           == (turn == NGX_HTTP_ICLOCK_WORK_PROMPT);
 }
 
 
@@ -405,7 +406,7 @@ ngx_http_iclock_webhook_window(ngx_http_iclock_webhook_t *w)
 
     n = w->ordered ? w->batch : w->batch * w->concurrency;
 
-    if (w->prompt) {
+    if (ngx_http_iclock_webhook_prompt(w)) {
         share = NGX_HTTP_ICLOCK_WORK_MOST / w->sender->nwebhooks;
 
         n = ngx_max(ngx_max(16, 4 * n),

@@ -11,7 +11,6 @@
 
 
 static ngx_int_t ngx_iclock_hook_multi(ngx_iclock_hook_t *hook);
-static ngx_uint_t ngx_iclock_hook_room(ngx_iclock_hook_t *hook);
 static int ngx_iclock_hook_timer(CURLM *multi, long ms, void *data);
 static void ngx_iclock_hook_timer_handler(ngx_event_t *ev);
 static void ngx_iclock_hook_posted_handler(ngx_event_t *ev);
@@ -151,9 +150,7 @@ ngx_iclock_hook_leave(ngx_iclock_hook_t *hook)
 }
 
 
-/* how many transfers there may be at once, those under way among them */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_iclock_hook_room(ngx_iclock_hook_t *hook)
 {
     ngx_uint_t  n;

@@ -116,6 +116,8 @@ void ngx_iclock_hook_leave(ngx_iclock_hook_t *hook);
 ngx_int_t ngx_iclock_hook_send(ngx_iclock_hook_t *hook,
     ngx_iclock_delivery_t *d);
 void ngx_iclock_hook_cancel(ngx_iclock_delivery_t *d);
+/* how many there may be at once, those under way among them */
+ngx_uint_t ngx_iclock_hook_room(ngx_iclock_hook_t *hook);
 /* less than half of the connections that it might have are left */
 ngx_uint_t ngx_iclock_hook_scarce(ngx_iclock_hook_t *hook);
 
