@@ -10,6 +10,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use IO::Socket::INET;
 use Test::More;
 use Time::HiRes qw/ sleep time /;
 
@@ -91,8 +92,12 @@ close $log;
 chmod 0666, "$dir/names.log";
 chmod 0755, "$dir/names.so";
 
+# a proxy that is not there, which libcurl must not ask
+
 $t->nginx->{env} = { LD_PRELOAD => "$dir/names.so",
-                     NAMES_LOG => "$dir/names.log" };
+                     NAMES_LOG => "$dir/names.log",
+                     map { $_ => 'http://127.0.0.1:1' }
+                         qw/ http_proxy https_proxy all_proxy ALL_PROXY / };
 
 
 sub hook {
@@ -225,6 +230,25 @@ is($receiver->wait_for(26, '/fine', 25), 26, 'so is another webhook');
 cmp_ok(time - $began, '<', 28, 'before the name is known');
 ok(wait_until(25, sub { attempt($slow) =~ /timed out/i }),
    'the time is up before the name is known') or diag attempt($slow);
+
+
+# A host that takes no connection: its queue is full.  libcurl closes such a
+# socket before it says that it has.
+
+my $deaf = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1,
+                                 Proto => 'tcp') or die "listen: $!";
+my @full = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                     PeerPort => $deaf->sockport(), Proto => 'tcp',
+                     Blocking => 0) } 1 .. 8;
+my $lost = hook('http://127.0.0.1:' . $deaf->sockport() . '/', 'door.event');
+
+ok(wait_until(30, sub { $t->error_log() =~ /"\Q$lost\E" is ours/ }),
+   'a host that takes no connection');
+event('door.event');
+ok(wait_until(30, sub { attempt($lost) =~ /time/i }), 'the time is up')
+    or diag attempt($lost);
+$t->psql("SELECT iclock.delete_webhook('$lost')");
+close $deaf;
 
 
 # workers leave, whatever a thread looks up and whatever is kept open

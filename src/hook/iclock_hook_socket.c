@@ -108,13 +108,27 @@ ngx_iclock_hook_attach(ngx_iclock_transfer_t *t, curl_socket_t fd)
 }
 
 
+/*
+ * A socket that has not been connected in time libcurl closes before it says
+ * so: nothing knows of its events any more.
+ */
+
 static void
 ngx_iclock_hook_detach(ngx_iclock_hook_t *hook, ngx_connection_t *c)
 {
+    ngx_uint_t  flags;
+
     curl_multi_assign(hook->multi, c->fd, NULL);
 
-    (void) ngx_iclock_hook_want(c->read, NGX_READ_EVENT, 0);
-    (void) ngx_iclock_hook_want(c->write, NGX_WRITE_EVENT, 0);
+    flags = (fcntl(c->fd, F_GETFD) == -1) ? NGX_CLOSE_EVENT : 0;
+
+    if (c->read->active) {
+        (void) ngx_del_event(c->read, NGX_READ_EVENT, flags);
+    }
+
+    if (c->write->active) {
+        (void) ngx_del_event(c->write, NGX_WRITE_EVENT, flags);
+    }
 
     hook->sockets--;
     ngx_iclock_count(WEBHOOK_CONNECTIONS, -1);
