@@ -19,6 +19,6 @@ my $t = Test::IClock->new;
 # what it has to say when nginx and PostgreSQL are gone
 $t->allow(qr/connect|terminating|shut/i);
 
-Test::IClock::Browser->start($t)->run('faults');
+Test::IClock::Browser->start($t, timeout => '5s')->run('faults');
 
 $t->done();

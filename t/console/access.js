@@ -140,6 +140,99 @@ async function forced(t, tab) {
 }
 
 
+// far down in a long list, of which few rows are in the document
+
+async function far(t) {
+    const many = 9050;
+
+    await t.sql(`insert into iclock.device (serial_number, name, site, timezone,
+                                            status, last_seen)
+        select 'ROWS' || to_char(n, 'FM00000'), 'Row ' || n, 'Pune',
+               'Asia/Kolkata', 'active', now()
+          from generate_series(1, ${many}) as n`);
+
+    const tab = await t.signIn('#/fleet?q=rows');
+
+    // what no event tells of is found in half a minute
+    const count = (n) => t.wait(`${n} rows`, () => tab.page.evaluate((n) =>
+        document.querySelector('[role=grid]')?.getAttribute('aria-rowcount')
+        === String(n + 1), n), 4);
+
+    // the row that has the focus: its number, its device, is it in sight
+    const here = () => tab.page.evaluate(() => {
+        const row = document.activeElement;
+        const box = row.getBoundingClientRect();
+
+        return [Number(row.getAttribute('aria-rowindex')),
+                row.querySelector('.c-name a')?.innerText,
+                box.top >= 0 && box.bottom <= innerHeight];
+    });
+
+    const at = async (about, ...expected) => {
+        let got;
+
+        await t.wait(about, async () => {
+            got = (await here()).slice(0, expected.length);
+            return JSON.stringify(got) === JSON.stringify(expected);
+        }).catch(() => null);
+        t.is(got, expected, about);
+    };
+
+    await count(many);
+    await tab.until(() => document.querySelector('.rows > .row[tabindex="0"]'));
+    await tab.page.focus('.rows > .row[tabindex="0"]');
+    await tab.press('End');
+    await at('End: the last of many rows', many + 1, `Row ${many}`, true);
+    await tab.press(...Array(50).fill('ArrowUp'));
+    await at('arrows: row 9,000', 9001, 'Row 9000', true);
+    await tab.frames();
+
+    // the title is row 1; a row has one place, by its number
+    t.is(await tab.page.evaluate(() => {
+        const row = (n) => document.querySelector(
+            `.rows > .row[aria-rowindex="${n}"]`);
+        const all = [...document.querySelectorAll('.rows > .row')];
+        const first = document.querySelector('.rows').getBoundingClientRect();
+        const tall = row(9001).getBoundingClientRect().height;
+
+        return {
+            wrong: all.filter((e) => {
+                const n = Number(e.getAttribute('aria-rowindex'));
+
+                return row(n) !== e
+                    || e.querySelector('.c-name a').innerText !== `Row ${n - 1}`
+                    || Math.abs(e.getBoundingClientRect().top - first.top
+                                - (n - 2) * tall) > 1;
+            }).map((e) => e.innerText),
+            stops: all.filter((e) => e.tabIndex === 0).length,
+            few: document.querySelectorAll('*').length <= 2500,
+        };
+    }), { wrong: [], stops: 1, few: true },
+         'each row is where its number says, and few are in the document');
+
+    // the focus stays: when its user scrolls away, and when rows come and go
+
+    await tab.page.evaluate(() => window.scrollTo(0, 0));
+    await tab.see('Row 1', 'scrolled to the top');
+    await at('the focus is where it was', 9001, 'Row 9000', false);
+    await tab.press('ArrowDown');
+    await at('and goes on from there', 9002, 'Row 9001', true);
+
+    await t.api('POST', '/devices', { serial_number: 'ROWS00000',
+        name: 'Row 0', site: 'Pune', timezone: 'Asia/Kolkata' });
+    await count(many + 1);
+    await at('a row that comes before it', 9003, 'Row 9001');
+    await t.api('DELETE', '/devices/ROWS00000');
+    await t.api('DELETE', '/devices/ROWS00001');
+    await count(many - 1);
+    await at('and rows that go', 9001, 'Row 9001');
+    await tab.press('PageUp', 'PageDown', 'Home');
+    await at('Home', 2, 'Row 2', true);
+
+    await t.close(tab);
+}
+
+
 module.exports = async (t) => {
     contrasts(t);
 
@@ -288,8 +381,7 @@ module.exports = async (t) => {
 
             t.is(small, [], `${view}: no target below ${least} px`);
         }
-        await other.context.close();
-        t.tabs.splice(t.tabs.indexOf(other), 1);
+        await t.close(other);
     }
 
     // small windows, and large text
@@ -319,4 +411,6 @@ module.exports = async (t) => {
         }).length);
 
     t.is(moving, 0, 'nothing moves for who does not want it');
+
+    await far(t);
 };

@@ -94,8 +94,7 @@ module.exports = async (t) => {
     await tab.see('No key may send this command', 'it is said who can');
     t.is(await t.sql(`select count(*) from iclock.command
                        where body = 'AC_UNLOCK'`), '1', 'it is not done');
-    await tab.context.close();
-    t.tabs.pop();
+    await t.close(tab);
 
     // problems: a line that cannot be stored, byte for byte
 
@@ -144,6 +143,7 @@ module.exports = async (t) => {
     await tab.see('Agrees', 'and the check says that they agree');
     await tab.goto('#/problems');
     await tab.see('Lines not stored');
+    await tab.until(() => !/Not known yet/.test(document.body.innerText));
 
     // an all-clear is withheld when it is not known
 

@@ -97,8 +97,33 @@ module.exports = async (t) => {
 
     await copy.enter(t.key);
     await copy.see('Door 411', 'in another tab it is the same');
-    await copy.page.close();
-    t.tabs.splice(t.tabs.indexOf(copy), 1);
+    await t.close(copy);
+
+    const first = () => tab.page.evaluate(() =>
+        [...document.querySelectorAll('.rows > .row')]
+            .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).slice(0, 10)
+            .map((row) => row.querySelector('.c-serial').innerText).join(' '));
+
+    for (const [sort, by] of [
+        ['serial', 'serial_number collate "C"'],
+        ['-serial', 'serial_number collate "C" desc'],
+    ]) {
+        const expected = await t.sql(`select string_agg(serial_number, ' ')
+            from (select serial_number from iclock.device d
+                   order by ${by} limit 10) as d`);
+        let got = '';
+
+        await tab.goto(`#/fleet?s=${sort}`);
+        await t.wait(sort, async () => (got = await first()) === expected)
+            .catch(() => null);
+        t.is(got, expected, `sorted by ${sort}, as SQL does`);
+    }
+
+    await tab.goto('#/fleet');
+    await tab.click('Blocked 1');
+    await tab.until(() => document.querySelector('[role=grid]')
+                          .getAttribute('aria-rowcount') === '2');
+    t.is(await first(), 'MANY008', 'a filter leaves what SQL does');
 
     await tab.goto('#/fleet?q=gte%204');
     await tab.see('No device matches', 'nothing found: words');
@@ -136,8 +161,7 @@ module.exports = async (t) => {
 
         await other.see(/called [2-5] min ago/i,
                         `a clock that is ${hours} h off changes no age`);
-        await other.context.close();
-        t.tabs.splice(t.tabs.indexOf(other), 1);
+        await t.close(other);
     }
 
     // one device, blocked and back
@@ -146,10 +170,17 @@ module.exports = async (t) => {
     await tab.see('Gate 1');
     await tab.looks('device');
 
-    for (const name of ['people', 'commands', 'errors', 'rejected', 'check',
-                        'setup']) {
+    for (const [name, words] of [
+        ['people', 'It has told of no people.'],
+        ['commands', 'No commands yet.'],
+        ['errors', 'It has reported no error.'],
+        ['rejected', 'Every line was stored.'],
+        ['check', 'Not checked yet.'],
+        ['setup', 'How to connect'],
+    ]) {
         await tab.goto(`#/devices/FLEET00001?tab=${name}`);
         await tab.settled();
+        await tab.see(words, `device, ${name}: words`);
         await tab.axe(`device, ${name}`);
     }
 

@@ -64,6 +64,20 @@ module.exports = async (t) => {
     }
 
     t.ok(!tab.requests.some((r) => r.includes(secret)), 'nor in an address');
+
+    await tab.page.evaluate(() => {
+        navigator.clipboard.writeText = async (text) => {
+            globalThis.copied = text;
+        };
+        location.hash = '#/settings';
+    });
+    await tab.click('Copy report');
+
+    const report = await tab.until(() => globalThis.copied);
+
+    t.like(report, /"browser"/, 'a report to copy');
+    t.ok(!report.includes(secret) && !report.includes(t.key.split('_')[2]),
+         'has no key', report);
     t.ok(!(await t.accessLog()).includes(secret), 'nor in the access log');
     t.ok(!(await t.errorLog()).includes(secret), 'nor in the error log');
 
@@ -101,6 +115,18 @@ module.exports = async (t) => {
     await tab.see('API key', 'after 31 min it is asked for again');
     t.is(await tab.page.evaluate(() => sessionStorage.length), 0,
          'and forgotten');
+
+    // nor while the page is open
+
+    await tab.enter(t.key);
+    await tab.page.evaluate(() => {
+        const now = Date.now.bind(Date);
+
+        Date.now = () => now() + 31 * 60000;
+    });
+    await tab.see('The key was not used for a while', '31 min later: said so');
+    t.is(await tab.page.evaluate(() => sessionStorage.length), 0,
+         'and forgotten, too');
 
     // revoked while the page is open
 

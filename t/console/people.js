@@ -90,6 +90,10 @@ module.exports = async (t) => {
              ? `Failed: ${why}` : 'Has it')).sort(),
          'the reason is in words, thirteen have it');
     await tab.see('1 failed', 'and the list says so');
+    await tab.goto('#/devices/PEOPLE01?tab=people');
+    await tab.see(/2002 Lata Shah\b.*\b1 finger/, 'a terminal that has it');
+    await tab.goto('#/people/2002');
+    await tab.see('On terminals');
     await tab.axe('a finger that one refuses');
     await tab.goto('#/people/10010');
     await tab.see('Asha Rao');

@@ -36,8 +36,7 @@ module.exports = async (t) => {
         t.like(digits, /15:11:02/, `${zones}: the time of the terminal`);
         t.like(digits, /02:30:00\s*(?:GMT|UTC|\S*)[+]?\d/,
                `${zones}: an hour that comes twice has its offset`);
-        await tab.context.close();
-        t.tabs.pop();
+        await t.close(tab);
     }
 
     // as who looks wants it

@@ -11,7 +11,8 @@
 //   punchTime({ timestamp, local_time, timezone })
 //                              its time of day, by the setting "times"
 //   punchDay(punch)            its day, YYYY-MM-DD, by the same
-//   dayWords('2026-11-20')     Friday 20 November
+//   dayWords('2026-11-20')     Friday 20 November;  dateOfDay() 20 Nov 2026
+//   zoneShown(zone)            whose time is shown there, by the same setting
 //   zoneWords(zone)            "Asia/Kolkata", with a mark if it is unknown
 //   zoneKnown(zone), zones()   all that the browser knows
 //   skewWords(seconds)         { n, fast }  "14 min", true
@@ -137,12 +138,20 @@ function localParts(local) {
   return /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)/.exec(local || '') || [];
 }
 
-// an hour that occurs twice bears its offset
-function punchTime(p) {
+// whoever looks has chosen one for all devices
+const chosenZones = new Map([['mine', null], ['utc', 'UTC']]);
+
+function zoneShown(zone) {
   const how = setting('times');
 
-  if (how === 'mine') return timeOf(p.timestamp, null);
-  if (how === 'utc') return timeOf(p.timestamp, 'UTC');
+  return chosenZones.has(how) ? chosenZones.get(how) : zone;
+}
+
+// an hour that occurs twice bears its offset
+function punchTime(p) {
+  if (chosenZones.has(setting('times'))) {
+    return timeOf(p.timestamp, zoneShown());
+  }
 
   const local = localParts(p.local_time)[2] || timeOf(p.timestamp, p.timezone);
 
@@ -168,14 +177,17 @@ function twice(p) {
 }
 
 function punchDay(p) {
-  const how = setting('times');
-
-  if (how === 'mine') return format('iso', p.timestamp, null);
-  if (how === 'utc') return format('iso', p.timestamp, 'UTC');
+  if (chosenZones.has(setting('times'))) {
+    return format('iso', p.timestamp, zoneShown());
+  }
   return localParts(p.local_time)[1] || format('iso', p.timestamp, p.timezone);
 }
 
 function dayWords(day) {
   if (setting('dates') === 'iso') return day;
   return format('day', day + 'T12:00:00Z', 'UTC');
+}
+
+function dateOfDay(day) {
+  return day ? dateOf(day + 'T12:00:00Z', 'UTC') : '–';
 }

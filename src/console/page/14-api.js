@@ -12,6 +12,7 @@
 //   Problem: status, code, detail, errors [{pointer, detail}], request, retry
 //       code 'no_route': this server does not have the route;
 //       'offline': no answer; 'left': signed out meanwhile
+//   onlyProblem(e)      for what is caught: others are faults of this page
 //   problemWords(problem)   -> nodes that say it, with what helps
 //   now()                   ms, by the clock of the server
 //   link                    { state: 'up' | 'down' | 'database' | 'rate',
@@ -64,6 +65,10 @@ class Problem extends Error {
     this.retry = headers && Number(headers.get('Retry-After')) || 0;
     this.scope = b.scope || (/\b[a-z]+:[a-z]+\b/.exec(this.detail) || [''])[0];
   }
+}
+
+function onlyProblem(e) {
+  if (!(e instanceof Problem)) throw e;
 }
 
 function at(parts, ...values) {

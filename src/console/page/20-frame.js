@@ -296,7 +296,7 @@ async function loading(el, promise, n, retryIt) {
   try {
     return await promise;
   } catch (e) {
-    if (!(e instanceof Problem)) throw e;
+    onlyProblem(e);
     if (e.code !== 'left') {
       fill(el, h('p.empty', problemWords(e), ' ',
         retryIt ? button(t('again'), retryIt) : null));

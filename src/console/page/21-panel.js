@@ -210,7 +210,7 @@ async function doing(kids, promise, options) {
     if (!o.goesOn) note.done();
     return answer;
   } catch (e) {
-    if (!(e instanceof Problem)) throw e;
+    onlyProblem(e);
     if (e.code === 'left') note.close();
     else note.fail(kids, ' ', problemWords(e));
     return undefined;

@@ -132,7 +132,7 @@ function form(o) {
     try {
       await o.send(values());
     } catch (e) {
-      if (!(e instanceof Problem)) throw e;
+      onlyProblem(e);
       show(e);
     } finally {
       act.disabled = false;

@@ -64,7 +64,7 @@ function pagedTable(el, o) {
     try {
       answer = await (shownOnce ? asking : loading(el, asking, 6, () => readPage()));
     } catch (e) {
-      if (!(e instanceof Problem)) throw e;
+      onlyProblem(e);
       if (e.code === 'no_route' && !shownOnce) {
         fill(el, empty(problemWords(e)));
       }

@@ -70,11 +70,6 @@ function named(d) {
   return data(label(d));
 }
 
-function siteNames() {
-  return Array.from(new Set(fleet.list.map((d) => d.site).filter(Boolean)))
-    .sort(compare);
-}
-
 // the zone of most of the others there
 function guessZone(d, site) {
   const tally = new Map();
@@ -99,13 +94,21 @@ function siteField(d, changed) {
   const limited = session.who && session.who.sites;
 
   return field({ name: 'site', label: t('act.site'), value: d.site || '',
-    list: limited || siteNames(), help: t('act.site.help'), on: changed,
+    list: limited || sitesOf(), help: t('act.site.help'), on: changed,
     maxlength: 200 });
 }
 
 function zoneField(value, help) {
   return field({ name: 'timezone', label: t('act.zone'), value,
     required: true, list: zones(), help: help || t('act.zone.help') });
+}
+
+function zoneFits(zone) {
+  const known = zoneKnown(zone.value());
+
+  zone.error(known ? '' : t('act.zone.wrong'));
+  if (!known) zone.input.focus();
+  return known;
 }
 
 function approvePanel(d) {
@@ -134,11 +137,7 @@ function approvePanel(d) {
     more: again ? null : button(t('a.block'), () => blockDevice(d),
       { needs: 'devices:write' }),
     async send(v) {
-      if (!zoneKnown(v.timezone)) {
-        zone.error(t('act.zone.wrong'));
-        zone.input.focus();
-        return;
-      }
+      if (!zoneFits(zone)) return;
       await approve(d, v);
       closePanel();
     }
@@ -184,7 +183,7 @@ async function back(note, d, act, said) {
     note.say(tx(said, { name: named(d) }));
     note.done();
   } catch (e) {
-    if (!(e instanceof Problem)) throw e;
+    onlyProblem(e);
     note.fail(problemWords(e));
   }
 }
@@ -250,11 +249,7 @@ function zonePanel(d) {
   const shape = form({ fields: [zone], act: t('act.zone.save'),
     needs: 'devices:write',
     async send(v) {
-      if (!zoneKnown(v.timezone)) {
-        zone.error(t('act.zone.wrong'));
-        zone.input.focus();
-        return;
-      }
+      if (!zoneFits(zone)) return;
       if (!await askZone(d, v.timezone)) return;
       closePanel();
       await changeDevice(d, { timezone: v.timezone });
@@ -343,7 +338,7 @@ function followCommands(note, ids, said) {
         openIds.delete(id);
         cancelled++;
       } catch (e) {
-        if (!(e instanceof Problem)) throw e;
+        onlyProblem(e);
         if (e.status === 409) continue;
         note.fail(problemWords(e));
         return;
@@ -379,7 +374,7 @@ async function command(d, where, body, before, after) {
     emit('commands');
     return answer.body;
   } catch (e) {
-    if (!(e instanceof Problem)) throw e;
+    onlyProblem(e);
     if (e.code === 'left') note.close();
     else note.fail(tx(before, { name: named(d) }), ' ', problemWords(e));
     return undefined;

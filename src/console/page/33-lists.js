@@ -7,6 +7,8 @@
 //   commandWhat(c)      nodes: what it is
 //   saveCsv(query, name)  punches as a file, made by the server; above 100,000
 //                       rows the line for curl
+//   curlLine(where)     what a shell reads, in place of the page
+//   rangeWords(starts, ends)   the days of it
 //   bytesOf(line)       what could not be stored, with marks for tabs
 
 words({
@@ -42,8 +44,7 @@ function lateWords(p) {
   if (!(s === s)) return '';
   if (p.late || s > 900) {
     return t('p.late', { at: momentOf(p.received_at || p.created_at,
-      setting('times') === 'utc' ? 'UTC'
-        : setting('times') === 'mine' ? null : p.timezone) });
+      zoneShown(p.timezone)) });
   }
   if (s < 0) return '';
   return t('p.later', { d: s < 10 ? t('unit.s', { n: Math.round(s * 10) / 10 })
@@ -82,9 +83,8 @@ function punchPanel(p) {
 
   panel({ title: tx('p.of', { name: p.user_name || p.user_id }), fill(body) {
     body.append(factList([
-      [t('p.time.device'), (local[1] ? dateOf(local[1] + 'T12:00:00Z', 'UTC')
-        + ', ' + local[2] : at(p.timezone)) + ' (' + zoneWords(p.timezone)
-        + ')'],
+      [t('p.time.device'), (local[1] ? dateOfDay(local[1]) + ', ' + local[2]
+        : at(p.timezone)) + ' (' + zoneWords(p.timezone) + ')'],
       [t('p.time.mine'), at(null) + ' (' + viewerZone + ')'],
       [t('p.time.utc'), at('UTC')],
       [t('p.stored'), p.received_at ? momentOf(p.received_at, null) + ', '
@@ -157,8 +157,8 @@ async function saveCsv(asking, name) {
       for (const b of value) if (b === 10) rows++;
       if (rows > 100000) {
         stop.abort();
-        note.fail(t('csv.large'), ' ', h('code', curlLine(q)), ' ',
-          copyButton(curlLine(q)));
+        note.fail(t('csv.large'), ' ', h('code', curlLine('/logs' + q)), ' ',
+          copyButton(curlLine('/logs' + q)));
         return;
       }
       if (rows > 5000) note.el.firstChild.textContent = t('csv.reading', { n: rows });
@@ -183,9 +183,17 @@ async function saveCsv(asking, name) {
   }
 }
 
-function curlLine(q) {
-  return 'curl -H "Authorization: Bearer $ICLOCK_KEY" "' + location.origin
-    + base + '/logs' + q + '"';
+// what is too much for a page, for a shell
+function curlLine(where) {
+  return 'curl -H "Authorization: Bearer $ICLOCK_KEY" \''
+    + location.origin + base + where + '\'';
+}
+
+function rangeWords(starts, ends) {
+  const [from, to] = [starts, ends].map((local) =>
+    dateOfDay(localParts(local)[1]));
+
+  return from === to ? from : from + ' – ' + to;
 }
 
 function bytesOf(line) {

@@ -81,7 +81,7 @@ async function tryKey(input, wrong, act) {
     signIn(key, await whose(key));
     input.value = '';
   } catch (e) {
-    if (!(e instanceof Problem)) throw e;
+    onlyProblem(e);
     say(e.status === 401 ? [t('signin.unknown')] : problemWords(e));
   } finally {
     act.disabled = false;

@@ -10,7 +10,7 @@ words({
   'fleet.inactive': 'No device is active yet.',
   'fleet.none': 'No devices yet. In the terminal open Comm. > Cloud Server Setting and enter {url}; it appears here within a minute.',
   'fleet.match': 'No device matches {q}.', 'fleet.matchNone': 'No device is so.',
-  'fleet.clear': 'Clear filters', 'fleet.more': 'and {n} more',
+  'fleet.more': 'and {n} more',
   'fleet.today': 'Punches today', 'fleet.spark': 'Punches of the last 24 hours; at most {n} in half an hour',
   'fleet.waiting': 'Commands waiting', 'fleet.lines': 'Lines not stored',
   'fleet.missing': 'Punches missing',
@@ -41,12 +41,6 @@ function callText(d) {
   const s = age(d.last_seen);
 
   return s === null ? '–' : duration(s);
-}
-
-function punchZone(d) {
-  const how = setting('times');
-
-  return how === 'mine' ? null : how === 'utc' ? 'UTC' : d.timezone || 'UTC';
 }
 
 const fleetColumns = () => [
@@ -83,7 +77,7 @@ const fleetColumns = () => [
   { id: 'site', title: t('col.site'), width: 'minmax(5rem, 1fr)', area: 'c',
     by: (d) => d.site || null,
     fill(cell, d) {
-      const moment = momentOf(d.last_punch_at, punchZone(d));
+      const moment = momentOf(d.last_punch_at, zoneShown(d.timezone || 'UTC'));
 
       redo(cell, 'made', () => [data(''), h('span.narrow-only')]);
       text(cell.firstChild, clean(d.site));
@@ -98,7 +92,7 @@ const fleetColumns = () => [
   { id: 'punch', title: t('col.punch'), width: '8.5rem', num: true,
     by: (d) => d.last_punch_at ? -Date.parse(d.last_punch_at) : null,
     fill(cell, d) {
-      text(cell, momentOf(d.last_punch_at, punchZone(d)));
+      text(cell, momentOf(d.last_punch_at, zoneShown(d.timezone || 'UTC')));
     } },
   { id: 'clock', title: t('col.clock'), width: '4.5rem', num: true, mid: false,
     by: (d) => d.skew === null ? null : Math.abs(d.skew),
@@ -234,9 +228,9 @@ function fleetView(ctx) {
     sorted: (sort) => query({ s: sort }),
     empty: () => fleet.list.length === 0
       ? empty(tx('fleet.none', { url: mono(terminalsAt) }))
-      : empty(ctx.query.get('q') ? tx('fleet.match', { q: ctx.query.get('q') })
-        : t('fleet.matchNone'), ' ', button(t('fleet.clear'),
-        () => query({ q: null, c: null, site: null }, true), { kind: 'quiet' }))
+      : noMatch(ctx.query.get('q')
+        ? tx('fleet.match', { q: ctx.query.get('q') })
+        : t('fleet.matchNone'), ['q', 'c', 'site'])
   });
 
   const rest = h('div', needs, day, h('div.tools', chips, h('div.side',
@@ -272,9 +266,8 @@ function fleetView(ctx) {
     if (chosen === 'needs') list.push(['needs', t('fleet.needsYou'), c.needs]);
 
     steady(chips, JSON.stringify([list, chosen]), () =>
-      list.map(([name, title, n]) => setProps(button([title,
-        h('span.n', number(n))], () => query({ c: name || null }, true),
-      { kind: 'chip' }), { 'aria-pressed': String(name === chosen) })));
+      list.map(([name, title, n]) => chip(title, n, name === chosen,
+        () => query({ c: name || null }, true))));
   }
 
   function drawNeeds() {
@@ -320,8 +313,8 @@ function fleetView(ctx) {
   }
 
   function drawSites() {
-    const names = siteNames();
     const value = ctx.query.get('site') || '';
+    const names = sitesOf(value);
 
     if (site === document.activeElement) return;
     redo(site, JSON.stringify([names, value]), () =>
@@ -435,7 +428,7 @@ async function forMany(title, devices, f) {
       try {
         await f(d);
       } catch (e) {
-        if (!(e instanceof Problem)) throw e;
+        onlyProblem(e);
         if (e.status === 429) {
           next--;
           devices.splice(next, 0);

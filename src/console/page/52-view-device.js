@@ -31,9 +31,7 @@ words({
   'dev.u.card': 'Card', 'dev.u.role': 'Role', 'dev.u.templates': 'Templates',
   'dev.u.admin': 'Administrator',
   'dev.c.asked': 'Asked', 'dev.c.what': 'What', 'dev.c.state': 'State',
-  'dev.c.by': 'By', 'dev.cancel': 'Cancel', 'dev.repeat': 'Again',
-  'dev.cancelled': 'Cancelled: {what}', 'dev.cancelling': 'Cancelling.',
-  'dev.repeating': 'Asking again.',
+  'dev.c.by': 'By',
   'dev.e.at': 'At', 'dev.e.what': 'What', 'dev.r.reason': 'Reason',
   'dev.r.line': 'Line', 'dev.r.table': 'Table',
   'dev.setup.save': 'Save', 'dev.setup.how': 'How to connect',
@@ -219,7 +217,7 @@ function deviceView(ctx) {
       gone = false;
       drawState();
     } catch (e) {
-      if (!(e instanceof Problem)) throw e;
+      onlyProblem(e);
       if (e.status === 404 && e.code !== 'no_route') {
         gone = true;
         fill(ctx.el, heading(tx('dev.gone', { id: mono(sn) })),

@@ -44,12 +44,13 @@ const tabMakers = {
         { title: t('dev.u.card'), cell: (u) => mono(u.card || '–') },
         { title: t('dev.u.role'), wide: true, cell: (u) =>
           u.privilege ? t('dev.u.admin') : '–' },
-        { title: t('dev.u.templates'), cell: (u) => kindsOf(u.templates) }] })
+        { title: t('dev.u.templates'), cell: (u) =>
+          templateWords(u.templates).join(', ') || '–' }] })
     });
   },
 
   commands(ctx, body, sn) {
-    const paged = pagedTable(body, {
+    return pagedTable(body, {
       path: '/commands', query: () => ({ device_id: sn }), signal: ctx.signal,
       none: t('dev.commands.none'),
       table: simpleTable({ label: t('tab.commands'), columns: [
@@ -60,10 +61,8 @@ const tabMakers = {
           'data-tone': c.status === 'failed' ? 'warn' : '' }, commandState(c)) },
         { title: t('dev.c.by'), wide: true, cell: (c) =>
           data(c.created_by || '–') },
-        { title: '', cell: (c) => commandAct(c, () => paged.load()) }] })
+        { title: '', cell: commandActs }] })
     });
-
-    return paged;
   },
 
   errors(ctx, body, sn) {
@@ -108,8 +107,8 @@ const tabMakers = {
       table: simpleTable({ label: t('tab.check'), columns: [
         { title: t('dev.check.on'), cell: (r) => h('span.mono',
           momentOf(r.finished_at || r.created_at || r.checked_at, null)) },
-        { title: t('dev.check.range'), cell: (r) =>
-          [localDay(r.starts), ' – ', localDay(r.ends)] },
+        { title: t('dev.check.range'),
+          cell: (r) => rangeWords(r.starts, r.ends) },
         { title: t('dev.check.device'), num: true,
           cell: (r) => number(r.device_count) },
         { title: t('dev.check.stored'), num: true,
@@ -153,11 +152,7 @@ const tabMakers = {
           members.location = v.location || null;
         }
         if (v.timezone !== (was.timezone || '')) {
-          if (!zoneKnown(v.timezone)) {
-            zone.error(t('act.zone.wrong'));
-            zone.input.focus();
-            return;
-          }
+          if (!zoneFits(zone)) return;
           if (!await askZone(was, v.timezone)) return;
           members.timezone = v.timezone;
         }
@@ -187,28 +182,6 @@ const tabMakers = {
   }
 };
 
-words({ 'kind.fingerprint': '{n} finger', 'kind.face': '{n} face',
-  'kind.palm': '{n} palm', 'kind.vein': '{n} vein' });
-
-// templates by kind: "2 finger, 1 face"
-function kindsOf(templates) {
-  const tally = new Map();
-
-  for (const each of templates || []) {
-    tally.set(each.type, (tally.get(each.type) || 0) + 1);
-  }
-  if (tally.size === 0) return '–';
-  return Array.from(tally, ([kind, n]) => table.has('kind.' + kind)
-    ? t('kind.' + kind, { n }) : number(n) + ' ' + clean(kind)).join(', ');
-}
-
-function localDay(local) {
-  const day = localParts(local)[1];
-
-  return day ? (setting('dates') === 'iso' ? day : dateOf(day + 'T12:00:00Z',
-    'UTC')) : '–';
-}
-
 function checkState(r) {
   const missing = r.missing !== undefined && r.missing !== null ? r.missing
     : (r.device_count || 0) - (r.stored_count || 0);
@@ -219,35 +192,4 @@ function checkState(r) {
   }
   return table.has('dev.check.' + r.status) ? t('dev.check.' + r.status)
     : clean(r.status || '–');
-}
-
-// what can be done about a command: cancel, or ask again
-function commandAct(c, after) {
-  const what = () => h('span', commandWhat(c));
-
-  if (c.status === 'queued') {
-    return button(t('dev.cancel'), async () => {
-      await doing(t('dev.cancelling'), api('DELETE', at`/commands/${c.id}`), {
-        done: () => tx('dev.cancelled', { what: what() }) });
-      after();
-    }, { needs: 'commands:write' });
-  }
-  if (c.status === 'failed' || c.status === 'expired') {
-    return button(t('dev.repeat'), async () => {
-      const note = strip(t('dev.repeating'));
-
-      try {
-        const answer = await api('POST', at`/commands/${c.id}/repeat`);
-        const made = answer.body.commands || [answer.body];
-
-        followCommands(note, made.map((each) => each.id), () =>
-          h('span', commandWhat(c), '.'));
-      } catch (e) {
-        if (!(e instanceof Problem)) throw e;
-        note.fail(problemWords(e));
-      }
-      after();
-    }, { needs: 'commands:write' });
-  }
-  return null;
 }

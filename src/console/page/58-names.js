@@ -10,7 +10,11 @@
 //   steady(el, state, build)   redo() that keeps the focus
 //   needyDevices()        what needs somebody: { id, d, c }, worst first
 //   chooser(label, value, options, act)   a select with its label
+//   chip(name, n, chosen, act)   a filter, with how many there are, or null
+//   noMatch(words, names)        an empty list, and what clears its filters
 //   markOf({ tone, icon, words })        a mark: shape, word, colour
+
+words({ 'filters.clear': 'Clear filters' });
 
 function deviceName(sn) {
   const d = fleet.map.get(sn);
@@ -91,6 +95,17 @@ function chooser(name, value, options, act) {
 
   list.value = options.some(([v]) => v === value) ? value : '';
   return h('label.inline', h('span', name), list);
+}
+
+function chip(name, n, chosen, act) {
+  return setProps(button([name, n === null ? null : h('span.n', number(n))],
+    act, { kind: 'chip' }), { 'aria-pressed': String(chosen) });
+}
+
+function noMatch(words, names) {
+  return empty(words, ' ', button(t('filters.clear'), () =>
+    query(Object.fromEntries(names.map((name) => [name, null])), true),
+  { kind: 'quiet' }));
 }
 
 function markOf(state) {

@@ -24,7 +24,7 @@ words({
   'live.said': { one: '{n} punch in 10 s, last {who} at {device}', other: '{n} punches in 10 s, last {who} at {device}' },
   'live.quiet': { one: 'No punches since {at}. {n} device is online, so it is quiet, not broken.', other: 'No punches since {at}. {n} devices are online, so it is quiet, not broken.' },
   'live.none': 'Nothing yet. What happens appears here at once.',
-  'live.noMatch': 'Nothing of that kind yet.', 'live.clear': 'Clear filters',
+  'live.noMatch': 'Nothing of that kind yet.',
   'live.device.pending': 'Waits for approval',
   'live.device.approved': 'Was approved', 'live.device.blocked': 'Was blocked',
   'live.device.online': 'Came back', 'live.device.offline': 'Fell silent',
@@ -121,10 +121,8 @@ function eventTime(event) {
       + ', ') + withZone(punchTime(p), p.timestamp, p.timezone);
   }
 
-  const how = setting('times');
   const at = event.created_at || event.timestamp;
-  const zone = how === 'mine' ? null : how === 'utc' ? 'UTC'
-    : eventZone(event);
+  const zone = zoneShown(eventZone(event));
 
   return withZone(timeOf(at, zone), at, zone);
 }
@@ -240,9 +238,7 @@ view({
 
     function none() {
       if (ctx.query.size) {
-        return empty(t('live.noMatch'), ' ', button(t('live.clear'),
-          () => query({ site: null, device: null, show: null }),
-          { kind: 'quiet' }));
+        return noMatch(t('live.noMatch'), ['site', 'device', 'show']);
       }
       quiet();
       if (state.quiet) return empty(t('live.quiet', state.quiet));
@@ -357,9 +353,7 @@ view({
     }
 
     function readAgain() {
-      read().catch((e) => {
-        if (!(e instanceof Problem)) throw e;
-      }).then(() => {
+      read().catch(onlyProblem).then(() => {
         drawFilters();
         draw();
       });
@@ -383,9 +377,7 @@ view({
     drawFilters();
     drawHead();
     if (stream.recent.length) draw();
-    loading(wait, read(), 8).catch((e) => {
-      if (!(e instanceof Problem)) throw e;
-    }).then(() => ctx.draw());
+    loading(wait, read(), 8).catch(onlyProblem).then(() => ctx.draw());
   },
 
   update(ctx) {

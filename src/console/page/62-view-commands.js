@@ -25,7 +25,7 @@ words({
   'commands.noneOpen': 'Nothing is under way.',
   'commands.noneFailed': 'Nothing has failed.',
   'commands.none': 'No command yet.',
-  'commands.filtered': 'No command matches.', 'commands.clear': 'Clear filters',
+  'commands.filtered': 'No command matches.',
   'commands.more': 'Read more'
 });
 
@@ -63,7 +63,7 @@ async function cancelCommand(row) {
     note.done();
     return true;
   } catch (e) {
-    if (!(e instanceof Problem)) throw e;
+    onlyProblem(e);
     if (e.status === 409) note.fail(await tooLate(row, args));
     else note.fail(problemWords(e));
     return false;
@@ -103,7 +103,7 @@ async function undoCommands(rows, note) {
       await api('DELETE', at`/commands/${row.id}`);
       back++;
     } catch (e) {
-      if (!(e instanceof Problem)) throw e;
+      onlyProblem(e);
       if (e.status !== 409) {
         note.fail(problemWords(e));
         return;
@@ -121,24 +121,20 @@ words({
   'undo.some': { one: 'Cancelled on {n} of {all}; {rest} have it.', other: 'Cancelled on {n} of {all}; {rest} have it.' }
 });
 
+// what can be done about a command: cancel, or ask again
 function commandActs(row) {
-  if (row.status === 'queued') {
-    return button(t('commands.cancel'), (event) => {
-      event.stopPropagation();
-      cancelCommand(row).then(() => emit('commands'));
-    }, { kind: 'quiet', needs: 'commands:write',
-      label: t('commands.cancel') + ': ' + commandText(row) + ', '
-        + commandDevice(row) });
-  }
-  if (row.status === 'failed' || row.status === 'expired') {
-    return button(t('commands.again'), (event) => {
-      event.stopPropagation();
-      repeatCommand(row).then(() => emit('commands'));
-    }, { kind: 'quiet', needs: 'commands:write',
-      label: t('commands.again') + ': ' + commandText(row) + ', '
-        + commandDevice(row) });
-  }
-  return '';
+  const [word, act] = {
+    queued: ['commands.cancel', cancelCommand],
+    failed: ['commands.again', repeatCommand],
+    expired: ['commands.again', repeatCommand]
+  }[row.status] || [];
+
+  return act ? button(t(word), (event) => {
+    event.stopPropagation();
+    act(row).then(() => emit('commands'));
+  }, { kind: 'quiet', needs: 'commands:write',
+    label: t(word) + ': ' + commandText(row) + ', ' + commandDevice(row) })
+    : '';
 }
 
 function commandColumns() {
@@ -235,9 +231,7 @@ view({
       const f = wanted();
 
       if (ctx.query.get('device') || ctx.query.get('user')) {
-        return empty(t('commands.filtered'), ' ', button(t('commands.clear'),
-          () => query({ device: null, user: null, since: null }),
-          { kind: 'quiet' }));
+        return noMatch(t('commands.filtered'), ['device', 'user', 'since']);
       }
       return empty(t(f === 'open' ? 'commands.noneOpen'
         : f === 'failed' ? 'commands.noneFailed' : 'commands.none'));
@@ -291,7 +285,7 @@ view({
         counts.failed = c.failed_24h;
         drawHead();
       } catch (e) {
-        if (!(e instanceof Problem)) throw e;
+        onlyProblem(e);
       }
     }
 
@@ -316,15 +310,9 @@ view({
       const failed = count('failed');
 
       steady(chips, JSON.stringify([wanted(), n, failed]), () =>
-        ['open', 'failed', 'done'].map((f) => {
-          const b = button([t('commands.' + f), count(f) === null ? null
-            : h('span.n', number(count(f)))],
-          () => query({ f: f === 'open' ? null : f }, true),
-          { kind: 'chip' });
-
-          b.setAttribute('aria-pressed', String(wanted() === f));
-          return b;
-        }));
+        ['open', 'failed', 'done'].map((f) => chip(t('commands.' + f),
+          count(f), wanted() === f,
+          () => query({ f: f === 'open' ? null : f }, true))));
       top.verdict(n === null ? '' : t('commands.verdict', { n }),
         failed ? ', ' + t('commands.verdictFailed', { n: failed }) : '');
       ctx.title(n === null ? t('nav.commands')
@@ -365,7 +353,7 @@ view({
       }
       count();
       read(false).catch((e) => {
-        if (!(e instanceof Problem)) throw e;
+        onlyProblem(e);
         schedule();
       });
     }
@@ -394,9 +382,7 @@ view({
     drawFilters();
     drawHead();
     count();
-    loading(wait, read(false), 6, again).catch((e) => {
-      if (!(e instanceof Problem)) throw e;
-    });
+    loading(wait, read(false), 6, again).catch(onlyProblem);
   },
 
   update(ctx) {

@@ -21,7 +21,7 @@ words({
   'people.nFailed': { one: '{n} failed', other: '{n} failed' },
   'people.none': 'No people yet. They appear here when a terminal uploads them, or when you add one.',
   'people.noMatch': 'No person matches “{q}”.', 'people.noState': 'No person in that state.',
-  'people.clear': 'Clear filters', 'people.reading': 'Reading more'
+  'people.reading': 'Reading more'
 });
 
 // what there is of a person, over all devices
@@ -149,10 +149,8 @@ view({
       const q = ctx.query.get('q');
 
       if (q || ctx.query.get('site') || ctx.query.get('state')) {
-        return empty(q ? tx('people.noMatch', { q }) : t('people.noState'),
-          ' ', button(t('people.clear'),
-            () => query({ q: null, site: null, state: null }),
-            { kind: 'quiet' }));
+        return noMatch(q ? tx('people.noMatch', { q }) : t('people.noState'),
+          ['q', 'site', 'state']);
       }
       return empty(t('people.none'));
     }
@@ -215,12 +213,8 @@ view({
         - window.innerHeight;
 
       if (cursor && !reading && left < 2 * window.innerHeight) {
-        read(true).catch(quietly);
+        read(true).catch(onlyProblem);
       }
-    }
-
-    function quietly(e) {
-      if (!(e instanceof Problem)) throw e;
     }
 
     function drawFilters() {
@@ -242,7 +236,7 @@ view({
       timer = setTimeout(() => {
         if (session.key !== null && !document.hidden
             && (typed === true || people.size <= 200)) {
-          read(false).catch(quietly);
+          read(false).catch(onlyProblem);
         }
       }, 250);
     }
@@ -278,8 +272,8 @@ view({
     ctx.every(60000, again);
 
     drawFilters();
-    loading(wait, read(false), 8, () => read(false).catch(quietly))
-      .catch(quietly);
+    loading(wait, read(false), 8, () => read(false).catch(onlyProblem))
+      .catch(onlyProblem);
     showPerson(ctx);
   },
 

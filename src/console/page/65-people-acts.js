@@ -59,6 +59,7 @@ function nameOf(p) {
   return p.name || p.user_id;
 }
 
+// templates by kind: "2 finger", "1 face, version 58"
 function templateWords(templates) {
   const kinds = new Map();
 
@@ -115,9 +116,7 @@ async function showPerson(ctx) {
 
   function again() {
     if (personPanel.pin !== pin || !box.el.isConnected) return;
-    read().then(draw, (e) => {
-      if (!(e instanceof Problem)) throw e;
-    });
+    read().then(draw, onlyProblem);
   }
 
   ctx.on('events', (events) => {
@@ -131,7 +130,7 @@ async function showPerson(ctx) {
     await loading(box.body, read(), 6);
     draw();
   } catch (e) {
-    if (!(e instanceof Problem)) throw e;
+    onlyProblem(e);
   }
 }
 
@@ -224,7 +223,7 @@ async function sendPerson(p, promise) {
     emit('people');
     return answer;
   } catch (e) {
-    if (!(e instanceof Problem)) throw e;
+    onlyProblem(e);
     if (e.errors.length || e.status === 422 || e.status === 409) {
       note.close();
       throw e;
@@ -318,7 +317,7 @@ async function sendPersonAgain(p) {
 }
 
 function sayProblem(e) {
-  if (!(e instanceof Problem)) throw e;
+  onlyProblem(e);
   strip([]).fail(problemWords(e));
 }
 
@@ -474,7 +473,7 @@ async function removeFrom(p, ids) {
     note.undo(() => undoCommands(commands, note).then(() => emit('people')));
     note.done();
   } catch (e) {
-    if (!(e instanceof Problem)) throw e;
+    onlyProblem(e);
     note.fail(problemWords(e));
   }
   emit('people');

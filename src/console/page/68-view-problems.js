@@ -41,15 +41,6 @@ words({
   'problems.more': { one: 'And {n} more', other: 'And {n} more' }
 });
 
-function rangeWords(starts, ends) {
-  const from = String(starts).slice(0, 10);
-  const to = String(ends).slice(0, 10);
-  const day = (d) => /^\d{4}-\d\d-\d\d$/.test(d)
-    ? dateOf(d + 'T12:00:00Z', 'UTC') : d;
-
-  return from === to ? day(from) : day(from) + ' – ' + day(to);
-}
-
 function groupLines(rows) {
   const groups = new Map();
 
@@ -201,15 +192,9 @@ view({
 
       steady(chips, JSON.stringify([f, Object.keys(all).map((name) =>
         countOf(name, all[name]))]), () => ['all', ...Object.keys(sections)]
-        .map((name) => {
-          const b = button([t('problems.' + name), h('span.n', number(
-            name === 'all' ? n : countOf(name, all[name])))],
-          () => query({ f: name === 'all' ? null : name }, true),
-          { kind: 'chip' });
-
-          b.setAttribute('aria-pressed', String((f || 'all') === name));
-          return b;
-        }));
+        .map((name) => chip(t('problems.' + name),
+          name === 'all' ? n : countOf(name, all[name]), (f || 'all') === name,
+          () => query({ f: name === 'all' ? null : name }, true))));
 
       if (!known.at) return;
       steady(body, JSON.stringify([f, all.devices.map((row) => [row.id,
@@ -240,7 +225,7 @@ view({
           : rows.length ? null : empty(t('problems.none.' + name)),
         name === 'lines' && known.moreLines ? h('p.meta',
           t('problems.tooMany', { n: known.lines.length }), ' ',
-          copyButton(curlOf('/rejected?limit=1000'))) : null);
+          copyButton(curlLine('/rejected?limit=1000'))) : null);
     }
 
     const draws = {
@@ -342,7 +327,7 @@ view({
     function again() {
       if (session.key === null) return;
       read().catch((e) => {
-        if (!(e instanceof Problem)) throw e;
+        onlyProblem(e);
         drawHead(lists());
       });
     }
@@ -358,18 +343,10 @@ view({
     ctx.on('reset', again);
 
     draw();
-    loading(wait, read(), 8, again).catch((e) => {
-      if (!(e instanceof Problem)) throw e;
-    });
+    loading(wait, read(), 8, again).catch(onlyProblem);
   },
 
   update(ctx) {
     if (ctx.redraw) ctx.redraw();
   }
 });
-
-// what is too much for a page, for a shell
-function curlOf(where) {
-  return 'curl -H "Authorization: Bearer $ICLOCK_KEY" \''
-    + location.origin + base + where + '\'';
-}

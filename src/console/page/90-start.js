@@ -97,7 +97,7 @@ async function resume() {
   try {
     signIn(session.key, await loading(frame.main, whose(session.key), 8));
   } catch (e) {
-    if (!(e instanceof Problem)) throw e;
+    onlyProblem(e);
     if (session.key !== null) {
       frame.main.prepend(heading(t('app')));
 

@@ -131,6 +131,18 @@ const t = {
         return tab;
     },
 
+    // what was wrong in a tab is told, whenever it ends
+    told(tab, about = 'a tab') {
+        t.is(tab.messages, [], `${about}: no message on the console`);
+        t.is(tab.foreign, [], `${about}: no request to another origin`);
+    },
+
+    async close(tab, about) {
+        t.tabs.splice(t.tabs.indexOf(tab), 1);
+        t.told(tab, about);
+        await (tab.shared ? tab.page : tab.context).close();
+    },
+
     // and signed in with the key that may do everything, or another
     async signIn(where = '', option = {}) {
         const tab = await t.open(where, option);
@@ -170,10 +182,7 @@ async function main() {
         }
     }
 
-    for (const tab of t.tabs) {
-        t.is(tab.messages, [], 'no message on the console');
-        t.is(tab.foreign, [], 'no request to another origin');
-    }
+    t.tabs.forEach((tab) => t.told(tab));
 
     await t.browser.close();
     fs.rmSync(path.join(given.dir, 'profile'),

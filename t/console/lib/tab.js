@@ -80,9 +80,9 @@ module.exports = class Tab {
         const tab = new Tab();
         const page = await context.newPage();
 
-        Object.assign(tab, { t, context, page, messages: [], foreign: [],
-                             requests: [], answers: [], allowed: [],
-                             running: new Set() });
+        Object.assign(tab, { t, context, page, shared: !!option.context,
+                             messages: [], foreign: [], requests: [],
+                             answers: [], allowed: [], running: new Set() });
 
         page.on('console', (message) => {
             const text = `${message.type()}: ${message.text()}`

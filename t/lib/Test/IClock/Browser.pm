@@ -29,8 +29,10 @@ my $root = $Test::IClock::Nginx::root;
 
 
 # The contents of http{} with terminals, interface and console page at
-# /console on %%PORT%%.  Options: those of Test::IClock::device_server(), and
-# api, console (further lines of these locations).
+# /console on %%PORT%%, and a page at /elsewhere whose interface is in another
+# place.  Options: those of Test::IClock::device_server(), and api, console
+# (further lines of these locations), timeout (of the interface; 30s, as a
+# browser tells of each 503).
 
 sub server {
     my ($t, %option) = @_;
@@ -39,8 +41,11 @@ sub server {
     my $console = delete $option{console} || 'iclock_console api=/v1'
                   . ' terminals=http://10.0.0.5:8081;';
 
+    my $timeout = delete $option{timeout} || '30s';
+
     $option{unknown} ||= 'hold';
     $option{http} = 'iclock_presence_interval 1s; iclock_api_rate off;'
+                    . " iclock_api_pool timeout=$timeout;"
                     . ' iclock_timezone Asia/Kolkata; '
                     . (defined $option{http} ? $option{http} : '');
 
@@ -55,6 +60,8 @@ sub server {
 $http
         location /v1 { iclock_api; $api }
         location = /console { $console }
+        location /x/v1 { iclock_api; }
+        location = /elsewhere { iclock_console api=/x/v1; }
     }
 END
 }
