@@ -158,11 +158,13 @@ my $begun = wait_until(30, sub {
 ok($begun, READERS . ' slow readers');
 ok(wait_until(30, sub {
        $t->psql("SELECT count(*) FROM pg_stat_activity"
-                . " WHERE application_name ~ '/api'"
+                . " WHERE application_name ~ '^iclock/[0-9]'"
                 . " AND state NOT LIKE 'idle'") == 0;
-   }), 'hold no connection and no transaction');
+   }), 'hold no connection of either pool, and no transaction');
 
 is($api->get('/devices')->status, 200, 'others are served');
+is($device->punches("1\t2026-11-21 07:00:00\t0\t1")->status, 200,
+   'terminals, too');
 
 my $grown = ($t->nginx->rss($worker) - $before) / 1048576;
 

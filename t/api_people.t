@@ -105,6 +105,15 @@ is($r->json->{status}, 'pending', 'nobody has answered in time');
 work_off(1);
 is($terminal->user('EMP_001')->{card}, '777', 'it is done later');
 
+$r = Test::IClock::API::response(
+    ask('POST', '/users', { device_id => 'AKJD193840129', user_id => 'EMP_003',
+                            name => 'Late' }, 1)->read('POST'));
+is($r->status, 201, 'another user');
+is($r->json->{status}, 'pending', 'nobody has fetched it in time');
+work_off(1);
+is($api->get('/users/EMP_003')->json->{devices}[0]{status}, 'synced',
+   'it arrives later');
+
 # many
 
 my $people = {

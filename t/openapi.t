@@ -127,6 +127,18 @@ is(join(', ', map { "@$_" } grep {
    } @route), '', 'all of them are served');
 
 
+# what reads is asked by keys that see less, see there
+
+my $sites = slurp("$root/t/sql/api_sites.sql");
+my @reads = grep { !$_->{security} }
+            map { $_->{get} || () } values %{$document->{paths}};
+
+cmp_ok(scalar @reads, '>', 15, 'operations that read');
+is(join(' ', grep { $sites !~ /'\Q$_\E'/ }
+             map { $_->{operationId} } @reads), '',
+   't/sql/api_sites.sql has each of them');
+
+
 # What the API answers: each line is a request, the operation first.
 
 my %key = map { my ($name, $mode) = @$_;

@@ -11,9 +11,9 @@ package Test::IClock::Bench;
 #   my $theirs = $bench->pgbench(64, $sql);
 #   $bench->done();
 #
-# A measurement is a hash: rate (a second), requests, and what it took of the
-# processors (microseconds of nginx, backends, others) and of the log (wal, in
-# bytes).
+# A measurement is a hash: rate (a second), requests, p99 of wrk (in ms), and
+# what it took of the processors (microseconds of nginx, backends, others) and
+# of the log (wal, in bytes).
 
 use strict;
 use warnings;
@@ -147,19 +147,19 @@ sub wal_written {
 }
 
 
-# Runs the code, which returns a rate and a number of requests; each of these
-# is units of what is counted.
+# Runs the code, which returns a rate, a number of requests, each of which is
+# units of what is counted, and perhaps more that belongs to the measurement.
 
 sub measure {
     my ($self, $units, $code) = @_;
 
     my $wal = $self->wal_written();
     my $before = $self->processors();
-    my ($rate, $requests) = $code->();
+    my ($rate, $requests, %more) = $code->();
     my $after = $self->processors();
     my $n = $requests * $units || 1;
 
-    return { rate => $rate * $units, requests => $requests,
+    return { %more, rate => $rate * $units, requests => $requests,
              wal => ($self->wal_written() - $wal) / $n,
              map { $_ => ($after->{$_} - $before->{$_}) / $n } keys %$after };
 }
@@ -189,6 +189,7 @@ sub wrk {
               . $path;
     my $threads = $clients > 1 ? 2 : 1;
     my @command = ('wrk', "-t$threads", "-c$clients", '--timeout', '30s',
+                   '--latency',
                    # it takes no fractions
                    '-d' . POSIX::ceil($option{seconds} || $self->{seconds})
                    . 's',
@@ -201,12 +202,14 @@ sub wrk {
 
         my ($rate) = $out =~ m!Requests/sec:\s+([\d.]+)! or die $out;
         my ($n) = $out =~ m!(\d+) requests in !;
+        my ($p99, $unit) = $out =~ m!^\s+99%\s+([\d.]+)(us|ms|s)\s*$!m;
         my ($socket) = $out =~ m!(Socket errors: .*)!;
 
         die "$out\n" if !$option{bad} && $out =~ /Non-2xx or 3xx/
             || $socket && $socket !~ /connect 0, read 0, write 0, timeout 0/;
 
-        return ($rate, $n);
+        return ($rate, $n, p99 => $p99 && $p99 * { us => 1e-3, ms => 1,
+                                                   s => 1e3 }->{$unit});
     });
 }
 
