@@ -1046,9 +1046,10 @@ begin
         endpoint.probes := coalesce(tally.attempt, 1);
         pause := iclock.webhook_pause(endpoint.probes, '15 minutes');
 
-    -- others that were under way then say nothing new
-    elsif endpoint.status = 'failing' and endpoint.probing
-          and tally.failed > 0
+    -- others that were under way then say nothing new; a probe whose mark was
+    -- skipped, because somebody had the row, was due
+    elsif endpoint.status = 'failing' and tally.failed > 0
+          and (endpoint.probing or endpoint.next_probe_at <= moment)
     then
         endpoint.probes := endpoint.probes + 1;
         pause := iclock.webhook_pause(endpoint.probes, '15 minutes');

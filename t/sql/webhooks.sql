@@ -554,6 +554,23 @@ select is(left(pg_temp.passed_on(), 5), 'retry', 'a probe');
 select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
                 'one at a time');
 select is(left(pg_temp.passed_on(), 5), 'retry', 'is given back, too');
+
+-- somebody had the row when it was handed out
+
+update iclock.webhook_endpoint set probing = false,
+       next_probe_at = iclock.webhook_now() where id = pg_temp.hook('all');
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select h.event_id from pg_temp.handed h order by h.n desc limit 1),
+           'failed', 503) \gset ignored_
+select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
+                'a probe without a mark counts');
+select ok(e.next_probe_at > iclock.webhook_now() + interval '20 seconds',
+          'and the pauses get longer')
+  from iclock.webhook_endpoint e where e.id = pg_temp.hook('all');
+select pg_temp.clock(e.next_probe_at - now())
+  from iclock.webhook_endpoint e where e.id = pg_temp.hook('all')
+\gset ignored_
+select is(left(pg_temp.passed_on(), 5), 'retry', 'until the next one');
 select pg_temp.tell(pg_temp.hook('all'), array(
            select h.event_id from pg_temp.handed h order by h.n desc limit 1),
            'delivered', 200) \gset ignored_
