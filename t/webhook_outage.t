@@ -66,7 +66,9 @@ sub names {
 my %pause;
 
 # Moves the clock to where something is to be tried again, unless it is on its
-# way already, and waits until it was tried.
+# way already, and waits until it was tried.  One statement tells how often that
+# was before and when it is due: an attempt between two of them would count as
+# the next one, which would still be on its way.
 
 sub next_attempt {
     my ($id, $event) = @_;
@@ -74,9 +76,9 @@ sub next_attempt {
     my $attempts = "SELECT count(*) FROM iclock.webhook_attempt"
                    . " WHERE endpoint_id = '$id'"
                    . ($event ? " AND event_id = '$event'" : '');
-    my ($before) = $session->query($attempts);
-    my ($row) = $session->query('SELECT greatest(0, ceil(extract(epoch'
-        . ' FROM due - iclock.webhook_now()))), n, extract(epoch FROM'
+    my ($row) = $session->query("SELECT ($attempts), greatest(0,"
+        . ' ceil(extract(epoch FROM due - iclock.webhook_now()))), n,'
+        . ' extract(epoch FROM'
         . " due - last) FROM (SELECT CASE e.status WHEN 'failing'"
         . ' THEN CASE WHEN NOT e.probing THEN e.next_probe_at END ELSE'
         . ' (SELECT min(r.next_at) FROM iclock.webhook_retry r WHERE'
@@ -85,7 +87,7 @@ sub next_attempt {
         . ' FROM iclock.webhook_endpoint e, (SELECT count(*) AS n,'
         . ' max(at) AS last FROM iclock.webhook_attempt'
         . " WHERE endpoint_id = '$id') a WHERE e.id = '$id') d");
-    my ($seconds, $n, $pause) = split /\|/, $row;
+    my ($before, $seconds, $n, $pause) = split /\|/, $row;
 
     $pause{$id}{$n} = $pause if $pause;
     $clock->to($clock->now() + $seconds + 1) if $seconds;
@@ -131,6 +133,14 @@ ok(wait_until(30, sub {
 
 ok(try_until($id, 8, sub { endpoint($id, 'status') eq 'failing' }),
    'five failures in a row');
+
+# who had begun to ask before that would still get what comes meanwhile
+
+ok(wait_until(30, sub {
+    !($session->query('SELECT count(*) FROM pg_stat_activity WHERE state <>'
+                      . " 'idle' AND pid <> pg_backend_pid()"
+                      . " AND query LIKE '%webhook_work(%'"))[0]
+}), 'nobody asks for work');
 events(2, 300, 'user.updated');
 next_attempt($id) for 1, 2;
 $receiver->up();
