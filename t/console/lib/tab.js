@@ -82,7 +82,7 @@ module.exports = class Tab {
 
         Object.assign(tab, { t, context, page, shared: !!option.context,
                              messages: [], foreign: [], requests: [],
-                             answers: [], allowed: [], running: new Set() });
+                             answers: [], allowed: [], running: new Map() });
 
         page.on('console', (message) => {
             const text = `${message.type()}: ${message.text()}`
@@ -103,7 +103,7 @@ module.exports = class Tab {
             tab.requests.push(`${request.method()} ${url}`);
 
             if (!/event-stream/.test(request.headers().accept)) {
-                tab.running.add(request);
+                tab.running.set(request, Infinity);
             }
 
             if (!url.startsWith(t.origin + '/') && !url.startsWith('data:')) {
@@ -117,6 +117,10 @@ module.exports = class Tab {
 
         page.on('response', (response) => {
             tab.answers.push(`${response.status()} ${response.url()}`);
+
+            if (tab.running.has(response.request())) {
+                tab.running.set(response.request(), Date.now());
+            }
         });
 
         page.setDefaultTimeout(t.patience);
@@ -178,16 +182,28 @@ module.exports = class Tab {
             requestAnimationFrame(() => requestAnimationFrame(resolve))));
     }
 
+    // the URLs of requests without an answer.  The end of one whose body nobody
+    // reads any more is not always told: 5 seconds are enough for any.
+    waiting() {
+        return [...this.running].flatMap(([request, answered]) =>
+            Date.now() - answered > 5000 ? [] : request.url());
+    }
+
     // the view has been drawn, and waits for no answer
     async settled() {
         let times = 0;
 
         await this.until(() => document.querySelector('h1'));
-        await this.t.wait('no request', async () => {
-            await this.frames();
-            times = this.running.size === 0 ? times + 1 : 0;
-            return times === 3;
-        });
+
+        try {
+            await this.t.wait('no request', async () => {
+                await this.frames();
+                times = this.waiting().length === 0 ? times + 1 : 0;
+                return times === 3;
+            });
+        } catch (error) {
+            throw new Error(`${error.message}: ${this.waiting().join(' ')}`);
+        }
     }
 
     // until the function says something true in the page
