@@ -2,7 +2,7 @@
 -- (src/store/iclock_store_statements.c).
 
 -- Many punches, of which none is stored yet, as it seems: an insert that looks
--- for no conflict takes a third less, and leaves less in the log.  If one of
+-- for no conflict takes a fourth less, and leaves less in the log.  If one of
 -- them is stored after all, nothing of that insert is kept, and those that are
 -- new are found one by one: rows that nobody sees are left behind, so nginx
 -- does not call this while devices send again what they have sent.  Nobody is

@@ -44,7 +44,7 @@ ngx_http_iclock_split(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx,
 static ngx_int_t
 ngx_http_iclock_split_turn(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    size_t     held;
+    size_t     held, items;
     ngx_int_t  rc;
 
     rc = ngx_http_iclock_split_step(r, ctx);
@@ -61,8 +61,8 @@ ngx_http_iclock_split_turn(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 
     if (rc == NGX_OK) {
         /* the same when it is submitted, where its items are added */
-        ctx->job->held = held - ctx->job->upload.items.nelts
-                                * sizeof(ngx_iclock_item_t);
+        items = ctx->job->upload.items.nelts * sizeof(ngx_iclock_item_t);
+        ctx->job->held = (held > items) ? held - items : 0;
     }
 
     return rc;
