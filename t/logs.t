@@ -39,7 +39,9 @@ END
         location /other { return 204; }
 END
 
-sub lines { return split /\n/, slurp($t->dir . '/nginx/json.log') }
+# a line may be there by halves: it is written page by page
+
+sub lines { return slurp($t->dir . '/nginx/json.log') =~ /^(.*)\n/mg }
 
 # what the log says of a request
 
