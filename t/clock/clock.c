@@ -12,7 +12,9 @@
  *
  * Both the time of day and the time since the start of the machine are moved,
  * or else timers would not notice; with CLOCK_WALL in the environment only the
- * time of day is, as when somebody sets the clock.  A process that sleeps in
+ * time of day is, as when somebody sets the clock.  With CLOCK_STILL the time
+ * since the start of the machine stands still, and so do timers, but for the
+ * milliseconds that the file lets pass.  A process that sleeps in
  * epoll_wait() looks at the clock again and again, so that what it waits for
  * falls due when the clock is moved.  Timers of the kernel, which only bound
  * how long a statement may take, go by the real clock.
@@ -39,14 +41,19 @@
 
 static void clock_init(void) __attribute__((constructor));
 static int64_t clock_moved(void);
+static void clock_stand(struct timespec *ts);
 static int64_t clock_now(void);
 
 
-/* seconds */
+/* seconds; and milliseconds, of a clock that stands still */
 static int64_t  *clock_offset;
 
 /* whether the time since the start of the machine stays as it is */
 static int  clock_wall;
+
+/* or stands still, from here on */
+static int              clock_still;
+static struct timespec  clock_start;
 
 
 static void
@@ -58,6 +65,12 @@ clock_init(void)
 
     clock_wall = getenv("CLOCK_WALL") != NULL;
 
+    /* children have the same start */
+
+    (void) syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &clock_start);
+
+    clock_still = getenv("CLOCK_STILL") != NULL;
+
     name = getenv("CLOCK_OFFSET");
     if (name == NULL) {
         return;
@@ -68,7 +81,7 @@ clock_init(void)
         return;
     }
 
-    p = mmap(NULL, sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
+    p = mmap(NULL, 2 * sizeof(int64_t), PROT_READ, MAP_SHARED, fd, 0);
 
     (void) close(fd);
 
@@ -84,6 +97,24 @@ static int64_t
 clock_moved(void)
 {
     return clock_offset ? __atomic_load_n(clock_offset, __ATOMIC_SEQ_CST) : 0;
+}
+
+
+static void
+clock_stand(struct timespec *ts)
+{
+    int64_t  passed;
+
+    passed = __atomic_load_n(clock_offset + 1, __ATOMIC_SEQ_CST);
+
+    *ts = clock_start;
+    ts->tv_sec += passed / 1000;
+    ts->tv_nsec += passed % 1000 * 1000000;
+
+    if (ts->tv_nsec >= 1000000000) {
+        ts->tv_nsec -= 1000000000;
+        ts->tv_sec++;
+    }
 }
 
 
@@ -111,6 +142,11 @@ clock_gettime(clockid_t id, struct timespec *ts)
     case CLOCK_MONOTONIC_COARSE:
     case CLOCK_MONOTONIC_RAW:
     case CLOCK_BOOTTIME:
+        if (clock_still && clock_offset) {
+            clock_stand(ts);
+            break;
+        }
+
         ts->tv_sec += clock_wall ? 0 : clock_moved();
         break;
 
@@ -178,7 +214,12 @@ epoll_wait(int fd, struct epoll_event *events, int n, int timeout)
         *(void **) &real = dlsym(RTLD_NEXT, "epoll_wait");
     }
 
-    if (timeout <= 0) {
+    if (clock_still && timeout > CLOCK_NAP) {
+        /* the caller sees that no time has passed, or looks how much */
+        timeout = CLOCK_NAP;
+    }
+
+    if (timeout <= 0 || clock_still) {
         return real(fd, events, n, timeout);
     }
 

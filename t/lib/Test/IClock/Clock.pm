@@ -8,6 +8,13 @@ package Test::IClock::Clock;
 #   my $t = Test::IClock->new(clock => '2026-01-01 12:00:00');
 #   $t->start();
 #   $t->clock->to($t->clock->now + 86400);
+#
+# Or of nginx alone, and its timers stand still unless the test lets time pass:
+#
+#   my $clock = Test::IClock::Clock->new($t->dir(), $source, time);
+#   $t->nginx->{env} = { %{$clock->environment()}, CLOCK_STILL => 1 };
+#   $t->start();
+#   $clock->pass(2);
 
 use strict;
 use warnings;
@@ -37,7 +44,7 @@ sub new {
     chmod 0644, $self->{file};
     chmod 0755, $self->{library};
 
-    return $self->to($now);
+    return $self->pass(0)->to($now);
 }
 
 
@@ -62,6 +69,20 @@ sub to {
 
     sysseek $self->{handle}, 0, 0;
     syswrite $self->{handle}, pack('q', $self->{offset}) or croak "write: $!";
+
+    return $self;
+}
+
+
+# Lets milliseconds pass on a clock that stands still.
+
+sub pass {
+    my ($self, $ms) = @_;
+
+    $self->{passed} += $ms;
+
+    sysseek $self->{handle}, 8, 0;
+    syswrite $self->{handle}, pack('q', $self->{passed}) or croak "write: $!";
 
     return $self;
 }
