@@ -130,7 +130,8 @@ void ngx_iclock_pg_array_value(ngx_iclock_pg_array_t *array,
  * consists of items, the units that are taken apart when one of them turns
  * out to be poison.  While all connections are busy jobs queue; when one
  * falls idle, all that waits goes out as one pipeline, which is one
- * transaction.
+ * transaction: at once if there is no other one, or else as soon as enough
+ * jobs wait, or have waited for a moment.
  */
 
 #define NGX_ICLOCK_PG_SIDE_A    1

@@ -65,6 +65,9 @@ ngx_iclock_pg_member_next(ngx_iclock_pg_member_t *member)
     } else if (!ngx_queue_empty(&member->pool->redo)) {
         q = ngx_queue_head(&member->pool->redo);
 
+    } else if (ngx_iclock_pg_gather(member->pool)) {
+        return NULL;
+
     } else {
         batch = ngx_iclock_pg_queue_collect(member->pool);
 

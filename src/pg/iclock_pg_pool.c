@@ -447,6 +447,8 @@ ngx_iclock_pg_pool_close(ngx_iclock_pg_pool_t *pool)
         ngx_delete_posted_event(&pool->dispatch);
     }
 
+    ngx_iclock_pg_gather_close(pool);
+
     if (pool->expire.timer_set) {
         ngx_del_timer(&pool->expire);
     }

@@ -23,6 +23,12 @@
 /* the number of the guard, after those of other statements */
 #define NGX_ICLOCK_PG_GUARD      63
 
+/* items of one job in one batch, so that large uploads hold up no one */
+#define NGX_ICLOCK_PG_SLICE        512
+
+/* and their bytes, about: what is built takes a turn of the event loop */
+#define NGX_ICLOCK_PG_SLICE_BYTES  (1024 * 1024)
+
 /* how often a batch is sent again after a failure that may pass */
 #define NGX_ICLOCK_PG_RETRIES    1
 
@@ -335,6 +341,17 @@ typedef struct {
 } ngx_iclock_pg_step_t;
 
 
+/* of all jobs that wait */
+typedef struct {
+    ngx_uint_t                  items;      /* not handed out */
+    size_t                      bytes;      /* of these, about */
+
+    /* how many of the jobs are alone; how many have which side */
+    ngx_uint_t                  alone;
+    ngx_uint_t                  sides[NGX_ICLOCK_PG_SIDES + 1];
+} ngx_iclock_pg_waiting_t;
+
+
 struct ngx_iclock_pg_pool_s {
     ngx_iclock_pg_pool_conf_t  *conf;
     ngx_iclock_pg_handlers_t   *handlers;
@@ -345,6 +362,7 @@ struct ngx_iclock_pg_pool_s {
     ngx_iclock_pg_member_t     *members;
     ngx_queue_t                 jobs;       /* waiting, in order */
     ngx_uint_t                  njobs;
+    ngx_iclock_pg_waiting_t     waiting;
     size_t                      held;       /* by all jobs, also running */
     size_t                      coming;     /* held by those being made */
     ngx_queue_t                 redo;       /* batches to be sent again */
@@ -354,8 +372,9 @@ struct ngx_iclock_pg_pool_s {
 
     ngx_uint_t                  items;      /* built in this turn */
     size_t                      bytes;
-    ngx_uint_t                  more;       /* is left for the next one */
+    ngx_uint_t                  more;       /* is left for idle connections */
     ngx_event_t                 dispatch;   /* posted */
+    ngx_event_t                 gather;     /* of jobs that wait for others */
     ngx_event_t                 expire;     /* of the first waiting job */
     ngx_event_t                 yield;      /* of batches for later */
     ngx_event_t                 shrink;     /* of idle connections */
@@ -397,11 +416,6 @@ void ngx_iclock_pg_queue_add(ngx_iclock_pg_pool_t *pool,
 ngx_uint_t ngx_iclock_pg_queue_full(ngx_iclock_pg_pool_t *pool, size_t held);
 ngx_uint_t ngx_iclock_pg_queue_has_work(ngx_iclock_pg_pool_t *pool);
 
-/* one more job waits, or less (-1) */
-#define ngx_iclock_pg_queue_count(pool, n)                                   \
-    (pool)->njobs += (n);                                                    \
-    ngx_iclock_count_by(QUEUE, (pool)->conf->connector, n)
-
 /* a batch of what waits, within the bounds of a transaction; NULL: none */
 ngx_iclock_pg_batch_t *ngx_iclock_pg_queue_collect(
     ngx_iclock_pg_pool_t *pool);
@@ -421,13 +435,26 @@ void ngx_iclock_pg_queue_prune(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_batch_t *batch);
 
 
+/* iclock_pg_gather.c: when the next transaction begins */
+
+void ngx_iclock_pg_gather_init(ngx_iclock_pg_pool_t *pool);
+
+/*
+ * Whether the jobs that wait, and could begin now, have to wait for more.  If
+ * so the dispatcher is posted in time.
+ */
+ngx_uint_t ngx_iclock_pg_gather(ngx_iclock_pg_pool_t *pool);
+
+void ngx_iclock_pg_gather_close(ngx_iclock_pg_pool_t *pool);
+
+
 /* iclock_pg_member.c: a connection of the pool */
 
 /* returns NGX_OK or NGX_ERROR (out of memory) */
 ngx_int_t ngx_iclock_pg_member_init(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_pool_t *pool, ngx_pool_t *memory);
 
-/* what an idle connection runs next; NULL: nothing */
+/* what an idle connection runs next; NULL: nothing, or more is to come */
 ngx_iclock_pg_batch_t *ngx_iclock_pg_member_next(
     ngx_iclock_pg_member_t *member);
 

@@ -7,16 +7,13 @@
 #include "iclock_pg_private.h"
 
 
-/* items of one job in one batch, so that large uploads hold up no one */
-#define NGX_ICLOCK_PG_SLICE        512
-
-/* and their bytes, about: what is built takes a turn of the event loop */
-#define NGX_ICLOCK_PG_SLICE_BYTES  (1024 * 1024)
-
-
-static ngx_uint_t ngx_iclock_pg_queue_slice(ngx_iclock_pg_job_t *job);
 static void ngx_iclock_pg_queue_put(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job);
+static void ngx_iclock_pg_queue_count(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_job_t *job, ngx_int_t n);
+static size_t ngx_iclock_pg_queue_size(ngx_iclock_pg_job_t *job,
+    ngx_uint_t n);
+static ngx_uint_t ngx_iclock_pg_queue_slice(ngx_iclock_pg_job_t *job);
 static ngx_int_t ngx_iclock_pg_queue_take(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_batch_t *batch, ngx_iclock_pg_job_t *job, ngx_uint_t n);
 static void ngx_iclock_pg_queue_expire_handler(ngx_event_t *ev);
@@ -36,6 +33,8 @@ ngx_iclock_pg_queue_init(ngx_iclock_pg_pool_t *pool)
     pool->expire.handler = ngx_iclock_pg_queue_expire_handler;
     pool->expire.data = pool;
     pool->expire.log = pool->log;
+
+    ngx_iclock_pg_gather_init(pool);
 }
 
 
@@ -103,9 +102,41 @@ ngx_iclock_pg_queue_put(ngx_iclock_pg_pool_t *pool,
     job->queued = 1;
 
     ngx_queue_insert_tail(&pool->jobs, &job->queue);
-    ngx_iclock_pg_queue_count(pool, 1);
+    ngx_iclock_pg_queue_count(pool, job, 1);
 
     ngx_iclock_pg_pool_post(pool);
+}
+
+
+/* one more job waits, or less (-1): as it was when it began to */
+
+static void
+ngx_iclock_pg_queue_count(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_job_t *job, ngx_int_t n)
+{
+    ngx_uint_t                items;
+    ngx_iclock_pg_waiting_t  *waiting;
+
+    items = job->nitems - job->next;
+    waiting = &pool->waiting;
+
+    pool->njobs += n;
+
+    waiting->items += n * items;
+    waiting->bytes += n * ngx_iclock_pg_queue_size(job, items);
+    waiting->alone += job->alone ? n : 0;
+    waiting->sides[job->side] += n;
+
+    ngx_iclock_count_by(QUEUE, pool->conf->connector, n);
+}
+
+
+/* of so many items */
+
+static size_t
+ngx_iclock_pg_queue_size(ngx_iclock_pg_job_t *job, ngx_uint_t n)
+{
+    return job->nitems ? job->bytes / job->nitems * n : 0;
 }
 
 
@@ -124,7 +155,7 @@ ngx_iclock_pg_cancel(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
     if (job->queued) {
         ngx_queue_remove(&job->queue);
         job->queued = 0;
-        ngx_iclock_pg_queue_count(pool, -1);
+        ngx_iclock_pg_queue_count(pool, job, -1);
     }
 
     if (job->running == 0) {
@@ -171,7 +202,7 @@ ngx_iclock_pg_queue_collect(ngx_iclock_pg_pool_t *pool)
         n = ngx_min(job->nitems - job->next, ngx_iclock_pg_queue_slice(job));
         n = ngx_min(n, pool->conf->batch_records - batch->nitems);
 
-        size = job->nitems ? job->bytes / job->nitems * n : 0;
+        size = ngx_iclock_pg_queue_size(job, n);
 
         if (batch->slices.nelts
             && (job->alone || (job->side | side) == NGX_ICLOCK_PG_SIDES
@@ -206,10 +237,9 @@ ngx_iclock_pg_queue_collect(ngx_iclock_pg_pool_t *pool)
 static ngx_uint_t
 ngx_iclock_pg_queue_slice(ngx_iclock_pg_job_t *job)
 {
-    size_t  size, n;
+    size_t  n;
 
-    size = job->nitems ? job->bytes / job->nitems : 0;
-    n = NGX_ICLOCK_PG_SLICE_BYTES / (size + 1);
+    n = NGX_ICLOCK_PG_SLICE_BYTES / (ngx_iclock_pg_queue_size(job, 1) + 1);
 
     return (n < NGX_ICLOCK_PG_SLICE) ? ngx_max(n, 1) : NGX_ICLOCK_PG_SLICE;
 }
@@ -226,12 +256,12 @@ ngx_iclock_pg_queue_take(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_observe_since(QUEUE_WAIT, pool->conf->connector,
                              job->deadline - pool->conf->timeout);
 
+    ngx_queue_remove(&job->queue);
+    ngx_iclock_pg_queue_count(pool, job, -1);
+
     job->next += n;
     job->running += n;
     job->queued = 0;
-
-    ngx_queue_remove(&job->queue);
-    ngx_iclock_pg_queue_count(pool, -1);
 
     return NGX_OK;
 }
@@ -286,7 +316,7 @@ ngx_iclock_pg_queue_expire_handler(ngx_event_t *ev)
         job->queued = 0;
         job->settled = 1;
         job->rc = NGX_BUSY;
-        ngx_iclock_pg_queue_count(pool, -1);
+        ngx_iclock_pg_queue_count(pool, job, -1);
 
         ngx_iclock_pg_trace_job(job, "has waited for too long");
     }
@@ -328,7 +358,7 @@ ngx_iclock_pg_queue_fail(ngx_iclock_pg_pool_t *pool)
         job->queued = 0;
         job->settled = 1;
         job->rc = NGX_DECLINED;
-        ngx_iclock_pg_queue_count(pool, -1);
+        ngx_iclock_pg_queue_count(pool, job, -1);
 
         ngx_iclock_pg_trace_job(job, "nothing is connected");
     }

@@ -1,0 +1,168 @@
+
+/*
+ * Copyright (C) the ngx_http_iclock_module authors
+ */
+
+
+/*
+ * When the next transaction begins.  One at a time would leave PostgreSQL idle
+ * while a commit is being flushed.  But one for whatever has come when a
+ * connection is idle breaks up what could have shared a commit: the more
+ * connections, the smaller the batches.  So while others are under way, jobs
+ * wait until there are as many of them as those have together.
+ */
+
+
+#include "iclock_pg_private.h"
+
+
+/*
+ * For how long they wait at most, in milliseconds: fewer may come, and what is
+ * under way may be held up by a lock.  Within that time those who were answered
+ * last are back, if they have more; and no terminal notices it.
+ */
+#define NGX_ICLOCK_PG_GATHER  2
+
+
+static ngx_uint_t ngx_iclock_pg_gather_enough(ngx_iclock_pg_pool_t *pool);
+static ngx_uint_t ngx_iclock_pg_gather_running(ngx_iclock_pg_pool_t *pool);
+static void ngx_iclock_pg_gather_handler(ngx_event_t *ev);
+
+
+void
+ngx_iclock_pg_gather_init(ngx_iclock_pg_pool_t *pool)
+{
+    pool->gather.handler = ngx_iclock_pg_gather_handler;
+    pool->gather.data = pool;
+    pool->gather.log = pool->log;
+}
+
+
+ngx_uint_t
+ngx_iclock_pg_gather(ngx_iclock_pg_pool_t *pool)
+{
+    if (ngx_queue_empty(&pool->jobs)) {
+        return 0;
+    }
+
+    if (!pool->gather.timedout && !ngx_iclock_pg_gather_enough(pool)) {
+
+        /* not cancelable: a worker that shuts down has to do this work */
+
+        if (!pool->gather.timer_set) {
+            ngx_add_timer(&pool->gather, NGX_ICLOCK_PG_GATHER);
+        }
+
+        pool->more = 1;
+
+        return 1;
+    }
+
+    if (pool->gather.timer_set) {
+        ngx_del_timer(&pool->gather);
+    }
+
+    pool->gather.timedout = 0;
+
+    return 0;
+}
+
+
+/* whether nothing is gained by jobs that are still to come */
+
+static ngx_uint_t
+ngx_iclock_pg_gather_enough(ngx_iclock_pg_pool_t *pool)
+{
+    ngx_uint_t                  n;
+    ngx_iclock_pg_waiting_t    *waiting;
+    ngx_iclock_pg_pool_conf_t  *conf;
+
+    conf = pool->conf;
+    waiting = &pool->waiting;
+
+    if (ngx_exiting || ngx_terminate) {
+        return 1;
+    }
+
+    /* they would come after what does not share a transaction with these */
+
+    if (waiting->alone
+        || waiting->sides[NGX_ICLOCK_PG_SIDES]
+        || (waiting->sides[NGX_ICLOCK_PG_SIDE_A]
+            && waiting->sides[NGX_ICLOCK_PG_SIDE_B]))
+    {
+        return 1;
+    }
+
+    /* a commit takes little beside so many records */
+
+    if (waiting->items >= ngx_min(conf->batch_records, NGX_ICLOCK_PG_SLICE)
+        || waiting->bytes >= ngx_min(conf->batch_bytes,
+                                     NGX_ICLOCK_PG_SLICE_BYTES))
+    {
+        return 1;
+    }
+
+    /* nor may they wait where there is no room for more */
+
+    n = ngx_min(conf->batch_requests, conf->queue);
+    n = ngx_min(n, ngx_iclock_pg_gather_running(pool));
+
+    return pool->njobs >= n;
+}
+
+
+/* jobs in transactions that are under way, besides those that are alone */
+
+static ngx_uint_t
+ngx_iclock_pg_gather_running(ngx_iclock_pg_pool_t *pool)
+{
+    ngx_uint_t              i, n;
+    ngx_iclock_pg_batch_t  *batch;
+    ngx_iclock_pg_slice_t  *slice;
+
+    n = 0;
+
+    for (i = 0; i < pool->conf->connections; i++) {
+
+        batch = pool->members[i].batch;
+
+        if (batch == NULL) {
+            continue;
+        }
+
+        slice = batch->slices.elts;
+
+        if (!slice->job->alone) {
+            n += batch->slices.nelts;
+        }
+    }
+
+    return n;
+}
+
+
+static void
+ngx_iclock_pg_gather_handler(ngx_event_t *ev)
+{
+    ngx_iclock_pg_pool_t  *pool;
+
+    pool = ev->data;
+
+    if (ngx_queue_empty(&pool->jobs)) {
+        /* they were cancelled: the next ones begin to wait anew */
+        ev->timedout = 0;
+        return;
+    }
+
+    ngx_iclock_pg_pool_post(pool);
+}
+
+
+void
+ngx_iclock_pg_gather_close(ngx_iclock_pg_pool_t *pool)
+{
+    if (pool->gather.timer_set) {
+        ngx_del_timer(&pool->gather);
+    }
+}
