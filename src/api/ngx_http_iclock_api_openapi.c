@@ -49,6 +49,14 @@ static void ngx_http_iclock_api_openapi_ref(ngx_http_iclock_api_text_t *out,
     const char *schema);
 
 
+/* an answer that is a problem, with further headers */
+#define NGX_HTTP_ICLOCK_API_OPENAPI_PROBLEM(headers)                         \
+    "{\"description\":\"A problem, RFC 9457\",\"headers\":{"                 \
+    "\"X-Request-Id\":{\"$ref\":\"#/components/headers/RequestId\"}"         \
+    headers "},\"content\":{\"application/problem+json\":{\"schema\":"       \
+    "{\"$ref\":\"#/components/schemas/Problem\"}}}}"
+
+
 static const char  ngx_http_iclock_api_openapi_head[] =
     "{\"openapi\":\"3.1.0\",\"info\":{\"title\":\"iclock\",\"version\":\""
     NGX_HTTP_ICLOCK_API_VERSION "\",\"description\":\"Attendance terminals, "
@@ -60,9 +68,18 @@ static const char  ngx_http_iclock_api_openapi_tail[] =
     "},\"securitySchemes\":{\"bearer\":{\"type\":\"http\",\"scheme\":"
     "\"bearer\",\"description\":\"A key: ik_live_... or ik_test_...\"},"
     "\"header\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":"
-    "\"X-API-Key\"}},\"responses\":{\"Problem\":{\"description\":"
-    "\"A problem, RFC 9457\",\"content\":{\"application/problem+json\":"
-    "{\"schema\":{\"$ref\":\"#/components/schemas/Problem\"}}}}}}}";
+    "\"X-API-Key\"}},\"headers\":{\"RequestId\":{\"description\":"
+    "\"The request, as logs name it\",\"required\":true,\"schema\":"
+    "{\"type\":\"string\"}},\"RetryAfter\":{\"description\":"
+    "\"Seconds until the next attempt\",\"required\":true,\"schema\":"
+    "{\"type\":\"integer\",\"minimum\":1}},\"WWWAuthenticate\":"
+    "{\"description\":\"How to present a key\",\"required\":true,"
+    "\"schema\":{\"type\":\"string\"}}},\"responses\":{\"Problem\":"
+    NGX_HTTP_ICLOCK_API_OPENAPI_PROBLEM("") ",\"BadKey\":"
+    NGX_HTTP_ICLOCK_API_OPENAPI_PROBLEM(",\"WWW-Authenticate\":"
+    "{\"$ref\":\"#/components/headers/WWWAuthenticate\"}") ",\"Later\":"
+    NGX_HTTP_ICLOCK_API_OPENAPI_PROBLEM(",\"Retry-After\":"
+    "{\"$ref\":\"#/components/headers/RetryAfter\"}") "}}}";
 
 
 /* headers of requests that write */
@@ -406,16 +423,30 @@ ngx_http_iclock_api_openapi_responses(ngx_http_iclock_api_text_t *out,
         ngx_http_iclock_api_openapi_success(out, route, NGX_HTTP_OK);
     }
 
-    ngx_http_iclock_api_text_raw(out, ",\"4XX\":{\"$ref\":"
+    if (!(route->flags & NGX_HTTP_ICLOCK_API_OPEN)) {
+        ngx_http_iclock_api_text_raw(out, ",\"401\":{\"$ref\":"
+                                     "\"#/components/responses/BadKey\"}");
+    }
+
+    ngx_http_iclock_api_text_raw(out, ",\"429\":{\"$ref\":"
+                                 "\"#/components/responses/Later\"},"
+                                 "\"4XX\":{\"$ref\":"
                                  "\"#/components/responses/Problem\"},"
-                                 "\"5XX\":");
+                                 "\"503\":");
 
     ngx_http_iclock_api_text_raw(out,
                             ngx_http_iclock_api_is(&route->operation, "health")
                             ? "{\"description\":\"It does not work\","
+                              "\"headers\":{\"X-Request-Id\":{\"$ref\":"
+                              "\"#/components/headers/RequestId\"},"
+                              "\"Retry-After\":{\"$ref\":"
+                              "\"#/components/headers/RetryAfter\"}},"
                               "\"content\":{\"application/json\":{\"schema\":"
-                              "{\"$ref\":\"#/components/schemas/Health\"}}}}}"
-                            : "{\"$ref\":\"#/components/responses/Problem\"}}");
+                              "{\"$ref\":\"#/components/schemas/Health\"}}}}"
+                            : "{\"$ref\":\"#/components/responses/Later\"}");
+
+    ngx_http_iclock_api_text_raw(out, ",\"5XX\":{\"$ref\":"
+                                 "\"#/components/responses/Problem\"}}");
 }
 
 
@@ -429,7 +460,9 @@ ngx_http_iclock_api_openapi_success(ngx_http_iclock_api_text_t *out,
 
     ngx_http_iclock_api_text_raw(out, "\"");
     ngx_http_iclock_api_text_add(out, buf, p - buf);
-    ngx_http_iclock_api_text_raw(out, "\":{\"description\":\"Done\"");
+    ngx_http_iclock_api_text_raw(out, "\":{\"description\":\"Done\","
+                                 "\"headers\":{\"X-Request-Id\":{\"$ref\":"
+                                 "\"#/components/headers/RequestId\"}}");
 
     if (route->status != NGX_HTTP_NO_CONTENT) {
         ngx_http_iclock_api_text_raw(out,

@@ -316,7 +316,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
     { NGX_HTTP_POST, ngx_string("/webhooks"), ngx_string("webhooks_create"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
       ngx_http_iclock_api_flags2(BODY, SECRET),
-      NULL, 201, "Object",
+      NULL, 201, "Webhook",
       "",
       "Makes a webhook" },
 
@@ -344,7 +344,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       ngx_string("webhooks_action"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
       ngx_http_iclock_api_flags2(MAY_BODY, ACTION),
-      NULL, 202, "Object",
+      NULL, 202, "WebhookTest",
       "",
       "Sends a test" },
 
@@ -352,7 +352,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       ngx_string("webhooks_action"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
       ngx_http_iclock_api_flags2(MAY_BODY, ACTION),
-      NULL, 200, "Object",
+      NULL, 200, "Webhook",
       "",
       "Sends nothing for a while" },
 
@@ -360,7 +360,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       ngx_string("webhooks_action"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
       ngx_http_iclock_api_flags2(MAY_BODY, ACTION),
-      NULL, 200, "Object",
+      NULL, 200, "Webhook",
       "",
       "Sends again" },
 
@@ -368,7 +368,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       ngx_string("webhooks_action"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
       ngx_http_iclock_api_flags3(MAY_BODY, ACTION, SECRET),
-      NULL, 200, "Object",
+      NULL, 200, "Webhook",
       "",
       "Makes a new secret" },
 
@@ -397,14 +397,14 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
     { NGX_HTTP_POST, ngx_string("/sandbox/devices"),
       ngx_string("sandbox_devices"),
       NGX_HTTP_ICLOCK_API_DEVICES_WRITE, ngx_http_iclock_api_flags1(BODY),
-      NULL, 201, "Object",
+      NULL, 201, "Device",
       "",
       "Makes a simulated terminal, for keys of tests" },
 
     { NGX_HTTP_POST, ngx_string("/sandbox/devices/{sn}/punches"),
       ngx_string("sandbox_punches"),
       NGX_HTTP_ICLOCK_API_DEVICES_WRITE, ngx_http_iclock_api_flags1(BODY),
-      NULL, 201, "Object",
+      NULL, 201, "Stored",
       "",
       "Stores punches of a simulated terminal" },
 

@@ -91,7 +91,8 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
       "horizon_seconds:number webhooks:object" },
 
     { "Problem", "type:text title:text status:integer code:text "
-      "detail:text|null error:text|null instance:text errors:[ProblemAt]?" },
+      "detail:text|null error:text|null instance:text errors:[ProblemAt]? "
+      "violated-policies:[text]? oldest:text?" },
 
     { "ProblemAt", "pointer:text detail:text" },
 
@@ -145,7 +146,10 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
     { "BatchInput", "device_id:text device_ids:[text] site:text "
       "users:[object]! partial:boolean" },
 
-    { "Batch", "results:[object] commands:[CommandRef]" },
+    { "Batch", "results:[BatchResult] commands:[CommandRef]" },
+
+    { "BatchResult", "user_id:text|null status:integer error:text|null "
+      "skipped:[Skipped]?" },
 
     { "EnrollInput", "device_id:text! type:text index:integer "
       "overwrite:boolean" },
@@ -168,7 +172,7 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
     { "Event", "type:text event:text event_id:text sequence:integer "
       "timestamp:time created_at:time late:boolean device:EventDevice|null "
       "user:EventUser? punch:EventPunch? photo:object? template:object? "
-      "command:object? webhook:object?" },
+      "command:object? door:object? webhook:object?" },
 
     { "EventDevice", "id:text name:text|null location:text|null "
       "site:text|null timezone:text|null" },
@@ -214,7 +218,8 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
       "ordered:boolean concurrency:integer batch:integer headers:object "
       "body:any failures:integer failing_since:time|null "
       "next_attempt_at:time|null retrying:integer dead:integer "
-      "previous_secret_until:time|null created_at:time secret:text?" },
+      "previous_secret_until:time|null created_at:time "
+      "secret:text|null?" },
 
     { "WebhookInput", "url:text description:text|null types:any sites:any "
       "devices:any ordered:boolean concurrency:integer batch:integer "
@@ -231,6 +236,10 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
     { "ResendInput", "event_ids:[text] since:text until:text state:text" },
 
     { "Count", "count:integer" },
+
+    { "WebhookTest", "event_id:text" },
+
+    { "Stored", "stored:integer known:integer" },
 
     { "PunchesInput", "punches:[object]!" },
 
