@@ -51,6 +51,7 @@ $t->psql(<<'EOFQ');
         RAISE division_by_zero;
     END $$;
 EOFQ
+$t->own_operations(qw/ devices_list devices_create /);
 
 my $server = Test::IClock::API::server($t,
     http => 'log_format api "$request_method $iclock_api_key'

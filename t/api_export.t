@@ -39,6 +39,7 @@ $t->psql(sprintf <<'EOFQ', ROWS);
                        AS n) AS n
     $$;
 EOFQ
+$t->own_operations('logs_list');
 
 $t->start(Test::IClock::API::server($t, listen => 'sndbuf=32k',
     pool => 'connections=2', http => 'iclock_api_rate off;'), workers => 1);
@@ -46,18 +47,6 @@ $t->start(Test::IClock::API::server($t, listen => 'sndbuf=32k',
 my $api = Test::IClock::API->new($t);
 my ($worker) = $t->workers();
 
-
-# reads so many bytes, or what is there
-
-sub take {
-    my ($c, $size) = @_;
-
-    my $text = '';
-
-    sysread $c->{socket}, $text, $size;
-
-    return $text;
-}
 
 sub kilobytes { $t->nginx->rss($worker) / 1024 }
 
@@ -74,7 +63,7 @@ is($api->get('/devices')->status, 200, 'a worker that has begun');
 
 my $one = $t->connect(timeout => 20);
 $one->write($api->format('GET', '/logs?format=ndjson'));
-take($one, 65536) for 1 .. 30;
+$one->take(65536) for 1 .. 30;
 $one->close();
 sleep 0.3;
 
@@ -97,7 +86,7 @@ ok(wait_until(30, sub {
 
 for (1 .. 4) {
     sleep 0.5;
-    $read += length take($_, 1024) for @reader;
+    $read += length $_->take(1024) for @reader;
 
     my $more = kilobytes() - $before;
 
@@ -125,7 +114,7 @@ $before = kilobytes();
 my ($size, $grown) = (0, 0);
 
 while ($size < 4e6) {
-    my $text = take($c, 1 << 20);
+    my $text = $c->take(1 << 20);
     last if $text eq '';
     $size += length $text;
 }

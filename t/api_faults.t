@@ -50,6 +50,7 @@ $t->psql(sprintf <<'EOFQ', ROWS);
                        AS n) AS n
     $$;
 EOFQ
+$t->own_operations(qw/ logs_list users_list /);
 
 # patient, where nothing has to be given up
 

@@ -179,6 +179,7 @@ is($t->psql('SELECT count(*) FROM iclock.device_presence'), 1,
 $t->psql('CREATE OR REPLACE FUNCTION iclock_api.summary_get(request jsonb)'
          . ' RETURNS iclock_api.reply LANGUAGE sql AS $$ SELECT'
          . " iclock_api.reply(200, (request -> 'query')::json) \$\$");
+$t->own_operations('summary_get');
 $api = Test::IClock::API->new($t);
 is($api->get('/summary?x=1')->json->{x}, 1, 'a summary by parameters');
 is($api->get('/summary')->body, '{}', 'is not kept');

@@ -14,6 +14,7 @@ use Test::More;
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
 use Test::IClock::API;
+use Test::IClock::Answers;
 use Test::IClock::Postgres;
 use Test::IClock::Process qw/ slurp spawn /;
 
@@ -52,7 +53,7 @@ for my $way (@way) {
     my ($name, $option, $scheme, $port) = @$way;
 
     push @$way, "$dir/$port$option";
-    spawn({ out => $way->[-1] }, 'curl', '-skN', $option,
+    spawn({ out => $way->[-1] }, 'curl', '-skNi', $option,
           '-H', 'Accept: text/event-stream', '-H', "X-API-Key: $key",
           "$scheme://127.0.0.1:$port/v1/events");
 }
@@ -73,5 +74,7 @@ ok(seen($_, '^: ping$'), "$_->[0]: a sign of life") for @way;
 $t->reload();
 
 ok(seen($_, '^event: bye$'), "$_->[0]: the end") for @way;
+
+Test::IClock::Answers::told('GET', '/events', slurp($_->[-1])) for @way;
 
 $t->done();

@@ -32,7 +32,7 @@ $device->handshake();
 $device->poll();
 
 sub event {
-    return $t->psql("SELECT iclock.event_write('device.online', id, '{}')"
+    return $t->psql("SELECT iclock.event_write('device.online', id)"
                     . " FROM iclock.device;"
                     . " SELECT pg_notify('iclock_event', '')");
 }

@@ -14,7 +14,9 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+use Test::IClock::Answers;
 use Test::IClock::Process qw/ command slurp /;
+use Test::IClock::Stream;
 
 my $root = "$FindBin::Bin/..";
 my $t = Test::IClock->new();
@@ -302,106 +304,132 @@ is(join(', ', map { "$_->{method} $_->{path}: $_->{status} $_->{body}" }
               @failed), '', 'no operation fails');
 
 
-# answers
+# Those answers, and those of every other test, are what the document says:
+# done() looks.  Here: what is not is told, with method, path, status and what
+# is wrong.
 
-my $conform = <<'END';
-const fs = require('fs');
-const Ajv = require('ajv/dist/2020').default;
-const formats = require('ajv-formats').default;
-const doc = JSON.parse(fs.readFileSync(process.argv[2]));
-const ajv = new Ajv({ strict: false, allErrors: true });
+my $id_of = 'X-Request-Id: 00';
 
-// a member that is not told is wrong, too
-(function close(schema) {
-    for (const name in schema) {
-        if (schema[name] && typeof schema[name] === 'object') {
-            close(schema[name]);
-        }
-    }
-    if (schema.type && [].concat(schema.type).includes('object')
-        && Object.keys(schema.properties || {}).length
-        && schema.additionalProperties === undefined)
-    {
-        schema.additionalProperties = false;
-    }
-})(doc.components.schemas);
+sub faults {
+    my (@answer) = @_;
 
-formats(ajv);
-ajv.addSchema(doc, 'doc');
+    my $name = put('faults', join '', map {
+        my ($method, $path, $status, $type, $body, @header) = @$_;
 
-const part = text => encodeURIComponent(text.replace(/~/g, '~0')
-                                            .replace(/\//g, '~1'));
+        Test::IClock::Answers::packed($method, $path, 0, join("\r\n",
+            "HTTP/1.1 $status", "Content-Type: $type", @header, '', ''), $body)
+    } @answer);
 
-function wrong(a) {
-    const operation = doc.paths[a.template][a.method];
-    const name = [String(a.status), String(a.status)[0] + 'XX', 'default']
-                 .find(n => operation.responses[n]);
-    let at = ['paths', a.template, a.method, 'responses', name];
-    let response = operation.responses[name];
-
-    // what is no success may be told once for all
-    if (!response || name === 'default' && a.status < 300) {
-        return 'the status is not told';
-    }
-
-    if (response.$ref) {
-        at = response.$ref.slice(2).split('/');
-        response = at.reduce((o, name) => o[name], doc);
-    }
-
-    if (!response.content) {
-        return a.body === '' ? '' : 'there should be no body';
-    }
-
-    if (!response.content[a.type]) {
-        return `the type ${a.type} is not told`;
-    }
-
-    if (!/[/+]json$/.test(a.type)) {
-        return '';
-    }
-
-    const check = ajv.compile({ $ref: 'doc#/'
-        + at.concat('content', a.type, 'schema').map(part).join('/') });
-
-    return check(JSON.parse(a.body)) ? '' : ajv.errorsText(check.errors);
+    return (Test::IClock::Answers::wrong($name))[1];
 }
 
-for (const a of JSON.parse(fs.readFileSync(process.argv[3]))) {
-    const said = wrong(a);
+my ($device) = map { $_->{body} } grep { $_->{path} eq '/devices/OPENAPI01'
+                                         && $_->{method} eq 'get' } @done;
+my ($event) = map { $_->{body} } grep { $_->{template} eq '/events/{event_id}' }
+                                 @done;
+my ($log) = map { $_->{body} =~ /\[(\{.*?\})[],]/ }
+            grep { $_->{path} =~ /^\/logs.*user_id/ } @done;
 
-    if (said) {
-        console.log(`${a.method} ${a.path}: ${a.status}: ${said}`);
-    }
-}
-END
+sub changed {
+    my ($body, $name, @value) = @_;
 
-is(node('conform', $conform, $file, put('done.json', $json->encode(\@done))),
-   '', 'answers are what the document says');
+    my $object = $json->decode($body);
 
-# and the schemas tell something: one member less, one of another type, one more
+    delete $object->{$name};
+    $object->{$name} = $value[0] if @value;
 
-my ($device) = grep { $_->{template} eq '/devices/{sn}'
-                      && $_->{method} eq 'get' && $_->{status} == 200 } @done;
-my ($event) = grep { $_->{template} eq '/events/{event_id}' } @done;
-my @bad;
-
-for ([ $device, 'status', 7 ], [ $event, 'event_id', undef ]) {
-    my ($done, $name, $value) = @$_;
-    next if !$done;
-
-    for my $how ('less', 'other', 'more') {
-        my $body = $json->decode($done->{body});
-
-        delete $body->{$name} if $how ne 'more';
-        $body->{$name} = $value if $how eq 'other';
-        $body->{more} = $value if $how eq 'more';
-        push @bad, { %$done, body => $json->encode($body) };
-    }
+    return $json->encode($object);
 }
 
-is(scalar(split /\n/, node('conform', $conform, $file,
-                           put('done.json', $json->encode(\@bad)))), 6,
-   'what is not is told');
+my $path = '/devices/OPENAPI01';
+my @told = (200, 'application/json');
+my $problem = '{"type":"","title":"","status":429,"code":"rate",'
+              . '"detail":null,"error":null,"instance":""}';
+
+my @case = (
+    [ "GET $path: 200: body must have required property 'status'",
+      'GET', $path, @told, changed($device, 'status'), $id_of ],
+    [ "GET $path: 200: body/status must be string",
+      'GET', $path, @told, changed($device, 'status', 7), $id_of ],
+    [ "GET $path: 200: body must NOT have additional properties like more",
+      'GET', $path, @told, changed($device, 'more', 7), $id_of ],
+    [ "GET $path: 200: no JSON: {",
+      'GET', $path, @told, '{', $id_of ],
+    [ "GET $path: 200: no header X-Request-Id",
+      'GET', $path, @told, $device ],
+    [ "GET $path: 200: the document does not tell the type text/plain",
+      'GET', $path, 200, 'text/plain', $device, $id_of ],
+    [ "GET $path: 203: the document does not tell the status",
+      'GET', $path, 203, 'application/json', $device, $id_of ],
+    [ "DELETE $path: 204: there is a body",
+      'DELETE', $path, 204, 'text/plain', 'x', $id_of ],
+    [ "HEAD $path: 200: there is a body",
+      'HEAD', $path, @told, 'x', $id_of ],
+    [ "GET $path: 429: no header Retry-After",
+      'GET', $path, 429, 'application/problem+json', $problem, $id_of ],
+    [ "GET $path: 429: header Retry-After: x: body must be integer",
+      'GET', $path, 429, 'application/problem+json', $problem, $id_of,
+      'Retry-After: x' ],
+    [ "GET $path: 400: body must have required property 'type'",
+      'GET', $path, 400, 'application/problem+json', changed($problem, 'type'),
+      $id_of ],
+    [ "GET $path: 404: no header X-Request-Id",
+      'GET', $path, 404, 'text/html', '<hr><center>nginx' ],
+    [ 'GET /nowhere: 200: no problem, but the document has no such operation',
+      'GET', '/nowhere', @told, '{}', $id_of ],
+    [ 'GET /logs: 200: line 2: body must have required property'
+      . " 'local_time'",
+      'GET', '/logs', 200, 'application/x-ndjson',
+      "$log\n" . changed($log, 'local_time') . "\n", $id_of ],
+    [ 'GET /logs: 200: line 1: 1 values, not 2',
+      'GET', '/logs', 200, 'text/csv', "id,user_id\r\n7\r\n", $id_of ],
+    [ 'GET /logs: 200: no member who',
+      'GET', '/logs', 200, 'text/csv', "id,who\r\n7,7\r\n", $id_of ],
+    [ "GET /events: 200: line 1: body must have required property 'event_id'",
+      'GET', '/events', 200, 'text/event-stream', "id: 1\nevent: x\ndata: "
+      . changed($event, 'event_id') . "\n\n", $id_of ],
+);
+
+is(faults(map { [ @$_[1 .. $#$_] ] } @case),
+   join('', map { "$_->[0]\n" } @case), 'what is not is told');
+is(faults([ 'GET', $path, @told, $device, $id_of ],
+          [ 'GET', '/logs', 200, 'application/x-ndjson', "$log\n", $id_of ],
+          [ 'GET', '/events', 200, 'text/event-stream',
+            ": ping\n\nid: 1\ndata: $event\n\nevent: bye\ndata: {}\n\n",
+            $id_of ]), '', 'and nothing else');
+
+
+# whichever way an answer comes
+
+my $c = $t->connect();
+
+$c->write(join '', map { Test::IClock::HTTP::format_request('GET',
+                             "/v1/way/pipe$_", undef, -keepalive => 1) } 1, 2);
+$c->read() for 1, 2;
+$c->get('/v1/way/again');
+$c->close();
+
+$c = $t->connect();
+$c->write(Test::IClock::HTTP::format_request('GET', '/v1/way/unread'));
+$c->fill();
+undef $c;
+
+$t->get('/base/way/base?a=b');
+$t->_http('HEAD', '/v1/way/head');
+$t->post('/v1/way/chunks', "1\r\nx\r\n0\r\n\r\n", -length => undef,
+         'Transfer-Encoding' => 'chunked');
+$t->concurrently([ map { [ 'GET', "/v1/way/many$_" ] } 1, 2 ]);
+$t->parallel(2, sub { $t->get("/v1/way/process$_[0]")->status });
+command({ out => '/dev/null' }, 'curl', '-s', map { 'http://127.0.0.1:'
+            . "$_->[0]/v1/way/$_->[1]" } [ $t->overheard, 'curl' ]);
+
+Test::IClock::Stream->new(port => $t->port, uri => '/v1/events?site=way',
+                          header => [ 'X-API-Key' => $key{key} ])->close();
+
+is(join("\n", sort grep { /way/ } Test::IClock::Answers::heard()),
+   join("\n", 'GET /events?site=way 200', (map { "GET /way/$_ 404" }
+        qw/ again base?a=b curl many1 many2 pipe1 pipe2 process0 process1
+            unread /), 'HEAD /way/head 404', 'POST /way/chunks 404'),
+   'the harness hears it');
 
 $t->done();

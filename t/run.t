@@ -14,6 +14,7 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+use Test::IClock::Answers;
 use Test::IClock::Process qw/ command slurp spawn /;
 
 my $root = abs_path("$FindBin::Bin/..");
@@ -138,10 +139,12 @@ for my $user ([], @other ? [ @other ] : ()) {
 
     ok($curl, 'a key, and lines for it');
     $curl =~ s!http://[^/]*!http://127.0.0.1:$env->{ICLOCK_PORT}!;
-    $curl =~ s/curl/curl -sS/;
+    $curl =~ s/curl/curl -sSi/;
     command({ out => "$dir.curl" }, 'sh', '-c', $curl);
     like(slurp("$dir.curl"), qr/"user_id":"10\d\d"/, 'which works')
         or diag($curl);
+    Test::IClock::Answers::told('GET', $curl =~ /"\$BASE(.*)"$/,
+                                slurp("$dir.curl"));
 
     my $rows = () = slurp("$dir.curl") =~ /"user_id"/g;
 

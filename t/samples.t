@@ -49,7 +49,7 @@ SELECT format('CREATE TABLE iclock.%I PARTITION OF iclock.punch'
   FROM unnest('{2026-03-01,2026-04-01}'::timestamp[]) AS m \gexec
 END
 
-my $base = 'http://127.0.0.1:' . $t->port . '/v1';
+my $base = 'http://127.0.0.1:' . $t->overheard . '/v1';
 my $key = $t->psql("SELECT iclock.create_api_key('samples', ARRAY["
     . join(',', map { "'$_'" } qw/ devices:read devices:write users:read
                                    users:write logs:read events:read

@@ -57,6 +57,56 @@ input.on('line', (line) => {
 input.on('close', () => process.exit(1));
 
 
+// What the interface has answered to a page, for conform.js, as
+// Test::IClock::Answers writes it.  What a test answers in its place has no
+// Server, and a stream has no end.
+
+const hearing = new Set();
+
+async function heard(response) {
+    const url = new URL(response.url());
+    const [, path] = url.pathname.match(/^(?:\/x)?\/v1(\/.*|)$/) || [];
+    const headers = response.headers();
+
+    if (!given.answers || path === undefined
+        || !/^nginx/.test(headers.server))
+    {
+        return;
+    }
+
+    const type = headers['content-type'] || '';
+    let body = type.startsWith('text/event-stream') ? undefined : '';
+
+    // a page that goes elsewhere may have had no more than the head
+    if (body === '' && type) {
+        body = await response.buffer().catch(() => undefined);
+    }
+
+    // the browser has unpacked it
+    delete headers['content-encoding'];
+
+    const head = [`HTTP/1.1 ${response.status()}`,
+                  ...Object.entries(headers).map(([name, value]) =>
+                      `${name}: ${value.replace(/\n/g, ', ')}`), '', ''];
+    const text = (value) => {
+        const bytes = Buffer.from(value);
+
+        return [number(bytes.length), bytes];
+    };
+    const number = (value) => {
+        const bytes = Buffer.alloc(4);
+
+        bytes.writeUInt32BE(value);
+        return bytes;
+    };
+
+    fs.appendFileSync(given.answers, Buffer.concat([
+        ...text(response.request().method()), ...text(path),
+        number(body === undefined ? 1 : 0), ...text(head.join('\r\n')),
+        ...text(body ?? '')]));
+}
+
+
 // what tests get
 
 const t = {
@@ -83,6 +133,12 @@ const t = {
 
     unlike(got, pattern, about) {
         return t.ok(!pattern.test(got), about, `${got}\nis like ${pattern}`);
+    },
+
+    heard(response) {
+        const promise = heard(response).finally(() => hearing.delete(promise));
+
+        hearing.add(promise);
     },
 
     note(text) { say({ note: String(text) }) },
@@ -184,6 +240,8 @@ async function main() {
 
     t.tabs.forEach((tab) => t.told(tab));
 
+    // one that has not come by now does not come
+    await Promise.race([Promise.all(hearing), t.sleep(1000)]);
     await t.browser.close();
     fs.rmSync(path.join(given.dir, 'profile'),
               { recursive: true, force: true, maxRetries: 10 });

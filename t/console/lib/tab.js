@@ -117,6 +117,7 @@ module.exports = class Tab {
 
         page.on('response', (response) => {
             tab.answers.push(`${response.status()} ${response.url()}`);
+            t.heard(response);
 
             if (tab.running.has(response.request())) {
                 tab.running.set(response.request(), Date.now());

@@ -28,6 +28,7 @@ use POSIX ();
 use Test::More ();
 use Time::HiRes qw/ sleep time /;
 
+use Test::IClock::Answers ();
 use Test::IClock::Clock ();
 use Test::IClock::Device ();
 use Test::IClock::HTTP ();
@@ -58,6 +59,7 @@ sub new {
     my $self = bless { dir => $dir, allowed => [], creator => $$ }, $class;
 
     $instances{$dir} = $self;
+    Test::IClock::Answers::begin($dir);
 
     $self->{nginx} = Test::IClock::Nginx->new("$dir/nginx");
 
@@ -108,6 +110,33 @@ sub proxy {
     push @{$self->{proxies}}, $proxy;
 
     return $proxy;
+}
+
+
+# A port that leads to that of nginx, for programs that are none of the
+# harness: what they are answered is looked at as well.
+
+sub overheard {
+    my ($self) = @_;
+
+    my $port = $self->{nginx}->free_port();
+
+    push @{$self->{heard}},
+         Test::IClock::Answers::overheard($self->port(), $port);
+
+    return $port;
+}
+
+
+# Operations of the HTTP interface whose functions are the test's own from now
+# on: their bodies are not what openapi.json says.
+
+sub own_operations {
+    my ($self, @name) = @_;
+
+    Test::IClock::Answers::own(@name);
+
+    return $self;
 }
 
 
@@ -448,12 +477,32 @@ sub check_shutdown {
 }
 
 
+# What the HTTP interface has answered is what openapi.json says; see
+# Test::IClock::Answers.
+
+sub check_answers {
+    my ($self) = @_;
+
+    my ($n, $wrong) = Test::IClock::Answers::check();
+
+    return if !$n;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    Test::More::is($wrong, '', 'answers are what openapi.json says');
+    Test::More::note("$n answers");
+
+    return;
+}
+
+
 sub done {
     my ($self) = @_;
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
     $self->check_shutdown();
+    $self->check_answers();
     $self->_clean();
 
     Test::More::done_testing();
@@ -470,6 +519,7 @@ sub _clean {
     return if !delete $instances{$self->{dir}};
 
     $_->stop() for @{$self->{proxies} || []}, @{$self->{receivers} || []};
+    kill 'KILL', $_ and waitpid $_, 0 for @{$self->{heard} || []};
     $self->{nginx}->kill_all();
 
     if ($self->{pg} && $self->{pg}->running()) {

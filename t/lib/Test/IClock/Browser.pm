@@ -21,6 +21,7 @@ use JSON::PP ();
 use Test::More ();
 
 use Test::IClock::API ();
+use Test::IClock::Answers ();
 use Test::IClock::Nginx ();
 use Test::IClock::Process qw/ command slurp wait_until /;
 
@@ -109,7 +110,9 @@ sub run {
                     qw/ setpriv --pdeathsig KILL -- node /,
                     "$root/t/console/lib/harness.js", $name,
                     $json->encode({
-                        dir => $dir, port => $t->port, key => $self->{key},
+                        dir => $dir,
+                        answers => Test::IClock::Answers::name(),
+                        port => $t->port, key => $self->{key},
                         pictures => "$root/build/console",
                         patience => $ENV{TEST_PATIENCE} || 1 }));
 

@@ -15,6 +15,8 @@ use IO::Socket::INET;
 use Socket qw/ IPPROTO_TCP TCP_NODELAY SOL_SOCKET SO_LINGER /;
 use Time::HiRes qw/ sleep time /;
 
+use Test::IClock::Answers ();
+
 
 # options: host, port, local (address to come from), timeout (seconds, of
 # each wait), tls
@@ -101,6 +103,9 @@ sub write {
 
     local $SIG{PIPE} = 'IGNORE';
 
+    $self->{heard} ||= Test::IClock::Answers->listen($bytes);
+    $self->{heard}->asked($bytes) if $self->{heard};
+
     my $step = $option{split} || 65536;
     my $select = IO::Select->new($self->{socket});
 
@@ -136,10 +141,26 @@ sub fill {
             if !IO::Select->new($self->{socket})->can_read($timeout);
     }
 
-    my $n = sysread $self->{socket}, $self->{buffer}, 65536,
-                    length $self->{buffer};
+    my $n = sysread $self->{socket}, my $bytes, 65536;
+
+    $self->{buffer} .= $bytes if $n;
+    $self->{heard}->answered($bytes) if $n && $self->{heard};
 
     return defined $n ? $n : 0;
+}
+
+
+# What there is, so many bytes at most, and does not keep it.
+
+sub take {
+    my ($self, $size) = @_;
+
+    my $bytes = '';
+    my $n = sysread $self->{socket}, $bytes, $size;
+
+    $self->{heard}->answered($bytes) if $n && $self->{heard};
+
+    return $bytes;
 }
 
 
@@ -218,8 +239,19 @@ sub closed {
 sub close {
     my ($self) = @_;
 
+    $self->{heard}->end() if $self->{heard};
     $self->{socket}->close() if $self->{socket};
     delete $self->{socket};
+
+    return;
+}
+
+
+sub DESTROY {
+    my ($self) = @_;
+
+    local ($?, $!, $@);
+    $self->{heard}->end() if $self->{heard};
 
     return;
 }
@@ -260,6 +292,9 @@ sub concurrently {
 
             $c->{socket}->blocking(0);
 
+            $c->{heard} = Test::IClock::Answers->listen($requests->[$i]);
+            $c->{heard}->asked($requests->[$i]) if $c->{heard};
+
             $job{fileno $c->{socket}}
                 = { i => $i, c => $c, out => $requests->[$i] };
             $select_r->add($c->{socket});
@@ -285,9 +320,12 @@ sub concurrently {
             my $fd = fileno $socket;
             my $job = $job{$fd};
             my $c = $job->{c};
-            my $n = sysread $socket, $c->{buffer}, 65536, length $c->{buffer};
+            my $n = sysread $socket, my $bytes, 65536;
 
             next if !defined $n && $!{EAGAIN};
+
+            $c->{buffer} .= $bytes if $n;
+            $c->{heard}->answered($bytes) if $n && $c->{heard};
 
             my ($response) = Test::IClock::HTTP::Response->parse(
                                  $c->{buffer}, !$n);

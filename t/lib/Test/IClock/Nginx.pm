@@ -14,6 +14,7 @@ use IO::Socket::INET;
 use POSIX qw/ :sys_wait_h /;
 use Time::HiRes qw/ sleep time /;
 
+use Test::IClock::Answers ();
 use Test::IClock::Process qw/ children command slurp spawn wait_until /;
 
 our $root = dirname(dirname(dirname(dirname(dirname(
@@ -248,6 +249,8 @@ sub start {
                                    : $self->configuration($http, %option);
     my $file = $self->_write('nginx.conf', $conf);
 
+    Test::IClock::Answers::configured($conf);
+
     unlink $self->{pidfile};
 
     $self->{adopted} = 0;
@@ -317,8 +320,12 @@ sub reload {
 
     if (defined $http) {
         $self->{workers} = $option{workers} if defined $option{workers};
-        $self->_write('nginx.conf', $self->configuration($http,
-                          workers => $self->{workers}, %option));
+
+        my $conf = $self->configuration($http, workers => $self->{workers},
+                                        %option);
+
+        $self->_write('nginx.conf', $conf);
+        Test::IClock::Answers::configured($conf);
     }
 
     my %old = map { $_ => 1 } $self->workers();
