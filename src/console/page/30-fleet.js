@@ -259,8 +259,19 @@ function dropDevice(sn) {
 }
 
 let disagreed = 0;
+let summing = null;
 
-async function readSummary() {
+// once, for all that want to know
+function readSummary() {
+  if (summing === null) {
+    summing = askSummary().finally(() => {
+      summing = null;
+    });
+  }
+  return summing;
+}
+
+async function askSummary() {
   if (session.key === null || !may('devices:read') || fleet.noSummary) return;
   try {
     fleet.summary = (await api('GET', '/summary', { background: true })).body;

@@ -213,7 +213,6 @@ view({
     const devices = h('span');
     const asks = h('span');
     const top = head(ctx, { title: t('nav.commands') });
-    const counts = { open: null, failed: null };
     let cursor = null;
     let asked = '';
     let timer = null;
@@ -275,20 +274,6 @@ view({
       draw();
     }
 
-    async function count() {
-      if (!may('devices:read')) return;
-      try {
-        const c = (await api('GET', '/summary',
-          { signal: ctx.signal, background: true })).body.commands;
-
-        counts.open = c.queued + c.sent;
-        counts.failed = c.failed_24h;
-        drawHead();
-      } catch (e) {
-        onlyProblem(e);
-      }
-    }
-
     function draw() {
       const list = Array.from(rows.values()).sort((a, b) =>
         compare(String(b.id), String(a.id)));
@@ -301,6 +286,8 @@ view({
     }
 
     function drawHead() {
+      const c = fleet.summary && fleet.summary.commands;
+      const counts = c ? { open: c.queued + c.sent, failed: c.failed_24h } : {};
       // what is listed is newer than what the server has counted
       const all = cursor && !cursor.size && !ctx.query.get('device')
         && !ctx.query.get('user') && !ctx.query.get('since');
@@ -351,7 +338,7 @@ view({
         schedule();
         return;
       }
-      count();
+      readSummary();
       read(false).catch((e) => {
         onlyProblem(e);
         schedule();
@@ -377,11 +364,14 @@ view({
     ctx.on('commands', again);
     ctx.on('recovered', again);
     ctx.on('reset', again);
-    ctx.on('fleet', () => g.refresh());
+    ctx.on('fleet', () => {
+      g.refresh();
+      drawHead();
+    });
 
     drawFilters();
     drawHead();
-    count();
+    readSummary();
     loading(wait, read(false), 6, again).catch(onlyProblem);
   },
 

@@ -127,8 +127,8 @@ view({
   name: 'problems', title: 'nav.problems', nav: 5, scope: 'devices:read',
 
   open(ctx) {
-    const known = { summary: null, at: 0, lines: [], moreLines: false,
-      missing: [], commands: [], fetching: new Set() };
+    const known = { at: 0, read: 0, tried: 0, told: null, lines: [],
+      moreLines: false, missing: [], commands: [], fetching: new Set() };
     const opened = new Set();
     const top = head(ctx, { title: t('nav.problems') });
     const chips = h('div.chips', { role: 'group',
@@ -144,7 +144,7 @@ view({
       if (name === 'lines') return groupLines(known.lines);
       if (name === 'missing') return known.missing;
       if (name === 'commands') return known.commands;
-      return known.summary ? serverIssues(known.summary.server) : [];
+      return fleet.summary ? serverIssues(fleet.summary.server) : [];
     }
 
     function countOf(name, rows) {
@@ -156,7 +156,7 @@ view({
     }
 
     function fresh() {
-      return known.at && Date.now() - known.at < 30000 && stream.fresh()
+      return fleet.summary && now() - known.at < 30000 && stream.fresh()
         && link.state === 'up';
     }
 
@@ -177,7 +177,7 @@ view({
       } else if (n) top.verdict(t('problems.open', { n }));
       else {
         top.verdict(t('problems.clear', { at: stamp(known.at),
-          n: known.summary ? known.summary.devices.total : 0 }));
+          n: fleet.summary.devices.total }));
       }
       top.state(!known.at || stale ? 'unknown' : n ? 'warn' : 'ok');
       ctx.title(known.at && !stale ? t('problems.open', { n }) + ', '
@@ -204,7 +204,7 @@ view({
       [all.lines, all.missing, all.commands].map((rows) => rows.map((row) =>
         [deviceName(row.device_id), row])), all.server, Array.from(opened), known.moreLines,
       Array.from(known.fetching),
-      known.summary && known.summary.server]), () =>
+      fleet.summary && fleet.summary.server]), () =>
         Object.keys(sections).filter((name) => f ? name === f
           : name === 'server' || all[name].length || !may(sections[name]))
           .map((name) => section(name, all[name])));
@@ -220,8 +220,8 @@ view({
           .map((row) => h('li', draws[name](row)))),
         rows.length > mostListed ? h('p.meta',
           t('problems.more', { n: rows.length - mostListed })) : null,
-        name === 'server' && known.summary
-          ? h('p.meta', serverLine(known.summary.server))
+        name === 'server' && fleet.summary
+          ? h('p.meta', serverLine(fleet.summary.server))
           : rows.length ? null : empty(t('problems.none.' + name)),
         name === 'lines' && known.moreLines ? h('p.meta',
           t('problems.tooMany', { n: known.lines.length }), ' ',
@@ -304,23 +304,36 @@ view({
         background: !first })).body;
     }
 
+    function numbers() {
+      const s = fleet.summary;
+
+      return s && JSON.stringify([s.rejected_24h, s.missing_punches,
+        s.commands.failed_24h]);
+    }
+
     async function read() {
       const since = new Date(Math.floor(now() / 60000 - 1440) * 60000)
         .toISOString();
-      const [summary, lines, missing, commands] = await Promise.all([
-        get('devices:read', '/summary'),
+
+      known.tried = now();
+      if (fleet.summary === null) await readSummary();
+      if (fleet.noSummary) throw new Problem(404, { code: 'no_route' });
+
+      const told = numbers();
+      const [lines, missing, commands] = await Promise.all([
         get('logs:read', '/rejected', { since, limit: 200 }),
         get('logs:read', '/reconciliation', { missing: 'true', limit: 200 }),
         get('commands:read', '/commands', { status: 'failed', since,
           limit: 200 })]);
 
       first = false;
-      known.summary = summary.devices ? summary : null;
+      known.told = told;
       known.lines = lines.data;
       known.moreLines = lines.has_more;
       known.missing = missing.data.filter((row) => row.missing > 0);
       known.commands = commands.data;
-      known.at = Date.now();
+      known.read = now();
+      known.at = fleet.summaryAt;
       draw();
     }
 
@@ -332,10 +345,20 @@ view({
       });
     }
 
+    // The summary has how long each list is: one that has changed is read
+    // again, and all are once a minute, as a line may go while another comes.
+    function look() {
+      if (!first && numbers() === known.told && now() - known.read < 60000) {
+        known.at = fleet.summaryAt;
+      } else if (now() - known.tried > 14000) {
+        again();
+      }
+      draw();
+    }
+
     ctx.redraw = draw;
-    ctx.every(15000, again);
-    ctx.on('fleet', draw);
-    ctx.on('tick', draw);
+    ctx.on('fleet', look);
+    ctx.on('tick', look);
     ctx.on('stream', draw);
     ctx.on('link', draw);
     ctx.on('commands', again);

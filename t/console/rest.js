@@ -1,0 +1,181 @@
+// Copyright (C) the ngx_http_iclock_module authors
+
+// What the page asks of the server while nothing happens, by a clock that goes
+// when the test says so.
+
+'use strict';
+
+// In the page: a second and more pass by go() alone, there and at the server.
+
+const clock = () => {
+    const began = Date.now();
+    const { setTimeout, clearTimeout, setInterval, fetch } = globalThis;
+    const timers = new Map();
+    const streams = new Set();
+    const beat = new TextEncoder().encode(': \n\n');
+    let at = 0, ids = 1e9;
+
+    const later = (f, ms, each) => {
+        timers.set(++ids, { f, at: at + ms, each });
+        return ids;
+    };
+
+    Date.now = () => began + at;
+    globalThis.setTimeout = (f, ms, ...more) => ms >= 1000
+        ? later(() => f(...more), ms, 0) : setTimeout(f, ms, ...more);
+    globalThis.setInterval = (f, ms, ...more) => ms >= 1000
+        ? later(() => f(...more), ms, ms) : setInterval(f, ms, ...more);
+    globalThis.clearTimeout = globalThis.clearInterval = (id) =>
+        timers.delete(id) || clearTimeout(id);
+
+    // what streams say between their events, when nothing happens
+    const alive = (body, signal) => body.pipeThrough(new TransformStream({
+        start(out) {
+            streams.add(out);
+            signal.addEventListener('abort', () => streams.delete(out));
+        },
+        transform(part, out) {
+            out.whole = part.at(-1) === 10 && part.at(-2) === 10;
+            out.enqueue(part);
+        },
+    }));
+
+    globalThis.fetch = async (where, option) => {
+        const answer = await fetch(where, option);
+        const headers = new Headers(answer.headers);
+
+        headers.set('Date', new Date(began + at).toUTCString());
+        return new Response(/event-stream/.test(headers.get('Content-Type'))
+            ? alive(answer.body, option.signal) : answer.body,
+            { status: answer.status, headers });
+    };
+
+    globalThis.go = (ms) => {
+        const end = at + ms;
+
+        for (const out of streams) {
+            if (out.whole) {
+                out.enqueue(beat);
+            }
+        }
+
+        for ( ;; ) {
+            const [id, next] = [...timers].sort((a, b) => a[1].at - b[1].at)[0]
+                               || [0, { at: Infinity }];
+
+            if (next.at > end) {
+                break;
+            }
+
+            at = next.at;
+            timers.delete(id);
+            if (next.each) {
+                timers.set(id, { ...next, at: at + next.each });
+            }
+            next.f();
+        }
+        at = end;
+    };
+
+    let hidden = false;
+
+    Object.defineProperty(document, 'hidden', { get: () => hidden });
+    globalThis.hide = (is) => {
+        hidden = is;
+        document.dispatchEvent(new Event('visibilitychange'));
+    };
+};
+
+
+module.exports = async (t) => {
+    await t.sql(`select iclock.register_device('REST' || to_char(n, 'FM0000'),
+        'Door ' || n, 'Pune', 'Asia/Kolkata')
+        from generate_series(1, 3) as n;
+        update iclock.device set last_seen = now()`);
+
+    // one whose list has three pages
+    const many = (is) => t.sql(is
+        ? `insert into iclock.device (serial_number, name, site, timezone,
+                                      status, last_seen)
+           select 'SOME' || n, 'Some ' || n, 'Pune', 'Asia/Kolkata', 'active',
+                  now() from generate_series(10000, 12499) as n`
+        : `delete from iclock.device where serial_number like 'SOME%'`);
+
+    const tab = await t.signIn('#/fleet', {
+        prepare: (page) => page.evaluateOnNewDocument(clock) });
+
+    const go = async (seconds) => {
+        for (let i = 0; i < seconds; i += 5) {
+            await tab.page.evaluate(() => globalThis.go(5000));
+            await tab.settled();
+        }
+    };
+
+    // what is asked in a minute, by what it is
+    const minutes = async (n) => {
+        const had = tab.requests.length;
+
+        await go(60 * n);
+        return tab.requests.slice(had).filter((r) => r.includes('/v1/'));
+    };
+
+    const count = (asked) => {
+        const all = asked.map((r) => r.replace(/.*\/v1|\?.*/g, '')).sort();
+
+        return [...new Set(all)].map((what) =>
+            `${all.filter((r) => r === what).length} ${what}`).join(', ');
+    };
+
+    const few = async (about, most, n = 1) => {
+        const asked = await minutes(n);
+
+        t.note(`${about}: ${count(asked)}`);
+        t.ok(asked.length <= most * n, `${about}: at most ${most} a minute`,
+             count(asked));
+        t.ok(asked.length > 0 || about === 'hidden', `${about}: some`);
+    };
+
+    const views = ['fleet', 'devices/REST0001', 'live', 'people', 'commands',
+                   'problems', 'settings'];
+
+    // nothing is under way
+
+    for (const view of views) {
+        await tab.goto('#/' + view);
+        await tab.settled();
+        await few(view, 12);
+    }
+
+    // a command that waits, and is followed
+
+    await tab.goto('#/devices/REST0001');
+    await tab.click('Set clock', 'main button');
+    await tab.see('Door 1 is asked to take the time of the server.');
+    for (const view of views) {
+        await tab.goto('#/' + view);
+        await tab.settled();
+        await few(`${view}, a command waits`, 20);
+    }
+    t.ok(await tab.has('Undo'), 'it is followed all the time');
+
+    // nobody looks
+
+    await tab.page.evaluate(() => globalThis.hide(true));
+    await go(65);
+    t.is(await tab.page.evaluate(() =>
+             document.querySelector('.stream').dataset.state), 'hidden',
+         'hidden for a minute: the stream is closed');
+    t.is(await minutes(3), [], 'hidden: nothing is asked');
+    await tab.page.evaluate(() => globalThis.hide(false));
+    await tab.until(() =>
+        document.querySelector('.stream').dataset.state === 'live');
+    t.ok(true, 'shown again: so is the stream');
+
+    // a fleet whose list has pages
+
+    await many(true);
+    await tab.goto('#/fleet');
+    await go(60);
+    await tab.see('2,503 active devices', 'all of them are known');
+    await few('three pages', 12, 3);
+};
