@@ -167,6 +167,82 @@ async function wrong(t) {
 }
 
 
+// the lines of CSV, as lists; the first of a line is never empty
+
+function cells(text) {
+    return text.split('\r\n').slice(0, -1).map((line) =>
+        [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(
+            ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain));
+}
+
+
+// A file has what SQL has, of the days that are asked for.
+
+async function files(t, tab) {
+    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'csv-'));
+    const session = await tab.page.createCDPSession();
+    const columns = ['user_id', 'user_name', 'punch_type', 'method',
+        'timestamp', 'local_time', 'timezone', 'device_id', 'device_name',
+        'site', 'status', 'verify', 'temperature', 'mask_detected',
+        'work_code', 'received_at'];
+
+    await session.send('Browser.setDownloadBehavior', {
+        behavior: 'allow', downloadPath: dir,
+        browserContextId: tab.context.id });
+
+    for (const [from, to, n] of [['', '', 6], ['2026-11-20', '', 5],
+                                 ['', '2026-11-19', 1]])
+    {
+        await tab.page.evaluate((...days) => ['from', 'to'].forEach((id, i) => {
+            const field = document.getElementById(id);
+
+            field.value = days[i];
+            field.dispatchEvent(new Event('change'));
+        }), from, to);
+        await tab.settled();
+        await tab.click('Save CSV');
+
+        const file = path.join(dir, await t.wait('a file', () =>
+            fs.readdirSync(dir).find((name) => name.endsWith('.csv'))));
+        const [names, ...rows] = cells(fs.readFileSync(file, 'utf8'));
+
+        // a spreadsheet takes no name for a formula
+        const expected = JSON.parse(await t.sql(`
+            select json_agg(json_build_array(p.pin,
+                       case left(n.name, 1) when '=' then '''' else '' end
+                       || coalesce(n.name, ''),
+                       case p.status when 0 then 'CheckIn' else 'CheckOut' end,
+                       case p.verify when 1 then 'Fingerprint' else 'Card' end,
+                       to_char(p.local_time - interval '5:30',
+                               'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                       to_char(p.local_time, 'YYYY-MM-DD"T"HH24:MI:SS'),
+                       'Asia/Kolkata', 'ACT0000001', 'Gate 1', 'Pune',
+                       p.status, p.verify, trim_scale(p.temperature),
+                       case when p.mask >= 0 then p.mask = 1 end,
+                       p.work_code,
+                       to_char(p.received_at at time zone 'UTC',
+                               'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+                       order by p.local_time desc)
+              from iclock.punch p
+              left join iclock.person n on n.pin = p.pin and n.site = 'Pune'
+             where p.local_time >= coalesce(nullif('${from}', ''),
+                                            '-infinity')::timestamp
+               and p.local_time < coalesce(nullif('${to}', '')::date + 1,
+                                           'infinity')::timestamp`));
+
+        t.is(names, ['id', ...columns], 'CSV: the names of the columns');
+        t.is(rows.map(([, ...row]) => row), expected.map((row) =>
+                 row.map((cell) => String(cell ?? ''))),
+             `CSV, from "${from}" to "${to}": what SQL has`);
+        t.is(new Set(rows.map(([id]) => id)).size, n,
+             'CSV: each has a line and an id');
+        fs.rmSync(file);
+    }
+
+    fs.rmSync(dir, { recursive: true });
+}
+
+
 module.exports = async (t) => {
     await t.sql(`select iclock.register_device('ACT0000001', 'Gate 1', 'Pune',
                                                'Asia/Kolkata')`);
@@ -183,28 +259,6 @@ module.exports = async (t) => {
 
     await tab.see('15:11:02', 'punches by the clock of the terminal');
 
-    // the file is what SQL has
-
-    const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'csv-'));
-    const session = await tab.page.createCDPSession();
-
-    await session.send('Browser.setDownloadBehavior', {
-        behavior: 'allow', downloadPath: dir,
-        browserContextId: tab.context.id });
-    await tab.click('Save CSV');
-
-    const file = await t.wait('a file', () => fs.readdirSync(dir)
-        .find((name) => name.endsWith('.csv')));
-    const lines = fs.readFileSync(path.join(dir, file), 'utf8').trim()
-        .split(/\r?\n/);
-    const pins = (await t.sql(`select string_agg(pin, ' ' order by pin)
-                                 from iclock.punch`)).split(' ');
-
-    t.is(lines.length, 1 + pins.length, 'a file has a line each');
-    t.ok(pins.every((pin) => lines.some((line) => line.includes(pin))),
-         'of the punches that there are', lines.join('\n'));
-    fs.rmSync(dir, { recursive: true });
-
     // who measures no temperature sends 0
 
     await t.device('ACT0000001', 'punches',
@@ -215,6 +269,15 @@ module.exports = async (t) => {
          '0 36.5', 'as it came');
     await tab.see(/36[.,]5\s°C/, 'a temperature');
     t.unlike(await tab.body(), /\b0\s°C/, 'none where none was measured');
+
+    // punches as a file
+
+    await t.device('ACT0000001', 'punches',
+                   '1006\t2026-11-19 23:59:59\t1\t4\tW7');
+    await t.sql(`insert into iclock.person (site, pin, name)
+                 values ('Pune', '1001', 'Rao, "Asha"'),
+                        ('Pune', '1002', '=1+1')`);
+    await files(t, tab);
 
     // it is known to call by what it sends, before that is written
 
@@ -252,7 +315,7 @@ module.exports = async (t) => {
     await tab.click('Zone…');
     await tab.fill('Time zone', 'Asia/Dubai');
     await tab.click('Change zone');
-    await tab.see('the 5 stored ones keep their UTC time',
+    await tab.see('the 6 stored ones keep their UTC time',
                   'the dialog says what stays');
     await tab.looks('device-zone');
     await tab.click('Change zone', 'dialog button');
