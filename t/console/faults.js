@@ -21,6 +21,46 @@ module.exports = async (t) => {
     await tab.see(/Nothing needs you\. 1 device, 0 lines, 0 missing\. Checked/,
                   'nothing is wrong: said so');
     await tab.axe('nothing is wrong');
+
+    // and no longer, when it is the stream that is refused: it may be old
+
+    const refuse = (request) => {
+        if (/event-stream/.test(request.headers().accept)) {
+            request.respond({ status: 503, headers: { 'Retry-After': '5' },
+                contentType: 'application/problem+json',
+                body: JSON.stringify({ status: 503, code: 'unavailable',
+                                       detail: 'No room' }) });
+        } else {
+            request.continue().catch(() => null);
+        }
+    };
+
+    await tab.page.setRequestInterception(true);
+    tab.page.on('request', refuse);
+    await t.nginx('reload');
+    await tab.see('Live updates are used up by other windows;'
+                  + ' refreshing every 10 s.', 'stream, 503: words');
+    await tab.until(() => /Not known since/.test(
+        document.querySelector('main').innerText));
+    t.unlike(await tab.body(), /Nothing needs you/,
+             'no all-clear while there is no stream');
+    await tab.axe('a stream that is refused');
+    await tab.goto('#/fleet');
+    await tab.see('Gate 1');
+    await t.wait('not known', async () => /Not known since/.test(
+        await tab.text('main')), 2);
+    t.unlike(await tab.body(), /Nothing needs you/, 'nor of the fleet');
+    await tab.goto('#/live');
+    await tab.see('Refreshed every 10 s');
+    await tab.settled();
+    await t.device('FAULT00001', 'handshake');
+    await t.device('FAULT00001', 'punches', '1001\t2026-11-20 15:11:02\t0\t1');
+    await tab.see('1001', 'what happens is asked for');
+    tab.page.off('request', refuse);
+    await tab.page.setRequestInterception(false);
+    await tab.see(/Live, \d+ a minute/, 'the stream is there again');
+    await tab.goto('#/problems');
+    await tab.see('Nothing needs you.', 'and so is the all-clear');
     await tab.goto('#/fleet');
     await tab.see('Gate 1');
 
@@ -64,10 +104,10 @@ module.exports = async (t) => {
     // an error of the server, and slow answers
 
     tab = await t.open('#/people');
-    tab.allow(/500/);
+    tab.allow(/500|429/);
     await tab.page.setRequestInterception(true);
 
-    // or 'hold': those that are held wait for a release
+    // or 'rate', or 'hold': those that are held wait for a release
     let how = 'fail';
     const held = [];
     const release = () => {
@@ -85,6 +125,12 @@ module.exports = async (t) => {
                 headers: { 'X-Request-Id': '3f2a9c' },
                 body: JSON.stringify({ status: 500, code: 'internal',
                                        detail: 'Something failed' }) });
+        } else if (how === 'rate') {
+            how = 'pass';
+            request.respond({ status: 429, headers: { 'Retry-After': '7' },
+                contentType: 'application/problem+json',
+                body: JSON.stringify({ status: 429, code: 'rate_limited',
+                                       detail: 'Too many' }) });
         } else {
             held.push(request);
         }
@@ -93,6 +139,29 @@ module.exports = async (t) => {
     await tab.see('request 3f2a9c stands in its error log',
                   '500: the number of the request');
     await tab.looks('fault-500');
+
+    // too many requests: as long as the server says, and not a word longer
+
+    const { identifier } = await tab.page.evaluateOnNewDocument(() => {
+        globalThis.said = new Set();
+        new MutationObserver(() => document.querySelectorAll('.bars, main')
+            .forEach((e) => globalThis.said.add(e.tagName + e.textContent)))
+            .observe(document, { subtree: true, childList: true,
+                                 characterData: true });
+    });
+
+    how = 'rate';
+    await tab.page.reload();
+    await tab.see('No people yet.', '429: it goes on by itself');
+    await t.wait('no bar', async () => await bars() === '');
+
+    const said = await tab.page.evaluate(() => [...globalThis.said].join('\n'));
+    const words = 'Too many requests for this key; going on in';
+
+    t.like(said, new RegExp(`^MAIN.*${words} 7 s\\.`, 'm'),
+           '429: words, and for how long');
+    t.like(said, new RegExp(`^SECTION${words} \\d s\\.`, 'm'), 'and a bar');
+    await tab.page.removeScriptToEvaluateOnNewDocument(identifier);
 
     // all that is drawn, and then moves
     await tab.page.evaluateOnNewDocument(() => {
