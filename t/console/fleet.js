@@ -75,6 +75,35 @@ module.exports = async (t) => {
         await tab.body()));
     t.ok(true, 'the list knows it without a reload');
 
+    // what others approve is known by its event
+
+    const row = (sn) => tab.page.evaluate((sn) =>
+        [...document.querySelectorAll('.rows > .row')].find((row) =>
+            row.querySelector('.c-serial').textContent === sn)?.textContent,
+        sn);
+
+    await tab.goto('#/fleet?q=NEW0000002');
+    await tab.see('No device matches');
+    await t.device('NEW0000002', 'handshake');
+    await t.wait('a row', async () => /New/.test(await row('NEW0000002')));
+    await t.api('POST', '/devices', { serial_number: 'NEW0000002',
+        name: 'Gate 6', site: 'Pune', timezone: 'Asia/Kolkata' });
+    await t.wait('the row', async () =>
+        /Gate 6.*Pune/.test(await row('NEW0000002')));
+    t.ok(true, 'a row of what somebody else has approved');
+    await tab.goto('#/live');
+    for (const gate of ['Gate 5', 'Gate 6']) {
+        await tab.until((gate) =>
+            [...document.querySelectorAll('.rows > .row')].some((row) =>
+                row.textContent.includes(gate)
+                && row.textContent.includes('Was approved')), gate);
+        t.ok(true, `the event of ${gate} is seen`);
+    }
+    await t.api('DELETE', '/devices/NEW0000002');
+    await tab.settled();
+    await tab.goto('#/fleet');
+    await tab.see('Gate 5');
+
     // sorted, filtered, searched; the address says it
 
     await tab.page.keyboard.press('/');

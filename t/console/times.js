@@ -17,6 +17,11 @@ module.exports = async (t) => {
     await t.device('TIME000001', 'punches', '1001\t2026-11-20 15:11:02\t0\t1');
     // the hour that comes twice, when summer ends
     await t.device('TIME000002', 'punches', '1090\t2026-10-25 02:30:00\t0\t1');
+    // a large number, and one that is none
+    await t.device('TIME000001', 'punches',
+                   '1001001\t2026-11-20 15:11:03\t0\t1');
+    await t.sql(`update iclock.device set punch_count = 1234567
+                  where serial_number = 'TIME000001'`);
     await t.sql(`update iclock.device set timezone = 'Mars/Olympus'
                   where serial_number = 'TIME000003'`).catch(() => null);
 
@@ -27,7 +32,9 @@ module.exports = async (t) => {
         const tab = await t.signIn('#/live', { timezone, language });
         const zones = `${timezone}, ${language}`;
 
-        await tab.see('1001', `${zones}: a PIN is left alone`);
+        await tab.see('1001', `${zones}: a PIN is there`);
+        t.is((await tab.text('.rows .c-pin')).split('\n').sort(),
+             ['1001', '1001001', '1090'], `${zones}: PINs are left alone`);
 
         const digits = (await tab.body()).replace(/[\u0660-\u0669]/g,
             (d) => d.charCodeAt(0) - 0x660).replace(/[\u0966-\u096F]/g,
@@ -36,6 +43,23 @@ module.exports = async (t) => {
         t.like(digits, /15:11:02/, `${zones}: the time of the terminal`);
         t.like(digits, /02:30:00\s*(?:GMT|UTC|\S*)[+]?\d/,
                `${zones}: an hour that comes twice has its offset`);
+
+        // days and numbers as people write them there
+
+        const [day, many] = await tab.page.evaluate((language) => [
+            new Intl.DateTimeFormat(language, { weekday: 'long',
+                day: 'numeric', month: 'long', timeZone: 'UTC' })
+                .format(Date.UTC(2026, 10, 20, 12)),
+            new Intl.NumberFormat(language).format(1234567)], language);
+
+        await tab.goto('#/devices/TIME000001');
+        await tab.see(day, `${zones}: a day`);
+        t.is((await tab.text('#tab-body a .mono, #tab-body a.mono'))
+             .split('\n').sort(), ['1001', '1001001'], `${zones}: and PINs`);
+        t.like(await tab.text('.serial'), /^TIME000001/,
+               `${zones}: and a serial number`);
+        await tab.goto('#/devices/TIME000001?tab=setup');
+        await tab.see(many, `${zones}: a number`);
         await t.close(tab);
     }
 
@@ -51,20 +75,46 @@ module.exports = async (t) => {
     await tab.goto('#/live');
     await tab.see(/22:41:02/, 'mine');
 
-    // from right to left
+    // by the standard
+    await tab.goto('#/settings');
+    await tab.choose('Times', 'device');
+    await tab.choose('Dates', 'iso');
+    await tab.goto('#/devices/TIME000001');
+    await tab.see('2026-11-20', 'ISO 8601');
+    await tab.goto('#/settings');
+    await tab.choose('Dates', 'browser');
 
-    await tab.page.evaluate(() => {
-        document.documentElement.dir = 'rtl';
-    });
-    for (const view of ['fleet', 'live', 'people', 'commands', 'problems']) {
-        await tab.goto('#/' + view);
-        await tab.settled();
-        for (const width of [1280, 390]) {
-            await tab.size(width, 800);
-            await tab.frames();
-            await tab.fits(`${view}, rtl, ${width}`);
-            await tab.page.screenshot({
-                path: t.picture(`rtl-${view}-${width}`) });
+    // from right to left, and back
+
+    await t.sql(`select iclock.register_device('RTL' || to_char(n, 'FM000'),
+        '\u0628\u0648\u0627\u0628\u0629 ' || n, 'Pune', 'Asia/Kolkata')
+        from generate_series(1, 3) as n`);
+    await t.device('TIME000004', 'handshake');
+    await t.sql(`update iclock.device
+                    set last_seen = now() - interval '42 min'
+                  where serial_number = 'RTL001'`);
+    await t.device('TIME000001', 'punches', '1077\t2026-02-30 08:31:00\t0\t1');
+    await t.api('POST', '/users', { user_id: '1001', name: 'Asha Rao',
+        device_ids: ['TIME000001', 'RTL002'] });
+
+    for (const dir of ['rtl', 'ltr']) {
+        await tab.page.evaluate((dir) => {
+            document.documentElement.dir = dir;
+        }, dir);
+        for (const view of ['fleet', 'live', 'people', 'commands', 'problems',
+                            'settings', 'devices/TIME000001', 'people/1001']) {
+            const name = view.replace('/', '-');
+
+            await tab.goto('#/' + view);
+            await tab.settled();
+            for (const width of [1280, 800, 390]) {
+                await tab.size(width, 800);
+                await tab.frames();
+                await tab.fits(`${view}, ${dir}, ${width}`);
+                await tab.apart(`${view}, ${dir}, ${width}`);
+                await tab.page.screenshot({
+                    path: t.picture(`${dir}-${name}-${width}`) });
+            }
         }
     }
 };

@@ -111,6 +111,14 @@ module.exports = class Tab {
             }
         });
 
+        // puppeteer may keep silent of one that is given up as it is answered
+        const session = await page.createCDPSession();
+        const ended = ({ requestId }) => tab.running.forEach((request) =>
+            request.id === requestId && tab.running.delete(request));
+
+        await session.send('Network.enable');
+        session.on('Network.loadingFinished', ended);
+        session.on('Network.loadingFailed', ended);
         for (const end of ['requestfinished', 'requestfailed']) {
             page.on(end, (request) => tab.running.delete(request));
         }
@@ -395,6 +403,63 @@ module.exports = class Tab {
 
         return this.t.ok(over.length === 0, `no sideways scroll: ${about}`,
                          over.join('\n'));
+    }
+
+    // no words stand on others
+    async apart(about) {
+        const over = await this.page.evaluate(() => {
+            const layers = 'dialog, .panel, .menu, header, nav, .strips, main';
+            const parts = [];
+            const all = document.createTreeWalker(document.body,
+                                                  NodeFilter.SHOW_TEXT);
+
+            // what is cut off is not there
+            const seen = (box, element) => {
+                let [left, top, right, bottom] = [box.left, box.top,
+                                                  box.right, box.bottom];
+
+                for (let e = element; e; e = e.parentElement) {
+                    const its = getComputedStyle(e);
+                    const edge = e.getBoundingClientRect();
+
+                    if (its.overflowX !== 'visible') {
+                        left = Math.max(left, edge.left);
+                        right = Math.min(right, edge.right);
+                    }
+                    if (its.overflowY !== 'visible') {
+                        top = Math.max(top, edge.top);
+                        bottom = Math.min(bottom, edge.bottom);
+                    }
+                }
+                return right - left > 1 && bottom - top > 1
+                       ? [{ left, top, right, bottom }] : [];
+            };
+
+            while (all.nextNode()) {
+                const node = all.currentNode, its = node.parentElement;
+                const range = document.createRange();
+
+                if (!node.data.trim()
+                    || !its.checkVisibility({ checkVisibilityCSS: true }))
+                {
+                    continue;
+                }
+
+                range.selectNodeContents(node);
+                for (const box of range.getClientRects()) {
+                    parts.push(...seen(box, its).map((part) => ({ ...part,
+                        node, layer: its.closest(layers) })));
+                }
+            }
+
+            return parts.flatMap((a, i) => parts.slice(i + 1).filter((b) =>
+                a.layer === b.layer && a.node !== b.node
+                && Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2
+                && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3)
+                .map((b) => `${a.node.data} / ${b.node.data}`)).slice(0, 5);
+        });
+
+        return this.t.is(over, [], `no words on others: ${about}`);
     }
 
     // four pictures, each looked at by axe, too
