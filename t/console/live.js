@@ -237,6 +237,43 @@ module.exports = async (t) => {
     await tab.see('HIDDEN2', 'shown again: it catches up');
     await t.device('LIVE0001', 'punches', `SHOWN\t${now(63)}\t0\t1`);
     await tab.see('SHOWN', 'and goes on');
+
+    // ten thousand at once: the newest, and a number for the others
+
+    await tab.page.evaluate(() => {
+        globalThis.shifts = [];
+        new PerformanceObserver((list) => globalThis.shifts.push(
+            ...list.getEntries().map((shift) => shift.value)))
+            .observe({ type: 'layout-shift' });
+        globalThis.hide(true);
+        globalThis.aMinute();
+    });
+    await t.wait('it is closed', async () => await streams() > closed + 1);
+    await t.sql(`insert into iclock.punch (device_id, local_time, pin, status,
+                                           verify, punched_at)
+        select d.id, '2026-03-02'::timestamp + n * interval '1 s',
+               case n when 10000 then 'NEWEST' else 'MANY' || n end, 0, 1,
+               now()
+          from generate_series(1, 10000) as n
+          join iclock.device d on d.serial_number = 'LIVE0001'`);
+    await tab.page.evaluate(() => globalThis.hide(false));
+    await tab.see('NEWEST', '10,000 events: the newest');
+    await tab.see('earlier events are not shown');
+
+    // some had come before
+    const earlier = (await tab.body()).match(/[\d,]+ earlier events/g) || [];
+
+    t.is(earlier.length, 1, '10,000 events: one number');
+    t.is(await tab.page.evaluate(() =>
+             document.querySelector('[role=grid]')
+                 .getAttribute('aria-rowcount')), '2001',
+         'of all but 2,000');
+    t.like(earlier[0] || '', /^8,00[3-9] /, 'and those that came before');
+    t.ok(await tab.page.evaluate(() =>
+             document.querySelectorAll('*').length <= 2500),
+         'few are in the document');
+    t.is(await tab.page.evaluate(() => globalThis.shifts), [],
+         'and nothing has moved');
     await t.close(tab);
 
     // a link that breaks again and again

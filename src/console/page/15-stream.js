@@ -12,9 +12,11 @@
 //   stream.fresh()   whether what it told is younger than 30 s
 //   stream.per_minute()   punches of the last minute
 //   stream.recent    the newest first, at most 2,000
+//   stream.earlier   how many there were before these
 
 const stream = {
   state: 'off', heard: 0, cursor: null, opened: false, recent: [], rates: [],
+  earlier: 0,
   fresh() {
     return stream.state === 'live' && now() - stream.heard < 30000;
   },
@@ -53,7 +55,9 @@ function takeEvent(event, cursor) {
   }
   if (event.type === 'attendance.punch') stream.rates.push(now());
   streamQueue.push(event);
-  if (streamQueue.length > 20000) streamQueue = streamQueue.slice(-10000);
+  if (streamQueue.length > 20000) {
+    stream.earlier += streamQueue.splice(0, 10000).length;
+  }
   if (painter === null) {
     painter = setTimeout(paintEvents,
       Math.max(0, paintedAt + 250 - performance.now()));
@@ -67,6 +71,7 @@ function paintEvents() {
   const events = streamQueue;
 
   streamQueue = [];
+  stream.earlier += Math.max(0, stream.recent.length + events.length - 2000);
   stream.recent = events.slice(-2000).reverse().concat(stream.recent)
     .slice(0, 2000);
   emit('events', events);
@@ -236,6 +241,7 @@ on('forget', () => {
   stream.cursor = null;
   stream.opened = false;
   stream.recent = [];
+  stream.earlier = 0;
   stream.rates = [];
   streamQueue = [];
   seenEvents.clear();

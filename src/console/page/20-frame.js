@@ -265,9 +265,8 @@ function head(ctx, o) {
     },
     state(name) {
       el.dataset.state = name;
-      fill(mark, name === 'unknown' ? null
-        : icon({ ok: 'check', warn: 'warn', bad: 'warn', new: 'new' }[name]
-          || 'check'));
+      fill(mark, icon({ ok: 'check', unknown: 'silent', new: 'new' }[name]
+        || 'warn'));
     },
     updated(ms) {
       text(updated, ms ? t('updated', { at: stamp(ms) }) : '');

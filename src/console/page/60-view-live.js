@@ -186,7 +186,7 @@ view({
   name: 'live', title: 'nav.live', nav: 2, scope: 'events:read',
 
   open(ctx) {
-    const state = { past: [], paused: null, missed: 0, earlier: 0,
+    const state = { past: [], paused: null, missed: 0,
       fresh: new Set(), said: { n: 0, last: null } };
     const g = grid({ label: t('live.list'), columns: liveColumns(),
       key: (e) => e.event_id,
@@ -253,8 +253,8 @@ view({
           t('live.new', { n: state.missed })), button(t('live.show'),
           () => turn(false), { kind: 'quiet' })]);
       }
-      earlier.hidden = !state.earlier;
-      text(earlier, t('live.earlier', { n: state.earlier }));
+      earlier.hidden = !stream.earlier;
+      text(earlier, t('live.earlier', { n: stream.earlier }));
       drawHead();
     }
 
@@ -323,7 +323,6 @@ view({
           g.refresh();
         }, 1300);
       }
-      state.earlier += Math.max(0, events.length - mostShown);
 
       for (const e of events) {
         if (!e.punch) continue;
