@@ -336,7 +336,17 @@ sub calls {
                     );
 }
 
+# of each statement that nginx sends
+
+sub statements {
+    return map { split / / } $t->psql_lines(
+        "SELECT queryid || ' ' || sum(calls) FROM pg_stat_statements s"
+        . ' JOIN pg_roles r ON r.oid = s.userid'
+        . " WHERE rolname = 'iclock_nginx' GROUP BY queryid");
+}
+
 my $calls = calls();
+my %before = statements();
 my $start = time;
 my @answer = $t->concurrently([ map { [ 'GET', $_ % 2 ? '/status'
                                                       : '/metrics' ] }
@@ -344,5 +354,10 @@ my @answer = $t->concurrently([ map { [ 'GET', $_ % 2 ? '/status'
 is(scalar(grep { $_ && $_->status == 200 } @answer), 400, '400 looks');
 cmp_ok(calls() - $calls, '<=', 1 + (time - $start) / 30,
        'and at most one reading in 30 seconds');
+
+my %after = statements();
+
+is(join(' ', grep { $after{$_} - ($before{$_} || 0) >= 200 } keys %after), '',
+   'no statement goes with them');
 
 $t->done();
