@@ -141,10 +141,38 @@ module.exports = async (t) => {
 
     row('sorting', sorted, 100, 'ms');
 
-    // events
+    // events: from the upload of one to the screen
 
     await tab.goto('#/live');
     await tab.see(/a minute/);
+    await t.device('LOAD000001', 'handshake');
+
+    const took = [];
+
+    for (let n = 1; n <= 20; n++) {
+        const seen = tab.page.evaluate((pin) => new Promise((resolve) => {
+            const look = () => requestAnimationFrame(() => {
+                if (document.querySelector('.rows').innerText.includes(pin)) {
+                    setTimeout(() => resolve(Date.now()));
+                } else {
+                    look();
+                }
+            });
+
+            look();
+        }), `ONE${n}.`);
+
+        await t.device('LOAD000001', 'punches',
+            `ONE${n}.\t2026-03-01 10:00:${String(n).padStart(2, '0')}\t0\t1`);
+        took.push(await seen - await t.sql(`select
+            extract(epoch from received_at) * 1000 from iclock.punch
+             where pin = 'ONE${n}.'`));
+    }
+
+    took.sort((a, b) => a - b);
+    row('a punch on the screen, p95', took[18], 250, 'ms');
+
+    // many
 
     const heap = async () => {
         await session.send('HeapProfiler.enable');
@@ -167,7 +195,7 @@ module.exports = async (t) => {
         .metrics.find((m) => m.name === 'TaskDuration').value;
     const before = await busy();
     const begin = Date.now();
-    let sent = 0;
+    let sent = 0, full = null;
 
     while (Date.now() - begin < seconds * 1000) {
         const due = Math.floor((Date.now() - begin) / 1000 * rate);
@@ -182,6 +210,10 @@ module.exports = async (t) => {
                        'LOAD' || to_char(n % 400 + 1, 'FM000000')`);
             sent = due;
         }
+        // the page keeps 2,000
+        if (sent > 2500 && full === null) {
+            full = await heap();
+        }
         await t.sleep(100);
     }
 
@@ -191,6 +223,33 @@ module.exports = async (t) => {
     row(`main thread at ${rate} events/s`, share * 100, 15, '%');
     row('the longest task then', Math.max(0, ...long), 50, 'ms');
     row('heap afterwards', await heap(), 45, 'MB');
+    if (full !== null) {
+        row('what it has grown', await heap() - full, 5, 'MB');
+    }
+
+    // all at once
+
+    await tasks.evaluate((long) => long.splice(0));
+    await t.sql(`insert into iclock.punch (device_id, local_time, pin, status,
+                                           verify, punched_at)
+        select d.id, '2026-03-02'::timestamp + n * interval '1 second',
+               'C' || n || '.', 0, 1, now()
+          from generate_series(1, 10000) as n
+          join iclock.device d on d.serial_number = 'LOAD000001'`);
+    await tab.see('C10000.');
+    row('the longest task at 10,000 at once',
+        Math.max(0, ...await tasks.jsonValue()), 50, 'ms');
+
+    // but for those that come of a key or a click
+    const moved = await tab.page.evaluate(() => new Promise((resolve) => {
+        new PerformanceObserver((list) => resolve(list.getEntries()
+            .filter((shift) => !shift.hadRecentInput)
+            .reduce((sum, shift) => sum + shift.value, 0)))
+            .observe({ type: 'layout-shift', buffered: true });
+        setTimeout(() => resolve(0), 1000);
+    }));
+
+    row('layout shift, in millionths', moved * 1e6, 0, '');
 
     t.note(rows.map(([what, got, budget, unit]) => what.padEnd(42)
         + `${got} ${unit}`.padStart(12) + `   budget ${budget}`).join('\n'));
