@@ -45,6 +45,12 @@ ngx_iclock_pg_gather(ngx_iclock_pg_pool_t *pool)
         return 0;
     }
 
+    /* what waits does so for all connections of this turn */
+
+    if (pool->more) {
+        return 1;
+    }
+
     if (!pool->gather.timedout && !ngx_iclock_pg_gather_enough(pool)) {
 
         /* not cancelable: a worker that shuts down has to do this work */
