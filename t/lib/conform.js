@@ -129,18 +129,21 @@ function parsed(text, schema) {
     return check(schema, value);
 }
 
-// the values of rows, with quotes around those that need them
+// the values of whole rows, with quotes around those that need them, and what
+// cannot be read
 
 function rows(text) {
     const row = /(?:"(?:[^"]|"")*"|[^",\r\n]*)(,|\r\n|$)/gy;
     const all = [[]];
+    let at = 0;
 
     for (const [value, end] of text.matchAll(row)) {
+        at += value.length;
         all.at(-1).push(value.slice(0, value.length - end.length));
         end === '\r\n' && all.push([]);
     }
 
-    return all.slice(0, -1);
+    return [all.slice(0, -1), text.slice(at)];
 }
 
 const types = {
@@ -163,12 +166,15 @@ const types = {
     'text/csv': (a, text, content, all) => {
         const known = resolve(item(all['application/json'].schema)).properties;
         const whole = text.slice(0, text.lastIndexOf('\r\n') + 2);
-        const [head, ...rest] = rows(whole);
+        const [[head, ...rest], strays] = rows(whole);
+        // an end of a line may be one within quotes that the cut left open
+        const open = a.cut && /^"(?:[^"]|"")*$/.test(strays);
         const strange = head?.filter((name) => !known[name]);
 
         return whole !== text && !a.cut ? 'the last line has no end'
                : !head ? (a.cut ? '' : 'no names on top')
                : strange.length ? `no member ${strange}`
+               : strays && !open ? `no CSV: ${strays.slice(0, 60).trim()}`
                : each(rest, (row) => row.length === head.length ? ''
                              : `${row.length} values, not ${head.length}`);
     },

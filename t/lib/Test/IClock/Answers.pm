@@ -62,8 +62,14 @@ sub configured {
 
     return if $deaf;
 
-    $location{$1} = 1 while $conf =~ m!\blocation\s+(?:=\s+|\^~\s+)?(/\S*)
-                                       \s*\{[^{}]*\biclock_api\s*;!gx;
+    my $all = () = $conf =~ s/#.*//gr =~ /\biclock_api\s*;/g;
+    my @found = $conf =~ m!\blocation\s+(?:=\s+|\^~\s+)?(/\S*)
+                           \s*\{[^{}]*\biclock_api\s*;!gx;
+
+    # nobody would notice that its answers are not looked at
+    croak 'iclock_api in a location that is not understood' if @found < $all;
+
+    @location{@found} = ();
 
     my $any = join '|', map { quotemeta s!/\z!!r }
                         sort { length $b <=> length $a } keys %location;
@@ -271,8 +277,11 @@ sub _append {
         open $file, '>>:raw', name() or croak name() . ": $!";
     }
 
+    my $bytes = packed(@part);
+
     # one write, for others write, too
-    syswrite $file, packed(@part);
+    (syswrite($file, $bytes) || 0) == length $bytes
+        or croak name() . ": $!";
 
     return;
 }
@@ -444,10 +453,15 @@ END
     my $answer = Test::IClock::HTTP->new(port => $nginx->port())
                      ->get('/openapi.json');
 
-    $nginx->stop();
+    my $status = $nginx->stop();
+    my $complaints = $nginx->complaints();
+
     $deaf = 0;
 
     croak 'no openapi.json' if !$answer || $answer->status != 200;
+    croak "nginx for openapi.json: $complaints"
+        if !defined $status || $status
+           || $complaints =~ /Sanitizer|runtime error:/;
 
     open my $out, '>:raw', $name or croak "$name: $!";
     print $out $answer->body;
