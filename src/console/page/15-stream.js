@@ -71,6 +71,8 @@ function paintEvents() {
   const events = streamQueue;
 
   streamQueue = [];
+  // those of earlier minutes go, whether somebody wants the number or not
+  stream.per_minute();
   stream.earlier += Math.max(0, stream.recent.length + events.length - 2000);
   stream.recent = events.slice(-2000).reverse().concat(stream.recent)
     .slice(0, 2000);
