@@ -127,8 +127,9 @@ view({
   name: 'problems', title: 'nav.problems', nav: 5, scope: 'devices:read',
 
   open(ctx) {
-    const known = { at: 0, read: 0, tried: 0, told: null, lines: [],
-      moreLines: false, missing: [], commands: [], fetching: new Set() };
+    const known = { at: 0, read: 0, tried: 0, asked: 0, told: null, turns: 0,
+      turn: 0, lines: [], moreLines: false, missing: [], commands: [],
+      fetching: new Set() };
     const opened = new Set();
     const top = head(ctx, { title: t('nav.problems') });
     const chips = h('div.chips', { role: 'group',
@@ -314,27 +315,33 @@ view({
     async function read() {
       const since = new Date(Math.floor(now() / 60000 - 1440) * 60000)
         .toISOString();
+      const turn = ++known.turns;
 
       known.tried = now();
       if (fleet.summary === null) await readSummary();
       if (fleet.noSummary) throw new Problem(404, { code: 'no_route' });
 
+      // another summary may come before these lists
       const told = numbers();
+      const at = known.asked = fleet.summaryAt;
       const [lines, missing, commands] = await Promise.all([
         get('logs:read', '/rejected', { since, limit: 200 }),
         get('logs:read', '/reconciliation', { missing: 'true', limit: 200 }),
         get('commands:read', '/commands', { status: 'failed', since,
           limit: 200 })]);
 
+      // nor does what was asked earlier stand above what came first
+      if (turn < known.turn) return;
       first = false;
+      known.turn = turn;
       known.told = told;
       known.lines = lines.data;
       known.moreLines = lines.has_more;
       known.missing = missing.data.filter((row) => row.missing > 0);
       known.commands = commands.data;
       known.read = now();
-      known.at = fleet.summaryAt;
-      draw();
+      known.at = at;
+      look();
     }
 
     function again() {
@@ -345,12 +352,18 @@ view({
       });
     }
 
-    // The summary has how long each list is: one that has changed is read
-    // again, and all are once a minute, as a line may go while another comes.
+    // The summary has how long each list is: they are read again when it tells
+    // of a change, once for each summary, and once a minute, as a line may go
+    // while another comes.
     function look() {
-      if (!first && numbers() === known.told && now() - known.read < 60000) {
+      const same = numbers() === known.told;
+
+      if (!first && same && now() - known.read < 90000) {
         known.at = fleet.summaryAt;
-      } else if (now() - known.tried > 14000) {
+      }
+      if (now() - known.tried > 14000
+          ? first || !same || now() - known.read > 55000
+          : !first && !same && known.asked !== fleet.summaryAt) {
         again();
       }
       draw();
