@@ -82,7 +82,7 @@ module.exports = class Tab {
 
         Object.assign(tab, { t, context, page, shared: !!option.context,
                              messages: [], foreign: [], requests: [],
-                             answers: [], allowed: [], running: new Map() });
+                             answers: [], allowed: [], running: new Set() });
 
         page.on('console', (message) => {
             const text = `${message.type()}: ${message.text()}`
@@ -103,7 +103,7 @@ module.exports = class Tab {
             tab.requests.push(`${request.method()} ${url}`);
 
             if (!/event-stream/.test(request.headers().accept)) {
-                tab.running.set(request, Infinity);
+                tab.running.add(request);
             }
 
             if (!url.startsWith(t.origin + '/') && !url.startsWith('data:')) {
@@ -126,10 +126,6 @@ module.exports = class Tab {
         page.on('response', (response) => {
             tab.answers.push(`${response.status()} ${response.url()}`);
             t.heard(response);
-
-            if (tab.running.has(response.request())) {
-                tab.running.set(response.request(), Date.now());
-            }
         });
 
         page.setDefaultTimeout(t.patience);
@@ -191,11 +187,9 @@ module.exports = class Tab {
             requestAnimationFrame(() => requestAnimationFrame(resolve))));
     }
 
-    // the URLs of requests without an answer.  The end of one whose body nobody
-    // reads any more is not always told: 5 seconds are enough for any.
+    // the URLs of requests without an end
     waiting() {
-        return [...this.running].flatMap(([request, answered]) =>
-            Date.now() - answered > 5000 ? [] : request.url());
+        return [...this.running].map((request) => request.url());
     }
 
     // the view has been drawn, and waits for no answer
