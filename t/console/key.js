@@ -202,8 +202,8 @@ module.exports = async (t) => {
     await t.sql(`select iclock.register_device('KEY0000001', 'Gate 1', 'Pune',
                                                'Asia/Kolkata'),
                         iclock.register_device('KEY0000002', 'Gate 2', 'Pune',
-                                               'Asia/Kolkata'),
-                        iclock.block_device('KEY0000002');
+                                               'Asia/Kolkata');
+        select iclock.block_device('KEY0000002');
         insert into iclock.rejected_line (device_id, table_name, line, reason)
         select id, 'ATTLOG', 'x', 'no such date'
           from iclock.device where serial_number = 'KEY0000001';
