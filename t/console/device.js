@@ -186,8 +186,15 @@ async function files(t, tab) {
         'site', 'status', 'verify', 'temperature', 'mask_detected',
         'work_code', 'received_at'];
 
+    // its name is in the directory before its bytes are
+    let complete = 0;
+
+    session.on('Browser.downloadProgress', ({ state }) => {
+        complete += state === 'completed';
+    });
+
     await session.send('Browser.setDownloadBehavior', {
-        behavior: 'allow', downloadPath: dir,
+        behavior: 'allow', downloadPath: dir, eventsEnabled: true,
         browserContextId: tab.context.id });
 
     for (const [from, to, n] of [['', '', 6], ['2026-11-20', '', 5],
@@ -200,10 +207,14 @@ async function files(t, tab) {
             field.dispatchEvent(new Event('change'));
         }), from, to);
         await tab.settled();
-        await tab.click('Save CSV');
 
-        const file = path.join(dir, await t.wait('a file', () =>
-            fs.readdirSync(dir).find((name) => name.endsWith('.csv'))));
+        const before = complete;
+
+        await tab.click('Save CSV');
+        await t.wait('a whole file', () => complete > before);
+
+        const file = path.join(dir, fs.readdirSync(dir).find((name) =>
+            name.endsWith('.csv')));
         const [names, ...rows] = cells(fs.readFileSync(file, 'utf8'));
 
         // a spreadsheet takes no name for a formula
