@@ -75,8 +75,8 @@ SOURCES =	$(sort $(wildcard $(ROOT)/src/*/*.c))
 HEADERS =	$(sort $(wildcard $(ROOT)/src/*/*.h))
 PAGE =		$(sort $(wildcard $(ROOT)/src/console/page/*))
 
-# two more than there are processors, for tests also wait, and one after
-# another has a browser: see t/testrules.yml
+# two more than there are processors, for tests also wait; how many of them
+# have a browser, t/testrules.yml says
 PROVE =		prove -j$$(($(JOBS) + 2)) -I$(ROOT)/t/lib --timer
 
 # those that take longest begin first, so that none of them ends alone, and
