@@ -20,6 +20,7 @@ use Test::IClock::Process qw/ command slurp /;
 
 use constant IDLE => 4;
 use constant HOSTS => 12;
+use constant DEAF => '127.0.0.9';
 
 my $t = Test::IClock->new;
 my $receiver = $t->receiver(address => '0.0.0.0');
@@ -31,6 +32,8 @@ $t->psql('GRANT iclock_api TO iclock_nginx');
 
 # A library that is preloaded: names that end with "slow.test" are looked up for
 # half a minute, and the signals that are blocked meanwhile are written down.
+# "four.test" has four addresses: two of DEAF, one that may not be called, and
+# the receiver's, those of IPv4 first.
 
 open my $c, '>', "$dir/names.c" or die "names.c: $!";
 print $c <<'END';
@@ -44,6 +47,35 @@ print $c <<'END';
 #include <sys/syscall.h>
 #include <unistd.h>
 
+static int (*real)(const char *, const char *, const struct addrinfo *,
+    struct addrinfo **);
+
+static int
+four(const char *service, struct addrinfo **res)
+{
+    int              i, rc;
+    struct addrinfo  hints;
+
+    static const char *address[] = { DEAF, DEAF, "2001:db8::1",
+                                     "::ffff:127.0.0.1" };
+
+    memset(&hints, 0, sizeof(hints));
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICHOST;
+
+    for (i = 0; i < 4; i++) {
+        rc = real(address[i], service, &hints, res);
+
+        if (rc != 0) {
+            return rc;
+        }
+
+        res = &(*res)->ai_next;
+    }
+
+    return 0;
+}
+
 int
 getaddrinfo(const char *node, const char *service,
     const struct addrinfo *hints, struct addrinfo **res)
@@ -53,8 +85,11 @@ getaddrinfo(const char *node, const char *service,
     size_t    len;
     sigset_t  set;
 
-    int (*real)(const char *, const char *, const struct addrinfo *,
-                struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+    real = dlsym(RTLD_NEXT, "getaddrinfo");
+
+    if (node && strcmp(node, "four.test") == 0) {
+        return four(service, res);
+    }
 
     len = node ? strlen(node) : 0;
 
@@ -84,7 +119,8 @@ END
 close $c;
 
 is(command({ out => "$dir/cc.log" }, 'cc', '-shared', '-fPIC', '-O2', '-Wall',
-           '-Werror', '-o', "$dir/names.so", "$dir/names.c", '-ldl'), 0,
+           '-Werror', '-DDEAF="' . DEAF . '"', '-o', "$dir/names.so",
+           "$dir/names.c", '-ldl'), 0,
    'a library') or diag(slurp("$dir/cc.log"));
 
 open my $log, '>', "$dir/names.log" or die "names.log: $!";
@@ -235,12 +271,14 @@ ok(wait_until(25, sub { attempt($slow) =~ /timed out/i }),
 # A host that takes no connection: its queue is full.  libcurl closes such a
 # socket before it says that it has.
 
-my $deaf = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1,
+my $other = $t->receiver();
+my $deaf = IO::Socket::INET->new(LocalAddr => DEAF, Listen => 1,
+                                 LocalPort => $other->port(),
                                  Proto => 'tcp') or die "listen: $!";
-my @full = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-                     PeerPort => $deaf->sockport(), Proto => 'tcp',
+my @full = map { IO::Socket::INET->new(PeerAddr => DEAF,
+                     PeerPort => $other->port(), Proto => 'tcp',
                      Blocking => 0) } 1 .. 8;
-my $lost = hook('http://127.0.0.1:' . $deaf->sockport() . '/', 'door.event');
+my $lost = hook('http://' . DEAF . ':' . $other->port() . '/', 'door.event');
 
 ok(wait_until(30, sub { $t->error_log() =~ /"\Q$lost\E" is ours/ }),
    'a host that takes no connection');
@@ -248,6 +286,18 @@ event('door.event');
 ok(wait_until(30, sub { attempt($lost) =~ /time/i }), 'the time is up')
     or diag attempt($lost);
 $t->psql("SELECT iclock.delete_webhook('$lost')");
+
+
+# A name that has it twice, and others of IPv6: libcurl closes the socket for
+# the first one without a word, and at once opens one for the last one.
+
+my $four = hook('http://four.test:' . $other->port() . '/four', 'door.event');
+
+ok(wait_until(30, sub { $t->error_log() =~ /"\Q$four\E" is ours/ }),
+   'a name with four addresses');
+event('door.event');
+ok($other->wait_for(1, '/four', 60), 'the last one answers');
+$t->psql("SELECT iclock.delete_webhook('$four')");
 close $deaf;
 
 

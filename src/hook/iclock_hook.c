@@ -191,6 +191,8 @@ ngx_iclock_hook_send(ngx_iclock_hook_t *hook, ngx_iclock_delivery_t *d)
     t->start = ngx_current_msec;
     t->retry_after = -1;
 
+    ngx_queue_init(&t->sockets);
+
     d->transfer = t;
 
     ngx_queue_insert_tail(&hook->transfers, &t->queue);

@@ -30,6 +30,16 @@
 typedef struct ngx_iclock_transfer_s  ngx_iclock_transfer_t;
 
 
+/* of libcurl, on nginx's event loop */
+typedef struct {
+    ngx_queue_t                 queue;      /* of its transfer */
+    ngx_iclock_transfer_t      *transfer;
+    ngx_connection_t           *connection;
+    ino_t                       inode;
+    uint64_t                    before;     /* bytes of its connection */
+} ngx_iclock_hook_socket_t;
+
+
 struct ngx_iclock_hook_s {
     CURLM                      *multi;
     ngx_iclock_hook_conf_t     *conf;
@@ -67,6 +77,7 @@ struct ngx_iclock_transfer_s {
     ngx_str_t                   host;
     ngx_uint_t                  port;
     ngx_msec_t                  start;
+    ngx_queue_t                 sockets;
 
     unsigned                    added:1;    /* to the multi handle */
     unsigned                    ended:1;
@@ -77,7 +88,6 @@ struct ngx_iclock_transfer_s {
     unsigned                    starved:1;  /* of connections */
     unsigned                    undone:1;
 
-    uint64_t                    before;     /* bytes of its connection */
     size_t                      received;
     ngx_int_t                   retry_after;
     size_t                      response_len;
@@ -93,6 +103,8 @@ void ngx_iclock_hook_action(ngx_iclock_hook_t *hook, curl_socket_t fd,
 void ngx_iclock_hook_post(ngx_iclock_hook_t *hook);
 
 /* sockets of libcurl on nginx's event loop */
+curl_socket_t ngx_iclock_hook_open(void *data, curlsocktype purpose,
+    struct curl_sockaddr *addr);
 int ngx_iclock_hook_socket(CURL *easy, curl_socket_t fd, int what, void *data,
     void *socket);
 

@@ -14,8 +14,13 @@ typedef struct {
 } ngx_iclock_hook_tcp_info_t;
 
 
+static curl_socket_t ngx_iclock_hook_number(ngx_iclock_transfer_t *t,
+    curl_socket_t fd);
+static ngx_uint_t ngx_iclock_hook_known(ngx_iclock_transfer_t *t,
+    curl_socket_t fd);
 static ngx_connection_t *ngx_iclock_hook_attach(ngx_iclock_transfer_t *t,
     curl_socket_t fd);
+static ngx_uint_t ngx_iclock_hook_same(ngx_iclock_hook_socket_t *s);
 static void ngx_iclock_hook_detach(ngx_iclock_hook_t *hook,
     ngx_connection_t *c);
 static uint64_t ngx_iclock_hook_received(ngx_socket_t fd);
@@ -23,6 +28,80 @@ static void ngx_iclock_hook_heard(ngx_connection_t *c);
 static void ngx_iclock_hook_socket_handler(ngx_event_t *ev);
 static ngx_int_t ngx_iclock_hook_want(ngx_event_t *ev, ngx_int_t event,
     ngx_uint_t want);
+
+
+curl_socket_t
+ngx_iclock_hook_open(void *data, curlsocktype purpose,
+    struct curl_sockaddr *addr)
+{
+    ngx_iclock_transfer_t *t = data;
+
+    curl_socket_t  fd;
+
+    /* libcurl sends again what a connection that was kept has lost */
+
+    if (t->hook->leaving && !t->opened) {
+        t->undone = 1;
+        return CURL_SOCKET_BAD;
+    }
+
+    if (ngx_iclock_hook_refused(&t->hook->rules, &addr->addr)) {
+        t->refused = 1;
+        return CURL_SOCKET_BAD;
+    }
+
+    t->opened = 1;
+
+    fd = socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
+
+    return ngx_iclock_hook_number(t, fd);
+}
+
+
+/*
+ * libcurl closes a socket that has not been connected in time without a word,
+ * and at once may open one for another address of the name.  If that had the
+ * same number, libcurl would take it for the one that it has told us of, and
+ * the kernel, which forgot the events with the old one, would tell us nothing.
+ */
+
+static curl_socket_t
+ngx_iclock_hook_number(ngx_iclock_transfer_t *t, curl_socket_t fd)
+{
+    curl_socket_t  other;
+
+    while (fd != CURL_SOCKET_BAD && ngx_iclock_hook_known(t, fd)) {
+
+        other = fcntl(fd, F_DUPFD_CLOEXEC, fd + 1);
+
+        (void) ngx_close_socket(fd);
+
+        fd = other;
+    }
+
+    return fd;
+}
+
+
+static ngx_uint_t
+ngx_iclock_hook_known(ngx_iclock_transfer_t *t, curl_socket_t fd)
+{
+    ngx_queue_t               *q;
+    ngx_iclock_hook_socket_t  *s;
+
+    for (q = ngx_queue_head(&t->sockets);
+         q != ngx_queue_sentinel(&t->sockets);
+         q = ngx_queue_next(q))
+    {
+        s = ngx_queue_data(q, ngx_iclock_hook_socket_t, queue);
+
+        if (s->connection->fd == fd) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
 
 
 /* libcurl says what it wants to know of a socket, which stays its own */
@@ -78,20 +157,41 @@ ngx_iclock_hook_socket(CURL *easy, curl_socket_t fd, int what, void *data,
 static ngx_connection_t *
 ngx_iclock_hook_attach(ngx_iclock_transfer_t *t, curl_socket_t fd)
 {
-    ngx_connection_t   *c;
-    ngx_iclock_hook_t  *hook;
+    struct stat                sb;
+    ngx_connection_t          *c;
+    ngx_iclock_hook_t         *hook;
+    ngx_iclock_hook_socket_t  *s;
 
     hook = t->hook;
 
-    c = ngx_get_connection(fd, hook->log);
-    if (c == NULL) {
+    if (fstat(fd, &sb) == -1) {
+        ngx_log_error(NGX_LOG_ALERT, hook->log, ngx_errno,
+                      "fstat() of a socket of libcurl failed");
         return NULL;
     }
+
+    s = ngx_alloc(sizeof(ngx_iclock_hook_socket_t), hook->log);
+    if (s == NULL) {
+        return NULL;
+    }
+
+    c = ngx_get_connection(fd, hook->log);
+    if (c == NULL) {
+        ngx_free(s);
+        return NULL;
+    }
+
+    s->transfer = t;
+    s->connection = c;
+    s->inode = sb.st_ino;
+    s->before = ngx_iclock_hook_received(fd);
+
+    ngx_queue_insert_tail(&t->sockets, &s->queue);
 
     /* whoever closes the connection leaves the descriptor alone */
 
     c->shared = 1;
-    c->data = t;
+    c->data = s;
     c->read->log = hook->log;
     c->write->log = hook->log;
     c->read->handler = ngx_iclock_hook_socket_handler;
@@ -100,7 +200,6 @@ ngx_iclock_hook_attach(ngx_iclock_transfer_t *t, curl_socket_t fd)
 
     hook->sockets++;
     ngx_iclock_count(WEBHOOK_CONNECTIONS, 1);
-    t->before = ngx_iclock_hook_received(fd);
 
     curl_multi_assign(hook->multi, fd, c);
 
@@ -110,17 +209,21 @@ ngx_iclock_hook_attach(ngx_iclock_transfer_t *t, curl_socket_t fd)
 
 /*
  * A socket that has not been connected in time libcurl closes before it says
- * so: nothing knows of its events any more.
+ * so: nothing knows of its events any more.  A thread that looks up a name may
+ * have opened another one of that number since then.
  */
 
 static void
 ngx_iclock_hook_detach(ngx_iclock_hook_t *hook, ngx_connection_t *c)
 {
-    ngx_uint_t  flags;
+    ngx_uint_t                 flags;
+    ngx_iclock_hook_socket_t  *s;
+
+    s = c->data;
 
     curl_multi_assign(hook->multi, c->fd, NULL);
 
-    flags = (fcntl(c->fd, F_GETFD) == -1) ? NGX_CLOSE_EVENT : 0;
+    flags = ngx_iclock_hook_same(s) ? 0 : NGX_CLOSE_EVENT;
 
     if (c->read->active) {
         (void) ngx_del_event(c->read, NGX_READ_EVENT, flags);
@@ -133,7 +236,19 @@ ngx_iclock_hook_detach(ngx_iclock_hook_t *hook, ngx_connection_t *c)
     hook->sockets--;
     ngx_iclock_count(WEBHOOK_CONNECTIONS, -1);
 
+    ngx_queue_remove(&s->queue);
+    ngx_free(s);
+
     ngx_close_connection(c);
+}
+
+
+static ngx_uint_t
+ngx_iclock_hook_same(ngx_iclock_hook_socket_t *s)
+{
+    struct stat  sb;
+
+    return fstat(s->connection->fd, &sb) == 0 && sb.st_ino == s->inode;
 }
 
 
@@ -157,15 +272,15 @@ ngx_iclock_hook_want(ngx_event_t *ev, ngx_int_t event, ngx_uint_t want)
 static void
 ngx_iclock_hook_socket_handler(ngx_event_t *ev)
 {
-    ngx_connection_t       *c;
-    ngx_atomic_uint_t       number;
-    ngx_iclock_transfer_t  *t;
+    ngx_connection_t          *c;
+    ngx_atomic_uint_t          number;
+    ngx_iclock_hook_socket_t  *s;
 
     c = ev->data;
-    t = c->data;
+    s = c->data;
     number = c->number;
 
-    ngx_iclock_hook_action(t->hook, c->fd,
+    ngx_iclock_hook_action(s->transfer->hook, c->fd,
                            ev->write ? CURL_CSELECT_OUT : CURL_CSELECT_IN);
 
     /* it may be another one now, or none */
@@ -184,12 +299,12 @@ ngx_iclock_hook_socket_handler(ngx_event_t *ev)
 static void
 ngx_iclock_hook_heard(ngx_connection_t *c)
 {
-    ngx_iclock_transfer_t  *t;
+    ngx_iclock_hook_socket_t  *s;
 
-    t = c->data;
+    s = c->data;
 
-    if (ngx_iclock_hook_received(c->fd) > t->before + NGX_ICLOCK_HOOK_WIRE) {
-        ngx_iclock_hook_end(t, "the answer is too long");
+    if (ngx_iclock_hook_received(c->fd) > s->before + NGX_ICLOCK_HOOK_WIRE) {
+        ngx_iclock_hook_end(s->transfer, "the answer is too long");
     }
 }
 

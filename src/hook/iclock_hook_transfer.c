@@ -21,8 +21,6 @@
 static CURL *ngx_iclock_hook_handle(ngx_iclock_hook_t *hook);
 static void ngx_iclock_hook_options(ngx_iclock_transfer_t *t);
 static void ngx_iclock_hook_limits(ngx_iclock_transfer_t *t);
-static curl_socket_t ngx_iclock_hook_open(void *data, curlsocktype purpose,
-    struct curl_sockaddr *addr);
 static ngx_int_t ngx_iclock_hook_signatures(ngx_iclock_transfer_t *t,
     time_t now);
 static ngx_int_t ngx_iclock_hook_add(ngx_iclock_transfer_t *t,
@@ -149,31 +147,6 @@ ngx_iclock_hook_limits(ngx_iclock_transfer_t *t)
 
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long) d->connect_timeout);
-}
-
-
-static curl_socket_t
-ngx_iclock_hook_open(void *data, curlsocktype purpose,
-    struct curl_sockaddr *addr)
-{
-    ngx_iclock_transfer_t *t = data;
-
-    /* libcurl sends again what a connection that was kept has lost */
-
-    if (t->hook->leaving && !t->opened) {
-        t->undone = 1;
-        return CURL_SOCKET_BAD;
-    }
-
-    if (ngx_iclock_hook_refused(&t->hook->rules, &addr->addr)) {
-        t->refused = 1;
-        return CURL_SOCKET_BAD;
-    }
-
-    t->opened = 1;
-
-    return socket(addr->family, addr->socktype | SOCK_CLOEXEC,
-                  addr->protocol);
 }
 
 
