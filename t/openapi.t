@@ -188,6 +188,9 @@ call('POST', '/devices', '/devices', '{"serial_number":"OPENAPI02",'
      . '"name":"Door","site":"Pune","timezone":"Asia/Kolkata"}');
 call('POST', '/devices', '/devices', '{"serial_number":"OPENAPI02"}');
 call('POST', '/devices', '/devices', '{"serial":"OPENAPI03"}');
+$t->psql("UPDATE iclock.device SET status = 'pending'"
+         . " WHERE serial_number = 'OPENAPI02'");
+call('POST', '/devices', '/devices', '{"serial_number":"OPENAPI02"}');
 call('POST', '/devices', '/devices', '{');
 call('GET', '/devices', '/devices');
 call('GET', '/devices', '/devices?limit=1&status=online');
@@ -201,7 +204,7 @@ call('GET', '/devices/{sn}', '/devices/NOBODY');
 call('PATCH', '/devices/{sn}', '/devices/OPENAPI02', '{"name":"Gate"}');
 call('PUT', '/devices/{sn}', '/devices/OPENAPI02', '{"location":"Hall"}');
 call('POST', "/devices/{sn}/$_", "/devices/OPENAPI01/$_",
-     $_ eq 'reupload' ? '{"table":"punches"}' : undef)
+     $_ eq 'reupload' ? '{"table":"ATTLOG"}' : undef)
     for qw/ approve reboot sync-time reupload /;
 call('POST', '/devices/{sn}/block', '/devices/OPENAPI02/block');
 call('DELETE', '/devices/{sn}', '/devices/OPENAPI02');
@@ -227,6 +230,8 @@ call('POST', '/users', '/users', '{"device_id":"OPENAPI01","user_id":"8",'
      . '"templates":[{"type":"fingerprint","index":0,"data":"!"}]}');
 call('POST', '/users/batch', '/users/batch', '{"device_id":"OPENAPI01",'
      . '"users":[{"user_id":"9","name":"Jane"}]}');
+call('POST', '/users/batch', '/users/batch', '{"device_id":"OPENAPI01",'
+     . '"partial":true,"users":[{"user_id":"9"},{"user_id":"?"}]}');
 call('GET', '/users', '/users');
 call('GET', '/users/{id}', '/users/7');
 call('PUT', '/users/{id}', '/users/7', '{"name":"Asha R"}');
@@ -298,6 +303,18 @@ is(join(', ', grep { !$did{$_} } sort keys %told), '',
 is(join(', ', grep { !$told{$_} } sort keys %did), '',
    'and the document has each that was');
 
+# a success that cannot be would keep a wrong one from being noticed
+
+my %can = map { my $done = $_; map { ("$_ $done" => 1) }
+                grep { /^2/ } keys %{$document->{paths}
+                                     {$done =~ s/^\w+ //r}
+                                     {$done =~ s/ .*//r}{responses}} }
+          keys %told;
+my %was = map { ("$_->{status} $_->{method} $_->{template}" => 1) } @done;
+
+is(join(', ', grep { !$was{$_} } sort keys %can), '',
+   'every success of the document was answered');
+
 my @failed = grep { $_->{status} >= 500 } @done;
 
 is(join(', ', map { "$_->{method} $_->{path}: $_->{status} $_->{body}" }
@@ -361,6 +378,8 @@ my @case = (
       'GET', $path, 200, 'text/plain', $device, $id_of ],
     [ "GET $path: 203: the document does not tell the status",
       'GET', $path, 203, 'application/json', $device, $id_of ],
+    [ "POST /users: 200: the document does not tell the status",
+      'POST', '/users', @told, '{}', $id_of ],
     [ "DELETE $path: 204: there is a body",
       'DELETE', $path, 204, 'text/plain', 'x', $id_of ],
     [ "HEAD $path: 200: there is a body",

@@ -149,6 +149,8 @@ typedef ngx_int_t (*ngx_http_iclock_api_handler_pt)(ngx_http_request_t *r,
 #define NGX_HTTP_ICLOCK_API_SECRET      0x0200
 /* the operation is told of this nginx */
 #define NGX_HTTP_ICLOCK_API_SERVER      0x0400
+/* 200 is a success, too: it was there already, or not all of it was done */
+#define NGX_HTTP_ICLOCK_API_OR_OK       0x0800
 
 
 struct ngx_http_iclock_api_route_s {

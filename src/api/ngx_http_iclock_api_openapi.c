@@ -416,9 +416,7 @@ ngx_http_iclock_api_openapi_responses(ngx_http_iclock_api_text_t *out,
     ngx_http_iclock_api_text_raw(out, ",\"responses\":{");
     ngx_http_iclock_api_openapi_success(out, route, route->status);
 
-    /* what was there already, or in part */
-
-    if (route->status == NGX_HTTP_CREATED || route->status == 202) {
+    if (route->flags & NGX_HTTP_ICLOCK_API_OR_OK) {
         ngx_http_iclock_api_text_raw(out, ",");
         ngx_http_iclock_api_openapi_success(out, route, NGX_HTTP_OK);
     }

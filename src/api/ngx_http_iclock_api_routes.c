@@ -74,7 +74,8 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       "Terminals" },
 
     { NGX_HTTP_POST, ngx_string("/devices"), ngx_string("devices_create"),
-      NGX_HTTP_ICLOCK_API_DEVICES_WRITE, ngx_http_iclock_api_flags1(BODY),
+      NGX_HTTP_ICLOCK_API_DEVICES_WRITE,
+      ngx_http_iclock_api_flags2(BODY, OR_OK),
       NULL, 201, "Device",
       "",
       "Registers a terminal" },
@@ -193,7 +194,8 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       "Puts a person on terminals" },
 
     { NGX_HTTP_POST, ngx_string("/users/batch"), ngx_string("users_batch"),
-      NGX_HTTP_ICLOCK_API_USERS_WRITE, ngx_http_iclock_api_flags2(BODY, PREFER),
+      NGX_HTTP_ICLOCK_API_USERS_WRITE,
+      ngx_http_iclock_api_flags3(BODY, PREFER, OR_OK),
       NULL, 201, "Batch",
       "",
       "Puts many people on terminals" },
