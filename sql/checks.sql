@@ -1,4 +1,6 @@
--- Functions that the constraints of the tables call; they come first.
+-- Functions that the constraints of the tables call; they come first.  For each
+-- statement that writes a row PostgreSQL reads the bodies of those in SQL anew,
+-- whatever columns it sets, but compiles those in PL/pgSQL once a session.
 
 -- The answer changes only with PostgreSQL's time zone files, so the function is
 -- marked immutable: a CHECK constraint has to be able to call it.  The shape is
@@ -35,10 +37,12 @@ grant execute on function iclock.is_time_zone(text) to iclock_module;
 -- lines in Unicode may do so in a device's own encoding.
 create or replace function iclock.is_line_text(value text, max_bytes integer)
     returns boolean
-    language sql immutable strict parallel safe
+    language plpgsql immutable strict parallel safe
 as $$
-    select octet_length(value) <= max_bytes
-       and value !~ E'[\\x01-\\x1f\\x7f-\\x9f\\u2028\\u2029]'
+begin
+    return octet_length(value) <= max_bytes
+           and value !~ E'[\\x01-\\x1f\\x7f-\\x9f\\u2028\\u2029]';
+end
 $$;
 comment on function iclock.is_line_text(text, integer) is
     'Whether the text may stand within a line to a device: no control '
@@ -101,13 +105,15 @@ comment on function iclock.role_site_named() is
 -- What the directives iclock_trans_flag and iclock_trans_times take.
 create or replace function iclock.is_trans_flag(value text)
     returns boolean
-    language sql immutable strict parallel safe
+    language plpgsql immutable strict parallel safe
 as $$
-    select value ~* ('^(tabs|spaces|bits)'
+begin
+    return value ~* ('^(tabs|spaces|bits)'
                      '( (AttLog|OpLog|AttPhoto|EnrollFP|EnrollUser|FPImag'
                      '|ChgUser|ChgFP|FACE|UserPic|WORKCODE|BioPhoto'
                      '|EnrollFACE|ChgFACE)){0,14}$')
-       and value !~ E'\n'
+           and value !~ E'\n';
+end
 $$;
 comment on function iclock.is_trans_flag(text) is
     'Whether the text is what directive iclock_trans_flag takes';
@@ -115,11 +121,13 @@ grant execute on function iclock.is_trans_flag(text) to iclock_module;
 
 create or replace function iclock.is_trans_times(value text)
     returns boolean
-    language sql immutable strict parallel safe
+    language plpgsql immutable strict parallel safe
 as $$
-    select value ~ ('^(([01][0-9]|2[0-3]):[0-5][0-9]'
+begin
+    return value ~ ('^(([01][0-9]|2[0-3]):[0-5][0-9]'
                     '(;([01][0-9]|2[0-3]):[0-5][0-9]){0,9};?)?$')
-       and value !~ E'\n'
+           and value !~ E'\n';
+end
 $$;
 comment on function iclock.is_trans_times(text) is
     'Whether the text is what directive iclock_trans_times takes';

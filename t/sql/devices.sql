@@ -296,6 +296,19 @@ select ok(
   from unnest(array['last_seen', 'ip_address', 'push_version', 'firmware',
                     'language', 'user_count', 'punch_count']) as c;
 
+-- each statement reads the body of a function in SQL that a constraint calls
+
+select is_empty(
+    $$ select distinct p.oid::regprocedure
+         from pg_constraint c
+         join pg_depend d on d.classid = 'pg_constraint'::regclass
+                             and d.objid = c.oid
+                             and d.refclassid = 'pg_proc'::regclass
+         join pg_proc p on p.oid = d.refobjid
+         join pg_language l on l.oid = p.prolang
+        where c.conrelid = 'iclock.device'::regclass and l.lanname = 'sql' $$,
+    'its constraints call no function in SQL');
+
 update iclock.device set updated_at = '2000-01-01' where serial_number = 'T0004';
 update iclock.device set last_seen = now(), user_count = 7
  where serial_number = 'T0004';
