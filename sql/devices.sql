@@ -548,6 +548,11 @@ begin
     if not new.dialect_chosen then
         new.dialect := coalesce(new.recognized_dialect, '2.4');
     end if;
+
+    -- device_updated() is not called when a handshake changes it
+    if new.dialect <> old.dialect then
+        new.updated_at := now();
+    end if;
     return new;
 end
 $$;

@@ -270,34 +270,121 @@ select iclock.delete_device('T0010');
 select is((select count(*)::int from iclock.device
             where serial_number = 'T0010'), 0, 'delete_device');
 
--- what notifies is seen in the triggers: their conditions
+-- what an update of one column calls, whatever else the row has been given
 
-select ok(
-    (select bool_and(pg_get_triggerdef(t.oid) like '%old.' || c || ' IS DISTINCT%')
-       from pg_trigger t
-      where t.tgname = 'device_notify_update'),
-    'a change of ' || c || ' notifies')
-  from unnest(array['status', 'comm_key', 'allowed_networks', 'timezone',
-                    'encoding', 'dialect', 'serial_number', 'delay',
-                    'error_delay', 'trans_times', 'trans_interval',
-                    'trans_flag', 'realtime', 'send_timezone', 'bare_stamps',
-                    'push_options', 'multi_bio_data', 'multi_bio_photo',
-                    'max_push_version', 'command_limit']) as c;
-select ok(
-    (select bool_and(pg_get_triggerdef(t.oid) like '%old.language IS DISTINCT%')
-       from pg_trigger t
-      where t.tgname = 'device_notify_language'),
-    'a change of language notifies: the encoding follows it');
-select ok(
-    (select bool_and(pg_get_triggerdef(t.oid) not like '%old.' || c || ' %')
-       from pg_trigger t
-      where t.tgname = 'device_notify_update'),
-    'a change of ' || c || ' does not notify')
-  from unnest(array['last_seen', 'ip_address', 'push_version', 'firmware',
-                    'language', 'user_count', 'punch_count']) as c;
+create temp table notified (serial_number text);
+create or replace function iclock.device_notify() returns trigger
+    language plpgsql as $$
+begin
+    insert into pg_temp.notified values (old.serial_number);
+    return null;
+end
+$$;
+create function pg_temp.called(assignment text, before text default 'site = site')
+    returns text language plpgsql as $$
+begin
+    execute format('update iclock.device set %s where serial_number = %L',
+                   before, 'T0004');
+    update iclock.device set updated_at = '2000-01-01'
+     where serial_number = 'T0004';
+    delete from pg_temp.notified;
+    execute format('update iclock.device set %s where serial_number = %L',
+                   assignment, 'T0004');
 
--- each statement reads the body of a function in SQL that a constraint calls
+    -- as it was
+    raise exception using message = (
+        select concat_ws(', ', case d.updated_at when now() then 'updated' end,
+                         (select min('notified') from pg_temp.notified))
+          from iclock.device d
+         where d.id = pg_temp.device('T0004')
+            or d.serial_number = 'T0004 renamed');
+exception when raise_exception then
+    return sqlerrm;
+end
+$$;
 
+create temp table calls as
+select *
+  from (values ('updated, notified', array[
+                    'serial_number = ''T0004 renamed''', 'status = ''blocked''',
+                    'comm_key = ''1''', 'allowed_networks = ''{10.0.0.0/8}''',
+                    'timezone = ''Asia/Kolkata''', 'encoding = ''GBK''',
+                    'dialect = ''3.2''', 'recognized_dialect = ''3.2''',
+                    'delay = 7', 'error_delay = 7', 'trans_times = ''08:00''',
+                    'trans_interval = 7', 'trans_flag = ''tabs AttLog''',
+                    'realtime = false', 'send_timezone = false',
+                    'bare_stamps = true', 'push_options = ''a''',
+                    'multi_bio_data = ''0:1''', 'multi_bio_photo = ''0:1''',
+                    'max_push_version = ''2.2''', 'command_limit = 7']),
+               ('updated', array[
+                    'name = ''Gate''', 'site = ''Hall 3''',
+                    'location = ''Yard''', 'command_bytes = 512',
+                    'note = ''a''', 'muted_until = now()']),
+               ('notified', array['language = ''83''']),
+               ('', array[
+                    'updated_at = ''2000-01-01''', 'dialect_chosen = true',
+                    'push_version = ''9''', 'firmware = ''9''',
+                    'ip_address = ''10.9.9.9''',
+                    'remote_address = ''10.9.9.9''', 'user_count = 9',
+                    'fingerprint_count = 9', 'face_count = 9',
+                    'punch_count = 9', 'fingerprint_version = ''9''',
+                    'face_version = ''9''', 'multi_bio_version = ''9''',
+                    'multi_bio_data_count = ''9''',
+                    'multi_bio_photo_count = ''9''', 'first_seen = ''-infinity''',
+                    'last_seen = ''infinity''', 'site_since = ''infinity''',
+                    'default_timezone = ''Asia/Tokyo''', 'told_offset = 9',
+                    'told_delay = 9', 'removed_at = now()',
+                    'status_since = ''infinity''', 'status_by = ''a''',
+                    'sandbox = true'])) as k (result, assignments)
+ cross join unnest(k.assignments) as assignment;
+
+select is(pg_temp.called(c.assignment), c.result, 'set ' || c.assignment)
+  from calls c;
+select set_eq(
+    $$ select split_part(c.assignment, ' ', 1) from calls c $$,
+    $$ select a.attname::text
+         from pg_attribute a
+        where a.attrelid = 'iclock.device'::regclass and a.attnum > 0
+          and not a.attisdropped and a.attname <> 'id' $$,
+    'these are all columns');
+
+-- device_dialect() changes what the statement does not set
+select is(pg_temp.called(assignment, before), result,
+          'set ' || assignment || ' after ' || before)
+  from (values ('dialect_chosen = false', 'dialect = ''3.2''',
+                'updated, notified'),
+               ('recognized_dialect = null', 'recognized_dialect = ''3.2''',
+                'updated, notified'),
+               ('recognized_dialect = ''2.4''', 'dialect = ''3.2''', ''),
+               ('recognized_dialect = ''3.2''', 'recognized_dialect = ''3.2''',
+                '')) as k (assignment, before, result);
+
+-- PostgreSQL reads a WHEN for every statement whose columns concern the trigger,
+-- and the body of a function in SQL that a constraint calls for all of them
+
+create function pg_temp.concerned(columns text[]) returns setof name
+    language sql as $$
+    select t.tgname
+      from pg_trigger t
+     where t.tgrelid = 'iclock.device'::regclass and not t.tgisinternal
+       -- TRIGGER_TYPE_UPDATE
+       and t.tgtype & 16 <> 0
+       and (cardinality(t.tgattr::smallint[]) = 0
+            or exists (select
+                         from pg_attribute a
+                        where a.attrelid = t.tgrelid
+                          and a.attnum = any (t.tgattr::smallint[])
+                          and a.attname = any (columns)))
+$$;
+select is_empty(
+    $$ select pg_temp.concerned('{firmware,user_count,punch_count,ip_address,
+                                  first_seen,last_seen,remote_address}') $$,
+    'options and presence concern no trigger');
+select set_eq(
+    $$ select pg_temp.concerned('{push_version,language,recognized_dialect,
+                                  default_timezone,told_offset,told_delay,
+                                  first_seen,last_seen}') $$,
+    array['device_dialect', 'device_notify_told'], 'handshakes two');
 select is_empty(
     $$ select distinct p.oid::regprocedure
          from pg_constraint c
