@@ -13,8 +13,9 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+use Test::IClock::Process qw/ slurp /;
 
-my $t = Test::IClock->new;
+my $t = Test::IClock->new(settings => [ [ log_statement => 'all' ] ]);
 
 # a location for each setting: its name, its directives
 
@@ -718,5 +719,35 @@ sql("UPDATE iclock.device SET allowed_networks = '{10.0.0.0/8}'"
     . " WHERE serial_number = 'NET0001'");
 ok(wait_until(10, sub { $t->get('/iclock/getrequest?SN=NET0001')->status
                         == 403 }), 'a poll after the network has changed');
+
+
+# in a fleet of some hundred devices nobody reads them all to find one
+
+sql("UPDATE iclock.device SET allowed_networks = NULL"
+    . " WHERE serial_number = 'NET0001'");
+ok(wait_until(30, sub {
+    $t->post('/iclock/cdata?SN=NET0001&table=options', "~UserCount=7\n");
+    sql("SELECT user_count FROM iclock.device"
+        . " WHERE serial_number = 'NET0001'") == 7
+}), 'options are stored');
+
+sql("INSERT INTO iclock.device (serial_number)"
+    . " SELECT 'FLEET' || i FROM generate_series(1, 1000) AS i;"
+    . ' ANALYZE iclock.device');
+
+for ([ iclock_greet => 'text', 'text', 'text', 'text', 'text', 'integer',
+       'integer' ],
+     [ iclock_option => 'bigint', 'text', 'text' ])
+{
+    my ($name, @type) = @$_;
+    my ($text) = slurp($t->pg->{log}) =~ /execute $name: (.*)/;
+    my $plan = sql('SET plan_cache_mode = force_generic_plan;'
+                   . " PREPARE $name (" . join(', ', map { "$_\[]" } @type)
+                   . ") AS $text; EXPLAIN (COSTS OFF) EXECUTE $name ("
+                   . join(', ', map { "'{}'" } @type) . ')');
+
+    like($plan, qr/Index Scan using device_/, "$name looks for a device");
+    unlike($plan, qr/Seq Scan on device /, 'and reads no others');
+}
 
 $t->done();

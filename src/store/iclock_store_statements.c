@@ -99,6 +99,15 @@ static const char  ngx_iclock_operation_text[] =
     " ON CONFLICT DO NOTHING";
 
 
+/*
+ * Without it PostgreSQL expects ten rows of unnest(), and to find them in
+ * a fleet of some hundred devices it reads them all.  It expects a tenth of
+ * a LIMIT that it does not know: one device, which it looks up.
+ */
+
+#define ngx_iclock_few  " LIMIT cardinality($1)"
+
+
 /* what was not sent, by any line of the batch, stays as it is stored */
 
 #define ngx_iclock_last(column)                                              \
@@ -332,7 +341,7 @@ static const char  ngx_iclock_option_text[] =
     "coalesce(" ngx_iclock_told("MultiBioDataCount") ", "
     ngx_iclock_told("MultiBioCount") ") AS bio_data, "
     ngx_iclock_told("MultiBioPhotoCount") " AS bio_photo"
-    " FROM o GROUP BY o.device_id),"
+    " FROM o GROUP BY o.device_id" ngx_iclock_few "),"
     " told AS (UPDATE iclock.device d SET"
     ngx_iclock_set_column("firmware", "s.firmware") ","
     ngx_iclock_set_column("user_count", "s.users") ","
@@ -395,7 +404,7 @@ static const char  ngx_iclock_greet_text[] =
     " FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY"
     " AS v (serial_number, push_version, language, dialect, zone,"
     " told_offset, told_delay, ord)"
-    " ORDER BY serial_number, ord DESC),"
+    " ORDER BY serial_number, ord DESC" ngx_iclock_few "),"
     " told AS (UPDATE iclock.upload_stamp s SET requested = false"
     " FROM u JOIN iclock.device d ON d.serial_number = u.serial_number"
     " WHERE s.device_id = d.id AND s.requested)"
