@@ -737,7 +737,9 @@ sql("INSERT INTO iclock.device (serial_number)"
 
 for ([ iclock_greet => 'text', 'text', 'text', 'text', 'text', 'integer',
        'integer' ],
-     [ iclock_option => 'bigint', 'text', 'text' ])
+     [ iclock_option => 'bigint', 'text', 'text' ],
+     [ iclock_operation => 'bigint', 'text', 'timestamp', 'integer',
+       ('text') x 5 ])
 {
     my ($name, @type) = @$_;
     my ($text) = slurp($t->pg->{log}) =~ /execute $name: (.*)/;

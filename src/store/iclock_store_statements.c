@@ -85,14 +85,16 @@ static const char  ngx_iclock_new_punches_text[] =
 #define NGX_ICLOCK_OPERATION_FORM  ZONED
 
 static const char  ngx_iclock_operation_text[] =
-    "INSERT INTO iclock.operation (device_id, local_time, code, operator,"
+    "WITH known AS MATERIALIZED (SELECT id, " ngx_iclock_clock_zone
+    " AS zone FROM iclock.device WHERE id = ANY ($1))"
+    " INSERT INTO iclock.operation (device_id, local_time, code, operator,"
     " object1, object2, object3, object4, operated_at)"
     " SELECT u.device_id, u.local_time, u.code, coalesce(u.operator, ''),"
     " coalesce(u.object1, ''), coalesce(u.object2, ''),"
     " coalesce(u.object3, ''), coalesce(u.object4, ''),"
-    " u.local_time AT TIME ZONE coalesce(" ngx_iclock_clock_zone ", u.zone)"
+    " u.local_time AT TIME ZONE coalesce(d.zone, u.zone)"
     " FROM " ngx_iclock_rows(NGX_ICLOCK_OPERATION, "u")
-    " LEFT JOIN iclock.device d ON d.id = u.device_id"
+    " LEFT JOIN known d ON d.id = u.device_id"
     " ORDER BY u.device_id, u.local_time, u.code, u.operator COLLATE \"C\","
     " u.object1 COLLATE \"C\", u.object2 COLLATE \"C\","
     " u.object3 COLLATE \"C\", u.object4 COLLATE \"C\""
