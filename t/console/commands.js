@@ -120,6 +120,28 @@ module.exports = async (t) => {
           from iclock.device where serial_number = 'CMD00001'`);
     await tab.page.reload();
     await tab.see('terminal holds 31, stored 0');
+
+    // taken back, nothing is on its way
+
+    const row = () => tab.text('.problem .need');
+
+    await tab.click('Fetch 31');
+    await t.wait('on its way', async () => /On its way/.test(await row()));
+    await tab.click('Undo');
+    await t.wait('taken back', async () => /Fetch 31/.test(await row()));
+    t.unlike(await row(), /On its way/, 'what was taken back is not coming');
+
+    // nor when the terminal cannot answer
+
+    await tab.click('Fetch 31');
+    await t.wait('on its way', async () => /On its way/.test(await row()));
+    await t.sql(`update iclock.command
+                    set status = 'failed', finished_at = now(),
+                        return_code = -1
+                  where body like 'VERIFY SUM%' and status = 'queued'`);
+    await t.wait('it has failed', async () => /Fetch 31/.test(await row()));
+    t.ok(true, 'nor is what has failed');
+
     await tab.click('Fetch 31');
     await t.wait('it is asked', async () => await t.sql(
         `select count(*) from iclock.attendance_check

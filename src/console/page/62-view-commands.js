@@ -111,6 +111,7 @@ async function undoCommands(rows, note) {
       sent = row;
     }
   }
+  emit('commands');
   if (rows.length === 1 && sent) note.say(await tooLate(sent, { what: '–' }));
   else note.say(t('undo.some', { n: back, all: rows.length,
     rest: rows.length - back }));

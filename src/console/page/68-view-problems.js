@@ -305,6 +305,19 @@ view({
         background: !first })).body;
     }
 
+    // it may have failed, or somebody has taken it back
+    async function underWay(row) {
+      try {
+        return (await get('logs:read', '/reconciliation',
+          { device_id: row.device_id, limit: 20 })).data
+          .some((each) => each.starts === row.starts
+            && each.ends === row.ends && !each.finished_at);
+      } catch (e) {
+        if (e.status === 404) return false;
+        throw e;
+      }
+    }
+
     function numbers() {
       const s = fleet.summary;
 
@@ -324,11 +337,14 @@ view({
       // another summary may come before these lists
       const told = numbers();
       const at = known.asked = fleet.summaryAt;
-      const [lines, missing, commands] = await Promise.all([
+      const fetching = known.missing.filter((row) =>
+        known.fetching.has(row.id));
+      const [lines, missing, commands, coming] = await Promise.all([
         get('logs:read', '/rejected', { since, limit: 200 }),
         get('logs:read', '/reconciliation', { missing: 'true', limit: 200 }),
         get('commands:read', '/commands', { status: 'failed', since,
-          limit: 200 })]);
+          limit: 200 }),
+        Promise.all(fetching.map(underWay))]);
 
       // nor does what was asked earlier stand above what came first
       if (turn < known.turn) return;
@@ -339,6 +355,8 @@ view({
       known.moreLines = lines.has_more;
       known.missing = missing.data.filter((row) => row.missing > 0);
       known.commands = commands.data;
+      fetching.forEach((row, i) =>
+        known.fetching[coming[i] ? 'add' : 'delete'](row.id));
       known.read = now();
       known.at = at;
       look();
@@ -375,6 +393,11 @@ view({
     ctx.on('stream', draw);
     ctx.on('link', draw);
     ctx.on('commands', again);
+    ctx.on('event', (event) => {
+      if (event.type === 'command.finished' && event.device
+          && known.missing.some((row) => known.fetching.has(row.id)
+            && row.device_id === event.device.id)) again();
+    });
     ctx.on('recovered', again);
     ctx.on('reset', again);
 
