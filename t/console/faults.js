@@ -61,6 +61,30 @@ module.exports = async (t) => {
     await tab.see(/Live, \d+ a minute/, 'the stream is there again');
     await tab.goto('#/problems');
     await tab.see('Nothing needs you.', 'and so is the all-clear');
+
+    // which is of no more than what the key may read
+
+    for (const [scope, ...chips] of [
+        ['logs:read', 'Lines not stored', 'Punches missing'],
+        ['commands:read', 'Commands'],
+    ]) {
+        const other = await t.signIn('#/problems', { key: await t.makeKey({
+            name: `no ${scope}`, scopes: ['devices:read', 'logs:read',
+                'commands:read', 'events:read'].filter((s) => s !== scope) })
+        });
+
+        await other.see('Nothing that your key may read needs you. 1 device.',
+                        `${scope}: the all-clear is of the rest`);
+        t.unlike(await other.body(), /\b0 (?:lines|missing)/,
+                 `${scope}: nothing is said of what was not read`);
+        t.is((await other.text('.chip')).split('\n').filter((chip) =>
+                 !/ \d+$/.test(chip)), chips,
+             `${scope}: what was not read has no number`);
+        t.is(await other.page.title(), 'Problems, iclock',
+             `${scope}: nor has the title`);
+        await t.close(other);
+    }
+
     await tab.goto('#/fleet');
     await tab.see('Gate 1');
 

@@ -8,6 +8,7 @@ words({
   'problems.lines': 'Lines not stored', 'problems.missing': 'Punches missing',
   'problems.commands': 'Commands', 'problems.server': 'Server',
   'problems.clear': { one: 'Nothing needs you. {n} device, 0 lines, 0 missing. Checked {at}.', other: 'Nothing needs you. {n} devices, 0 lines, 0 missing. Checked {at}.' },
+  'problems.part': { one: 'Nothing that your key may read needs you. {n} device. Checked {at}.', other: 'Nothing that your key may read needs you. {n} devices. Checked {at}.' },
   'problems.unknown': 'Not known since {at}.', 'problems.reading': 'Not known yet.',
   'problems.lineGroup': { one: '{device}: {n} line since {at}, “{reason}”', other: '{device}: {n} lines since {at}, all “{reason}”' },
   'problems.read': 'Read', 'problems.fold': 'Fold',
@@ -148,7 +149,9 @@ view({
       return fleet.summary ? serverIssues(fleet.summary.server) : [];
     }
 
+    // null: nobody has counted them
     function countOf(name, rows) {
+      if (!may(sections[name])) return null;
       if (name === 'lines') return known.lines.length;
       if (name === 'missing') {
         return rows.reduce((n, row) => n + (row.missing || 0), 0);
@@ -166,8 +169,10 @@ view({
         .map((name) => [name, rowsOf(name)]));
     }
 
-    // an all-clear is a promise: it is withheld from what may be old
+    // an all-clear is a promise: it is withheld from what may be old, and from
+    // what the key may not read
     function drawHead(all) {
+      const part = !Object.values(sections).every(may);
       const n = Object.values(all).reduce((sum, rows) => sum + rows.length, 0);
       const stale = known.at && !fresh();
 
@@ -177,11 +182,12 @@ view({
           n ? ' ' + t('problems.open', { n }) : '');
       } else if (n) top.verdict(t('problems.open', { n }));
       else {
-        top.verdict(t('problems.clear', { at: stamp(known.at),
+        top.verdict(t(part ? 'problems.part' : 'problems.clear', { at: stamp(known.at),
           n: fleet.summary.devices.total }));
       }
-      top.state(!known.at || stale ? 'unknown' : n ? 'warn' : 'ok');
-      ctx.title(known.at && !stale ? t('problems.open', { n }) + ', '
+      top.state(!known.at || stale ? 'unknown' : n ? 'warn'
+        : part ? 'unknown' : 'ok');
+      ctx.title(known.at && !stale && (n || !part) ? t('problems.open', { n }) + ', '
         + t('nav.problems') : t('nav.problems'));
       return n;
     }
