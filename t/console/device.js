@@ -5,6 +5,8 @@
 
 'use strict';
 
+const { execFile } = require('child_process');
+const crypto = require('crypto');
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
@@ -147,7 +149,21 @@ async function wrong(t) {
         t.like(words(its), label, `${name}: its label`);
         t.like(words(advice), pattern, `${name}: what it means`);
         t.is(buttons.map(words), acts, `${name}: what can be done`);
+        await tab.settled();
+        await tab.axe(`a device, ${name}`);
     }
+
+    // on a telephone, the one that says the most
+
+    await tab.goto('#/devices/' + sn(conditions.findIndex(([name]) =>
+        name === 'silent_day')));
+    await tab.see('before its memory is full');
+    await tab.settled();
+    await tab.size(390, 844);
+    await tab.frames();
+    await tab.fits('a device, 390 px');
+    await tab.axe('a device, 390 px');
+    await tab.size(1280, 800);
 
     // and in the list, by a word for each
 
@@ -250,7 +266,67 @@ async function files(t, tab) {
         fs.rmSync(file);
     }
 
+    await large(t, tab, dir);
     fs.rmSync(dir, { recursive: true });
+}
+
+
+// The page keeps 100,000 rows; more of them are for curl, by a line that it
+// gives.
+
+async function large(t, tab, dir) {
+    const many = 100001;
+
+    // without triggers, which are of no interest here
+    await t.sql(`select iclock.register_device('LARGE00001', 'Gate 9', 'Pune',
+                                               'Asia/Kolkata');
+        set session_replication_role = replica;
+        insert into iclock.punch (device_id, local_time, pin, status, verify)
+        select d.id, timestamp '2026-09-01' + n * interval '7 s',
+               (2000 + n % 997)::text, 0, 1
+          from iclock.device d, generate_series(1, ${many}) as n
+         where d.serial_number = 'LARGE00001';
+        reset session_replication_role`);
+    await tab.goto('#/devices/LARGE00001');
+    await tab.see('Gate 9');
+    await tab.settled();
+    await tab.click('Save CSV');
+    await tab.see('More than 100,000 rows. Read them with: curl',
+                  'CSV: one more than it keeps');
+    t.is(fs.readdirSync(dir), [], 'CSV: it is no file');
+
+    const line = await tab.text('.strip code');
+
+    t.ok(!line.includes(t.key), 'CSV: the line has no key', line);
+
+    const text = await new Promise((resolve, reject) =>
+        execFile('sh', ['-c', `exec ${line} --silent --show-error --fail`],
+                 { env: { ...process.env, ICLOCK_KEY: t.key },
+                   maxBuffer: 1 << 26 }, (error, text) =>
+                     error ? reject(error) : resolve(text)));
+    const [names, ...rows] = text.split('\r\n').slice(0, -1).map((row) =>
+        row.split(','));
+    const [id, pin, at] = ['id', 'user_id', 'local_time'].map((name) =>
+        names.indexOf(name));
+    const moment = (n) => new Date(Date.UTC(2026, 8, 1) + n * 7000)
+        .toISOString().slice(0, 19);
+
+    t.is(rows.length, many, 'CSV of curl: all lines');
+    t.is(new Set(rows.map((row) => row[id])).size, many,
+         'CSV of curl: each has an id of its own');
+    t.is([rows[0][at], rows.at(-1)[at]], [moment(many), moment(1)],
+         'CSV of curl: the first, and the last');
+    t.is(crypto.createHash('md5').update(rows.map((row) =>
+             `${row[pin]} ${row[at]}`).join('\n')).digest('hex'),
+         await t.sql(`
+            select md5(string_agg(p.pin || ' ' || to_char(p.local_time,
+                           'YYYY-MM-DD"T"HH24:MI:SS'), E'\\n'
+                           order by p.local_time desc))
+              from iclock.punch p join iclock.device d on d.id = p.device_id
+             where d.serial_number = 'LARGE00001'`),
+         'CSV of curl: in their order, what SQL has');
+    await tab.page.evaluate(() => document.querySelectorAll(
+        '.strip button[aria-label=Dismiss]').forEach((b) => b.click()));
 }
 
 
