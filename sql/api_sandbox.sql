@@ -178,6 +178,7 @@ declare
     most     constant integer := coalesce((request ->> 'batch_max')::integer,
                                           1000);
     device   iclock.device;
+    given    iclock.punch[];
     stored   bigint;
 begin
     perform iclock_api.sandbox_only(request),
@@ -192,21 +193,21 @@ begin
                                  format('has no 1 to %s punches', most));
     end if;
 
-    -- materialized: else the function is called for each column
-    with given as materialized (
-        select iclock_api.sandbox_punch(device, p.value,
-                   '#/punches/' || (p.n - 1)::text) as punch
-          from jsonb_array_elements(punches) with ordinality as p (value, n)),
+    -- before the insert: functions that catch errors cannot run within one of
+    -- Citus
+    select array_agg(iclock_api.sandbox_punch(device, p.value,
+                         '#/punches/' || (p.n - 1)::text))
+      into given
+      from jsonb_array_elements(punches) with ordinality as p (value, n);
+
     -- in the order of uploads, which wait for each other then
-    added as (
+    with added as (
         insert into iclock.punch (device_id, local_time, pin, status, verify,
                                   punched_at, work_code, mask, temperature)
-        select device.id, (g.punch).local_time, (g.punch).pin,
-               (g.punch).status, (g.punch).verify, (g.punch).punched_at,
-               (g.punch).work_code, (g.punch).mask, (g.punch).temperature
-          from given g
-         order by (g.punch).local_time, (g.punch).pin collate "C",
-                  (g.punch).status, (g.punch).verify
+        select device.id, g.local_time, g.pin, g.status, g.verify,
+               g.punched_at, g.work_code, g.mask, g.temperature
+          from unnest(given) as g
+         order by g.local_time, g.pin collate "C", g.status, g.verify
             on conflict do nothing
         returning 1)
     select count(*) into stored from added;

@@ -138,10 +138,15 @@ create or replace function iclock.import_rows(
 as $$
 #variable_conflict use_column
 declare
-    device  iclock.device;
-    bad     jsonb;
-    good    bigint;
-    stored  bigint;
+    device    iclock.device;
+    pins      text[];
+    times     timestamp[];
+    statuses  integer[];
+    verifies  integer[];
+    codes     text[];
+    bad       jsonb;
+    good      bigint;
+    stored    bigint;
 begin
     -- as long as this lasts it cannot be deleted
     select d.* into device
@@ -149,38 +154,44 @@ begin
      where d.id = iclock.device_id($1)
        for key share;
 
+    -- before the insert: functions that catch errors cannot run within one of
+    -- Citus
+    select count(*) filter (where w.reason is null),
+           array_agg(w.pin) filter (where w.reason is null),
+           array_agg(w.local_time) filter (where w.reason is null),
+           array_agg(w.status) filter (where w.reason is null),
+           array_agg(w.verify) filter (where w.reason is null),
+           array_agg(w.work_code) filter (where w.reason is null),
+           jsonb_agg(jsonb_build_array($3 + w.n - 1, w.reason, w.value)
+                     order by w.n) filter (where w.reason is not null)
+      into good, pins, times, statuses, verifies, codes, bad
+      from (select r.n, r.value, i.pin, i.local_time, i.status, i.verify,
+                   i.work_code,
+                   case
+                   when i.reason is not null then i.reason
+                   when i.terminal <> $1
+                   then format('of terminal "%s"', left(i.terminal, 100))
+                   when i.local_time <@ any (s.dropped)
+                   then 'drop_before() has dropped its month'
+                   end as reason
+              from jsonb_array_elements($2) with ordinality as r (value, n)
+             cross join iclock.punch_state s
+             cross join lateral iclock.import_row(r.value) as i
+             where (r.value #>> '{}') ~ '[^\s\uFEFF]') as w;
+
     -- In the order of uploads, which wait for each other then and do not lock
     -- each other out.
-    with given as (
-        select r.n, r.value, i.pin, i.local_time, i.status, i.verify,
-               i.work_code,
-               case
-               when i.reason is not null then i.reason
-               when i.terminal <> $1
-               then format('of terminal "%s"', left(i.terminal, 100))
-               when i.local_time <@ any (s.dropped)
-               then 'drop_before() has dropped its month'
-               end as reason
-          from jsonb_array_elements($2) with ordinality as r (value, n)
-         cross join iclock.punch_state s
-         cross join lateral iclock.import_row(r.value) as i
-         where (r.value #>> '{}') ~ '[^\s\uFEFF]'),
-    added as (
+    with added as (
         insert into iclock.punch (device_id, local_time, pin, status, verify,
                                   punched_at, work_code)
         select device.id, g.local_time, g.pin, g.status, g.verify,
                timezone(iclock.zone_of(device), g.local_time), g.work_code
-          from given g
-         where g.reason is null
+          from unnest(pins, times, statuses, verifies, codes)
+               as g (pin, local_time, status, verify, work_code)
          order by g.local_time, g.pin collate "C", g.status, g.verify
             on conflict do nothing
         returning 1)
-    select (select count(*) from added),
-           count(*) filter (where g.reason is null),
-           jsonb_agg(jsonb_build_array($3 + g.n - 1, g.reason, g.value)
-                     order by g.n) filter (where g.reason is not null)
-      into stored, good, bad
-      from given g;
+    select count(*) into stored from added;
 
     return query
     select 'stored', stored, null::bigint, null, null
