@@ -15,6 +15,9 @@
 -- workers, or by way of functions.  They are no reference tables, and SQL
 -- functions do not name punch: within such a function that is inlined, Citus
 -- does not see a table of its own and reads the empty local one, silently.
+-- Other SQL functions fail when a parameter meets a join.  An INSERT into punch
+-- calls no function that catches errors: the subtransaction of these breaks the
+-- connections that rows are being copied to.
 
 \set ON_ERROR_STOP on
 \set QUIET on
@@ -673,6 +676,68 @@ begin
 end
 $do$;
 
+create or replace function iclock.recent_punches(devices bigint[])
+    returns table (
+        device_id    bigint,
+        local_time   timestamp,
+        received_at  timestamptz)
+    language plpgsql stable strict
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+#variable_conflict use_column
+begin
+    return query
+    select p.device_id, p.local_time, p.received_at
+      from iclock.punch p
+     where p.device_id = any ($1)
+       and p.received_at > now() - interval '25 hours'
+       and p.local_time > localtimestamp - interval '36 days';
+end
+$$;
+comment on function iclock.recent_punches(bigint[]) is
+    'Of a Citus cluster: punches of devices that were stored today, for '
+    'summaries';
+revoke all on function iclock.recent_punches(bigint[]) from public;
+
+do $do$
+declare
+    source  text;
+begin
+    source := pg_get_functiondef('iclock_api.punch_rates(boolean, text[], '
+                                 'bigint[])'::regprocedure);
+    if source !~ 'recent_punches' then
+        execute pg_temp.replaced(source, 'from iclock[.]punch p\n',
+            E'from iclock.recent_punches(devices) p\n', 'punch_rates');
+    end if;
+
+    source := pg_get_functiondef('iclock_api.punches_of_stays(bigint[], '
+                                 'date[], text[])'::regprocedure);
+    if source !~ 'punches_of[(]' then
+        execute pg_temp.replaced(source, 'join iclock[.]punch p on',
+            'join lateral iclock.punches_of(m.id, greatest(m.day, s.starts), '
+            'least(m.day + 1, s.ends)) p on', 'punches_of_stays');
+    end if;
+end
+$do$;
+
+-- the one of this schema; a function that the site has put in its place stays
+do $do$
+declare
+    source  text := pg_get_functiondef(
+                        'iclock.self_service(text, text, text)'::regprocedure);
+begin
+    if source ~ 'from iclock[.]punch l\n *join iclock[.]device d ' then
+        execute pg_temp.replaced(source,
+            'from iclock[.]punch l\n *join iclock[.]device d '
+            'on d[.]id = l[.]device_id',
+            'from iclock.device d cross join lateral iclock.punches_of(d.id, '
+            'localtimestamp - interval ''7 days'', '
+            'localtimestamp + interval ''2 days'') as l',
+            'self_service');
+    end if;
+end
+$do$;
+
 create or replace function iclock.switch_events(
         wanted  boolean,
         gently  boolean default false)
@@ -682,7 +747,7 @@ create or replace function iclock.switch_events(
 as $$
 begin
     if wanted then
-        raise feature_not_supported
+        raise object_not_in_prerequisite_state
             using message = 'punches that are distributed by Citus leave no '
                             'events';
     end if;
@@ -690,6 +755,43 @@ end
 $$;
 
 revoke all on function iclock.newest_punch(bigint) from public;
+
+-- nginx stores punches on the workers as the role that it has here, which was
+-- made before they were added
+do $roles$
+declare
+    role    name;
+    failed  text;
+begin
+    for role in
+        select r.rolname
+          from pg_auth_members m
+          join pg_roles r on r.oid = m.member
+         where m.roleid = 'iclock_module'::regrole
+    loop
+        select min(c.result) into failed
+          from run_command_on_workers(format(
+                   $query$do $do$
+                   begin
+                       perform set_config('citus.enable_ddl_propagation',
+                                          'off', true);
+                       if not exists (select from pg_roles
+                                       where rolname = %1$L) then
+                           create role %2$s login;
+                       end if;
+                       grant iclock_module to %2$s;
+                   end
+                   $do$
+                   $query$, role, quote_ident(role))) as c
+         where not c.success;
+
+        if failed is not null then
+            raise exception 'role "%" cannot be made on a worker: %', role,
+                failed;
+        end if;
+    end loop;
+end
+$roles$;
 
 -- partitions are those of all nodes, whatever the session has set
 alter function iclock.maintain_partitions()

@@ -32,7 +32,8 @@ my $t = Test::IClock->new(tcp => 1, settings => \@settings);
 my $sql = $ENV{TEST_TREE} || "$FindBin::Bin/..";
 my @worker;
 
-# their databases are empty: what they hold is Citus' affair
+# their databases are empty, and they know no role: what they hold is Citus'
+# affair
 
 for my $n (1, 2) {
     my $dir = $t->dir() . "/worker$n";
@@ -45,6 +46,10 @@ for my $n (1, 2) {
 
     $worker->psql($_, database => 'postgres')
         for 'DROP DATABASE iclock', 'CREATE DATABASE iclock';
+    $worker->psql("DROP ROLE $_", database => 'postgres')
+        for $worker->psql_lines("SELECT rolname FROM pg_roles"
+                                . " WHERE rolname LIKE 'iclock%'",
+                                database => 'postgres');
     $worker->psql('CREATE EXTENSION citus');
     push @worker, $worker;
 }
@@ -91,6 +96,8 @@ sub all_rows {
         last => $t->psql("SELECT iclock.last_punch(d.id, '7')"
                          . ' FROM iclock.device d'
                          . " WHERE serial_number = 'CITY0001'"),
+        service => $t->psql("SELECT iclock.self_service('CITY0001', '7',"
+                            . " '1')"),
     };
 }
 
@@ -118,6 +125,8 @@ $t->psql('GRANT iclock_api TO iclock_nginx');
 my $server = $t->device_server(
     server => 'location /v1 { iclock_api; }');
 my $api = Test::IClock::API->new($t);
+my @limited = map { Test::IClock::API->new($t, @$_) }
+              [ sites => [ 'south' ] ], [ devices => [ 'CITY0001' ] ];
 
 # what programs get
 
@@ -126,7 +135,33 @@ sub answers {
                    [ $_, $r->status, $r->json->{data} ] }
              '/logs?start_date=2026-03-02&end_date=2026-03-04',
              '/logs?user_id=7&limit=5',
+             '/logs?type=CheckIn&order=asc&limit=7',
+             '/logs?method=Face&site=south&limit=7',
+             '/logs?device_id=CITY0002&limit=40',
              '/attendance/daily?start_date=2026-03-01&end_date=2026-03-05' ];
+}
+
+# what programs get that see all, a site, and a terminal: punches of today, and
+# of the last day
+
+sub summaries {
+    return join '; ', map {
+        my $r = $_->get('/summary');
+        my $sum = 0;
+
+        $sum += $_ for @{$r->json->{punches}{per_5min} || []};
+
+        join ' ', $r->status, $r->json->{punches}{today}, $sum;
+    } $api, @limited;
+}
+
+# what a program reads of a terminal, by its punches
+
+sub shown {
+    my $device = $api->get('/devices/CITY0001')->json;
+
+    return join ' ', map { defined $_ ? $_ : 'none' }
+                     @$device{qw/ logs clock_skew_seconds /};
 }
 
 $t->start($server);
@@ -139,15 +174,22 @@ for my $sn (@sn) {
 
 my $today = $t->psql("SELECT to_char(now(), 'YYYY-MM-DD')");
 
+# before punches of today are counted, whenever that is
+$t->psql("SELECT iclock.set_device('CITY000$_', site => 'north')") for 1 .. 3;
+$t->psql("SELECT iclock.set_device('CITY000$_', site => 'south')") for 4 .. 6;
+$t->psql("SELECT iclock.move_device('CITY0004', 'north',"
+         . " '$today 00:00:01')");
+
 is(upload('CITY0001', $today), '200 OK: 6', 'today');
+is($t->device('CITY0004')->punches([ 9, "$today 00:00:00", 0, 1 ],
+                                   [ 9, "$today 00:00:02", 1, 1 ])->text,
+   '200 OK: 2', 'of a terminal that moves between them');
 is($t->device('CITY0001')->upload('OPERLOG',
        "USER PIN=7\tName=Asha\nUSER PIN=8\tName=Ben")->text, '200 OK: 2',
    'names');
 is($t->device('CITY0002')->upload('OPERLOG', "USER PIN=7\tName=Cid")->text,
    '200 OK: 1', 'at another terminal');
 
-$t->psql("SELECT iclock.set_device('CITY000$_', site => 'north')") for 1 .. 3;
-$t->psql("SELECT iclock.set_device('CITY000$_', site => 'south')") for 4 .. 6;
 $t->psql("SELECT iclock.move_device('CITY0002', 'south', '2026-03-03')");
 $t->psql("UPDATE iclock.site SET day_starts = '04:00'");
 $t->psql('CREATE ROLE reader LOGIN IN ROLE iclock_reader');
@@ -157,15 +199,22 @@ $t->psql("INSERT INTO iclock.role_site (role, site)"
 
 my $answers = answers();
 
-is("@{[ map { $_->[1] } @$answers ]}", '200 200 200', 'programs, too');
+is(join(' ', map { $_->[1] } @$answers), '200 200 200 200 200 200',
+   'programs, too');
 cmp_ok(scalar @{$_->[2]}, '>=', 5, "rows: $_->[0]") for @$answers;
+
+my $summaries = summaries();
+my $shown = shown();
+
+is($summaries, '200 8 8; 200 1 1; 200 6 6', 'of today');
+like($shown, qr/\A36 -?\d+\z/, 'and of a terminal');
 is($t->quit(), 0, 'nginx stops');
 
 my $before = all_rows();
 my $southern = rows('attendance', '*', user => 'southern');
 my $anybody = rows('attendance', '*', user => 'reader');
 
-cmp_ok($t->psql('SELECT count(*) FROM iclock.attendance'), '==', 186, 'rows');
+cmp_ok($t->psql('SELECT count(*) FROM iclock.attendance'), '==', 188, 'rows');
 
 
 # it grows
@@ -187,7 +236,7 @@ schema('citus');
 is($t->psql('SELECT count(DISTINCT nodename || nodeport) FROM citus_shards'
             . " WHERE table_name::text = 'iclock.punch'"), 2,
    'punches are on both workers');
-is($t->psql('SELECT count(*) FROM iclock.punch'), 186, 'all of them');
+is($t->psql('SELECT count(*) FROM iclock.punch'), 188, 'all of them');
 is_deeply(all_rows(), $before, 'all views show the same');
 is(rows('attendance', '*', user => 'reader'), $anybody, 'readers, too');
 is(rows('attendance', '*', user => 'southern'), $southern,
@@ -198,7 +247,7 @@ is(rows("attendance_between('2026-03-02', '2026-03-04')"),
         . " AND local_time < '2026-03-04'"), 'some days of attendance');
 
 is($t->psql('SELECT count(DISTINCT cursor)'
-            . ' FROM iclock.punches_since(NULL, 1000)', user => 'reader'), 186,
+            . ' FROM iclock.punches_since(NULL, 1000)', user => 'reader'), 188,
    'punches in the order of their transactions');
 ($status, undef, $error) = $t->pg->psql_try(
     'SELECT iclock.punches_since()', user => 'southern');
@@ -221,9 +270,16 @@ for my $file ('citus', 'install') {
     = $t->pg->psql_try('SELECT iclock.enable_events()');
 like($error, qr/distributed by Citus leave no events/, 'no events');
 
-is($t->psql("SELECT count FROM iclock.import_rows('CITY0001', '"
-            . '["99\\t2026-03-08 09:00:00", "99\\t2026-03-08 09:00:00"]'
-            . "', 1) AS r (outcome, count) WHERE outcome = 'stored'"), 1,
+($status, undef, $error) = $t->pg->psql_try(
+    "DELETE FROM iclock.device WHERE serial_number = 'CITY0001'");
+like($error, qr/has punches and cannot be deleted/,
+     'terminals that have punches stay');
+
+is($t->psql("SELECT string_agg(outcome || ' ' || coalesce(number, line), ', ')"
+            . " FROM iclock.import_rows('CITY0001', '"
+            . '["99\\t2026-03-08 09:00:00", "99\\t2026-03-08 09:00:00",'
+            . ' "99\\t2026-02-31 09:00:00"]' . "', 1)"),
+   'stored 1, known 1, bad 1',
    'punches of a file');
 
 
@@ -232,6 +288,33 @@ is($t->psql("SELECT count FROM iclock.import_rows('CITY0001', '"
 $t->start($server);
 
 is_deeply(answers(), $answers, 'programs get the same');
+is(summaries(), $summaries, 'and of today');
+is(shown(), $shown =~ s!\A36!37!r, 'and of a terminal');
+
+my $r = $api->get('/events');
+
+is($r->status . ' ' . @{$r->json->{data}}, '200 0', 'programs: no events');
+
+for my $r ($api->get('/events', Accept => 'text/event-stream'),
+           $api->post('/webhooks', { url => 'https://example.com/' }))
+{
+    is($r->status, 409, 'nothing waits for some');
+    like($r->body, qr/distributed by Citus leave no events/, 'which is said');
+}
+
+my $sandbox = Test::IClock::API->new($t, mode => 'test',
+                                     scopes => [ 'devices:write' ]);
+
+is($sandbox->post('/sandbox/devices', { serial_number => 'BOX1' })->status,
+   201, 'a simulated device');
+
+for my $stored (2, 0) {
+    $r = $sandbox->post('/sandbox/devices/BOX1/punches', { punches => [
+             { user_id => '7', timestamp => '2026-03-02T08:00:00' },
+             { user_id => '8', timestamp => '2026-03-02T08:00:00' } ] });
+    is($r->json->{stored}, $stored, 'punches of it');
+}
+
 is($t->device('CITY0007')->handshake()->status, 200, 'an unknown device');
 is(upload('CITY0007', '2026-03-06'), '200 OK: 6', 'uploads');
 is(upload('CITY0007', '2026-03-06'), '200 OK: 6', 'uploads again');
@@ -257,6 +340,37 @@ $terminal->online();
 $t->psql("SELECT iclock.put_user('CITY0008', '7', 'Asha')");
 ok(wait_until(30, sub { $terminal->work_off() }), 'a command');
 
+# who follows the punches misses none, and gets each once
+
+my ($cursor) = $t->psql_lines('SELECT max(cursor)'
+                              . ' FROM iclock.punches_since(NULL, 100000)');
+my %followed;
+
+# while a worker is away it fails
+sub follow {
+    my @row = eval {
+        $t->psql_lines('SELECT serial_number, pin, local_time, cursor'
+                       . " FROM iclock.punches_since('$cursor', 1000)")
+    };
+
+    for (@row) {
+        /^(.*)\|(.*)\z/ or die "no cursor: $_";
+        $followed{$1}++;
+        $cursor = $2;
+    }
+
+    return scalar @row;
+}
+
+# what is prepared may have been committed before what they would read
+$worker[0]->psql('BEGIN; SELECT txid_current();'
+                 . " PREPARE TRANSACTION 'citus_9_test'");
+($status, undef, $error) = $t->pg->psql_try(
+    "SELECT count(*) FROM iclock.punches_since('$cursor', 1000)");
+like($error, qr/workers have not come to their end/, 'it waits for workers');
+$worker[0]->psql("ROLLBACK PREPARED 'citus_9_test'");
+is(follow(), 0, 'and goes on');
+
 # workers go away, one in good order and one not, while terminals upload
 
 my $count = sub { $t->psql('SELECT count(*) FROM iclock.punch') };
@@ -266,7 +380,7 @@ my $load = Test::IClock::Load->start(port => $t->port, prefix => 'WIDE',
 for my $n (0, 1) {
     my $stored = $count->();
 
-    ok(wait_until(60, sub { $count->() > $stored + 100 }),
+    ok(wait_until(60, sub { follow(); $count->() > $stored + 100 }),
        'terminals upload');
     $n ? $worker[$n]->kill()->start() : $worker[$n]->restart();
 }
@@ -275,6 +389,7 @@ for my $n (0, 1) {
 ok(wait_until(120, sub {
        my $stored = eval { $count->() };
        return defined $stored && wait_until(10, sub {
+                  follow();
                   (eval { $count->() } || 0) > $stored + 100 });
    }), 'and go on');
 
@@ -297,6 +412,12 @@ is(scalar(grep { $_ != 1 } values %stored), 0, 'each once');
 ok(wait_until(60, sub {
        !grep { $_->psql('SELECT count(*) FROM pg_prepared_xacts') } @worker
    }), 'no transaction is left prepared');
+
+while (follow()) { }
+
+is(scalar(grep { !$followed{$_} } @{$report->{acknowledged}}), 0,
+   'it was followed');
+is(scalar(grep { $_ != 1 } values %followed), 0, 'each once');
 
 
 # maintain(): months that come late, and months that go
