@@ -422,6 +422,15 @@ sub kill {
 
     forget($self->_socket()) if !$self->{frozen};
 
+    # the postmaster starts none after they are counted
+
+    if ($self->{pid}) {
+        CORE::kill 'STOP', $self->{pid};
+        Test::IClock::Process::wait_until(10, sub {
+            slurp("/proc/$self->{pid}/stat") !~ /\) [RSD] /;
+        });
+    }
+
     my @pids = $self->pids();
 
     CORE::kill 'KILL', @pids;
