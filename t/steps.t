@@ -424,6 +424,103 @@ is($t->psql($count), $connections, 'no connection was opened');
 $t->quit();
 
 
+# Requests that share a transaction are answered in several turns of the event
+# loop.  They wait for one that waits for a lock, then for a lock of their own.
+
+my $together = 300;
+
+sub together {
+    my $from = length $t->error_log();
+    my ($first, $lock) = map {
+        $t->pg->hold('SELECT FROM iclock.device WHERE serial_number ='
+                     . " 'STEPS$_' FOR UPDATE") } 0, 1;
+
+    my $c = begin(0, "1\t2026-01-01 10:00:00\n");
+
+    ok($t->pg->wait_blocked(), 'a transaction is under way');
+
+    my @c = map { begin(1, $_) } dense(++$n, $together);
+
+    ok(wait_until(300, sub {
+        $together < (() = substr($t->error_log(), $from)
+                          =~ /iclock job: 1 records/g) }), 'others wait');
+
+    $first->release();
+    is($c->read()->text(), '200 OK: 1', 'it ends');
+    ok($t->pg->wait_blocked(), 'another one is under way');
+
+    return ($lock, @c);
+}
+
+
+# what nginx itself has to do may come between them
+
+sub is_together {
+    is(stored($n), $together, 'all of them are stored');
+    cmp_ok($t->psql('SELECT max(n) FROM (SELECT count(*) AS n FROM'
+                    . " iclock.punch WHERE pin = '$n' GROUP BY xmin) t"),
+           '>=', $together / 2, 'a half of them at least together');
+}
+
+
+sub begin_together {
+    $t->start($t->device_server(pool => 'timeout=300s connections=1'),
+              workers => 1, level => 'debug', @_);
+    $t->notified();
+    $t->post(url($_, ''), "\n") for 0, 1;
+
+    return together();
+}
+
+
+my @answered;
+
+($lock, @answered) = begin_together();
+$from = length $t->error_log();
+$lock->release();
+is((grep { $_->read()->text() eq '200 OK: 1' } @answered), $together,
+   'they are answered');
+is_together();
+
+# nginx writes such a line before it waits for events
+
+my @done = grep { $_ } map { scalar(() = /iclock job done: 0/g) }
+                       split /worker cycle/, substr $t->error_log(), $from;
+
+is((grep { $_ > 64 } @done), 0, '64 in a turn at most') or diag("@done");
+
+
+# by a worker that leaves as well
+
+($lock, @answered) = together();
+kill 'QUIT', $t->nginx->{pid};
+ok($t->wait_log(qr/gracefully shutting down/), 'a worker is leaving');
+$lock->release();
+is((grep { $_->read()->text() eq '200 OK: 1' } @answered), $together,
+   'it answers them');
+$t->quit();
+is_together();
+
+
+# by one that must leave they are answered, or not
+
+($lock, @answered) = begin_together(main => 'worker_shutdown_timeout 1ms;');
+($worker) = $t->workers();
+
+kill 'STOP', $worker;
+kill 'QUIT', $t->nginx->{pid};
+$lock->release();
+ok(wait_until(300, sub { stored($n) > 0 }), 'a transaction ends');
+kill 'CONT', $worker;
+
+my @texts = map { $_ ? $_->text() : 'none' } map { $_->read() } @answered;
+
+is((grep { !/^(?:200 OK: 1|none|503.*)$/ } @texts), 0, 'answered, or cut');
+$t->quit();
+cmp_ok(stored($n), '>=', (grep { /^200/ } @texts),
+       'who is answered is stored');
+
+
 # PostgreSQL goes away
 
 $t->start($server{memory});

@@ -43,11 +43,10 @@ ngx_http_iclock_param_t  ngx_http_iclock_batch_params[] = {
       ngx_http_iclock_range(NUMBER, 1, 100000, 512) },
 
     { ngx_string("records="), ngx_http_iclock_pool(batch_records),
-      ngx_http_iclock_range(NUMBER, 1, 1000000, 20000) },
+      ngx_http_iclock_range(NUMBER, 1, 1000000, 4096) },
 
     { ngx_string("bytes="), ngx_http_iclock_pool(batch_bytes),
-      ngx_http_iclock_range(SIZE, 1024, 512 * 1024 * 1024,
-                            8 * 1024 * 1024) },
+      ngx_http_iclock_range(SIZE, 1024, 512 * 1024 * 1024, 1024 * 1024) },
 
     { ngx_null_string, 0, NULL }
 };

@@ -211,6 +211,7 @@ ngx_iclock_pg_pool_dispatch(ngx_event_t *ev)
     pool = ev->data;
     pool->items = 0;
     pool->bytes = 0;
+    pool->ndone = 0;
     pool->more = 0;
 
     for (i = 0; i < pool->conf->connections; i++) {
@@ -448,10 +449,7 @@ ngx_iclock_pg_pool_close(ngx_iclock_pg_pool_t *pool)
     }
 
     ngx_iclock_pg_gather_close(pool);
-
-    if (pool->expire.timer_set) {
-        ngx_del_timer(&pool->expire);
-    }
+    ngx_iclock_pg_queue_close(pool);
 
     if (pool->yield.timer_set) {
         ngx_del_timer(&pool->yield);

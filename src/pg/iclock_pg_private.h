@@ -367,13 +367,16 @@ struct ngx_iclock_pg_pool_s {
     size_t                      coming;     /* held by those being made */
     ngx_queue_t                 redo;       /* batches to be sent again */
     ngx_queue_t                 later;      /* the same, after a while */
+    ngx_queue_t                 settled;    /* jobs that are about to be done */
 
     ngx_uint_t                  generation; /* older connections are closed */
 
     ngx_uint_t                  items;      /* built in this turn */
     size_t                      bytes;
     ngx_uint_t                  more;       /* is left for idle connections */
+    ngx_uint_t                  ndone;      /* jobs, in this turn */
     ngx_event_t                 dispatch;   /* posted */
+    ngx_event_t                 done;       /* posted: of settled jobs */
     ngx_event_t                 gather;     /* of jobs that wait for others */
     ngx_event_t                 expire;     /* of the first waiting job */
     ngx_event_t                 yield;      /* of batches for later */
@@ -433,6 +436,8 @@ void ngx_iclock_pg_queue_settle(ngx_iclock_pg_pool_t *pool,
 /* drops the slices of jobs that failed or were cancelled meanwhile */
 void ngx_iclock_pg_queue_prune(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_batch_t *batch);
+
+void ngx_iclock_pg_queue_close(ngx_iclock_pg_pool_t *pool);
 
 
 /* iclock_pg_gather.c: when the next transaction begins */

@@ -7,6 +7,13 @@
 #include "iclock_pg_private.h"
 
 
+/* so many jobs are done in a turn of the event loop: each makes its reply */
+#define NGX_ICLOCK_PG_TURN_DONE   64
+
+/* a worker that shuts down goes on as long as this timer is set, in ms */
+#define NGX_ICLOCK_PG_DONE_TIMER  1000
+
+
 static void ngx_iclock_pg_queue_put(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job);
 static void ngx_iclock_pg_queue_count(ngx_iclock_pg_pool_t *pool,
@@ -21,6 +28,8 @@ static void ngx_iclock_pg_queue_settle_slice(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_slice_t *slice, ngx_int_t rc, ngx_queue_t *done);
 static void ngx_iclock_pg_queue_done(ngx_iclock_pg_pool_t *pool,
     ngx_queue_t *done);
+static void ngx_iclock_pg_queue_done_handler(ngx_event_t *ev);
+static void ngx_iclock_pg_queue_done_some(ngx_iclock_pg_pool_t *pool);
 
 
 void
@@ -29,10 +38,15 @@ ngx_iclock_pg_queue_init(ngx_iclock_pg_pool_t *pool)
     ngx_queue_init(&pool->jobs);
     ngx_queue_init(&pool->redo);
     ngx_queue_init(&pool->later);
+    ngx_queue_init(&pool->settled);
 
     pool->expire.handler = ngx_iclock_pg_queue_expire_handler;
     pool->expire.data = pool;
     pool->expire.log = pool->log;
+
+    pool->done.handler = ngx_iclock_pg_queue_done_handler;
+    pool->done.data = pool;
+    pool->done.log = pool->log;
 
     ngx_iclock_pg_gather_init(pool);
 }
@@ -452,19 +466,83 @@ ngx_iclock_pg_queue_settle_slice(ngx_iclock_pg_pool_t *pool,
 }
 
 
+/* in their order, and behind those that are left of an earlier turn */
+
 static void
 ngx_iclock_pg_queue_done(ngx_iclock_pg_pool_t *pool, ngx_queue_t *done)
+{
+    if (ngx_queue_empty(done)) {
+        return;
+    }
+
+    ngx_queue_add(&pool->settled, done);
+
+    if (!pool->done.posted) {
+        ngx_iclock_pg_queue_done_some(pool);
+    }
+}
+
+
+static void
+ngx_iclock_pg_queue_done_handler(ngx_event_t *ev)
+{
+    ngx_iclock_pg_pool_t  *pool;
+
+    pool = ev->data;
+    pool->ndone = 0;
+
+    ngx_iclock_pg_queue_done_some(pool);
+}
+
+
+static void
+ngx_iclock_pg_queue_done_some(ngx_iclock_pg_pool_t *pool)
 {
     ngx_queue_t          *q;
     ngx_iclock_pg_job_t  *job;
 
-    while (!ngx_queue_empty(done)) {
-        q = ngx_queue_head(done);
+    while (!ngx_queue_empty(&pool->settled)) {
+
+        if (pool->ndone == NGX_ICLOCK_PG_TURN_DONE) {
+
+            ngx_post_event(&pool->done, &ngx_posted_next_events);
+
+            if (!pool->done.timer_set) {
+                ngx_add_timer(&pool->done, NGX_ICLOCK_PG_DONE_TIMER);
+            }
+
+            return;
+        }
+
+        pool->ndone++;
+
+        q = ngx_queue_head(&pool->settled);
         ngx_queue_remove(q);
 
         job = ngx_queue_data(q, ngx_iclock_pg_job_t, queue);
 
         pool->held -= job->held;
         pool->handlers->done(job, pool->data);
+    }
+
+    if (pool->done.timer_set) {
+        ngx_del_timer(&pool->done);
+    }
+}
+
+
+void
+ngx_iclock_pg_queue_close(ngx_iclock_pg_pool_t *pool)
+{
+    if (pool->expire.timer_set) {
+        ngx_del_timer(&pool->expire);
+    }
+
+    if (pool->done.posted) {
+        ngx_delete_posted_event(&pool->done);
+    }
+
+    if (pool->done.timer_set) {
+        ngx_del_timer(&pool->done);
     }
 }
