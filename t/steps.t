@@ -151,6 +151,30 @@ is($t->post('/iclock/cdata?SN=STEPSNAME&table=OPERLOG',
 is($t->post('/iclock/cdata?SN=STEPSNAME&table=ATTLOG', "\n" x (3 << 20),
             -timeout => 300)->text(), '200 OK: 0', 'nothing but empty lines');
 
+# long lines, which are read in one step: only those that may have to be
+
+sub refused {
+    return $t->psql("SELECT string_agg(length(line) || ' ' || reason, ', '"
+                    . ' ORDER BY length(line)) FROM iclock.rejected_line'
+                    . " WHERE table_name = '$_[0]'");
+}
+
+is($t->post('/iclock/cdata?SN=STEPSNAME&table=ATTLOG',
+            'x' x 65536 . "\n" . 'x' x 65537)->text(), '200 OK: 2',
+   'long lines');
+is(refused('ATTLOG'), '65536 pin is too long, 65537 line is too long',
+   'the longer one is not read, but kept');
+is($t->post('/iclock/cdata?SN=STEPSNAME&table=FPTMP',
+            "FP PIN=1\tFID=1\tTMP=" . 'QUJD' x 50_000 . "\n"
+            . "FP PIN=1\tFID=2" . "\tA=1" x 8189 . "\tTMP=QUJD\n"
+            . "FP PIN=1\tFID=3" . "\tA=1" x 8190 . "\tTMP=QUJD\n"
+            . "FP PIN=1 FID=4 TMP=" . 'QUJD ' x 8195)->text(),
+   '200 OK: 4', 'long templates');
+is($t->psql("SELECT string_agg(no || ' ' || length(data), ', ' ORDER BY no)"
+            . ' FROM iclock.template'), '1 150000, 2 3', 'they are stored');
+is(refused('FPTMP'), '32783 too many words, 40994 too many words',
+   'but none of so many words');
+
 my $options = join ',', map { "Option$_=$_" } 1 .. $items;
 
 is($t->post('/iclock/cdata?SN=STEPSNAME&table=options', $options,

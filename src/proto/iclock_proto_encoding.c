@@ -201,7 +201,9 @@ ngx_iclock_settle_encoding(ngx_iclock_context_t *context,
 
     for (i = settling->item; i < last && bytes < NGX_ICLOCK_STEP_BYTES; i++) {
 
-        if (items[i].tag->kind != NGX_ICLOCK_USER) {
+        if (items[i].tag->kind != NGX_ICLOCK_USER
+            || items[i].data.len > NGX_ICLOCK_LINE_BYTES)
+        {
             continue;
         }
 

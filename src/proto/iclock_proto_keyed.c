@@ -21,8 +21,10 @@ static ngx_int_t ngx_iclock_read_value(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *key, ngx_str_t *value, ngx_uint_t *seen);
 static ngx_int_t ngx_iclock_add_unknown(ngx_iclock_reading_t *r,
     ngx_str_t *unknown, ngx_str_t *field, ngx_str_t *line);
+static ngx_int_t ngx_iclock_read_unknown(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *keys, ngx_str_t *unknown);
 static u_char *ngx_iclock_value_end(const ngx_iclock_key_t *keys, u_char *p,
-    u_char *last, ngx_uint_t tabs);
+    u_char *last, ngx_uint_t tabs, ngx_uint_t *words);
 
 
 ngx_int_t
@@ -50,7 +52,7 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
     u_char                  *p, *last;
     ngx_int_t                rc;
     ngx_str_t                value, unknown;
-    ngx_uint_t               tabs, found, seen;
+    ngx_uint_t               tabs, found, seen, words;
     const ngx_iclock_key_t  *key;
 
     p = line->data;
@@ -63,6 +65,7 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
     tabs = (memchr(p, '\t', last - p) != NULL);
     found = 0;
     seen = 0;
+    words = 0;
     ngx_str_null(&unknown);
 
     while (p < last) {
@@ -75,8 +78,12 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
         key = ngx_iclock_find_key(keys, p, last);
 
         value.data = key ? p + key->name.len + 1 : p;
-        p = ngx_iclock_value_end(keys, value.data, last, tabs);
+        p = ngx_iclock_value_end(keys, value.data, last, tabs, &words);
         value.len = p - value.data;
+
+        if (words > NGX_ICLOCK_LINE_WORDS) {
+            return ngx_iclock_reject(r, "too many words");
+        }
 
         if (key == NULL) {
 
@@ -99,11 +106,21 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
         return ngx_iclock_reject(r, "no known field");
     }
 
+    return ngx_iclock_read_unknown(r, keys, &unknown);
+}
+
+
+static ngx_int_t
+ngx_iclock_read_unknown(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
+    ngx_str_t *unknown)
+{
+    const ngx_iclock_key_t  *key;
+
     for (key = keys; key->name.len; key++) {
         /* void */
     }
 
-    return (key->read && unknown.len) ? key->read(r, key, &unknown) : NGX_OK;
+    return (key->read && unknown->len) ? key->read(r, key, unknown) : NGX_OK;
 }
 
 
@@ -165,26 +182,26 @@ ngx_iclock_add_unknown(ngx_iclock_reading_t *r, ngx_str_t *unknown,
 
 static u_char *
 ngx_iclock_value_end(const ngx_iclock_key_t *keys, u_char *p, u_char *last,
-    ngx_uint_t tabs)
+    ngx_uint_t tabs, ngx_uint_t *words)
 {
     u_char  *space;
 
     if (tabs) {
+        (*words)++;
+
         p = memchr(p, '\t', last - p);
         return p ? p : last;
     }
 
-    while (p < last) {
+    while (p < last && (*words)++ <= NGX_ICLOCK_LINE_WORDS) {
 
-        if (*p != ' ') {
-            p++;
-            continue;
+        space = memchr(p, ' ', last - p);
+        if (space == NULL) {
+            break;
         }
 
-        space = p;
-
-        while (p < last && *p == ' ') {
-            p++;
+        for (p = space; p < last && *p == ' '; p++) {
+            /* void */
         }
 
         if (ngx_iclock_find_key(keys, p, last) != NULL) {

@@ -54,6 +54,15 @@
     ((lines) < NGX_ICLOCK_STEP_LINES && (bytes) < NGX_ICLOCK_STEP_BYTES)
 
 
+/*
+ * Nobody else gets a turn while a line is read.  Longer lines are not, unless
+ * they may hold a template, a photo or a file, nor lines of more fields and
+ * words.
+ */
+#define NGX_ICLOCK_LINE_BYTES   (64 * 1024)
+#define NGX_ICLOCK_LINE_WORDS   8192
+
+
 typedef struct ngx_iclock_tag_s     ngx_iclock_tag_t;
 typedef struct ngx_iclock_key_s     ngx_iclock_key_t;
 typedef struct ngx_iclock_packet_s  ngx_iclock_packet_t;

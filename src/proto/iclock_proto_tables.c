@@ -23,6 +23,7 @@
       ngx_iclock_photo_keys, ngx_string(kind), 0, 0 }
 
 
+static ngx_uint_t ngx_iclock_too_long(const ngx_iclock_item_t *item);
 static ngx_uint_t ngx_iclock_tag_ends(const ngx_iclock_tag_t *tag,
     u_char *p, u_char *last);
 
@@ -467,13 +468,36 @@ ngx_iclock_parse_item(ngx_iclock_record_t *record,
         record->values[i].null = 1;
     }
 
-    rc = item->tag->parse(&r, item);
+    rc = ngx_iclock_too_long(item) ? ngx_iclock_reject(&r, "line is too long")
+                                   : item->tag->parse(&r, item);
 
     if (rc == NGX_DECLINED) {
         record->kind = NGX_ICLOCK_REJECTED;
     }
 
     return rc;
+}
+
+
+static ngx_uint_t
+ngx_iclock_too_long(const ngx_iclock_item_t *item)
+{
+    if (item->data.len <= NGX_ICLOCK_LINE_BYTES) {
+        return 0;
+    }
+
+    switch (item->tag->kind) {
+
+    case NGX_ICLOCK_TEMPLATE:
+    case NGX_ICLOCK_PHOTO:
+    case NGX_ICLOCK_IDENTITY_CARD:
+    case NGX_ICLOCK_REPLY:
+    case NGX_ICLOCK_REJECTED:
+        return 0;
+
+    default:
+        return 1;
+    }
 }
 
 
