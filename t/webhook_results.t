@@ -74,4 +74,28 @@ $seen{JSON::PP::decode_json($_->{body})->{user}{id}}++
 is(keys %seen, EVENTS, 'all have come');
 is((grep { $_ != 1 } values %seen), 0, 'each once');
 
+
+# What ends a webhook may be stored after a lease has told that it is not ours.
+
+my $id = $t->psql("SELECT id FROM iclock.create_webhook('"
+                  . $receiver->url('/gone') . "', '{user.enrolled}')");
+
+$receiver->answer('/gone', { status => 410 });
+ok($t->wait_log(qr/"\Q$id\E" is ours/, 60), 'nginx takes another one');
+
+$session->query('BEGIN');
+$session->query('LOCK TABLE iclock.webhook_attempt IN SHARE MODE');
+$t->psql("SELECT iclock.event_write('user.enrolled', null, '{}')");
+ok($receiver->wait_for(1, '/gone', 60), 'it is gone');
+
+$t->psql("UPDATE iclock.webhook_endpoint SET leased_by = 'another',"
+         . " leased_until = now() + interval '1 hour' WHERE id = '$id'");
+ok($t->wait_log(qr/"\Q$id\E" is not ours/, 60), 'and is not ours any more');
+
+$session->query('COMMIT');
+ok($t->wait_log(qr/\[error\].*webhook "\Q$id\E" was given up/, 60),
+   'the log says so');
+is($t->psql("SELECT status FROM iclock.webhook_endpoint WHERE id = '$id'"),
+   'disabled', 'as does the database');
+
 $t->done();

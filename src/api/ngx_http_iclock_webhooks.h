@@ -247,6 +247,7 @@ struct ngx_http_iclock_webhook_s {
     unsigned                    ordered:1;
     unsigned                    failing:1;
     unsigned                    gone:1;     /* no longer ours */
+    unsigned                    disabled:1; /* and that is logged */
     unsigned                    held:1;     /* until results are told */
     unsigned                    probe:1;    /* one may be sent */
     unsigned                    moved:1;    /* the cursor, and nobody knows */

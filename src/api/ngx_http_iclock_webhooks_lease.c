@@ -559,15 +559,6 @@ ngx_http_iclock_webhook_status(ngx_http_iclock_webhook_t *w,
         && (status->len != sizeof("active") - 1
             || ngx_strncmp(status->data, "active", status->len) != 0))
     {
-        if (!w->gone && status->len == sizeof("disabled") - 1
-            && ngx_strncmp(status->data, "disabled", status->len) == 0)
-        {
-            ngx_log_error(NGX_LOG_ERR, w->sender->log, 0,
-                          "webhook \"%V\" was given up and gets no more "
-                          "events, view webhook_status says why; "
-                          "resume_webhook() goes on", &w->node.str);
-        }
-
         ngx_http_iclock_webhook_drop(w);
         return;
     }

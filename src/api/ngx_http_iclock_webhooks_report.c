@@ -34,6 +34,8 @@ static void ngx_http_iclock_report_tell(ngx_http_iclock_sender_t *s);
 static void ngx_http_iclock_report_told(ngx_iclock_query_t *q);
 static ngx_int_t ngx_http_iclock_report_refused(ngx_http_iclock_sender_t *s,
     ngx_iclock_query_t *q);
+static void ngx_http_iclock_report_disabled(ngx_http_iclock_sender_t *s,
+    ngx_str_t *row);
 static void ngx_http_iclock_report_stored(ngx_http_iclock_sender_t *s);
 static void ngx_http_iclock_report_row(ngx_http_iclock_sender_t *s,
     ngx_str_t *row);
@@ -286,7 +288,7 @@ ngx_http_iclock_report_tell(ngx_http_iclock_sender_t *s)
 static void
 ngx_http_iclock_report_told(ngx_iclock_query_t *q)
 {
-    ngx_uint_t                 i;
+    ngx_uint_t                 i, n;
     ngx_http_iclock_sender_t  *s;
 
     s = q->data;
@@ -303,12 +305,17 @@ ngx_http_iclock_report_told(ngx_iclock_query_t *q)
 
     s->refused = 0;
 
+    n = (q->rc == NGX_OK && q->ncols == NGX_HTTP_ICLOCK_TOLD_COLUMNS)
+        ? q->nrows : 0;
+
+    for (i = 0; i < n; i++) {
+        ngx_http_iclock_report_disabled(s, ngx_iclock_query_value(q, i, 0));
+    }
+
     ngx_http_iclock_report_stored(s);
 
-    if (q->rc == NGX_OK && q->ncols == NGX_HTTP_ICLOCK_TOLD_COLUMNS) {
-        for (i = 0; i < q->nrows; i++) {
-            ngx_http_iclock_report_row(s, ngx_iclock_query_value(q, i, 0));
-        }
+    for (i = 0; i < n; i++) {
+        ngx_http_iclock_report_row(s, ngx_iclock_query_value(q, i, 0));
     }
 
     ngx_iclock_query_destroy(q);
@@ -354,6 +361,37 @@ ngx_http_iclock_report_refused(ngx_http_iclock_sender_t *s,
     }
 
     return NGX_OK;
+}
+
+
+/* a lease may have told sooner that the endpoint is not ours any more */
+
+static void
+ngx_http_iclock_report_disabled(ngx_http_iclock_sender_t *s, ngx_str_t *row)
+{
+    ngx_str_t                  *status;
+    ngx_http_iclock_webhook_t  *w;
+
+    status = &row[NGX_HTTP_ICLOCK_TOLD_STATUS];
+
+    if (status->len != sizeof("disabled") - 1
+        || ngx_strncmp(status->data, "disabled", status->len) != 0)
+    {
+        return;
+    }
+
+    w = ngx_http_iclock_webhook_find(s, &row[NGX_HTTP_ICLOCK_TOLD_WEBHOOK]);
+
+    if (w == NULL || w->disabled) {
+        return;
+    }
+
+    w->disabled = 1;
+
+    ngx_log_error(NGX_LOG_ERR, s->log, 0,
+                  "webhook \"%V\" was given up and gets no more events, view "
+                  "webhook_status says why; resume_webhook() goes on",
+                  &w->node.str);
 }
 
 
