@@ -196,21 +196,23 @@ is($t->get("$cdata&type=LastPunch&PIN=7")->text,
    "200 status=0\nname=Mira\tpin=7\tstate=1\tworkcode=5\tdate=$date"
    . "\ttime=$time", 'the last punch');
 
-# of a month that gets a partition of its own meanwhile; not notified, so that
-# it is moved here
-
-$t->psql("SET session_replication_role = replica;
-          INSERT INTO iclock.punch (device_id, local_time, pin, status)
-          SELECT id, date_trunc('month', localtimestamp) - interval '5 months',
-                 '8', 1
-            FROM iclock.device");
+# of a month that gets a partition of its own meanwhile; nginx, which also moves
+# months, does not see it before that
 
 my $mover;
 
 ok(wait_until(60, sub {
        $mover = $t->pg->session();
-       return eval { $mover->query('BEGIN; SELECT iclock.move_months(50000)');
-                     1 };
+       return eval {
+           $mover->query($_)
+               for 'BEGIN', 'SET LOCAL session_replication_role = replica',
+                   'INSERT INTO iclock.punch (device_id, local_time, pin,'
+                   . " status) SELECT id, date_trunc('month', localtimestamp)"
+                   . " - interval '5 months', '8', 1 FROM iclock.device",
+                   'SET LOCAL session_replication_role = origin',
+                   'SELECT iclock.move_months(50000)';
+           1;
+       };
    }), 'the month is moved, once nobody has the table');
 
 my $asked = $t->connect(timeout => 30);
