@@ -218,6 +218,8 @@ view({
     let asked = '';
     let timer = null;
     let first = true;
+    let begun = 0;
+    let shown = 0;
 
     add(ctx.el, h('div.tools', chips, filters), wait, g.el, more);
 
@@ -256,11 +258,17 @@ view({
     }
 
     async function read(onward) {
+      const turn = ++begun;
+      const question = asked;
       const answers = await Promise.all(states().map((status) =>
         api('GET', '/commands', { query: Object.assign(filtersOf(status),
           onward && cursor && cursor.get(status)
             ? { cursor: cursor.get(status) } : {}),
         signal: ctx.signal, background: !first })));
+
+      // it was slower than a later one, or the answer to another question
+      if (turn < shown || question !== asked) return;
+      shown = turn;
 
       if (!onward) rows.clear();
       cursor = new Map();
