@@ -37,6 +37,21 @@ sub another {
 }
 
 
+# When nginx begins to listen, every device may have commands: polls that are
+# to leave the database alone come after that.
+
+sub another_listens {
+    another(@_);
+    wait_until(30, sub { new_log() =~ /listening for notifications/ })
+        or fail('nginx listens');
+}
+
+
+# nginx answers this from what it has, after all that came before
+
+sub nginx_has_read { is($t->get('/')->status, 404, "$_[0]: nginx has read") }
+
+
 sub new_log { substr $t->error_log(), $logged }
 
 
@@ -248,7 +263,12 @@ $t->psql("SELECT iclock.queue_command('IDLE0000', 'CHECK')");
 $pg->set(synchronous_standby_names => 'nobody');
 $t->psql('SELECT pg_reload_conf()');
 
+# what nginx saves of its own accord may wait on the same connection, before it
 sub stalled {
+    $t->psql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+             . " WHERE wait_event = 'SyncRep'"
+             . " AND query NOT LIKE '%dequeue_commands%'");
+
     return $t->psql("SELECT pid FROM pg_stat_activity WHERE wait_event"
                     . " = 'SyncRep' AND query LIKE '%dequeue_commands%'");
 }
@@ -403,7 +423,8 @@ ok(wait_until(20, sub { upload('WARM0000')->text eq '200 OK: 1' }),
 
 # one row is locked: whoever shares the transaction is served
 
-another('apart', { pool => 'connections=1 timeout=9s' }, workers => 1);
+another_listens('apart', { pool => 'connections=1 timeout=9s' },
+                workers => 1);
 
 my @sn = map { sprintf 'APART%03d', $_ } 0 .. 12;
 
@@ -426,8 +447,7 @@ $options->write(Test::IClock::HTTP::format_request('POST',
     "/iclock/cdata?SN=$sn[6]&table=options", 'FWVersion=Ver 1'));
 push @together, map { upload_later($_) } grep { $_ ne $sn[6] } @sn;
 
-# a poll after them tells that they were read
-is($t->device('WARM0000')->poll()->status, 200, 'apart: poll');
+nginx_has_read('apart');
 
 $lock->release();
 is(join(' ', map { $_->read->text } @together),
@@ -441,7 +461,8 @@ is($t->device($sn[6])->options('FWVersion=Ver 1')->text, '200 OK',
 
 # a statement that is too slow for all of them does not run once for each
 
-another('overdue', { pool => 'connections=1 timeout=9s' }, workers => 1);
+another_listens('overdue', { pool => 'connections=1 timeout=9s' },
+                workers => 1);
 
 is(scalar(grep { $_ && $_->text eq '200 OK: 1' }
           $t->concurrently([ map { upload_request($_) } @sn ])), 13,
@@ -465,8 +486,7 @@ $options->write(Test::IClock::HTTP::format_request('POST',
 $pg->wait_blocked();
 @together = map { upload_later($_) } @sn;
 
-# nginx has read them when it answers this; a poll may ask PostgreSQL
-is($t->get('/')->status, 404, 'overdue: nginx has them');
+nginx_has_read('overdue');
 $row->release();
 
 is($options->read->text, '200 OK', 'overdue: one before them');
@@ -526,7 +546,7 @@ is(stamp(), 9999, 're-upload: its stamp counts again');
 
 # presence: rows that are locked, of which uploads know nothing
 
-another('presence', { http => 'iclock_presence_interval 100ms;' });
+another_listens('presence', { http => 'iclock_presence_interval 100ms;' });
 
 sub seen {
     return $t->psql("SELECT serial_number || ' ' || (p.last_seen"
@@ -587,7 +607,8 @@ is($t->psql("SELECT xmin FROM iclock.device"
 
 # more requests than the queue may hold
 
-another('queue', { pool => 'connections=1 queue=2 timeout=60s' }, workers => 1);
+another_listens('queue', { pool => 'connections=1 queue=2 timeout=60s' },
+                workers => 1);
 is(upload('WARM0000')->text, '200 OK: 1', 'queue: a known device');
 
 # What nginx itself has to ask, a second after its start and every few seconds
@@ -603,8 +624,7 @@ sub fill_the_queue {
     $pg->wait_blocked();
     push @waiting, upload_later('WARM0000') for 1 .. 2;
 
-    # a poll after them tells that they were read
-    is($t->device('WARM0000')->poll('INFO=')->status, 200, 'queue: poll');
+    nginx_has_read('queue');
 
     @response = $t->concurrently([ map { upload_request('WARM0000') }
                                    1 .. 61 ], connections => 61);
@@ -626,8 +646,9 @@ is(punches(), $count + 3, 'queue: stored');
 
 # more bytes than may wait: bodies in files, which are not read then
 
-another('bytes', { pool => 'connections=1 queue_bytes=1m timeout=60s',
-                   location => 'client_body_buffer_size 16k;' }, workers => 1);
+another_listens('bytes', { pool => 'connections=1 queue_bytes=1m timeout=60s',
+                           location => 'client_body_buffer_size 16k;' },
+                workers => 1);
 
 sub large_request {
     my ($day, $n) = @_;
@@ -649,13 +670,12 @@ sub large_later {
 is($t->request(Test::IClock::HTTP::format_request(
        @{large_request(1, 6000)}), timeout => 60)->text, '200 OK: 6000',
    'bytes: one upload may be larger than all are allowed to be');
-is($t->device('WARM0005')->poll()->status, 200, 'bytes: nothing to fetch');
 
 $lock = hold();
 @waiting = (large_later(2, 1000));
 ok($pg->wait_blocked(), 'bytes: the first waits');
 push @waiting, large_later(3, 1000);
-is($t->device('WARM0005')->poll()->status, 200, 'bytes: poll');
+nginx_has_read('bytes');
 is_unavailable(large_later(4, 1000)->read, 'bytes: the third is refused');
 $lock->release();
 is($_->read->text, '200 OK: 1000', 'bytes: who waited is served') for @waiting;
@@ -677,7 +697,7 @@ for my $case ([ 'blank lines', 'table=ATTLOG&Stamp=1', "\n" x 400_000 ],
     @waiting = (upload_later('WARM0001'));
     ok($pg->wait_blocked(), "bytes: an upload waits before $name");
     push @waiting, map { $later->() } 1 .. 2;
-    is($t->device('WARM0005')->poll()->status, 200, 'bytes: poll');
+    nginx_has_read('bytes');
     is_unavailable($later->()->read, "bytes: $name are refused");
     $lock->release();
     is($_->read->status, 200, "bytes: $name that waited") for @waiting;
@@ -693,7 +713,7 @@ ok($pg->wait_blocked(), 'bytes: a very large one waits');
 my $guest = $t->connect(timeout => 60);
 $guest->write(Test::IClock::HTTP::format_request('GET',
               '/iclock/cdata?SN=WARM0006&options=all'));
-is($t->device('WARM0005')->poll()->status, 200, 'bytes: poll');
+nginx_has_read('bytes');
 $lock->release();
 is($guest->read->status, 200, 'bytes: a handshake beside it');
 is($_->read->text, '200 OK: 6000', 'bytes: the very large one') for @waiting;
