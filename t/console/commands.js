@@ -26,18 +26,12 @@ module.exports = async (t) => {
         from iclock.command`);
 
     // devices, and so their names, come later than the command
-    const held = [];
-    const hold = (request) => /\/v1\/devices/.test(request.url())
-        ? held.push(request) : request.continue().catch(() => null);
+    const held = await tab.hold(/\/v1\/devices/);
 
-    await tab.page.setRequestInterception(true);
-    tab.page.on('request', hold);
     await tab.page.reload();
     await tab.see(/Waits/, 'one that waits');
     await tab.element('button', `Cancel: ${what}, CMD00002`);
-    tab.page.off('request', hold);
-    held.forEach((request) => request.continue().catch(() => null));
-    await tab.page.setRequestInterception(false);
+    await held();
     await tab.element('button', `Cancel: ${what}, Store 2`);
     t.ok(true, 'a name that comes late is in the label, too');
 
@@ -82,6 +76,20 @@ module.exports = async (t) => {
         `select count(*) from iclock.command
           where body = 'REBOOT' and status = 'queued'`) === '1');
     t.ok(true, 'again');
+
+    // an answer that comes after that of a later question is not shown
+
+    const done = /\/v1\/commands\?.*status=done/;
+    const letGo = await tab.hold(done);
+
+    await tab.goto('#/commands?f=done');
+    await t.wait('asked for', async () => letGo.all.length > 0);
+    await tab.goto('#/commands?f=failed');
+    await tab.see(/Failed: .+\(−1001\)/);
+    await letGo();
+    await tab.read(done);
+    t.like(await tab.body(), /Failed: .+\(−1001\)/,
+           'a slow answer to an earlier question is left aside');
 
     // what came by SQL, which no key may repeat
 

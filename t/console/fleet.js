@@ -87,17 +87,13 @@ module.exports = async (t) => {
     await t.device('NEW0000002', 'handshake');
     await t.wait('a row', async () => /New/.test(await row('NEW0000002')));
 
-    const held = [];
-    const hold = (request) => /\/v1\/devices\?/.test(request.url())
-        ? held.push(request) : request.continue().catch(() => null);
     const lists = () => tab.answers.filter((answer) =>
         /\/v1\/devices\?/.test(answer)).length;
     const singles = () => tab.asked('GET', /\/devices\/NEW0000002$/).length;
 
     await tab.settled();
-    await tab.page.setRequestInterception(true);
-    tab.page.on('request', hold);
 
+    const held = await tab.hold(/\/v1\/devices\?/);
     const [many, single] = [lists(), singles()];
 
     await t.api('POST', '/devices', { serial_number: 'NEW0000002',
@@ -107,10 +103,8 @@ module.exports = async (t) => {
     t.ok(true, 'a row of what somebody else has approved');
     t.is(lists() - many, 0, 'no list was read for it');
     t.ok(singles() > single, 'but this device');
-    t.note(`${singles() - single} of the device, ${held.length} lists held`);
-    tab.page.off('request', hold);
-    held.forEach((request) => request.continue().catch(() => null));
-    await tab.page.setRequestInterception(false);
+    t.note(`${singles() - single} of the device, ${held.all.length} lists held`);
+    await held();
     await tab.goto('#/live');
     for (const gate of ['Gate 5', 'Gate 6']) {
         await tab.until((gate) =>

@@ -5,9 +5,12 @@
 //       cell() gives a text, a node or an array; wide: left out on the phone;
 //       group(): rows with the same key stand below a heading
 //   list.el; list.rows(array)
-//   pagedTable(el, { path, query, table, none, most, signal })
+//   pagedTable(el, { path, query, table, none, limit, signal })
 //       a list of the API in a table, with "More" below -> { load() }: reads
 //       it anew; what is shown stays until the answer is there
+
+// rows of one answer
+const mostRead = 1000;
 
 words({ 'table.more': 'More', 'table.none': 'Nothing.' });
 
@@ -48,21 +51,57 @@ function simpleTable(o) {
 }
 
 function pagedTable(el, o) {
-  const more = button(t('table.more'), () => readPage(true));
+  const more = button(t('table.more'), () => then(onward));
   const foot = h('div.acts', more);
+  const step = o.limit || 100;
+  const due = new Set();
   let all = [];
   let cursor = null;
   let shownOnce = false;
+  let asked = '';
+  let last = Promise.resolve();
 
-  async function readPage(further) {
+  // as far as it was read
+  const again = () => read(Math.min(Math.max(all.length, step), mostRead));
+  const onward = () => read(step, cursor);
+
+  // The same question waits for its last answer: what comes later is newer,
+  // and a page follows what is listed.
+  function then(work) {
+    const question = asked;
+
+    if (!due.has(work)) {
+      due.add(work);
+      last = last.finally(() => {
+        if (question !== asked) return null;
+        due.delete(work);
+        return work();
+      });
+    }
+    return last;
+  }
+
+  // another one does not, and nobody waits for its answer any more
+  function load() {
+    const question = JSON.stringify(o.query());
+
+    if (question === asked) return then(again);
+    asked = question;
+    due.clear();
+    all = [];
+    cursor = null;
+    return last = again();
+  }
+
+  async function read(limit, from) {
+    const question = asked;
     const asking = api('GET', o.path, { signal: o.signal,
-      background: shownOnce && !further,
-      query: Object.assign({ limit: o.limit || 100 }, o.query(),
-        { cursor: further ? cursor : null }) });
+      background: shownOnce && !from,
+      query: Object.assign({ limit, cursor: from }, JSON.parse(question)) });
     let answer;
 
     try {
-      answer = await (shownOnce ? asking : loading(el, asking, 6, () => readPage()));
+      answer = await (shownOnce ? asking : loading(el, asking, 6, load));
     } catch (e) {
       onlyProblem(e);
       if (e.code === 'no_route' && !shownOnce) {
@@ -70,10 +109,9 @@ function pagedTable(el, o) {
       }
       return;
     }
-    if (o.signal && o.signal.aborted) return;
-    all = further ? all.concat(answer.body.data) : answer.body.data;
+    if (question !== asked || o.signal && o.signal.aborted) return;
+    all = from ? all.concat(answer.body.data) : answer.body.data;
     cursor = answer.body.has_more ? answer.body.next_cursor : null;
-    if (o.loaded) o.loaded(all, cursor !== null);
     if (all.length === 0) {
       fill(el, empty(o.none || t('table.none')));
     } else {
@@ -84,5 +122,5 @@ function pagedTable(el, o) {
     shownOnce = true;
   }
 
-  return { load: () => readPage(false) };
+  return { load };
 }

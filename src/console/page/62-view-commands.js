@@ -214,6 +214,7 @@ view({
     const devices = h('span');
     const asks = h('span');
     const top = head(ctx, { title: t('nav.commands') });
+    const step = 200;
     let cursor = null;
     let asked = '';
     let timer = null;
@@ -240,14 +241,14 @@ view({
     }
 
     // newer servers take these filters; others tell what they do not know
-    function filtersOf(status) {
+    function filtersOf(status, limit) {
       const since = ctx.query.get('since');
       const period = periods[since] === undefined
         ? (status === 'queued' || status === 'sent' ? 0 : 86400)
         : periods[since];
 
       return { status, device_id: ctx.query.get('device') || null,
-        user_id: ctx.query.get('user') || null, limit: 200,
+        user_id: ctx.query.get('user') || null, limit,
         since: period ? new Date(Math.floor(now() / 60000 - period / 60)
           * 60000).toISOString() : null };
     }
@@ -260,8 +261,11 @@ view({
     async function read(onward) {
       const turn = ++begun;
       const question = asked;
+      // as far as it was read
+      const limit = onward ? step
+        : Math.min(Math.max(rows.size, step), mostRead);
       const answers = await Promise.all(states().map((status) =>
-        api('GET', '/commands', { query: Object.assign(filtersOf(status),
+        api('GET', '/commands', { query: Object.assign(filtersOf(status, limit),
           onward && cursor && cursor.get(status)
             ? { cursor: cursor.get(status) } : {}),
         signal: ctx.signal, background: !first })));

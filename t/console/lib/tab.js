@@ -209,6 +209,31 @@ module.exports = class Tab {
         }
     }
 
+    // Requests whose URL matches wait at the network until they are let go by
+    // the function that this returns; .all are those that wait.
+    async hold(pattern) {
+        const all = [];
+        const on = (request) => pattern.test(request.url())
+            ? all.push(request) : request.continue().catch(() => null);
+
+        await this.page.setRequestInterception(true);
+        this.page.on('request', on);
+
+        return Object.assign(async () => {
+            this.page.off('request', on);
+            all.forEach((request) => request.continue().catch(() => null));
+            await this.page.setRequestInterception(false);
+        }, { all });
+    }
+
+    // the page has read an answer whose URL matches, and drawn what it tells
+    async read(pattern) {
+        await this.until((source) => performance.getEntriesByType('resource')
+            .some((entry) => new RegExp(source).test(entry.name)),
+                         pattern.source);
+        await this.frames();
+    }
+
     // until the function says something true in the page
     async until(code, ...args) {
         const what = String(code).slice(0, 200);
