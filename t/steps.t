@@ -175,6 +175,15 @@ is($t->psql("SELECT string_agg(no || ' ' || length(data), ', ' ORDER BY no)"
 is(refused('FPTMP'), '32783 too many words, 40994 too many words',
    'but none of so many words');
 
+# long lines among short ones, which a transaction has a megabyte of
+
+is($t->post('/iclock/cdata?SN=STEPSNAME&table=ATTLOG',
+            join("\n", map { $_ x 60_000 } 'A' .. 'Z') . "\nx" x 3000,
+            -timeout => 300)->text(), '200 OK: 3026', 'long and short lines');
+is($t->psql('SELECT sum(n) || $$ $$ || (max(n) <= 17) FROM (SELECT count(*)'
+            . ' AS n FROM iclock.rejected_line WHERE length(line) = 60000'
+            . ' GROUP BY xmin) t'), '26 true', 'few of them at a time');
+
 my $options = join ',', map { "Option$_=$_" } 1 .. $items;
 
 is($t->post('/iclock/cdata?SN=STEPSNAME&table=options', $options,

@@ -274,6 +274,10 @@ typedef struct {
 
     /* settings of connections besides those of every pool, each with ";" */
     const char                 *settings;
+
+    /* bytes of an item of the job; NULL: all of them have about the same */
+    size_t                    (*size)(ngx_iclock_pg_job_t *job,
+                                      ngx_uint_t item);
 } ngx_iclock_pg_handlers_t;
 
 

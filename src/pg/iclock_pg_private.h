@@ -26,7 +26,7 @@
 /* items of one job in one batch, so that large uploads hold up no one */
 #define NGX_ICLOCK_PG_SLICE        512
 
-/* and their bytes, about: what is built takes a turn of the event loop */
+/* and their bytes: what is built takes a turn of the event loop */
 #define NGX_ICLOCK_PG_SLICE_BYTES  (1024 * 1024)
 
 /* how often a batch is sent again after a failure that may pass */

@@ -20,7 +20,8 @@ static void ngx_iclock_pg_queue_count(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job, ngx_int_t n);
 static size_t ngx_iclock_pg_queue_size(ngx_iclock_pg_job_t *job,
     ngx_uint_t n);
-static ngx_uint_t ngx_iclock_pg_queue_slice(ngx_iclock_pg_job_t *job);
+static ngx_uint_t ngx_iclock_pg_queue_slice(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_job_t *job, ngx_uint_t max, size_t *size);
 static ngx_int_t ngx_iclock_pg_queue_take(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_batch_t *batch, ngx_iclock_pg_job_t *job, ngx_uint_t n);
 static void ngx_iclock_pg_queue_expire_handler(ngx_event_t *ev);
@@ -213,10 +214,9 @@ ngx_iclock_pg_queue_collect(ngx_iclock_pg_pool_t *pool)
         job = ngx_queue_data(ngx_queue_head(&pool->jobs),
                              ngx_iclock_pg_job_t, queue);
 
-        n = ngx_min(job->nitems - job->next, ngx_iclock_pg_queue_slice(job));
-        n = ngx_min(n, pool->conf->batch_records - batch->nitems);
-
-        size = ngx_iclock_pg_queue_size(job, n);
+        n = ngx_min(job->nitems - job->next,
+                    pool->conf->batch_records - batch->nitems);
+        n = ngx_iclock_pg_queue_slice(pool, job, n, &size);
 
         if (batch->slices.nelts
             && (job->alone || (job->side | side) == NGX_ICLOCK_PG_SIDES
@@ -248,14 +248,38 @@ ngx_iclock_pg_queue_collect(ngx_iclock_pg_pool_t *pool)
 }
 
 
+/*
+ * How many of the next items go out together, and their bytes: long lines may
+ * come one after the other among many that are short.
+ */
+
 static ngx_uint_t
-ngx_iclock_pg_queue_slice(ngx_iclock_pg_job_t *job)
+ngx_iclock_pg_queue_slice(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_job_t *job, ngx_uint_t max, size_t *size)
 {
-    size_t  n;
+    size_t      bytes, all, limit;
+    ngx_uint_t  n;
 
-    n = NGX_ICLOCK_PG_SLICE_BYTES / (ngx_iclock_pg_queue_size(job, 1) + 1);
+    all = 0;
+    max = ngx_min(max, NGX_ICLOCK_PG_SLICE);
+    limit = ngx_min(pool->conf->batch_bytes, NGX_ICLOCK_PG_SLICE_BYTES);
 
-    return (n < NGX_ICLOCK_PG_SLICE) ? ngx_max(n, 1) : NGX_ICLOCK_PG_SLICE;
+    for (n = 0; n < max; n++) {
+
+        bytes = pool->handlers->size
+                ? pool->handlers->size(job, job->next + n)
+                : ngx_iclock_pg_queue_size(job, 1);
+
+        if (n && all + bytes > limit) {
+            break;
+        }
+
+        all += bytes;
+    }
+
+    *size = all;
+
+    return n;
 }
 
 

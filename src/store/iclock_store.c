@@ -20,6 +20,8 @@ static ngx_int_t ngx_iclock_store_refuse(ngx_iclock_store_job_t *job,
 static void ngx_iclock_store_done(ngx_iclock_pg_job_t *pgjob, void *data);
 static void ngx_iclock_store_failed(ngx_iclock_pg_job_t *pgjob,
     ngx_str_t *sqlstate, ngx_str_t *message, void *data);
+static size_t ngx_iclock_store_size(ngx_iclock_pg_job_t *pgjob,
+    ngx_uint_t item);
 static void ngx_iclock_store_notified(const char *channel,
     const char *payload, void *data);
 
@@ -73,7 +75,8 @@ static ngx_iclock_pg_handlers_t  ngx_iclock_store_pg_handlers = {
     ngx_iclock_store_done,
     ngx_iclock_store_failed,
     NULL,
-    NULL
+    NULL,
+    ngx_iclock_store_size
 };
 
 
@@ -525,4 +528,19 @@ ngx_iclock_store_failed(ngx_iclock_pg_job_t *pgjob, ngx_str_t *sqlstate,
     {
         store->repeated = ngx_current_msec;
     }
+}
+
+
+/* other items are operations, which have little */
+
+static size_t
+ngx_iclock_store_size(ngx_iclock_pg_job_t *pgjob, ngx_uint_t item)
+{
+    ngx_iclock_item_t       *items;
+    ngx_iclock_store_job_t  *job;
+
+    job = &((ngx_iclock_store_work_t *) pgjob)->job;
+    items = job->upload.items.elts;
+
+    return (item < job->upload.items.nelts) ? items[item].data.len : 0;
 }

@@ -71,7 +71,8 @@ static ngx_iclock_pg_handlers_t  ngx_iclock_query_pg_handlers = {
     ngx_iclock_query_done,
     ngx_iclock_query_failed,
     "/api",
-    "SET plan_cache_mode = auto;"
+    "SET plan_cache_mode = auto;",
+    NULL
 };
 
 
