@@ -23,8 +23,8 @@ static ngx_int_t ngx_iclock_add_unknown(ngx_iclock_reading_t *r,
     ngx_str_t *unknown, ngx_str_t *field, ngx_str_t *line);
 static ngx_int_t ngx_iclock_read_unknown(ngx_iclock_reading_t *r,
     const ngx_iclock_key_t *keys, ngx_str_t *unknown);
-static u_char *ngx_iclock_value_end(const ngx_iclock_key_t *keys, u_char *p,
-    u_char *last, ngx_uint_t tabs, ngx_uint_t *words);
+static u_char *ngx_iclock_value_end(ngx_iclock_reading_t *r,
+    const ngx_iclock_key_t *keys, u_char *p, u_char *last, ngx_uint_t tabs);
 
 
 ngx_int_t
@@ -52,7 +52,7 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
     u_char                  *p, *last;
     ngx_int_t                rc;
     ngx_str_t                value, unknown;
-    ngx_uint_t               tabs, found, seen, words;
+    ngx_uint_t               tabs, found, seen;
     const ngx_iclock_key_t  *key;
 
     p = line->data;
@@ -65,7 +65,6 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
     tabs = (memchr(p, '\t', last - p) != NULL);
     found = 0;
     seen = 0;
-    words = 0;
     ngx_str_null(&unknown);
 
     while (p < last) {
@@ -78,10 +77,10 @@ ngx_iclock_read_keyed(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
         key = ngx_iclock_find_key(keys, p, last);
 
         value.data = key ? p + key->name.len + 1 : p;
-        p = ngx_iclock_value_end(keys, value.data, last, tabs, &words);
+        p = ngx_iclock_value_end(r, keys, value.data, last, tabs);
         value.len = p - value.data;
 
-        if (words > NGX_ICLOCK_LINE_WORDS) {
+        if (r->words > NGX_ICLOCK_LINE_WORDS) {
             return ngx_iclock_reject(r, "too many words");
         }
 
@@ -181,19 +180,19 @@ ngx_iclock_add_unknown(ngx_iclock_reading_t *r, ngx_str_t *unknown,
  */
 
 static u_char *
-ngx_iclock_value_end(const ngx_iclock_key_t *keys, u_char *p, u_char *last,
-    ngx_uint_t tabs, ngx_uint_t *words)
+ngx_iclock_value_end(ngx_iclock_reading_t *r, const ngx_iclock_key_t *keys,
+    u_char *p, u_char *last, ngx_uint_t tabs)
 {
     u_char  *space;
 
     if (tabs) {
-        (*words)++;
+        r->words++;
 
         p = memchr(p, '\t', last - p);
         return p ? p : last;
     }
 
-    while (p < last && (*words)++ <= NGX_ICLOCK_LINE_WORDS) {
+    while (p < last && r->words++ <= NGX_ICLOCK_LINE_WORDS) {
 
         space = memchr(p, ' ', last - p);
         if (space == NULL) {

@@ -199,7 +199,8 @@ ngx_iclock_parse_photo_body(ngx_iclock_reading_t *r,
 static u_char *
 ngx_iclock_photo_header_end(u_char *p, u_char *last)
 {
-    u_char  *end;
+    u_char      *end;
+    ngx_uint_t   n;
 
     end = (p < last) ? memchr(p, '\0', last - p) : NULL;
 
@@ -207,7 +208,7 @@ ngx_iclock_photo_header_end(u_char *p, u_char *last)
         end = last;
     }
 
-    while (p < end) {
+    for (n = 0; p < end && n < NGX_ICLOCK_LINE_WORDS; n++) {
 
         p = memchr(p, 0xff, end - p);
 
@@ -247,6 +248,10 @@ ngx_iclock_read_photo_header(ngx_iclock_reading_t *r, ngx_str_t *header)
     rest = *header;
 
     while (ngx_iclock_next_line(&rest, &line)) {
+
+        if (++r->words > NGX_ICLOCK_LINE_WORDS) {
+            return ngx_iclock_reject(r, "too many words");
+        }
 
         if (ngx_iclock_blank(&line)) {
             continue;

@@ -55,9 +55,9 @@
 
 
 /*
- * Nobody else gets a turn while a line is read.  Longer lines are not, unless
- * they may hold a template, a photo or a file, nor lines of more fields and
- * words.
+ * Nobody else gets a turn while a record is read.  Longer lines are not, unless
+ * they may hold a template, a photo or a file, nor are longer texts in these,
+ * nor records of more lines, fields and words.
  */
 #define NGX_ICLOCK_LINE_BYTES   (64 * 1024)
 #define NGX_ICLOCK_LINE_WORDS   8192
@@ -73,6 +73,7 @@ typedef struct {
     ngx_iclock_record_t         *record;
     const ngx_iclock_context_t  *context;
     ngx_pool_t                  *pool;
+    ngx_uint_t                   words;    /* that were read, and lines */
 } ngx_iclock_reading_t;
 
 

@@ -47,7 +47,10 @@ static void ngx_iclock_cut_command(ngx_iclock_cutter_t *c,
 static ngx_int_t ngx_iclock_end_reply(ngx_iclock_cutter_t *c, u_char *end);
 static ngx_uint_t ngx_iclock_find_field(ngx_str_t *field, ngx_str_t *value);
 static ngx_uint_t ngx_iclock_begins(ngx_str_t *text, char *word, size_t len);
-static u_char *ngx_iclock_field_end(u_char *p, u_char *last);
+static u_char *ngx_iclock_field_end(ngx_iclock_reading_t *r, u_char *p,
+    u_char *last);
+static ngx_uint_t ngx_iclock_next_field(ngx_iclock_reading_t *r, u_char **p,
+    u_char *last, ngx_str_t *field, ngx_str_t *value);
 static ngx_int_t ngx_iclock_parse_reply(ngx_iclock_reading_t *r,
     const ngx_iclock_item_t *item);
 static ngx_int_t ngx_iclock_read_reply_field(ngx_iclock_reading_t *r,
@@ -187,9 +190,17 @@ ngx_iclock_cut_fields(ngx_iclock_cutter_t *c, ngx_str_t *line)
     ngx_str_t   field, value;
 
     p = line->data;
-    last = p + line->len;
+    last = p + ngx_min(line->len, NGX_ICLOCK_LINE_BYTES);
 
     while (p < last) {
+
+        /* a file is as long as it is, options are not */
+
+        if (c->info && line->len > NGX_ICLOCK_LINE_BYTES) {
+            c->upload->lines++;
+            return ngx_iclock_push_item(c->upload, &ngx_iclock_option_tag,
+                                        line->data, line->data + line->len);
+        }
 
         field.data = p;
 
@@ -322,9 +333,15 @@ ngx_iclock_begins(ngx_str_t *text, char *word, size_t len)
 }
 
 
+/* of too many fields all that are left are one */
+
 static u_char *
-ngx_iclock_field_end(u_char *p, u_char *last)
+ngx_iclock_field_end(ngx_iclock_reading_t *r, u_char *p, u_char *last)
 {
+    if (++r->words > NGX_ICLOCK_LINE_WORDS) {
+        return last;
+    }
+
     while (p < last && *p != '&' && *p != LF) {
         p++;
     }
@@ -333,9 +350,32 @@ ngx_iclock_field_end(u_char *p, u_char *last)
 }
 
 
+static ngx_uint_t
+ngx_iclock_next_field(ngx_iclock_reading_t *r, u_char **p, u_char *last,
+    ngx_str_t *field, ngx_str_t *value)
+{
+    field->data = *p;
+    *p = ngx_iclock_field_end(r, *p, last);
+    field->len = *p - field->data;
+
+    if (field->len && field->data[field->len - 1] == CR) {
+        field->len--;
+    }
+
+    *value = *field;
+
+    if (r->words > NGX_ICLOCK_LINE_WORDS) {
+        return NGX_ICLOCK_FIELD_OTHER;
+    }
+
+    return ngx_iclock_find_field(field, value);
+}
+
+
 /*
  * What is no field of its own becomes the reply: fields of that command, or
- * the options of INFO, with what separates them, or the content.
+ * the options of INFO, with what separates them, or the content.  Of too many
+ * fields the rest is, too.
  */
 
 static ngx_int_t
@@ -358,15 +398,7 @@ ngx_iclock_parse_reply(ngx_iclock_reading_t *r,
 
     while (p < last) {
 
-        field.data = p;
-        p = ngx_iclock_field_end(p, last);
-        field.len = p - field.data;
-
-        if (field.len && field.data[field.len - 1] == CR) {
-            field.len--;
-        }
-
-        id = ngx_iclock_find_field(&field, &value);
+        id = ngx_iclock_next_field(r, &p, last, &field, &value);
 
         if (id == NGX_ICLOCK_FIELD_CONTENT) {
             field = value;

@@ -458,6 +458,7 @@ ngx_iclock_parse_item(ngx_iclock_record_t *record,
     r.record = record;
     r.context = context;
     r.pool = pool;
+    r.words = 0;
 
     record->kind = item->tag->kind;
     ngx_str_null(&record->reason);

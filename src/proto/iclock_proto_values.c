@@ -124,6 +124,10 @@ ngx_iclock_read_text(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
     ngx_int_t  rc;
     ngx_str_t  s;
 
+    if (text->len > NGX_ICLOCK_LINE_BYTES) {
+        return ngx_iclock_unreadable(r, key, " is too long");
+    }
+
     s = *text;
     rc = ngx_iclock_decode_text(&s, r->context->encoding, r->pool);
 
@@ -139,6 +143,10 @@ ngx_iclock_read_utf8(ngx_iclock_reading_t *r, const ngx_iclock_key_t *key,
 {
     ngx_int_t  rc;
     ngx_str_t  s;
+
+    if (text->len > NGX_ICLOCK_LINE_BYTES) {
+        return ngx_iclock_unreadable(r, key, " is too long");
+    }
 
     s = *text;
     rc = ngx_iclock_decode_utf8(&s, r->context->encoding, r->pool);

@@ -74,6 +74,7 @@ void unit_test_packet(void);
 void unit_test_text(void);
 void unit_test_handshake(void);
 void unit_test_hostile(void);
+void unit_test_long(void);
 void unit_test_hook(void);
 
 

@@ -37,6 +37,7 @@ static const unit_file_t  unit_files[] = {
     { "text", NULL, unit_test_text },
     { "handshake", NULL, unit_test_handshake },
     { "hostile", NULL, unit_test_hostile },
+    { "long", NULL, unit_test_long },
     { "hook", NULL, unit_test_hook },
     { NULL, NULL, NULL }
 };
