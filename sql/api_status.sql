@@ -36,6 +36,9 @@ begin
         'rate', case when (server ->> 'rate')::integer > 0
             then json_build_object('limit', server -> 'rate',
                                    'window', 60) end,
+        'page', json_build_object(
+            'default', (iclock_api.page(request)).size,
+            'max', coalesce((request ->> 'page_max')::integer, 1000)),
         'server', json_build_object(
             'version', server -> 'version',
             'nginx', server -> 'nginx',

@@ -16,6 +16,8 @@ use Test::IClock::Browser;
 
 my $t = Test::IClock->new;
 
-Test::IClock::Browser->start($t)->run('commands');
+# no list is longer: the page has to ask for no more
+Test::IClock::Browser->start($t, api => 'iclock_api_page max=50;')
+    ->run('commands');
 
 $t->done();

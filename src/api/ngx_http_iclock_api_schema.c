@@ -64,9 +64,11 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
 
     { "Key", "id:text name:text mode:text scopes:[text] "
       "sites:any devices:any expires_at:time|null rate:KeyRate|null "
-      "server:Server features:[text] conditions:[ConditionType]" },
+      "page:KeyPage server:Server features:[text] conditions:[ConditionType]" },
 
     { "KeyRate", "limit:integer window:integer" },
+
+    { "KeyPage", "default:integer max:integer" },
 
     { "Server", "version:text nginx:text postgresql:text schema:integer "
       "schema_required:integer time:time" },

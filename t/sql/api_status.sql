@@ -31,8 +31,8 @@ create function pg_temp.about(name text, server jsonb default '{}')
 $$;
 
 select is(array(select json_object_keys((pg_temp.about('all')).body::json)),
-          '{id,name,mode,scopes,sites,devices,expires_at,rate,server,features,'
-          'conditions}', 'members of a key');
+          '{id,name,mode,scopes,sites,devices,expires_at,rate,page,server,'
+          'features,conditions}', 'members of a key');
 select is(pg_temp.member(pg_temp.about(name), variadic path::text[]), value,
           format('%s of %s', path, name))
   from (values
@@ -41,6 +41,7 @@ select is(pg_temp.member(pg_temp.about(name), variadic path::text[]), value,
     ('all', '{sites}', null), ('all', '{devices}', null),
     ('all', '{expires_at}', null), ('all', '{rate,limit}', '100'),
     ('all', '{rate,window}', '60'), ('all', '{server,version}', '1.0'),
+    ('all', '{page,default}', '100'), ('all', '{page,max}', '1000'),
     ('all', '{server,nginx}', '1.2.3'),
     ('all', '{server,schema_required}', '14'),
     ('all', '{server,schema}',

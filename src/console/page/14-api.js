@@ -12,6 +12,7 @@
 //   Problem: status, code, detail, errors [{pointer, detail}], request, retry
 //       code 'no_route': this server does not have the route;
 //       'offline': no answer; 'left': signed out meanwhile
+//   mostRows()          of one answer; api() asks for no more
 //   onlyProblem(e)      for what is caught: others are faults of this page
 //   problemWords(problem)   -> nodes that say it, with what helps
 //   now()                   ms, by the clock of the server
@@ -217,6 +218,18 @@ function sleep(ms) {
   return new Promise((done) => setTimeout(done, ms));
 }
 
+// Rows that an answer may have: the server may be told of fewer.
+function mostRows() {
+  const who = session.who;
+
+  return who && who.page ? Math.min(who.page.max, 1000) : 1000;
+}
+
+function rowsAllowed(query) {
+  return query && query.limit > mostRows()
+    ? Object.assign({}, query, { limit: mostRows() }) : query;
+}
+
 async function api(method, path, options) {
   const o = options || {};
   const changes = method === 'POST' || method === 'PATCH';
@@ -234,7 +247,8 @@ async function api(method, path, options) {
 
   for (let tries = 1; ; tries++) {
     try {
-      return await send(method, path + queryText(o.query), headers, o, key);
+      return await send(method, path + queryText(rowsAllowed(o.query)),
+        headers, o, key);
     } catch (problem) {
       const lost = problem.code === 'offline' || problem.code === 'busy_key'
         || (changes && problem.code === 'unavailable');

@@ -9,9 +9,6 @@
 //       a list of the API in a table, with "More" below -> { load() }: reads
 //       it anew; what is shown stays until the answer is there
 
-// rows of one answer
-const mostRead = 1000;
-
 words({ 'table.more': 'More', 'table.none': 'Nothing.' });
 
 function simpleTable(o) {
@@ -62,7 +59,7 @@ function pagedTable(el, o) {
   let last = Promise.resolve();
 
   // as far as it was read
-  const again = () => read(Math.min(Math.max(all.length, step), mostRead));
+  const again = () => read(Math.min(Math.max(all.length, step), mostRows()));
   const onward = () => read(step, cursor);
 
   // The same question waits for its last answer: what comes later is newer,

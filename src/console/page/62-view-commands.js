@@ -263,7 +263,7 @@ view({
       const question = asked;
       // as far as it was read
       const limit = onward ? step
-        : Math.min(Math.max(rows.size, step), mostRead);
+        : Math.min(Math.max(rows.size, step), mostRows());
       const answers = await Promise.all(states().map((status) =>
         api('GET', '/commands', { query: Object.assign(filtersOf(status, limit),
           onward && cursor && cursor.get(status)

@@ -232,7 +232,7 @@ view({
           : rows.length ? null : empty(t('problems.none.' + name)),
         name === 'lines' && known.moreLines ? h('p.meta',
           t('problems.tooMany', { n: known.lines.length }), ' ',
-          copyButton(curlLine('/rejected?limit=1000'))) : null);
+          copyButton(curlLine('/rejected?limit=' + mostRows()))) : null);
     }
 
     const draws = {
