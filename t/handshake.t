@@ -720,9 +720,6 @@ sql("UPDATE iclock.device SET allowed_networks = '{10.0.0.0/8}'"
 ok(wait_until(10, sub { $t->get('/iclock/getrequest?SN=NET0001')->status
                         == 403 }), 'a poll after the network has changed');
 
-
-# in a fleet of some hundred devices nobody reads them all to find one
-
 sql("UPDATE iclock.device SET allowed_networks = NULL"
     . " WHERE serial_number = 'NET0001'");
 ok(wait_until(30, sub {
@@ -731,22 +728,87 @@ ok(wait_until(30, sub {
         . " WHERE serial_number = 'NET0001'") == 7
 }), 'options are stored');
 
-sql("INSERT INTO iclock.device (serial_number)"
-    . " SELECT 'FLEET' || i FROM generate_series(1, 1000) AS i;"
-    . ' ANALYZE iclock.device');
 
-for ([ iclock_greet => 'text', 'text', 'text', 'text', 'text', 'integer',
-       'integer' ],
-     [ iclock_option => 'bigint', 'text', 'text' ],
-     [ iclock_operation => 'bigint', 'text', 'timestamp', 'integer',
-       ('text') x 5 ])
-{
-    my ($name, @type) = @$_;
+# the statements as they are sent, and the types of their parameters
+
+my %parameters = (
+    iclock_greet => [ ('text') x 5, 'integer', 'integer' ],
+    iclock_option => [ 'bigint', 'text', 'text' ],
+    iclock_operation => [ 'bigint', 'text', 'timestamp', 'integer',
+                          ('text') x 5 ],
+);
+
+sub prepare {
+    my ($name) = @_;
+
     my ($text) = slurp($t->pg->{log}) =~ /execute $name: (.*)/;
-    my $plan = sql('SET plan_cache_mode = force_generic_plan;'
-                   . " PREPARE $name (" . join(', ', map { "$_\[]" } @type)
-                   . ") AS $text; EXPLAIN (COSTS OFF) EXECUTE $name ("
-                   . join(', ', map { "'{}'" } @type) . ')');
+
+    return "SET plan_cache_mode = force_generic_plan; PREPARE $name ("
+           . join(', ', map { "$_\[]" } @{$parameters{$name}}) . ") AS $text;";
+}
+
+
+# Devices are locked by their ids, neither by serial numbers, nor as they lie in
+# the table, nor as they are sent: transactions that have the same ones wait
+# for each other, and none for the one that waits for it.
+
+sql('INSERT INTO iclock.device (id, serial_number) VALUES'
+    . " (900003, 'LOCK6'), (900002, 'LOCK7'), (900001, 'LOCK8')");
+
+sub first_locked {
+    my ($name, @array) = @_;
+
+    my $held = $t->pg->hold('SELECT FROM iclock.device WHERE id = 900002'
+                            . ' FOR NO KEY UPDATE');
+    my $other = $t->pg->background("SET application_name = 'locks';"
+        . prepare($name) . "EXECUTE $name ("
+        . join(', ', map { "'{$_}'" } @array) . ')');
+
+    wait_until(30, sub { sql('SELECT count(*) FROM pg_stat_activity'
+                             . " WHERE application_name = 'locks'"
+                             . " AND wait_event_type = 'Lock'") })
+        or diag("$name waits for nothing");
+
+    my $free = sql('SELECT id FROM iclock.device WHERE id > 900000'
+                   . ' ORDER BY id FOR NO KEY UPDATE SKIP LOCKED');
+
+    $held->release();
+    $other->wait();
+
+    return $free;
+}
+
+
+sub lock_order {
+    my ($fleet, $n) = @_;
+
+    sql('ANALYZE iclock.device');
+
+    is(first_locked(iclock_greet => 'LOCK7,LOCK6,LOCK8', "$n,$n,$n",
+                    map { "$_,$_,$_" } 69, 2.4, 'UTC', 0, 10),
+       900003, "$fleet: handshakes have locked the first device alone");
+    is(first_locked(iclock_option => '900002,900003,900001',
+                    'UserCount,UserCount,UserCount', "$n,$n,$n"),
+       900003, "$fleet: options, too");
+
+    is(sql("SELECT string_agg(push_version || ' ' || user_count, ',')"
+           . ' FROM iclock.device WHERE id > 900000'),
+       join(',', ("$n $n") x 3), "$fleet: both are stored");
+}
+
+
+lock_order('a small fleet', 1);
+
+# in a fleet of some hundred devices nobody reads them all to find one
+
+sql("INSERT INTO iclock.device (serial_number)"
+    . " SELECT 'FLEET' || i FROM generate_series(1, 1000) AS i");
+
+lock_order('a fleet', 2);
+
+for my $name (sort keys %parameters) {
+    my $plan = sql(prepare($name) . " EXPLAIN (COSTS OFF) EXECUTE $name ("
+                   . join(', ', map { "'{}'" } @{$parameters{$name}}) . ')');
 
     like($plan, qr/Index Scan using device_/, "$name looks for a device");
     unlike($plan, qr/Seq Scan on device /, 'and reads no others');

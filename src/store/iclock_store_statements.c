@@ -110,6 +110,17 @@ static const char  ngx_iclock_operation_text[] =
 #define ngx_iclock_few  " LIMIT cardinality($1)"
 
 
+/*
+ * Whoever locks several devices, and waits for those that are locked, locks
+ * them by their ids: others who do the same then wait for each other and do not
+ * lock each other out.  A loop over ids that are in order keeps the order.
+ * A hash join, which PostgreSQL prefers in small fleets, takes that of the
+ * table, and there is none for this.
+ */
+
+#define ngx_iclock_one_of(id)  " = ANY (ARRAY[" id "])"
+
+
 /* what was not sent, by any line of the batch, stays as it is stored */
 
 #define ngx_iclock_last(column)                                              \
@@ -343,7 +354,7 @@ static const char  ngx_iclock_option_text[] =
     "coalesce(" ngx_iclock_told("MultiBioDataCount") ", "
     ngx_iclock_told("MultiBioCount") ") AS bio_data, "
     ngx_iclock_told("MultiBioPhotoCount") " AS bio_photo"
-    " FROM o GROUP BY o.device_id" ngx_iclock_few "),"
+    " FROM o GROUP BY o.device_id ORDER BY o.device_id" ngx_iclock_few "),"
     " told AS (UPDATE iclock.device d SET"
     ngx_iclock_set_column("firmware", "s.firmware") ","
     ngx_iclock_set_column("user_count", "s.users") ","
@@ -362,7 +373,7 @@ static const char  ngx_iclock_option_text[] =
     ngx_iclock_set_column("multi_bio_version", "s.bio_version") ","
     ngx_iclock_set_column("multi_bio_data_count", "s.bio_data") ","
     ngx_iclock_set_column("multi_bio_photo_count", "s.bio_photo")
-    " FROM s WHERE d.id = s.device_id"
+    " FROM s WHERE d.id" ngx_iclock_one_of("s.device_id")
     " AND coalesce(s.firmware, s.users::text, s.fingerprints::text,"
     " s.punches::text, s.faces::text, s.fp_version, s.face_version,"
     " s.address::text, s.bio_version, s.bio_data, s.bio_photo) IS NOT NULL)"
@@ -399,17 +410,24 @@ static const char  ngx_iclock_rejected_text[] =
 static const Oid  ngx_iclock_greet_types[] = { TX, TX, TX, TX, TX, I4, I4 };
 
 static const char  ngx_iclock_greet_text[] =
-    "WITH u AS MATERIALIZED (SELECT DISTINCT ON (serial_number) serial_number,"
-    " push_version, language, dialect, zone,"
-    " nullif(told_offset, " ngx_iclock_text(NGX_ICLOCK_NO_OFFSET) ")"
-    " AS told_offset, told_delay"
+    "WITH u AS MATERIALIZED (SELECT DISTINCT ON (d.id) d.id, v.*,"
+    " (d.push_version, d.language, d.recognized_dialect,"
+    " d.default_timezone, d.told_offset, d.told_delay)"
+    " IS DISTINCT FROM"
+    " (coalesce(v.push_version, d.push_version),"
+    " coalesce(v.language, d.language),"
+    " coalesce(v.dialect, d.recognized_dialect), v.zone, v.told_offset,"
+    " v.told_delay) AS news"
+    " FROM (SELECT n.serial_number, n.push_version, n.language, n.dialect,"
+    " n.zone, nullif(n.told_offset, " ngx_iclock_text(NGX_ICLOCK_NO_OFFSET) ")"
+    " AS told_offset, n.told_delay, n.ord"
     " FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY"
-    " AS v (serial_number, push_version, language, dialect, zone,"
-    " told_offset, told_delay, ord)"
-    " ORDER BY serial_number, ord DESC" ngx_iclock_few "),"
+    " AS n (serial_number, push_version, language, dialect, zone,"
+    " told_offset, told_delay, ord)" ngx_iclock_few ") v"
+    " JOIN iclock.device d ON d.serial_number = v.serial_number"
+    " ORDER BY d.id, v.ord DESC),"
     " told AS (UPDATE iclock.upload_stamp s SET requested = false"
-    " FROM u JOIN iclock.device d ON d.serial_number = u.serial_number"
-    " WHERE s.device_id = d.id AND s.requested)"
+    " FROM u WHERE s.device_id = u.id AND s.requested)"
     " UPDATE iclock.device d SET"
     " push_version = coalesce(u.push_version, d.push_version),"
     " language = coalesce(u.language, d.language),"
@@ -418,14 +436,7 @@ static const char  ngx_iclock_greet_text[] =
     " told_delay = u.told_delay,"
     " first_seen = coalesce(d.first_seen, now()),"
     " last_seen = coalesce(d.last_seen, now())"
-    " FROM u WHERE d.serial_number = u.serial_number"
-    " AND (d.push_version, d.language, d.recognized_dialect,"
-    " d.default_timezone, d.told_offset, d.told_delay)"
-    " IS DISTINCT FROM"
-    " (coalesce(u.push_version, d.push_version),"
-    " coalesce(u.language, d.language),"
-    " coalesce(u.dialect, d.recognized_dialect), u.zone, u.told_offset,"
-    " u.told_delay)";
+    " FROM u WHERE d.id" ngx_iclock_one_of("u.id") " AND u.news";
 
 
 static const Oid  ngx_iclock_register_types[] = { TX, TX, I4 };
