@@ -121,7 +121,8 @@ $$;
 comment on function iclock.import_row(jsonb) is
     'A row of a file as a punch, or the reason why it is none';
 
--- Stores rows as punches of a device that is registered.  Punches that are
+-- Stores rows as punches of a device that is registered and whose time zone is
+-- known.  Punches that are
 -- there already stay as they are.  It counts lines from the one given.
 create or replace function iclock.import_rows(
         source      text,
@@ -153,6 +154,15 @@ begin
       from iclock.device d
      where d.id = iclock.device_id($1)
        for key share;
+
+    -- Nothing mends moments later: uploads of the same punches leave them as
+    -- they are.
+    if coalesce(device.timezone, device.default_timezone) is null then
+        raise invalid_parameter_value
+            using message = format('the time zone of "%s" is not known', $1),
+                  hint = 'Set it first: SELECT iclock.set_device(serial_number, '
+                         'timezone => ...).';
+    end if;
 
     -- before the insert: functions that catch errors cannot run within one of
     -- Citus

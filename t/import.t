@@ -17,22 +17,24 @@ use Test::IClock::Process qw/ slurp /;
 
 my $readme = slurp("$FindBin::Bin/../README.md");
 my ($section) = $readme =~ /^### Import\n(.*?)^##/ms;
-my ($usb, $legacy) = ($section || '') =~ /^((?:    [^\n]*\n)+)/mg;
+my ($register, $usb, $legacy)
+    = ($section || '') =~ /^((?:    [^\n]*\n)+)/mg;
 
-ok($usb && $legacy, 'README has both ways');
+ok($register && $usb && $legacy, 'README has both ways');
 
-s/^    //mg for $usb, $legacy;
+s/^    //mg for $register, $usb, $legacy;
 
 my $t = Test::IClock->new;
 my $dir = $t->dir;
 
 $t->psql(<<'END');
-SELECT iclock.register_device('AJE0000000133', timezone => 'Asia/Kolkata');
-SELECT iclock.register_device('AJE0000000134');
+SELECT iclock.register_device('AJE0000000134', timezone => 'Asia/Kolkata');
+SELECT iclock.register_device('AJE0000000135');
 CREATE ROLE clerk LOGIN;
 GRANT iclock_operator TO clerk;
 GRANT iclock_reader TO clerk;
 END
+$t->psql($register);
 
 
 sub file {
@@ -101,6 +103,20 @@ A-1002|2026-11-02 09:00:00|255|4|17|2026-11-02 03:30:00
 END
 
 like(import_rows($usb), qr/^stored\|0\|\|\|\nknown\|5\|/, 'the same again');
+
+# nobody could mend the moments later
+
+for my $rows ('["1\\t2026-11-02 08:59:01"]', '[]') {
+    my (undef, undef, $refused) = $t->pg->psql_try('SELECT * FROM'
+        . " iclock.import_punches('AJE0000000135', '$rows')", user => 'clerk');
+
+    like($refused, qr/time\ zone\ of\ "AJE0000000135"\ is\ not\ known\n
+                      HINT:\ .*set_device/x, "no zone is known: $rows");
+}
+
+is($t->psql("SELECT count(*) FROM iclock.punch"
+            . " WHERE device_id = iclock.device_id('AJE0000000135')"), 0,
+   'nothing is stored by a guess');
 
 # by the zone of the location, where the row has none
 

@@ -26,8 +26,9 @@ select ok((select count(*) > 0 from pg_stats
             where schemaname = 'iclock' and tablename = 'punch')
           or not exists (select from iclock.punch), 'statistics of punch');
 
-insert into iclock.device (serial_number, status, site)
-values ('S0001', 'active', 'Pune'), ('S0002', 'active', 'Mumbai');
+insert into iclock.device (serial_number, status, site, timezone)
+values ('S0001', 'active', 'Pune', 'UTC'),
+       ('S0002', 'active', 'Mumbai', 'UTC');
 
 create function pg_temp.device() returns bigint language sql as
     $$ select id from iclock.device where serial_number = 'S0001' $$;
