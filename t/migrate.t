@@ -311,7 +311,10 @@ is($?, 0, 'the terminals have lost nothing') or diag(slurp($log));
 
 
 # The databases of others.  Half of the punches are there already, as terminals
-# have sent them.
+# have sent them, and some terminals have called during the trial.
+
+is($t->device($_, port => $t->port(2))->handshake()->status, 401,
+   "$_ is pending") for qw/ SCRIPT02 ESSL0002 BIO00002 /;
 
 my $stamp = stamp(time);
 
@@ -351,6 +354,7 @@ my %import = (
     script => sub {
         file('script.csv', 'sn,pin,time,s1,s2,s3', @known,
              "SCRIPT01,7,2019-05-06 08:00:00,0,NULL,NULL",
+             "SCRIPT02,7,2019-05-06 08:00:00,0,NULL,NULL",
              "$gate,7,2019-05-06 08:00:00,0,1,0");
     },
     essl => sub {
@@ -367,14 +371,17 @@ my %import = (
              'BIO00001,17,2021-08-21 22:30:00,0,1,',
              'BIO00001,17,2021-08-21 23:30:00,1,15,0');
         file('biotime_terminals.csv', 'sn,alias,area,l,o,c',
-             "BIO00001,RELOJ,Lima,$stamp,$stamp,0", "$gate,Gate 1,Pune,,,");
+             "BIO00001,RELOJ,Lima,$stamp,$stamp,0",
+             "BIO00002,RELOJ 2,Lima,9999,,", "$gate,Gate 1,Pune,,,");
     },
 );
 my %result = (
-    script => [ "$gate stored 1 known 3", 'SCRIPT01 stored 1 known 0' ],
+    script => [ "$gate stored 1 known 3", 'SCRIPT01 stored 1 known 0',
+                'SCRIPT02 stored 1 known 0' ],
     essl => [ "$gate stored 0 known 3", 'ESSL0001 stored 2 known 0',
               'ESSL0002 stored 0 known 0' ],
-    biotime => [ "$gate stored 0 known 3", 'BIO00001 stored 2 known 0' ],
+    biotime => [ "$gate stored 0 known 3", 'BIO00001 stored 2 known 0',
+                 'BIO00002 stored 0 known 0' ],
 );
 
 for my $name (qw/ script essl biotime /) {
@@ -406,11 +413,18 @@ is($t->psql("SELECT string_agg(d.serial_number || ' ' || table_name || ' '"
             . " FROM iclock.upload_stamp s"
             . ' JOIN iclock.device d ON d.id = s.device_id'
             . " WHERE serial_number ~ '^(ESSL|BIO)'"),
-   'BIO00001 ATTLOG taken over, ESSL0001 ATTLOG taken over,'
-   . ' ESSL0002 ATTLOG 9999', 'the stamps');
-is($t->psql("SELECT d.name, d.site, d.timezone FROM iclock.device d"
-            . " WHERE serial_number = 'ESSL0001'"),
-   'Gate 7|Pune|Asia/Kolkata', 'the terminals');
+   'BIO00001 ATTLOG taken over, BIO00002 ATTLOG 9999,'
+   . ' ESSL0001 ATTLOG taken over, ESSL0002 ATTLOG 9999', 'the stamps');
+is($t->psql("SELECT serial_number, status, name, site, timezone"
+            . " FROM iclock.device WHERE serial_number ~ '^(ESSL|BIO|SCRIPT)'"
+            . ' ORDER BY serial_number') . "\n", <<'END', 'the terminals');
+BIO00001|active|RELOJ|Lima|Asia/Kolkata
+BIO00002|active|RELOJ 2|Lima|Asia/Kolkata
+ESSL0001|active|Gate 7|Pune|Asia/Kolkata
+ESSL0002|active|Gate 8|Pune|Asia/Kolkata
+SCRIPT01|active|||Asia/Kolkata
+SCRIPT02|active|||Asia/Kolkata
+END
 
 
 # A terminal that another server has read goes on behind the stamp, and sends
