@@ -364,6 +364,7 @@ my %import = (
         file('essl_devices.csv', 'SerialNumber,f,l,z,t,o',
              "ESSL0001,Gate 7,Pune,330,$stamp,637418433",
              "ESSL0002,Gate 8,Pune,330,9999,9999",
+             "ESSL0003,Gate 9,,330,9999,9999",
              "$gate,Gate 1,Pune,330,,");
     },
     biotime => sub {
@@ -372,14 +373,14 @@ my %import = (
              'BIO00001,17,2021-08-21 23:30:00,1,15,0');
         file('biotime_terminals.csv', 'sn,alias,area,l,o,c',
              "BIO00001,RELOJ,Lima,$stamp,$stamp,0",
-             "BIO00002,RELOJ 2,Lima,9999,,", "$gate,Gate 1,Pune,,,");
+             'BIO00002,RELOJ 2," ",9999,,', "$gate,Gate 1,Pune,,,");
     },
 );
 my %result = (
     script => [ "$gate stored 1 known 3", 'SCRIPT01 stored 1 known 0',
                 'SCRIPT02 stored 1 known 0' ],
     essl => [ "$gate stored 0 known 3", 'ESSL0001 stored 2 known 0',
-              'ESSL0002 stored 0 known 0' ],
+              'ESSL0002 stored 0 known 0', 'ESSL0003 stored 0 known 0' ],
     biotime => [ "$gate stored 0 known 3", 'BIO00001 stored 2 known 0',
                  'BIO00002 stored 0 known 0' ],
 );
@@ -414,14 +415,16 @@ is($t->psql("SELECT string_agg(d.serial_number || ' ' || table_name || ' '"
             . ' JOIN iclock.device d ON d.id = s.device_id'
             . " WHERE serial_number ~ '^(ESSL|BIO)'"),
    'BIO00001 ATTLOG taken over, BIO00002 ATTLOG 9999,'
-   . ' ESSL0001 ATTLOG taken over, ESSL0002 ATTLOG 9999', 'the stamps');
+   . ' ESSL0001 ATTLOG taken over, ESSL0002 ATTLOG 9999,'
+   . ' ESSL0003 ATTLOG 9999', 'the stamps');
 is($t->psql("SELECT serial_number, status, name, site, timezone"
             . " FROM iclock.device WHERE serial_number ~ '^(ESSL|BIO|SCRIPT)'"
             . ' ORDER BY serial_number') . "\n", <<'END', 'the terminals');
 BIO00001|active|RELOJ|Lima|Asia/Kolkata
-BIO00002|active|RELOJ 2|Lima|Asia/Kolkata
+BIO00002|active|RELOJ 2||Asia/Kolkata
 ESSL0001|active|Gate 7|Pune|Asia/Kolkata
 ESSL0002|active|Gate 8|Pune|Asia/Kolkata
+ESSL0003|active|Gate 9||Asia/Kolkata
 SCRIPT01|active|||Asia/Kolkata
 SCRIPT02|active|||Asia/Kolkata
 END
