@@ -129,6 +129,18 @@ select is((select jsonb_agg(e.payload #> '{punch,timestamp}')
              from pg_temp.events(:'last') as e),
           '[null, null]', 'times that are none');
 
+-- what is imported is an event like any other; that it is old is said
+select pg_temp.last() as last \gset
+select number as stored
+  from iclock.import_punches('E0001', '["4\t2019-05-06 08:00:00"]')
+ where outcome = 'stored' \gset
+select is((select jsonb_agg(jsonb_build_array(
+                      e.type, e.payload -> 'late',
+                      e.payload #> '{punch,local_time}'))
+             from pg_temp.events(:'last') as e),
+          '[["attendance.punch", true, "2019-05-06T08:00:00"]]',
+          'an imported punch');
+
 select pg_temp.last() as last \gset
 insert into iclock.punch_default (device_id, local_time, pin)
 select pg_temp.device('E0001'), date_trunc('month', localtimestamp)
