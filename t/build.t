@@ -24,8 +24,9 @@ my $dir = $t->dir . '/tree';
 my $so = "$dir/build/ngx_http_iclock_module.so";
 
 make_path(map { "$dir/src/$_" } qw/ proto pg store http console /);
-system('cp', '-r', map({ "$root/$_" } qw! config config.make Makefile tools !),
-       $dir) == 0
+system('cp', '-r', map({ "$root/$_" } qw! config config.make Makefile tools
+                                           sql grafana alerts docs
+                                           conf.example !), $dir) == 0
     && system('cp', '-r', "$root/src/console/page", "$dir/src/console") == 0
     or die "cannot copy the build system\n";
 
@@ -118,7 +119,7 @@ if ($> == 0) {
     @user = ('setpriv', '--reuid', 'nobody', '--clear-groups', '--');
 }
 
-sub build {
+sub run_make {
     my (@argument) = @_;
 
     my $out = $t->dir . '/make.out';
@@ -128,10 +129,12 @@ sub build {
                              PATH => "$dir/cc:$ENV{PATH}", map { $_ => '' }
                              qw/ MAKEFLAGS MFLAGS MAKELEVEL NGINX_SRC / } },
                          @user, 'env', '-u', 'MAKEFLAGS', 'make', '-C', $dir,
-                         '--no-print-directory', 'build', @argument);
+                         '--no-print-directory', @argument);
 
     return ($status, slurp($out));
 }
+
+sub build { return run_make('build', @_) }
 
 my ($status, $said) = build();
 
@@ -193,6 +196,15 @@ my $before = `find $src | sort`;
 is($status, 0, 'NGINX_SRC') or diag($said);
 is(loads(), 'loads', 'with --with-compat it loads, too');
 ok(`find $src | sort` eq $before, 'nothing is written to the tree');
+
+my $own = (stat $so)[1];
+
+($status, $said) = run_make('install', "NGINX_SRC=$src", 'MODULES=/own',
+                            "DESTDIR=$dir/out");
+is($status, 0, 'make install NGINX_SRC') or diag($said);
+is((stat $so)[1], $own, 'it builds for no other nginx');
+ok(slurp("$dir/out/own/ngx_http_iclock_module.so") eq slurp($so),
+   'and installs what was built, where that nginx looks');
 
 ($status, $said) = build("NGINX_SRC=$dir/src");
 isnt($status, 0, 'NGINX_SRC that is no source tree');
