@@ -110,6 +110,24 @@ $$;
 comment on function iclock.note_removal(bigint, text) is
     'Notes that a device has deleted a user, or all';
 
+-- What devices hold of these is of no use to anyone else: it may be of who had
+-- the PIN before.
+create or replace function iclock.people_leaving(devices bigint[])
+    returns table (device_id bigint, pin text)
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select distinct c.device_id, split_part(c.subject, E'\t', 2)
+      from iclock.command c
+     where c.device_id = any ($1)
+       and c.deletes
+       and c.finished_at is null
+       and c.subject >= 'user' and c.subject < E'user\n'
+       and c.subject ~ E'^user(\t[^\t]+)?$'
+$$;
+comment on function iclock.people_leaving(bigint[]) is
+    'Users whom devices have yet to delete; an empty PIN: all users';
+
 -- Queues the deletion of a person, unless the device has yet to answer one.
 create or replace function iclock.tell_removal(
         device_id  bigint,

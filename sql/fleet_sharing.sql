@@ -260,19 +260,27 @@ declare
     source_id  constant bigint := iclock.device_id(from_serial);
 begin
     return query
+      with leaving as materialized (
+        select l.pin from iclock.people_leaving(array[source_id]) as l
+    )
     select c.*
       from iclock.device d
      cross join iclock.device_user u
      cross join lateral
-           (select exists (select from iclock.removed_person r
-                            where r.site = d.site and r.pin = u.pin)) as r (gone)
+           (select case
+                   when exists (select from iclock.removed_person r
+                                 where r.site = d.site and r.pin = u.pin)
+                   then 'removed from the site'
+                   when u.pin in (select l.pin from leaving l)
+                     or '' in (select l.pin from leaving l)
+                   then 'being deleted from the terminal' end) as r (reason)
      cross join lateral
-           (select null::bigint, d.serial_number, 'user', 'removed from the site'
-             where r.gone
+           (select null::bigint, d.serial_number, 'user', r.reason
+             where r.reason is not null
              union all
             select n.*
               from iclock.copy_person(array[source_id], d.id, u.pin, false) as n
-             where not r.gone) as c
+             where r.reason is null) as c
      where d.site = coalesce($2, (select s.site from iclock.device s
                                    where s.id = source_id))
        and d.status = 'active' and not d.sandbox and d.id <> source_id
@@ -315,16 +323,32 @@ begin
      where r.site = $1 and d.id = any (r.terminals);
 
     return query
+      with leaving as materialized (
+        select l.pin, array_agg(l.device_id) as devices
+          from iclock.people_leaving(members) as l
+         group by l.pin
+    ),
+    people as (
+        select h.pin,
+               coalesce(l.devices, '{}')
+                   || (select e.devices from leaving e where e.pin = '')
+                   as leaving
+          from (select distinct u.pin
+                  from iclock.device_user u
+                 where u.device_id = any (members)
+                   and not exists (select from iclock.removed_person r
+                                    where r.site = $1 and r.pin = u.pin)) as h
+          left join leaving l on l.pin = h.pin
+    )
     select c.*
       from unnest(members) as m (id)
-     cross join (select distinct u.pin
-                   from iclock.device_user u
-                  where u.device_id = any (members)
-                    and not exists (select from iclock.removed_person r
-                                     where r.site = $1 and r.pin = u.pin))
-                as people
-     cross join lateral iclock.copy_person(array_remove(members, m.id), m.id,
-                                           people.pin, false) as c;
+     cross join people p
+     cross join lateral
+           iclock.copy_person(array(select s.id
+                                      from unnest(members) as s (id)
+                                     where s.id <> m.id
+                                       and s.id <> all (p.leaving)),
+                              m.id, p.pin, false) as c;
 end
 $$;
 comment on function iclock.sync_site(text) is

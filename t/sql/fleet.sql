@@ -581,6 +581,52 @@ select iclock.enroll_fingerprint('F-A', '20', 1);
 select is_empty('select from iclock.removed_person', 'enroll_fingerprint');
 delete from iclock.command;
 
+-- who gets the PIN of somebody whom a terminal has yet to delete
+delete from iclock.device_user where pin = '20';
+delete from iclock.template where pin = '20';
+delete from iclock.photo where pin = '20';
+select iclock.set_site('Pune', false);
+select pg_temp.upload_user(s, '20', 'Gone', '99')
+  from unnest(array['F-A', 'F-C']) as s;
+select pg_temp.upload_template('F-C', '20', 1, 6, 10, 'gone', 'FP');
+select iclock.delete_user_from_site('Pune', '20');
+select pg_temp.poll(s), pg_temp.answer(s)
+  from unnest(array['F-A', 'F-B', 'F-D']) as s;
+select iclock.put_user('F-A', '20', 'New');
+select is_empty($$ select * from iclock.sync_site('Pune')
+                    where what <> 'removal' $$,
+                'gets nothing of theirs before a terminal has the new one');
+select set_eq($$ select distinct what, skipped_reason
+                   from iclock.copy_site('F-C') where what <> 'removal' $$,
+              $$ values ('user', 'being deleted from the terminal') $$,
+              'nor by copy_site()');
+select results_eq($$ select substring(b from 'Name=\S+')
+                       from pg_temp.poll('F-A') as b $$,
+                  array['Name=New'], 'the new one is put');
+select pg_temp.answer('F-A');
+select set_eq($$ select serial_number, what from iclock.sync_site('Pune') $$,
+              $$ values ('F-B', 'user'), ('F-C', 'user'), ('F-D', 'user') $$,
+              'nor after');
+select ok(not exists (select from iclock.command c
+                       where c.body ~ 'Name=Gone|^DATA UPDATE FINGERTMP'),
+          'nothing of it was queued');
+select pg_temp.round();
+select is(pg_temp.who(s), 'New', 'the new one: ' || s)
+  from unnest(array['F-A', 'F-B', 'F-C', 'F-D']) as s;
+select iclock.clear_users('F-C');
+select set_eq($$ select distinct skipped_reason
+                   from iclock.copy_site('F-C') $$,
+              $$ values ('being deleted from the terminal') $$,
+              'nor of a terminal that is to delete all of them');
+select pg_temp.upload_user('F-C', '21', 'Gone as well');
+select is_empty($$ select * from iclock.sync_site('Pune') where what = 'user'
+                      and serial_number <> 'F-C' $$, 'nor by sync_site()');
+delete from iclock.device_user where pin = '21';
+delete from iclock.device_user where pin = '20';
+delete from iclock.template where pin = '20';
+delete from iclock.command;
+select iclock.set_site('Pune', true);
+
 -- a copy that was queued by whoever did not see the removal yet
 select iclock.delete_user_from_site('Pune', '20');
 select iclock.queue_copy(pg_temp.device('F-B'), E'user\t20', 'DATA UPDATE x');
