@@ -281,7 +281,7 @@ comment on column iclock.attendance_check.id is 'Key';
 comment on column iclock.attendance_check.device_id is 'Device';
 comment on column iclock.attendance_check.starts is 'Beginning of the range, by the device''s clock';
 comment on column iclock.attendance_check.ends is 'End of the range, inclusive';
-comment on column iclock.attendance_check.status is 'asking: the device is asked how many punches it holds; filling: it uploads the range again; agreed: both hold as many; surplus: the table holds more, the device deleted some; differs: the device still holds more after all attempts; failed: no answer, or the device cannot tell';
+comment on column iclock.attendance_check.status is 'asking: the device is asked how many punches it holds; filling: it uploads the range again; agreed: both hold as many; surplus: the table holds more, the device deleted some; differs: the device still holds more after all attempts; failed: no answer, or the device cannot tell, or drop_before() has dropped punches of the range meanwhile';
 comment on column iclock.attendance_check.attempts is 'How often the range was uploaded again';
 comment on column iclock.attendance_check.max_attempts is 'How often at most';
 comment on column iclock.attendance_check.device_count is 'Punches on the device when it was last asked';

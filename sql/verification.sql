@@ -17,6 +17,23 @@ $$;
 comment on function iclock.attendance_sum(bytea) is
     'Count in the reply to VERIFY SUM';
 
+-- What drop_before() has dropped cannot be compared: the terminal counts it, and
+-- what it uploads of it is not stored.
+create or replace function iclock.kept_since(starts timestamp, ends timestamp)
+    returns timestamp
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select greatest($1, (select max(upper(r))
+                           from iclock.punch_state s
+                          cross join unnest(s.dropped) as r
+                          where lower(r) <= $2 and upper(r) > $1
+                            and $1 <= $2))
+$$;
+comment on function iclock.kept_since(timestamp, timestamp) is
+    'From when on drop_before() has dropped nothing of a range; later than its '
+    'end if nothing is left';
+
 -- Takes a check one step further when its command has come to an end.
 create or replace function iclock.advance_check(ended iclock.command)
     returns void
@@ -80,6 +97,14 @@ begin
 
         elsif held = stored then
             c.status := 'agreed';
+
+        elsif held > stored
+              and iclock.kept_since(c.starts, c.ends) > c.starts
+        then
+            -- dropped meanwhile; the next check begins behind it
+            c.status := 'failed';
+            held := null;
+            stored := null;
 
         elsif c.attempts > 0 and held < stored then
             -- the terminal has deleted some: they are here
@@ -215,6 +240,9 @@ create or replace function iclock.begin_check(
 as $$
 #variable_conflict use_column
 declare
+    since      timestamp := date_trunc('second', $2);
+    until      constant timestamp := date_trunc('second', $3);
+    dialect    text;
     counts     boolean;
     range      text;
     the_check  bigint;
@@ -222,17 +250,28 @@ declare
 begin
     perform iclock.number('attempts', $4, 0, 100);
 
-    select d.dialect <> '3.2', iclock.time_range(d.dialect, $2, $3)
-      into counts, range
+    select d.dialect, d.dialect <> '3.2', iclock.time_range(d.dialect, $2, $3)
+      into dialect, counts, range
       from iclock.device d
      where d.id = $1;
+
+    since := iclock.kept_since(since, until);
+
+    if since > until then
+        perform iclock.wrong_argument('ends',
+            format('is before %s: drop_before() has dropped what was before',
+                   since));
+
+    elsif since > $2 then
+        range := iclock.time_range(dialect, since, until);
+    end if;
 
     -- One that is under way is not begun again.  Whoever comes at the same time
     -- waits at the index until the first has committed.
     loop
         insert into iclock.attendance_check as k
             (device_id, starts, ends, status, attempts, max_attempts)
-        values ($1, date_trunc('second', $2), date_trunc('second', $3),
+        values ($1, since, until,
                 case when counts then 'asking' else 'filling' end,
                 case when counts then 0 else 1 end, $4)
         on conflict (device_id, starts, ends) where finished_at is null
@@ -244,8 +283,8 @@ begin
         select k.id, k.command_id into the_check, command
           from iclock.attendance_check k
          where k.device_id = $1
-           and k.starts = date_trunc('second', $2)
-           and k.ends = date_trunc('second', $3)
+           and k.starts = since
+           and k.ends = until
            and k.finished_at is null;
 
         if command is not null then
@@ -317,9 +356,7 @@ begin
 
     return query
     select iclock.begin_check(
-               v.id,
-               coalesce($1, iclock.unchecked_since(v.id, v.until)),
-               v.until, $5, -10,
+               v.id, s.starts, v.until, $5, -10,
                case when $4 > interval '0'
                     then now() + $4 * ((v.n - 1)::double precision / v.total)
                     end)
@@ -333,6 +370,11 @@ begin
              where d.status = 'active'
                and (d.site = $3 or $3 is null)
                and iclock.may_see(d.site, (select iclock.visible_sites()))) as v
+     cross join lateral
+           (select coalesce($1, iclock.unchecked_since(v.id, v.until)) as starts
+            offset 0) as s
+     -- all of it may have been dropped
+     where iclock.kept_since(s.starts, v.until) <= greatest(s.starts, v.until)
      order by v.n;
 end
 $$;
@@ -396,6 +438,7 @@ begin
     loop
         declare
             night   timestamp;
+            since   timestamp;
             until   timestamp;
             begins  timestamptz;
         begin
@@ -414,10 +457,13 @@ begin
                           * make_interval(secs => interval_seconds / 2.0);
             end if;
 
+            since := iclock.unchecked_since(device.id, until);
+
+            -- on the first of a month all of it may have been dropped
+            continue when iclock.kept_since(since, until) > until;
+
             perform iclock.begin_check(
-                device.id,
-                iclock.unchecked_since(device.id, until),
-                until, 3, -10,
+                device.id, since, until, 3, -10,
                 case when begins > now() then begins end);
         end;
 

@@ -306,6 +306,11 @@ select k.id,
                  when c.return_code is null then 'the terminal did not answer'
                  when c.return_code < 0
                  then 'the terminal answered with error ' || c.return_code
+                 when exists (select
+                                from iclock.punch_state s
+                               where tsrange(k.starts, k.ends, '[]')
+                                     && any (s.dropped))
+                 then 'drop_before() has dropped punches of the range'
                  else 'the answer holds no number' end end
                                                     as note
   from iclock.attendance_check k

@@ -316,6 +316,48 @@ select ok(ends - starts > interval '25 days', 'nginx does not skip it either')
 delete from iclock.attendance_check;
 update iclock.device set timezone = 'Asia/Kolkata' where serial_number = 'V-A';
 
+-- what was dropped is not compared
+
+create function pg_temp.dropped(variadic ranges tsrange[] default '{}')
+    returns void language sql as $$
+    update iclock.punch_state set dropped = $1
+$$;
+delete from iclock.command;
+select pg_temp.dropped(tsrange('2026-05-01', '2026-08-01'));
+select pg_temp.punch('V-A', '2026-08-01', 4);
+select iclock.verify_attendance('V-A', '2026-06-15', '2026-08-01 23:59:59');
+select iclock.verify_attendance('V-A', '2026-06-16', '2026-08-01 23:59:59');
+select results_eq(
+    $$ select * from pg_temp.poll('V-A') $$,
+    array[E'VERIFY SUM ATTLOG StartTime=2026-08-01 00:00:00\tEndTime=2026-08-01 23:59:59'],
+    'a check begins behind what was dropped');
+select pg_temp.answer('V-A', 0, pg_temp.sum(4));
+select is(pg_temp.state('V-A'), 'agreed 4 4 0 0 t', 'and agrees');
+select throws_ok($$ select iclock.verify_attendance('V-A', '2026-06-15',
+                                                    '2026-06-16') $$, '22023',
+    'argument "ends" is before 2026-08-01 00:00:00: drop_before() has dropped '
+    'what was before', 'nothing is left');
+select is_empty($$ select iclock.verify_all('2026-06-15', '2026-06-16') $$,
+                'of any device');
+select throws_ok($$ select iclock.verify_all('2026-06-16', '2026-06-15') $$,
+                 '22023', 'argument "ends" is before "starts"');
+delete from iclock.attendance_check;
+select pg_temp.dropped(tsrange('2026-05-01', timezone('UTC', now())::date + 2));
+update iclock.job set last_run_at = '-infinity';
+select is(iclock.verify_due(86400), 0, 'nginx has nothing to begin');
+
+select pg_temp.dropped();
+select iclock.verify_attendance('V-A', '2026-06-15', '2026-08-01 23:59:59');
+select pg_temp.poll('V-A');
+select pg_temp.dropped(tsrange('2026-05-01', '2026-08-01'));
+select pg_temp.answer('V-A', 0, pg_temp.sum(90));
+select is(pg_temp.state('V-A'), 'failed - - - 0 t', 'dropped meanwhile');
+select is(pg_temp.note('V-A'), 'drop_before() has dropped punches of the range',
+          'in words');
+select pg_temp.dropped();
+delete from iclock.attendance_check;
+delete from iclock.command;
+
 -- a check that was given up and begun again
 
 select iclock.verify_attendance('V-A', '2026-07-20', '2026-07-21') as old \gset
