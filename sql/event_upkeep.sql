@@ -234,16 +234,25 @@ begin
       into last
       from iclock.event_state s;
 
-    update iclock.event e set xid = '3' where e.xid > '3';
-
+    -- From now on the order of these events is that of their second part alone,
+    -- which is another one wherever transactions overlapped: a receiver goes on
+    -- before the first that it has not got.  Some come twice, none is left out.
     if hooks then
         execute 'select greatest($1, max(w.cursor_seq)) '
                 '  from iclock.webhook_endpoint w' into last using last;
-        execute 'update iclock.webhook_endpoint w set cursor_xid = ''3'' '
+        execute 'update iclock.webhook_endpoint w '
+                '   set cursor_xid = ''3'', '
+                '       cursor_seq = least(w.cursor_seq, '
+                '           (select min(e.seq) - 1 '
+                '              from iclock.event e '
+                '             where (e.xid, e.seq) '
+                '                   > (w.cursor_xid, w.cursor_seq))) '
                 ' where w.cursor_xid > ''3''';
         execute 'update iclock.webhook_retry r set xid = ''3'' '
                 ' where r.xid > ''3''';
     end if;
+
+    update iclock.event e set xid = '3' where e.xid > '3';
 
     update iclock.event_state s
        set rebased_seq = last,
