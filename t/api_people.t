@@ -156,6 +156,16 @@ unlike($r->body, qr/": |, "/, 'compact');
 $r = $api->get('/attendance/daily?start_date=2026-03-27');
 is($r->json->{data}[0]{span}, 14388, 'a day');
 
+$r = $api->get('/attendance/daily?start_date=2026-03-27&format=csv');
+is($r->header('Content-Type'), 'text/csv; charset=utf-8', 'days as CSV');
+like($r->body, qr/\Adate,user_id,.*\r\n2026-03-27,EMP_001,[^\n]*\r\n\z/,
+     'days as CSV: a line each');
+$r = $api->get('/attendance/daily?start_date=2026-03-27&format=ndjson');
+is($r->header('Content-Type'), 'application/x-ndjson', 'days as ndjson');
+is(JSON::PP::decode_json($r->body)->{span}, 14388, 'days as ndjson: a line');
+is($api->get('/attendance/daily?start_date=2026-03-27&format=xml')->said,
+   '400 bad_request', 'in no other format');
+
 # more than a page of 5,000
 
 $t->psql("INSERT INTO iclock.punch (device_id, local_time, pin)

@@ -249,6 +249,8 @@ call('GET', '/logs', "/logs?$span&format=csv");
 call('GET', '/logs', "/logs?$span&format=ndjson");
 call('GET', '/logs', "/logs?$span&what=7");
 call('GET', '/attendance/daily', "/attendance/daily?$span");
+call('GET', '/attendance/daily', "/attendance/daily?$span&format=csv");
+call('GET', '/attendance/daily', "/attendance/daily?$span&format=ndjson");
 
 my $events = call('GET', '/events', '/events?after=0&limit=5');
 

@@ -245,7 +245,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       "Punches" },
 
     { NGX_HTTP_GET, ngx_string("/attendance/daily"), ngx_string("daily_list"),
-      NGX_HTTP_ICLOCK_API_LOGS_READ, ngx_http_iclock_api_flags1(LIST),
+      NGX_HTTP_ICLOCK_API_LOGS_READ, ngx_http_iclock_api_flags2(LIST, FORMATS),
       NULL, 200, "DayList",
       "start_date end_date user_id site",
       "First and last punch of each day" },
