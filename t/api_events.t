@@ -102,6 +102,18 @@ do {
 is(scalar @seen, 11, 'all in pages of 4');
 is_deeply(\@seen, [ sort { $a <=> $b } @seen ], 'in order');
 is($at, cursor(), 'the last one ends where the feed does');
+
+my $next = "/events?cursor=$cursor&limit=4";
+my @linked;
+
+for (1 .. 3) {
+    my $r = $api->get($next);
+
+    push @linked, map { $_->{sequence} } @{$r->json->{data}};
+    ($next) = ($r->header('Link') || '') =~ m!/v1(/events[^>]+)>! or last;
+}
+
+is_deeply(\@linked, \@seen, 'by "cursor", as other lists, and Link');
 is(pins($api->get("/events?after=$cursor&site=Delhi")), 'other', 'of a site');
 is(pins($api->get("/events?after=$cursor&device_id=FEED0002")), 'other',
    'of a device');

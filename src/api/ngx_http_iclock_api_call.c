@@ -228,7 +228,9 @@ ngx_http_iclock_api_call_query(ngx_http_iclock_api_ctx_t *ctx,
 
     for (i = 0; i < ctx->query.nelts; i++) {
 
-        if (ctx->cursor.len && ngx_http_iclock_api_is(&param[i].key, name)) {
+        if (ctx->cursor.len
+            && ngx_http_iclock_api_is_cursor(ctx, &param[i].key))
+        {
             continue;
         }
 

@@ -302,6 +302,10 @@ ngx_str_t *ngx_http_iclock_api_param(ngx_http_iclock_api_ctx_t *ctx,
 /* of the parameter that says where a page begins */
 const char *ngx_http_iclock_api_cursor_name(ngx_http_iclock_api_ctx_t *ctx);
 
+/* or is another name of it, which the feed has */
+ngx_uint_t ngx_http_iclock_api_is_cursor(ngx_http_iclock_api_ctx_t *ctx,
+    const ngx_str_t *name);
+
 /* NGX_DECLINED: it is none */
 ngx_int_t ngx_http_iclock_api_idempotency_key(ngx_http_request_t *r,
     ngx_http_iclock_api_ctx_t *ctx);

@@ -208,6 +208,15 @@ ngx_http_iclock_api_cursor_name(ngx_http_iclock_api_ctx_t *ctx)
 }
 
 
+ngx_uint_t
+ngx_http_iclock_api_is_cursor(ngx_http_iclock_api_ctx_t *ctx,
+    const ngx_str_t *name)
+{
+    return ngx_http_iclock_api_is(name, ngx_http_iclock_api_cursor_name(ctx))
+           || ngx_http_iclock_api_is(name, "cursor");
+}
+
+
 /* a string of RFC 8941, in quotes, or what is in them alone */
 
 ngx_int_t

@@ -306,7 +306,7 @@ ngx_http_iclock_api_link(ngx_http_request_t *r,
 
     for (i = 0; i < ctx->query.nelts; i++) {
 
-        if (ngx_http_iclock_api_is(&param[i].key, (char *) name.data)) {
+        if (ngx_http_iclock_api_is_cursor(ctx, &param[i].key)) {
             continue;
         }
 
