@@ -124,6 +124,12 @@ begin
         perform iclock_api.wrong('#/url', 'is missing');
     end if;
 
+    -- as if they were not given; null is a value of the others
+    body := body - array(select m.key
+                           from jsonb_each(body) as m
+                          where m.value = 'null'
+                            and m.key <> all ('{types,sites,devices,body}'));
+
     select jsonb_agg(jsonb_build_object('pointer', '#/' || p.member,
                                         'detail', p.detail))
       into errors
