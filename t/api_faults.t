@@ -10,6 +10,7 @@ use strict;
 use warnings;
 
 use FindBin;
+use IO::Select;
 use Socket qw/ SOL_SOCKET SO_RCVBUF /;
 use Test::More;
 use Time::HiRes qw/ sleep time /;
@@ -183,6 +184,91 @@ is(scalar(() = ($end ? $end->body : '') =~ /\n/g), ROWS,
    'one that reads after all has every row');
 
 
+# A connection is killed when it has committed, and before it could say so: what
+# is not idempotent is not done twice, unless it has a name.
+
+# what nginx saves of its own accord may wait on the same connection, before it
+sub stalled {
+    $t->psql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+             . " WHERE wait_event = 'SyncRep'"
+             . " AND query NOT LIKE '%iclock_api.call%'");
+
+    return $t->psql("SELECT pid FROM pg_stat_activity WHERE wait_event"
+                    . " = 'SyncRep' AND query LIKE '%iclock_api.call%'");
+}
+
+sub standby {
+    my ($name) = @_;
+
+    $t->pg->set(synchronous_standby_names => $name);
+    $t->psql('SELECT pg_reload_conf()');
+}
+
+# PostgreSQL takes a while until commits wait
+sub commits_wait {
+    my $c = $t->connect(timeout => 60);
+    my $answered = IO::Select->new($c->{socket});
+
+    standby('nobody');
+
+    return wait_until(30, sub {
+        $c->write($api->format('POST', '/stream-tokens', undef,
+                               -keepalive => 1));
+        wait_until(30, sub { stalled() || $answered->can_read(0) });
+
+        my $pid = stalled();
+
+        $t->psql("SELECT pg_cancel_backend($pid)") if $pid;
+        $c->read('POST');
+
+        return $pid;
+    });
+}
+
+sub killed {
+    my ($what, @request) = @_;
+
+    # a connection that lives for less is not replaced at once
+    served();
+    sleep 1.1;
+
+    ok(commits_wait(), "$what: commits wait for a standby");
+
+    my ($c, $victim) = $t->connect(timeout => 60);
+
+    $c->write($api->format(@request));
+    ok(wait_until(30, sub { $victim = stalled() }), "$what: it is committed");
+    $t->psql("SELECT pg_terminate_backend($victim)");
+    wait_until(30, sub { !kill 0, $victim });
+    standby('');
+
+    return Test::IClock::API::response($c->read($request[0]));
+}
+
+my $hook = { url => 'https://a.example/' };
+my $hooks = 'SELECT count(*) FROM iclock.webhook_endpoint';
+
+$r = killed('POST', 'POST', '/webhooks', $hook);
+is($r->said, '503 unavailable', 'POST: no answer');
+like($r->json->{detail}, qr/nobody knows whether this was done/,
+     'POST: and what that means');
+is($t->psql($hooks), 1, 'POST: done once');
+
+$r = killed('a name', 'POST', '/webhooks', $hook, 'Idempotency-Key' => 'a');
+is($r->status, 201, 'a name: it is answered');
+is($r->header('Idempotency-Replayed'), 'true', 'a name: by what was kept');
+is($t->psql($hooks), 2, 'a name: done once');
+
+$r = killed('DELETE', 'DELETE', '/webhooks/' . $r->json->{id});
+like($r->json->{detail}, qr/nobody knows/, 'DELETE: no answer, either');
+is($t->psql($hooks), 1, 'DELETE: done');
+
+$r = killed('PATCH', 'PATCH',
+            '/webhooks/' . $api->get('/webhooks')->json->{data}[0]{id},
+            { description => 'A' });
+is($r->status, 200, 'PATCH: idempotent, so that it is sent again');
+
+
 # a busy pool: terminals have another one
 
 my $hold = $t->pg->hold('SELECT pg_advisory_xact_lock(1)');
@@ -212,11 +298,15 @@ ok(served(), 'all is well');
 $t->pg->freeze();
 
 my $start = time;
+my $write = $t->connect(timeout => 60);
 
+$write->write($api->format('POST', '/stream-tokens'));
 $r = $api->get('/devices');
 is($r->said, '503 unavailable', 'a frozen database');
 is($r->header('Retry-After'), 1, 'Retry-After');
 cmp_ok(time - $start, '>', 2.5, 'after the timeout of the pool');
+like(Test::IClock::API::response($write->read('POST'))->json->{detail},
+     qr/nobody knows/, 'what was to be written may be so');
 is(poll(), '200 OK', 'terminals poll as before');
 
 $t->pg->thaw();

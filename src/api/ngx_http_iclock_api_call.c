@@ -45,6 +45,11 @@ ngx_http_iclock_api_call(ngx_http_request_t *r,
 
     q->params[0] = ctx->route->operation;
 
+    /* what may be done but once, unless the client has named it */
+
+    q->once = (ctx->route->method & (NGX_HTTP_POST|NGX_HTTP_DELETE))
+              && ctx->idempotency.len == 0;
+
     if (ctx->body.len) {
         q->params[2] = ctx->body;
     }

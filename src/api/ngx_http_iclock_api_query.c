@@ -206,6 +206,14 @@ ngx_http_iclock_api_failed(ngx_http_request_t *r,
 
     q = ctx->call;
 
+    if (q->doubtful && q->statement == NGX_ICLOCK_QUERY_API_CALL) {
+        return ngx_http_iclock_api_problem(r, ctx,
+                                           NGX_HTTP_ICLOCK_PROBLEM_UNAVAILABLE,
+                                           "the database did not answer, "
+                                           "nobody knows whether this was "
+                                           "done");
+    }
+
     if (q->rc == NGX_BUSY || q->rc == NGX_DECLINED) {
         return ngx_http_iclock_api_problem(r, ctx,
                                            NGX_HTTP_ICLOCK_PROBLEM_UNAVAILABLE,

@@ -156,6 +156,7 @@ struct ngx_iclock_pg_job_s {
     uint32_t                    database;
     uint32_t                    ran;        /* on a connection to that one */
     ngx_uint_t                  once;       /* alone, and not idempotent */
+    ngx_uint_t                  doubtful;   /* "once": perhaps committed */
 
     /*
      * Number of its request's connection, 0: it has none, and whether

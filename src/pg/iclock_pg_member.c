@@ -257,6 +257,9 @@ ngx_iclock_pg_member_lost(ngx_iclock_pg_member_t *member,
 
     conn = &member->conn;
     pool = member->pool;
+    slice = batch->slices.elts;
+
+    slice->job->doubtful = slice->job->once;
 
     ngx_iclock_pg_trace(batch, conn->timedout ? "no answer in time"
                                               : "connection is lost", NULL);
@@ -275,8 +278,6 @@ ngx_iclock_pg_member_lost(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_log_failure(pool->stat, pool->log,
                               "connection to PostgreSQL is lost",
                               conn->error, conn->error_len);
-
-    slice = batch->slices.elts;
 
     if (slice->job->once) {
         ngx_iclock_pg_queue_settle(pool, batch, NGX_DECLINED);

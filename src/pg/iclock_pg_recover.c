@@ -294,9 +294,9 @@ ngx_iclock_pg_recover_deadline(ngx_iclock_pg_member_t *member,
 
 
 /*
- * All statements are idempotent, so a batch may be sent again even if nobody
- * knows whether it was committed; only numbers that operators look at may count
- * it twice.
+ * All statements but those of a job with "once" are idempotent, so a batch may
+ * be sent again even if nobody knows whether it was committed; only numbers
+ * that operators look at may count it twice.
  */
 
 void

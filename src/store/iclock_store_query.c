@@ -409,6 +409,7 @@ ngx_iclock_query_done(ngx_iclock_pg_job_t *pgjob, void *data)
         q->rc = work->pg.rc;
     }
 
+    q->doubtful = work->pg.doubtful;
     q->elapsed = ngx_current_msec - work->started;
 
     q->handler(q);

@@ -59,6 +59,7 @@ struct ngx_iclock_query_s {
      * slow), NGX_DECLINED (the database cannot be reached)
      */
     ngx_int_t                   rc;
+    ngx_uint_t                  doubtful;   /* "once": perhaps committed */
 
     /* of the transaction that failed last; empty: none */
     ngx_str_t                   sqlstate;
