@@ -29,6 +29,11 @@ begin
     names := string_to_array(query ->> 'types', ',');
     types := iclock.event_types(names);
 
+    if names is not null and types is null then
+        perform iclock_api.fail(400, 'bad_request',
+            'parameter "types" is empty');
+    end if;
+
     sites := iclock_api.stream_limit(key -> 'sites', query ->> 'site');
     devices := iclock_api.stream_limit(key -> 'devices',
                                        query ->> 'device_id');
