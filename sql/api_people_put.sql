@@ -621,7 +621,7 @@ begin
         'commands', iclock_api.command_list(put.commands),
         'skipped', put.skipped),
         jsonb_build_object('Location', concat(request ->> 'base', '/users/',
-                                              pin)),
+                                              iclock_api.escape(pin))),
         iclock_api.wait(request, put.commands));
 end
 $$;

@@ -75,8 +75,8 @@ begin
     device := iclock_api.find_device(request, serial);
 
     return iclock_api.reply(201, iclock_api.device_json(device),
-        jsonb_build_object('Location',
-                           concat(request ->> 'base', '/devices/', serial)));
+        jsonb_build_object('Location', concat(request ->> 'base', '/devices/',
+                                              iclock_api.escape(serial))));
 end
 $$;
 comment on function iclock_api.sandbox_devices(jsonb) is

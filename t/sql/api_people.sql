@@ -129,6 +129,11 @@ select is((select json_array_length(body::json -> 'commands') from made), 2,
           'two commands');
 select is((select headers ->> 'Location' from made), '/users/EMP_001',
           'where it is');
+savepoint other;
+select r.headers ->> 'Location' as place
+  from pg_temp.create('all', '{"device_id":"N1","user_id":"50%"}') as r \gset
+rollback to other;
+select is(:'place'::text, '/users/50%25', 'where one with another PIN is');
 select is(pg_temp.places(pg_temp.get('all', 'EMP_001')), 'P1 pending',
           'it waits');
 select results_eq(

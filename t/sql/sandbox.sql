@@ -59,6 +59,16 @@ select alike(pg_temp.made('test', '{}'), '201 %"SANDBOX____________"%',
             'one gets a serial number');
 select is(pg_temp.made('test', '{"serial_number":"BOX1"}'), '409 exists',
           'one that is there');
+savepoint other;
+select r.headers ->> 'Location' as place
+  from iclock_api.call('sandbox_devices', jsonb_build_object(
+           'key', (select k.id from key k where k.name = 'test'),
+           'scope', 'devices:write', 'method', 'POST', 'route', '/',
+           'query', '{}'::json, 'base', 'http://localhost/v1'),
+           '{"serial_number":"BOX%1"}') as r \gset
+rollback to other;
+select is(:'place'::text, 'http://localhost/v1/devices/BOX%251',
+          'where one is');
 select is(pg_temp.made('live', '{"serial_number":"BOX2"}'), '403 sandbox',
           'a live key makes none');
 select is(pg_temp.made('test', '{"serial_number":"BOX 2"}'),
