@@ -153,7 +153,8 @@ declare
 begin
     perform iclock_api.parameters(request, '{}');
 
-    if id ~ '^evt_[0-7][0-9a-f]{15}_[0-7][0-9a-f]{15}$' then
+    -- numbers begin with 1
+    if id ~ '^evt_[0-7][0-9a-f]{15}_(?!0{16})[0-7][0-9a-f]{15}$' then
         select f.* into filter
           from iclock_api.event_filter(request - 'query') as f;
         select p.* into place from iclock.event_place(id) as p;

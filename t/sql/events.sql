@@ -412,6 +412,7 @@ select throws_ok(
   from (values ('{"sites":["Delhi"]}', 'evt_' || :'head'),
                ('{"mode":"test"}', 'evt_' || :'head'),
                ('{}', 'evt_0000000000000003_0fffffffffffffff'),
+               ('{}', 'evt_0000000000000003_0000000000000000'),
                ('{}', 'x')) as v (k, i);
 
 -- retention
