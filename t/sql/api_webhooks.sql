@@ -395,6 +395,13 @@ select is((select count(*)::int from iclock.webhook_retry r
 select count(*) from iclock.webhook_lease('one', 100) \gset ignored_
 update iclock.event set xid = '100' where xid = pg_current_xact_id();
 delete from iclock.webhook_retry;
+
+-- what a key has made goes on when the key has ended
+update iclock.api_key k
+   set expires_at = now()
+ where k.id = (select id from api_key_of where name = 'both');
+select is(pg_temp.code(pg_temp.get('both', pg_temp.hook('both'))),
+          '401 bad_key', 'a key that has ended');
 select is((select string_agg(distinct w.payload::json #>> '{device,id}', ' ')
              from iclock.webhook_work('one', jsonb_build_array(
                  jsonb_build_object('id', h.id, 'max', 100))) w
