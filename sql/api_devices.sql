@@ -341,8 +341,15 @@ $$;
 comment on function iclock_api.escape(text) is
     'Text as a segment of the path of a URL';
 
--- A site that the key may write to.
-create or replace function iclock_api.own_site(request jsonb, site text)
+-- A site that the key may write to.  A key of devices alone sees of a site what
+-- its devices hold: it must not carry them to another, whose people it would
+-- have then.
+drop function if exists iclock_api.own_site(jsonb, text);
+
+create or replace function iclock_api.own_site(
+        request  jsonb,
+        site     text,
+        stands   text   default null)
     returns void
     language plpgsql immutable
     set search_path = pg_catalog, iclock, pg_temp
@@ -356,10 +363,19 @@ begin
         perform iclock_api.fail(403, 'scope',
             'the key is limited to other sites');
     end if;
+
+    if site is distinct from stands
+       and request #>> '{key,devices}' is not null
+       and request #>> '{key,sites}' is null
+    then
+        perform iclock_api.fail(403, 'scope',
+            'the key is limited to devices, and names no sites for them');
+    end if;
 end
 $$;
-comment on function iclock_api.own_site(jsonb, text) is
-    'Refuses a site of the body that the key may not see';
+comment on function iclock_api.own_site(jsonb, text, text) is
+    'Refuses a site of the body that the key may not see, or to which it may '
+    'not carry a device that stands elsewhere, or nowhere';
 
 -- What it recorded until now stays with the site where it stood.
 create or replace function iclock_api.place_device(
@@ -561,7 +577,7 @@ begin
     end if;
 
     if body ? 'site' then
-        perform iclock_api.own_site(request, body ->> 'site');
+        perform iclock_api.own_site(request, body ->> 'site', d.site);
     end if;
 
     perform iclock_api.change_device(d, body);

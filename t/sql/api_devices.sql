@@ -28,7 +28,9 @@ select pg_temp.key('all', iclock.create_api_key('all',
 select pg_temp.key('pune', iclock.create_api_key('pune',
     '{devices:read,devices:write}', sites => '{Pune}'));
 select pg_temp.key('one', iclock.create_api_key('one',
-    '{devices:read,devices:write}', devices => '{A2,B1}'));
+    '{devices:read,devices:write}', devices => '{A2,B1,C5}'));
+select pg_temp.key('both', iclock.create_api_key('both',
+    '{devices:write}', sites => '{Pune,Delhi}', devices => '{C6}'));
 select pg_temp.key('test', iclock.create_api_key('test',
     '{devices:read,devices:write}', 'test'));
 
@@ -228,6 +230,10 @@ select is(pg_temp.code(pg_temp.post(name, body)), code,
     ('pune', '{"serial_number":"B1"}', '409 exists'),
     ('pune', '{"serial_number":"S1"}', '409 exists'),
     ('one', '{"serial_number":"C4"}', '403 scope'),
+    ('one', '{"serial_number":"C5","site":"Delhi"}', '403 scope'),
+    ('one', '{"serial_number":"C5"}', '201'),
+    ('both', '{"serial_number":"C6","site":"Mumbai"}', '403 scope'),
+    ('both', '{"serial_number":"C6","site":"Delhi"}', '201'),
     ('test', '{"serial_number":"A1"}', '409 exists'),
     ('test', '{"serial_number":"T1"}', '201')) as p (name, body, code);
 select is(pg_temp.member(pg_temp.get('pune', 'C2'), 'site'), 'Pune',
@@ -272,7 +278,11 @@ select is(pg_temp.code(pg_temp.do(name, 'PATCH', 'devices_update', sn, body)),
     ('all', 'A1', '{"status":"blocked"}', '400 unknown_field #/status'),
     ('all', 'A1', '{"site":null}', '200'),
     ('pune', 'A2', '{"site":"Delhi"}', '403 scope'),
-    ('pune', 'A2', '{"site":null}', '422 invalid #/site'))
+    ('pune', 'A2', '{"site":null}', '422 invalid #/site'),
+    ('one', 'A2', '{"site":"Delhi"}', '403 scope'),
+    ('one', 'A2', '{"site":null}', '403 scope'),
+    ('one', 'A2', '{"site":"Pune","note":"as it was"}', '200'),
+    ('one', 'C5', '{"site":"Pune"}', '403 scope'))
     as p (name, sn, body, code);
 
 -- actions
