@@ -350,14 +350,15 @@ begin
         perform iclock_api.no_user(request);
     end if;
 
-    -- sites of which the key sees all terminals
-    if not single then
+    -- sites of which the key sees all terminals, whatever is simulated there
+    if not single and not test then
         select coalesce(array_agg(s.site), '{}') into whole
           from unnest(sites) as s (site)
          where s.site <> ''
            and not exists (select from iclock.device d
                             where d.site = s.site
                               and d.status = 'active'
+                              and not d.sandbox
                               and d.id <> all (ids));
     end if;
 

@@ -13,7 +13,7 @@ as $$
     insert into iclock.removed_person as r (site, pin, removed_by, terminals)
     select $1, iclock.pin($2), iclock.calling_role(), array_agg(d.id order by d.id)
       from iclock.device d
-     where d.site = $1
+     where d.site = $1 and not d.sandbox
     having count(*) > 0
     on conflict on constraint removed_person_pkey do update
     set removed_at = now(), removed_by = excluded.removed_by,
@@ -25,13 +25,13 @@ as $$
 
     select iclock.delete_user(d.serial_number, $2)
       from iclock.device d
-     where d.site = $1 and d.status = 'active'
+     where d.site = $1 and d.status = 'active' and not d.sandbox
      order by d.id
 $$;
 comment on function iclock.delete_user_from_site(text, text) is
-    'Deletes a user from every active terminal of a site. A terminal that '
-    'uploads the user later gets a command to delete it, until the user is '
-    'put or enrolled anew: table removed_person';
+    'Deletes a user from every active terminal of a site that is not simulated. '
+    'A terminal that uploads the user later gets a command to delete it, until '
+    'the user is put or enrolled anew: table removed_person';
 grant execute on function iclock.delete_user_from_site(text, text)
     to iclock_operator;
 

@@ -112,7 +112,8 @@ values ('P1', 'active', 'Pune', '2.4', 'Asia/Kolkata', '10', false),
        ('D1', 'active', 'Delhi', '3.2', 'Asia/Kolkata', null, false),
        ('N1', 'active', null, '2.4', 'Europe/Berlin', null, false),
        ('X1', 'blocked', 'Delhi', '2.4', null, null, false),
-       ('S1', 'active', 'Try', '2.4', null, null, true);
+       ('S1', 'active', 'Try', '2.4', null, null, true),
+       ('S2', 'active', 'Pune', '2.4', null, null, true);
 
 -- a user with a template, as the guide of another product does it
 
@@ -573,6 +574,23 @@ select pg_temp.poll(s) from unnest(array['P1', 'P2', 'D1']) as s;
 select pg_temp.answer(s) from unnest(array['P1', 'P2', 'D1']) as s;
 select is((select count(*)::int from iclock.person where pin = '8'), 0,
           'gone');
+
+-- simulated terminals at a site, and the others there
+select pg_temp.create('test', '{"device_id":"S2","user_id":"18"}');
+delete from iclock.removed_person;
+update iclock.device set status = 'blocked' where serial_number in ('P1', 'P2');
+select is((pg_temp.delete('test', '18')).status, 202, 'a test key');
+select is(pg_temp.waiting(), 'S2 2', 'deletes in the sandbox');
+select is_empty($$ select from iclock.removed_person $$,
+                'and no uploads are refused at the site');
+update iclock.command set status = 'cancelled' where status = 'queued';
+update iclock.device set status = 'active' where serial_number in ('P1', 'P2');
+select is((select count(*)::int from iclock.delete_user_from_site('Pune', '18')),
+          2, 'the site tells its own terminals');
+select is(pg_temp.waiting(), 'P1 1, P2 1', 'no simulated one');
+select is(array(select cardinality(terminals) from iclock.removed_person),
+          '{2}', 'whose uploads are none of before');
+update iclock.command set status = 'cancelled' where status = 'queued';
 
 select pg_temp.create('all', '{"device_id":"N1","user_id":"9","name":"N"}');
 select pg_temp.delete('all', '9');
