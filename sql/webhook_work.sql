@@ -1175,6 +1175,13 @@ begin
                  from (select distinct o.xid, o.seq from fresh o) as o
                  join iclock.event e on e.xid = o.xid and e.seq = o.seq))
            as p on p.xid = f.xid and p.seq = f.seq
+      join iclock.event_type t on t.name = p.type
+      join iclock.webhook_endpoint h on h.id = f.endpoint_id
+     -- it may have been narrowed while they were on their way
+     where p.device is null
+        or iclock.webhook_wants(h.id, h.types, h.sites, h.devices, h.mode,
+                                t.code, p.type, p.site, p.device, p.sandbox,
+                                p.payload)
     on conflict on constraint webhook_retry_pkey do nothing;
 
     -- who tries looks at the attempts

@@ -199,6 +199,7 @@ as $$
 declare
     error     record;
     endpoint  iclock.webhook_endpoint;
+    known     iclock.webhook_endpoint;
     random    bytea;
 begin
     select * into error from iclock.webhook_errors(settings) limit 1;
@@ -212,6 +213,7 @@ begin
     if $1 is not null then
         select e.* into strict endpoint
           from iclock.webhook_endpoint e where e.id = $1 for update;
+        known := endpoint;
     else
         random := iclock.webhook_random();
         endpoint.id := 'wh_' || (
@@ -278,6 +280,24 @@ begin
                headers = endpoint.headers, body = endpoint.body
          where e.id = endpoint.id
         returning * into endpoint;
+
+        -- What waits, or is dead, is what it had asked for until now; of a
+        -- test it has asked for that one.
+        if (endpoint.types, endpoint.sites, endpoint.devices, endpoint.mode)
+           is distinct from
+           (known.types, known.sites, known.devices, known.mode)
+        then
+            delete from iclock.webhook_retry r
+             using iclock.event_type t
+             where r.endpoint_id = endpoint.id
+               and t.name = r.type
+               and r.type <> 'webhook.test'
+               and not iclock.webhook_wants(endpoint.id, endpoint.types,
+                       endpoint.sites, endpoint.devices, endpoint.mode,
+                       t.code, r.type, r.payload::json #>> '{device,site}',
+                       r.payload::json #>> '{device,id}',
+                       known.mode = 'test', r.payload);
+        end if;
     end if;
 
     perform iclock.webhook_changed();
@@ -285,7 +305,8 @@ begin
 end
 $$;
 comment on function iclock.put_webhook(text, json, text, bytea) is
-    'Makes a webhook (id NULL), or sets those of its members that are given';
+    'Makes a webhook (id NULL), or sets those of its members that are given; '
+    'of what waits for it, what it does not ask for any more is dropped';
 
 
 create or replace function iclock.webhook_visible(

@@ -361,10 +361,10 @@ select is(array(select json_object_keys((pg_temp.list('dead'))
           '{event_id,type,attempts,first_at,dead_at,status,error}',
           'members of a dead event');
 select is((select count(*)::int from json_array_elements(
-              (pg_temp.list('dead')).body::json -> 'data')), 4,
+              (pg_temp.list('dead')).body::json -> 'data')), 3,
           'dead, by abort-message');
-select is(pg_temp.member(pg_temp.get('all', :'id'), 'dead'), '4', 'counted');
-select pg_temp.list('dead', '{"limit":"3"}') as page \gset
+select is(pg_temp.member(pg_temp.get('all', :'id'), 'dead'), '3', 'counted');
+select pg_temp.list('dead', '{"limit":"2"}') as page \gset
 select is((select count(*)::int from json_array_elements(
               (pg_temp.list('dead', jsonb_build_object(
                   'cursor', pg_temp.member(:'page', 'next_cursor'))))
@@ -372,7 +372,7 @@ select is((select count(*)::int from json_array_elements(
 select is(pg_temp.member(pg_temp.act('all', :'id', 'resend', body), 'count'),
           n, body)
   from (values
-    ('{"state":"dead"}', '4'), ('{"state":"dead"}', '0'),
+    ('{"state":"dead"}', '3'), ('{"state":"dead"}', '0'),
     ('{"since":"2000-01-01T00:00:00Z","until":"2000-01-02T00:00:00Z"}', '0'),
     ('{"since":"2000-01-01T00:00:00Z"}', '3')) as x (body, n);
 select is(pg_temp.member(pg_temp.act(k, pg_temp.hook(k), 'resend',
@@ -382,6 +382,47 @@ select is(pg_temp.member(pg_temp.act(k, pg_temp.hook(k), 'resend',
           'events by name, of key ' || k)
   from (values ('all', '3'), ('pune', '2'), ('one', '1'), ('test', '1'))
        as x (k, n);
+
+-- narrowed: of what it had, it keeps what it still asks for
+
+create function pg_temp.kept(id text) returns text language sql as $$
+    select coalesce(string_agg(coalesce(r.payload::json #>> '{device,id}',
+                                        r.type), ' ' order by r.seq), '')
+      from iclock.webhook_retry r
+     where r.endpoint_id = $1
+$$;
+create function pg_temp.refuse(id text) returns bigint language sql as $$
+    select count(*)
+      from iclock.webhook_results('one', jsonb_build_object('attempts',
+          (select jsonb_agg(jsonb_build_object(
+                      'endpoint', $1, 'event_id', 'evt_'
+                      || iclock.event_cursor_text(e.xid, e.seq), 'attempt', 1,
+                      'outcome', 'failed', 'status', 500) order by e.seq)
+             from iclock.event e
+            where e.pin = '5')))
+$$;
+select pg_temp.act('all', :'id', 'test') \gset ignored_
+select is(pg_temp.kept(:'id'), 'A1 A2 B1 webhook.test', 'what waits for it');
+update iclock.webhook_retry set state = 'dead'
+ where payload::json #>> '{device,id}' in ('A2', 'B1');
+select is(pg_temp.code(pg_temp.patch('all', :'id',
+              '{"sites":["Pune"],"url":"https://b.example/pune"}')), '200',
+          'narrowed to a site');
+select is(pg_temp.kept(:'id'), 'A1 A2 webhook.test', 'that of the site');
+select is(pg_temp.member(pg_temp.act('pune', :'id', 'resend',
+              '{"state":"dead"}'), 'count'), '1',
+          'for a key of the site that sees it now');
+delete from iclock.webhook_retry where type <> 'webhook.test';
+select pg_temp.refuse(:'id') \gset ignored_
+select is(pg_temp.kept(:'id'), 'A1 A2 webhook.test',
+          'and of what was on its way');
+select is(pg_temp.code(pg_temp.patch('all', :'id',
+              '{"sites":null,"devices":["A2","B1"]}')), '200', 'to devices');
+select is(pg_temp.kept(:'id'), 'A2 webhook.test', 'those of them');
+select is(pg_temp.code(pg_temp.patch('all', :'id',
+              '{"types":["user.deleted"]}')), '200', 'to types');
+select is(pg_temp.kept(:'id'), 'webhook.test',
+          'none of them, but the test that somebody asked for');
 
 select is(pg_temp.code(pg_temp.do('all', 'DELETE', 'webhooks_delete', :'id')),
           '204', 'deleted');
