@@ -531,7 +531,8 @@ begin
         perform iclock.register_device(serial, site => body ->> 'site');
 
         update iclock.device o
-           set sandbox = test
+           set sandbox = test,
+               first_seen = case when test then now() end
          where o.serial_number = serial
         returning o.* into d;
 
@@ -589,7 +590,8 @@ $$;
 comment on function iclock_api.devices_update(jsonb) is
     'PATCH and PUT /devices/{sn}';
 
--- Punches stay, and with them the device, refused and out of sight.
+-- Punches stay, and with them the device, refused and out of sight; those of
+-- simulated ones go.
 create or replace function iclock_api.devices_delete(request jsonb)
     returns iclock_api.reply
     language plpgsql

@@ -41,10 +41,19 @@ begin
     -- two at once count one after the other
     perform pg_advisory_xact_lock(hashtext('iclock.sandbox'));
 
-    if (select count(*) from iclock.device d where d.sandbox) >= 100 then
+    if (select count(*)
+          from iclock.device d
+         where d.sandbox and d.removed_at is null) >= 100
+    then
         perform iclock_api.fail(409, 'conflict',
             'there are 100 devices in the sandbox: delete some');
     end if;
+
+    -- of before they were deleted with their punches
+    delete from iclock.device d
+     where d.serial_number = serial
+       and d.sandbox
+       and d.removed_at is not null;
 
     -- also if somebody else has it, which is not for this key to know
     if exists (select from iclock.device d where d.serial_number = serial) then
@@ -65,8 +74,9 @@ begin
 
     perform iclock.field('serial_number', serial, '^\S+$', 100);
 
-    insert into iclock.device (serial_number, sandbox, status, site, last_seen)
-    values (serial, true, 'active', body ->> 'site', now());
+    insert into iclock.device (serial_number, sandbox, status, site,
+                               first_seen, last_seen)
+    values (serial, true, 'active', body ->> 'site', now(), now());
 
     perform iclock.set_device(serial, name => body ->> 'name',
                               location => body ->> 'location',
@@ -191,6 +201,14 @@ begin
     then
         perform iclock_api.wrong('#/punches',
                                  format('has no 1 to %s punches', most));
+    end if;
+
+    -- its punches go with it, and none may come behind
+    perform from iclock.device d where d.id = device.id for no key update;
+
+    if not found then
+        perform iclock_api.fail(404, 'not_found',
+            format('there is no device "%s"', device.serial_number));
     end if;
 
     -- before the insert: functions that catch errors cannot run within one of

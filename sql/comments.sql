@@ -405,7 +405,7 @@ comment on column iclock.event.xid is 'Transaction that wrote it: (xid, seq) is 
 comment on column iclock.event.created_at is 'When it was stored';
 comment on column iclock.event.device_id is 'Device, if it concerns one';
 comment on column iclock.event.local_time is 'Punches: of the key of the punch; photos: when it was taken';
-comment on column iclock.event.status is 'Punches: of the key of the punch; templates: their type';
+comment on column iclock.event.status is 'Punches: of the key of the punch; templates: their type; 1 of a simulated device that was deleted';
 comment on column iclock.event.verify is 'Punches: of the key of the punch; templates: their number';
 comment on column iclock.event.type is 'event_type.code';
 comment on column iclock.event.pin is 'Person, if it concerns one';

@@ -354,7 +354,8 @@ as $$
     delete from iclock.device d where d.id = iclock.device_id($1)
 $$;
 comment on function iclock.delete_device is
-    'Deletes a device that has no punches, with all that belongs to it';
+    'Deletes a device that has no punches, or is simulated, with all that '
+    'belongs to it';
 grant execute on function iclock.delete_device to iclock_operator;
 
 -- For nginx: the arguments are arrays, one element for each of the requests that
@@ -471,6 +472,11 @@ begin
                             'level "read committed"';
     end if;
 
+    -- nobody keeps simulated ones
+    if old.sandbox then
+        delete from iclock.punch p where p.device_id = old.id;
+    end if;
+
     if exists (select from iclock.punch where device_id = old.id) then
         raise foreign_key_violation
             using message = format('device "%s" has punches and cannot be '
@@ -482,7 +488,8 @@ begin
 end
 $$;
 comment on function iclock.device_keep_punches() is
-    'Trigger: keeps devices that have punches, and the ids of all';
+    'Trigger: keeps devices that have punches, unless they are simulated, and '
+    'the ids of all';
 
 create or replace function iclock.device_updated()
     returns trigger

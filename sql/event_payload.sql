@@ -101,13 +101,16 @@ create or replace function iclock.event_meets(
     language sql stable
 as $$
     select case
-           when $2 then ($1).device_id is null or ($1).device_id <> all ($3)
+           when $2 then (($1).device_id is null
+                         or ($1).device_id <> all ($3))
+                        and (($1).type <> 8 or ($1).status is null
+                             or $8 is distinct from 'live')
            else ($1).device_id = any ($4)
                 and ($5 is null or ($1).device_id <> all ($5)
                      or iclock.event_site($1) = any ($6))
-                -- its row may be gone
-                or ($1).data is not null and $8 is distinct from 'test'
-                   and ($1).type = 8
+                -- its row may be gone; it has a status if it was simulated
+                or ($1).data is not null and ($1).type = 8
+                   and ($8 is null or (($1).status is not null) = ($8 = 'test'))
                    and ($6 is null or ($1).data ->> 'site' = any ($6))
                    and ($7 is null or ($1).data ->> 'id' = any ($7))
            end
@@ -167,7 +170,8 @@ begin
          where d.id in (select e.device_id from e)
     )
     select e.xid, e.seq, t.name, coalesce(w.site, gone.site),
-           coalesce(d.serial_number, gone.id), coalesce(d.sandbox, false),
+           coalesce(d.serial_number, gone.id),
+           coalesce(d.sandbox, e.type = 8 and e.status is not null),
            '{"type":"' || t.name || '","event":"' || t.name
            || '","event_id":"evt_' || iclock.event_cursor_text(e.xid, e.seq)
            || '","sequence":' || e.seq

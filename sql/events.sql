@@ -560,7 +560,21 @@ create or replace function iclock.device_event()
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 begin
-    if tg_op = 'DELETE' then
+    if tg_op = 'DELETE' and old.sandbox then
+        -- Without the row nobody would know that these are simulated: live
+        -- readers who come later would get them.  Who reads the sandbox sees
+        -- nothing of a device that is gone, but this.
+        delete from iclock.event e
+         where e.device_id = old.id
+           and e.created_at >= coalesce(old.first_seen, '-infinity');
+
+        insert into iclock.event (type, device_id, status, data)
+        values (8, old.id, 1, iclock.device_json(old)::json);
+
+        perform pg_notify('iclock_event', '');
+        return null;
+
+    elsif tg_op = 'DELETE' then
         perform iclock.event_write('device.removed', old.id,
                                    iclock.device_json(old)::json);
         return null;

@@ -685,7 +685,8 @@ begin
                                       then coalesce(iclock.event_site(e),
                                                     e.data ->> 'site') end,
                                  coalesce(d.serial_number, e.data ->> 'id'),
-                                 coalesce(d.sandbox, false),
+                                 coalesce(d.sandbox, e.type = 8
+                                          and e.status is not null),
                                  json_build_object('webhook', e.data)::text)
                    else (e.xid, e.seq) in (
                             select p.xid, p.seq

@@ -227,7 +227,7 @@ select is(pg_temp.seen(:'last'),
           'device.removed', 'what becomes of a device');
 select pg_temp.last() as last \gset
 insert into iclock.device (serial_number, status, site, sandbox)
-values ('E0004', 'active', 'Pune', true);
+values ('E0004', 'active', 'Pune', false);
 insert into iclock.device_user (device_id, pin)
 select pg_temp.device('E0004'), '1';
 delete from iclock.device where serial_number = 'E0004';
@@ -237,6 +237,33 @@ select is(pg_temp.seen(:'last'),
 select is((select e.payload #>> '{device,id}'
              from pg_temp.events(:'last', 'device.removed') as e), 'E0004',
           'and still has its number');
+select pg_temp.last() as last \gset
+insert into iclock.device (serial_number, status, site, sandbox, first_seen)
+values ('E0005', 'active', 'Pune', true, now());
+insert into iclock.device_user (device_id, pin)
+select pg_temp.device('E0005'), '1';
+insert into iclock.punch (device_id, local_time, pin)
+select pg_temp.device('E0005'), '2026-03-01 08:00', '1';
+create function pg_temp.met(last text, mode text, sites text[]) returns text
+    language sql as $$
+    select coalesce(string_agg(concat_ws(' ', e.type, e.device, e.sandbox),
+                               ', ' order by e.cursor collate "C"), '')
+      from iclock.read_events($1, sites => $3, mode => $2, look_ahead => true)
+           as e
+$$;
+delete from iclock.device where serial_number = 'E0005';
+select is(pg_temp.met(:'last', mode, sites), met,
+          format('a simulated one that is deleted: %s, %s', mode, sites))
+  from (values ('live', null::text[], ''),
+               ('live', '{Pune}', ''),
+               ('test', null, 'device.removed E0005 t'),
+               ('test', '{Pune}', 'device.removed E0005 t'),
+               ('test', '{Delhi}', ''),
+               (null, '{Pune}', 'device.removed E0005 t'),
+               (null, null, 'device.removed E0005 t'))
+       as m (mode, sites, met);
+select is((select count(*)::int from iclock.punch where pin = '1'
+             and local_time = '2026-03-01 08:00'), 0, 'with its punches');
 
 -- silence
 
@@ -321,7 +348,7 @@ select is((select count(*)::int
 update iclock.device set sandbox = true where serial_number = 'E0002';
 select is((select array_agg(distinct e.device) from iclock.read_events('0',
                mode => 'test', max => 10000, look_ahead => true) as e),
-          '{E0002}', 'a test key sees simulated devices');
+          '{E0002,E0005}', 'a test key sees simulated devices');
 select is((select count(*)::int from iclock.read_events('0', mode => 'live',
                max => 10000, look_ahead => true) as e where e.device = 'E0002'),
           0, 'a live one does not');

@@ -23,9 +23,10 @@ create function pg_temp.call(key text, operation text, body json,
                r.meta #>> '{problem,errors,0,pointer}'))
       from iclock_api.call(operation, jsonb_build_object(
                'key', (select k.id from key k where k.name = $1),
-               'scope', case when operation like 'sandbox%'
+               'scope', case when operation ~ '^sandbox|delete'
                              then 'devices:write' else 'devices:read' end,
                'method', case when operation like 'sandbox%' then 'POST'
+                              when operation like '%delete' then 'DELETE'
                               else 'GET' end,
                'route', '/', 'path', jsonb_build_object('sn', sn),
                'query', '{}'::json, 'address', '127.0.0.1',
@@ -164,6 +165,36 @@ select is(pg_temp.punches('test', 'REAL1', '[{"user_id":"1"}]'),
   from iclock.register_device('REAL1');
 
 
+-- deleted, and made again
+
+select alike(pg_temp.made('test', '{"serial_number":"BOX7"}'), '201 %',
+             'one for a test');
+select is(pg_temp.numbers(pg_temp.punches('test', 'BOX7',
+              '[{"user_id":"77","name":"Ravi"}]')), '201 1 0', 'with a punch');
+select pg_temp.device('BOX7') as id \gset
+select is(pg_temp.call('live', 'devices_delete', null, 'BOX7'),
+          '404 not_found', 'a live key does not delete it');
+select is(pg_temp.call('test', 'devices_delete', null, 'BOX7'), '204 ',
+          'deleted');
+select is_empty(format($$ select from iclock.device where id = %1$s
+                           union all
+                          select from iclock.device_user
+                           where device_id = %1$s
+                           union all
+                          select from iclock.punch where device_id = %1$s $$,
+                       :'id'), 'with all that it had');
+select alike(pg_temp.made('test', '{"serial_number":"BOX7"}'), '201 %',
+             'and made again');
+select is(pg_temp.numbers(pg_temp.punches('test', 'BOX7',
+              '[{"user_id":"77"}]')), '201 1 0', 'with a punch');
+update iclock.device set status = 'blocked', removed_at = now()
+ where serial_number = 'BOX7';
+select alike(pg_temp.made('test', '{"serial_number":"BOX7"}'), '201 %',
+             'also one of before');
+select is_empty($$ select from iclock.punch where pin = '77' $$,
+                'of which nothing is left');
+
+
 -- the limit
 
 insert into iclock.device (serial_number, sandbox, status)
@@ -172,6 +203,11 @@ select 'LIMIT' || n, true, 'active'
                                   where sandbox)) as n;
 select is(pg_temp.made('test', '{}'), '409 conflict',
           'the hundred and first device');
+update iclock.device set status = 'blocked', removed_at = now()
+ where serial_number = 'LIMIT1';
+select alike(pg_temp.made('test', '{}'), '201 %',
+             'those that were removed do not count');
+select is(pg_temp.made('test', '{}'), '409 conflict', 'the others do');
 
 select * from finish();
 rollback;
