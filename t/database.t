@@ -392,10 +392,22 @@ for my $sn (map { "WARM000$_" } 0 .. 3) {
        "frozen: poll of $sn");
 }
 
+# what it said is new: the next request has it looked up, which is in the outage
+
+ok(wait_until(20, sub {
+       $t->get('/iclock/cdata?SN=WARM0003&options=all&language=70')->status
+           == 200
+   }), 'frozen: a device in another language');
+
 my $report = under_load('frozen', sub {
     $pg->freeze();
     is_unavailable(upload('WARM0000'), 'frozen: upload');
     is_unavailable(upload('WARM0001'), 'frozen: another one');
+    is($t->get('/iclock/service/control?SN=WARM0003')->text, '200 OK',
+       'frozen: poll by service/control');
+    is_unavailable($t->post('/iclock/service/control?SN=WARM0003',
+                            'ID=1&Return=0'),
+                   'frozen: answer by service/control');
     is($t->device("WARM000$_")->poll()->text, '200 OK',
        "frozen: poll of known device $_") for 0 .. 3;
     is_unavailable($t->device('WARM9999')->poll(), 'frozen: unknown device');

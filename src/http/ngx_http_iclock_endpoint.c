@@ -39,13 +39,11 @@ static const ngx_http_iclock_endpoint_t  ngx_http_iclock_endpoints[] = {
 
     { ngx_string("getrequest"), ngx_string("getrequest"),
       NGX_ICLOCK_L_ENDPOINT_GETREQUEST,
-      NGX_HTTP_ICLOCK_BOTH, NGX_HTTP_ICLOCK_STALE,
-      ngx_http_iclock_getrequest },
+      NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_getrequest },
 
     { ngx_string("getreq"), ngx_string("getrequest"),
       NGX_ICLOCK_L_ENDPOINT_GETREQUEST,
-      NGX_HTTP_ICLOCK_BOTH, NGX_HTTP_ICLOCK_STALE,
-      ngx_http_iclock_getrequest },
+      NGX_HTTP_ICLOCK_BOTH, 0, ngx_http_iclock_getrequest },
 
     /* old firmware sends an empty POST as a GET */
     { ngx_string("devicecmd"), ngx_string("devicecmd"),

@@ -34,7 +34,8 @@ static ngx_int_t ngx_http_iclock_pong(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_iclock_getrequest(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    return ngx_http_iclock_admit(r, ctx, NGX_HTTP_ICLOCK_POLLS,
+    return ngx_http_iclock_admit(r, ctx,
+                                 NGX_HTTP_ICLOCK_POLLS|NGX_HTTP_ICLOCK_STALE,
                                  ngx_http_iclock_poll);
 }
 
