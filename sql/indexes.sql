@@ -47,8 +47,10 @@ insert into wanted_index values
      'rejected_line (device_id, id desc)'),
     ('', 'attendance_check_differs_idx',
      'attendance_check (device_id, id desc) where status = ''differs'''),
-    ('', 'device_option_capacity_idx',
-     'device_option (device_id, value) where name = ''MaxAttLogCount'''),
+    -- a value may be as long as a terminal likes, a row of an index may not
+    ('', 'device_option_room_idx',
+     'device_option (device_id, value) '
+     'where name = ''MaxAttLogCount'' and octet_length(value) <= 32'),
     ('', 'attendance_check_agreed_idx',
      'attendance_check (device_id, ends) '
      'where status in (''agreed'', ''surplus'', ''resent'')'),
@@ -73,6 +75,14 @@ select format('create %s index concurrently %I on iclock.%s', w.kind, w.name,
               w.definition)
   from wanted_index w
  where to_regclass('iclock.' || w.name) is null
+\gexec
+
+-- one that had values of any length
+select 'drop index concurrently iclock.device_option_capacity_idx'
+  from pg_index i
+ where i.indexrelid = to_regclass('iclock.device_option_room_idx')
+   and i.indisvalid
+   and to_regclass('iclock.device_option_capacity_idx') is not null
 \gexec
 
 -- comparison photos of a user have the same file name and differ by their type
@@ -190,6 +200,7 @@ begin
                    where to_regclass('iclock.' || w.name) is null)
        or exists (select from pg_temp.unread_constraint)
        or to_regclass('iclock.punch_times_idx') is not null
+       or to_regclass('iclock.device_option_capacity_idx') is not null
        or (select i.indnkeyatts from pg_index i
             where i.indexrelid = 'iclock.photo_pkey'::regclass) <> 4
        or not exists (select from pg_constraint p

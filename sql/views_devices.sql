@@ -102,7 +102,8 @@ comment on column iclock.device_status.language_label is
     'Language, by the dialect of the device; NULL: not known';
 grant select on iclock.device_status to iclock_reader, iclock_operator;
 
--- The option tells hundreds of punches.
+-- The option tells hundreds of punches; device_option_room_idx has those that
+-- are short enough.
 create or replace view iclock.device_storage
     with (security_barrier)
 as
@@ -113,6 +114,7 @@ select d.id                                             as device_id,
   from iclock.device d
   join iclock.device_option o
     on o.device_id = d.id and o.name = 'MaxAttLogCount'
+   and octet_length(o.value) <= 32
  where d.punch_count >= 0
    and case when o.value ~ '^0*[1-9][0-9]{0,5}$' then true end
    and iclock.may_see(d.site, (select iclock.visible_sites()));

@@ -9,6 +9,7 @@
 use strict;
 use warnings;
 
+use Digest::MD5 qw/ md5_hex /;
 use FindBin;
 use Test::More;
 
@@ -209,6 +210,10 @@ is(sql("SELECT string_agg(name || '=' || value, ',' ORDER BY name)"
 is(sql("SELECT firmware FROM iclock.device"
        . " WHERE serial_number = 'KINDS'"), 'Ver 9',
    'what the device row shows is derived from them');
+is($kinds->options('~MaxAttLogCount=' . join '', map { md5_hex($_) } 1 .. 200)
+     ->text, '200 OK', 'one of any length, which an index could not hold');
+is(sql("SELECT octet_length(value) FROM iclock.device_option"
+       . " WHERE name = 'MaxAttLogCount'"), 6400, 'it is stored');
 is($t->get('/iclock/getrequest?SN=KINDS&INFO=Ver%208,1,2,3')->text, '200 OK',
    'a poll afterwards');
 

@@ -196,6 +196,13 @@ begin
     return (select s.ratio from iclock.device_storage s);
 end
 $$;
+select lives_ok(
+    $$ update iclock.device_option o set value = l.text
+         from (select string_agg(md5(n::text), '') as text
+                 from generate_series(1, 200) as n) as l
+        where o.name = 'MaxAttLogCount' $$, 'nonsense of any length is stored');
+select is((select count(*)::int from iclock.device_storage), 0,
+          'and is no capacity');
 select is(pg_temp.ratio(n, o), ratio, format('%s of "%s"', n, o))
   from (values (-1, '10', null), (0, '10', 0), (5, '', null), (5, '0', null),
                (5, 'x', null), (1500, '010', 1.5), (5, '9999999', null),
@@ -639,6 +646,18 @@ select is((select count(*)
             where x.line ~ 'CTE found'),
           1::bigint, 'found once: ' || c.asked)
   from (values ('true, null'), ('false, ''{1,2}''')) as c (asked);
+
+-- of all options those that tell a capacity
+
+set local enable_seqscan = off;
+set local enable_nestloop = off;
+select isnt((select string_agg(x.line, e'\n')
+               from pg_temp.explained('select * from iclock.device_storage')
+                    as x (line)
+              where x.line ~ 'device_option_room_idx'), null,
+            'found by their index');
+reset enable_seqscan;
+reset enable_nestloop;
 
 -- who may ask, and what of
 

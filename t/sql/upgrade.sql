@@ -82,6 +82,12 @@ insert into iclock.command_result_label values ('', 'X', 5, 'own');
 update iclock.command_result_label set label = 'fine'
  where command = '' and code = 0;
 
+-- an index that there is no more
+
+drop index iclock.device_option_room_idx;
+create index device_option_capacity_idx on iclock.device_option
+    (device_id, value) where name = 'MaxAttLogCount';
+
 -- the site's own
 
 create or replace function iclock.self_service(serial_number text, pin text,
@@ -132,6 +138,10 @@ select is_empty(
          from pg_class c where c.relnamespace = 'iclock'::regnamespace
           and c.relkind in ('r', 'p', 'v') $$,
     'tables, views and their rights too');
+select hasnt_index('iclock', 'device_option', 'device_option_capacity_idx',
+                   'an index that no value may be too long for has gone');
+select has_index('iclock', 'device_option', 'device_option_room_idx',
+                 'another one is there');
 select is((select count(*) from before where kind = 't'),
           (select count(*) from pg_trigger t
              join pg_class c on c.oid = t.tgrelid
