@@ -421,7 +421,8 @@ begin
         select p.device_id, p.last_seen
           from iclock.device_presence p
           join iclock.device d on d.id = p.device_id
-         where p.last_seen < now() - interval '5 minutes'
+         where p.last_seen < now() - iclock.silence_after(d.delay,
+                                                          d.told_delay)
            and d.status = 'active';
     end if;
 

@@ -297,6 +297,21 @@ select iclock.watch_events();
 select is(pg_temp.seen(:'last'), null,
           'nginx was away: the devices may have called');
 
+-- a device with a long delay is not silent so soon
+
+update iclock.device_presence set last_seen = now() - interval '10 minutes';
+update iclock.device set delay = 900 where serial_number = 'E0001';
+select pg_temp.last() as last \gset
+select iclock.disable_events();
+select iclock.enable_events();
+select is((select array_agg(d.serial_number)
+             from iclock.device_silence s
+             join iclock.device d on d.id = s.device_id), '{E0002}',
+          'who is silent when events are switched on');
+select iclock.watch_events();
+select is(pg_temp.seen(:'last'), null, 'and none is back');
+update iclock.device set delay = null where serial_number = 'E0001';
+
 -- written by others
 
 select pg_temp.last() as last \gset
