@@ -24,6 +24,13 @@ is($t->request("GET /iclock/getrequest?SN=OLD0000001&$info HTTP/1.0\r\n\r\n")
 is($t->psql("SELECT firmware, user_count FROM iclock.device"),
    '2.0.12-20090806|5', 'they are spaces again');
 
+is($t->request("POST /iclock/cdata?SN=OLD0000001&table= ATTLOG &Stamp=1"
+               . " HTTP/1.0\r\nContent-Length: 22\r\n\r\n"
+               . "1\t2026-01-02 03:04:05\n")
+     ->text, '200 OK: 1', 'spaces around a table');
+is($t->psql("SELECT pin, local_time FROM iclock.punch"),
+   '1|2026-01-02 03:04:05', 'it is the table all the same');
+
 is($t->request("GET /iclock/getrequest?$info&sn=OLD0000001 HTTP/1.0\n\n")
      ->text, '200 OK', 'SN last, LF only');
 

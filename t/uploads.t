@@ -733,6 +733,9 @@ for my $where ('cdata?table=ATTPHOTO', 'fdata?table=ATTPHOTO', 'fdata?a=b') {
            $jpeg, 'OK', $row)->{raw} = 1;
 }
 
+upload('a raw JPEG, time with a plus',
+       'table=ATTPHOTO&PIN=123&time=2015-07-31+10:30:12', $jpeg, 'OK', $row)
+    ->{raw} = 1;
 upload('a raw JPEG without time', 'table=ATTPHOTO&PIN=123', $jpeg, 'OK',
        $made_row)->{raw} = 1;
 upload('a raw JPEG, time in one word', 'table=ATTPHOTO&PIN=123'

@@ -257,10 +257,12 @@ ngx_http_iclock_parse_arg(ngx_http_request_t *r, ngx_http_iclock_args_t *args,
         return NGX_OK;
     }
 
-    /* a firmware version may hold spaces, keys and stamps may hold plus */
+    /* some hold spaces and never a plus, which keys and stamps may hold */
 
     return ngx_http_iclock_unescape(r->pool, value, p + 1, end,
-                                    value == &args->info);
+                                    value == &args->info
+                                    || value == &args->table
+                                    || value == &args->time);
 }
 
 
