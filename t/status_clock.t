@@ -3,7 +3,7 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # Somebody sets the clock of the machine: turns of the event loop take no longer
-# for that.
+# for that, and what is done every 15 seconds goes on.
 
 use strict;
 use warnings;
@@ -63,5 +63,36 @@ cmp_ok($now->{iclock_event_loop_turn_max_seconds}, '>', 0,
        'the longest is known all the same');
 cmp_ok($now->{iclock_event_loop_turn_duration_seconds_sum}, '<', 600,
        'nor do all together');
+
+# the machine comes up a day ahead, then its clock is set
+
+is($t->quit(), 0, 'nginx leaves');
+
+sub asked {
+    my ($n) = @_;
+
+    return wait_until(60, sub {
+        $clock->pass(1000);
+        $t->psql("SELECT count(*) FROM iclock.command WHERE body = 'CHECK'")
+            >= $n;
+    });
+}
+
+sub move {
+    $t->psql("UPDATE iclock.device SET timezone = '$_[0]';"
+             . " UPDATE iclock.command SET status = 'cancelled'");
+}
+
+$clock->to(time + 86400);
+$t->{nginx}{env} = { %{$clock->environment()}, CLOCK_STILL => 1 };
+$t->start($t->device_server());
+
+is($t->device('MOVED001')->handshake()->status, 200, 'a handshake');
+move('Asia/Kolkata');
+ok(asked(1), 'a day ahead: another time zone makes it ask again');
+
+$clock->to(time);
+move('Asia/Tokyo');
+ok(asked(2), 'and so it does when the clock has been set back');
 
 $t->done();

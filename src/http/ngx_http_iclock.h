@@ -247,7 +247,7 @@ typedef struct {
     ngx_uint_t                  flushing;
     ngx_uint_t                  polling;
     ngx_uint_t                  deaf_rounds;
-    time_t                      timezones;          /* last looked at */
+    ngx_msec_t                  timezones;          /* last looked at */
     ngx_uint_t                  command_timeout;    /* the shortest */
     ngx_http_iclock_quiet_t     quiet[NGX_HTTP_ICLOCK_VERDICTS];
 } ngx_http_iclock_main_conf_t;

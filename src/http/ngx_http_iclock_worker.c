@@ -17,8 +17,8 @@
 /* how often everything counts as changed while nothing is notified */
 #define NGX_HTTP_ICLOCK_DEAF_ROUNDS  30
 
-/* how often changes to and from daylight saving are looked for, in seconds */
-#define NGX_HTTP_ICLOCK_TIMEZONES    15
+/* how often changes to and from daylight saving are looked for */
+#define NGX_HTTP_ICLOCK_TIMEZONES    15000
 
 #define NGX_HTTP_ICLOCK_MAINTAIN    3600000
 
@@ -484,8 +484,8 @@ ngx_http_iclock_due_handler(ngx_event_t *ev)
         ngx_http_iclock_verify(imcf);
     }
 
-    if (ngx_time() - imcf->timezones >= NGX_HTTP_ICLOCK_TIMEZONES) {
-        imcf->timezones = ngx_time();
+    if (ngx_current_msec - imcf->timezones >= NGX_HTTP_ICLOCK_TIMEZONES) {
+        imcf->timezones = ngx_current_msec;
         ngx_http_iclock_timezones(imcf);
     }
 
