@@ -120,7 +120,9 @@ begin
     with waiting as materialized (
         select c.device_id, c.status, count(*) as commands,
                min(c.created_at)
-                   filter (where (c.not_before <= now()) is not false)
+                   filter (where (c.not_before <= now()) is not false
+                             and (c.status = 'sent'
+                                  or (c.expires_at > now()) is not false))
                    as oldest
           from iclock.command c
          where c.status in ('queued', 'sent')
@@ -140,6 +142,7 @@ begin
      where d.status = 'active'
        and d.removed_at is null
        and not d.sandbox
+       and (d.muted_until > now()) is not true
        and greatest(e.last_seen, d.last_seen)
            > now() - iclock.silence_after(d.delay, d.told_delay);
 end

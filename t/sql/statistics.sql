@@ -84,6 +84,24 @@ select is(pg_temp.told('commands', 'queued'), 3::float8, 'queued');
 select is(pg_temp.told('command_oldest_waiting_seconds'), 300::float8,
           'the oldest one whose device is online');
 
+insert into iclock.device (serial_number, status, last_seen, muted_until)
+values ('S-REPAIR', 'active', now(), now() + interval '1 day'),
+       ('S-UPLOADS', 'active', now(), null);
+select iclock.queue_command('S-REPAIR', 'CHECK'),
+       iclock.queue_command('S-UPLOADS', 'CHECK');
+update iclock.command
+   set created_at = now() - interval '1 hour'
+ where device_id = pg_temp.device('S-REPAIR');
+select is(pg_temp.told('command_oldest_waiting_seconds'), 300::float8,
+          'without those that are muted');
+update iclock.command
+   set created_at = now() - interval '1 hour',
+       expires_at = now() - interval '1 minute'
+ where device_id = pg_temp.device('S-UPLOADS');
+select is(pg_temp.told('command_oldest_waiting_seconds'), 300::float8,
+          'nor those that nobody gets any more');
+delete from iclock.device where serial_number in ('S-REPAIR', 'S-UPLOADS');
+
 select is((select count(*) from iclock.dequeue_commands(
                array[pg_temp.device('S-ONLINE')], '{10}', '{10000}', '{600}',
                '{3}')), 2::bigint, 'two are given');
