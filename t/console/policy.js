@@ -37,8 +37,8 @@ module.exports = async (t) => {
     const html = plain.body.toString();
 
     t.is(plain.status, 200, 'the page is there');
-    t.ok(plain.body.length <= 245000, 'at most 245 kB', plain.body.length);
-    t.ok(zipped.body.length <= 70000, 'at most 70 kB with gzip',
+    t.ok(plain.body.length <= 250000, 'at most 250 kB', plain.body.length);
+    t.ok(zipped.body.length <= 72000, 'at most 72 kB with gzip',
          zipped.body.length);
     t.note(`${plain.body.length} bytes, ${zipped.body.length} with gzip`);
     t.is(zlib.gunzipSync(zipped.body).equals(plain.body), true,
