@@ -102,6 +102,42 @@ module.exports = async (t) => {
     await tab.see('No key may send this command', 'it is said who can');
     t.is(await t.sql(`select count(*) from iclock.command
                        where body = 'AC_UNLOCK'`), '1', 'it is not done');
+
+    // what has waited for days, and failed today; what expired is not counted
+
+    await t.sql(`insert into iclock.command (device_id, body, status,
+                        return_code, created_at, sent_at, finished_at)
+                 select d.id, c.body, c.status, c.code,
+                        now() - interval '3 days', now(), c.at
+                   from iclock.device d,
+                        (values ('CHECK', 'failed', -5, now()),
+                                ('INFO', 'failed', -5,
+                                 now() - interval '2 days'),
+                                ('LOG', 'expired', null, now()))
+                            as c (body, status, code, at)
+                  where d.serial_number = 'CMD00001'`);
+    await t.close(tab);
+    tab = await t.signIn('#/commands?f=failed');
+    await tab.see('Store 2');
+    await t.wait('rows of Gate 4', async () =>
+        (await tab.text('.rows')).match(/Gate 4/g)?.length === 2)
+        .catch(() => null);
+    t.is((await tab.text('.rows')).match(/Gate 4/g)?.length, 2,
+         'commands are listed by when they ended');
+
+    const failed = await t.sql(`select 'Failed ' || count(*)
+        from iclock.command where status = 'failed'
+         and coalesce(finished_at, now()) > now() - interval '1 day'`);
+
+    for (const f of ['failed', 'open']) {
+        await tab.goto(`#/commands?f=${f}`);
+        await t.wait(failed, async () => (await tab.text('.chip'))
+            .split('\n').includes(failed)).catch(() => null);
+        t.ok((await tab.text('.chip')).split('\n').includes(failed),
+             `${f}: ${failed}`, await tab.text('.chip'));
+    }
+    await tab.goto('#/problems');
+    await tab.see(/Gate 4: [^:]*Failed/, 'so they are among the problems');
     await t.close(tab);
 
     // problems: a line that cannot be stored, byte for byte

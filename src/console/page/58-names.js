@@ -73,15 +73,18 @@ function steady(el, state, build) {
   }
 }
 
-// those of the lists beside it are told there, with what they are about
-const toldElsewhere = new Set(['lines', 'missing', 'failed']);
+// those of the lists beside it are told there, with what they are about, if the
+// key may read them
+const toldElsewhere = new Map([['lines', 'logs:read'],
+  ['missing', 'logs:read'], ['failed', 'commands:read']]);
 
 function needyDevices() {
   const all = [];
 
   for (const d of fleet.list) {
     const c = d.muted ? null : d.conditions.find((each) =>
-      needsYou(d, each) && !toldElsewhere.has(each.name));
+      needsYou(d, each) && !(toldElsewhere.has(each.name)
+        && may(toldElsewhere.get(each.name))));
 
     if (c) all.push({ id: d.id, d, c });
   }

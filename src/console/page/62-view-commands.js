@@ -52,6 +52,11 @@ function commandMark(row) {
 
 const openStates = new Set(['queued', 'sent']);
 
+// GET /commands goes by when they were asked, and they may wait for days
+function endedSince(row, since) {
+  return !(Date.parse(row.finished_at) < Date.parse(since));
+}
+
 // the server's answer, whatever it is
 async function cancelCommand(row) {
   const args = { what: commandText(row), device: commandDevice(row) };
@@ -244,7 +249,7 @@ view({
     function filtersOf(status, limit) {
       const since = ctx.query.get('since');
       const period = periods[since] === undefined
-        ? (status === 'queued' || status === 'sent' ? 0 : 86400)
+        ? (openStates.has(status) || wanted() === 'failed' ? 0 : 86400)
         : periods[since];
 
       return { status, device_id: ctx.query.get('device') || null,
@@ -261,6 +266,8 @@ view({
     async function read(onward) {
       const turn = ++begun;
       const question = asked;
+      const ended = wanted() === 'failed' && !ctx.query.get('since')
+        ? new Date(now() - 86400000).toISOString() : null;
       // as far as it was read
       const limit = onward ? step
         : Math.min(Math.max(rows.size, step), mostRows());
@@ -277,7 +284,9 @@ view({
       if (!onward) rows.clear();
       cursor = new Map();
       answers.forEach((answer, i) => {
-        for (const row of answer.body.data) rows.set(row.id, row);
+        for (const row of answer.body.data) {
+          if (!ended || endedSince(row, ended)) rows.set(row.id, row);
+        }
         if (answer.body.has_more) {
           cursor.set(states()[i], answer.body.next_cursor);
         }
@@ -304,7 +313,10 @@ view({
       // what is listed is newer than what the server has counted
       const all = cursor && !cursor.size && !ctx.query.get('device')
         && !ctx.query.get('user') && !ctx.query.get('since');
-      const count = (f) => all && f === wanted() && f !== 'done' ? rows.size
+      // the server counts what has failed without what has expired
+      const listed = () => Array.from(rows.values())
+        .filter((row) => row.status !== 'expired').length;
+      const count = (f) => all && f === wanted() && f !== 'done' ? listed()
         : counts[f] === undefined ? null : counts[f];
       const n = count('open');
       const failed = count('failed');
