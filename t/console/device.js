@@ -302,6 +302,17 @@ async function further(t, tab) {
     await held();
     await tab.read(first);
     t.is(await rows(), 0, 'a slow answer to an earlier question is left aside');
+
+    // what is refused does not leave the answer to another question
+
+    await day('to', '2026-09-03');
+    await shows(100);
+    tab.allow(/400/);
+    await day('from', '2026-09-15');
+    await tab.see('"end_date" is before', 'a question that is refused: said so');
+    t.is(await rows(), 0, 'and no row of an earlier one is shown');
+    await day('from', '');
+    await shows(100);
     await day('to', '');
     await shows(100);
     await t.sql(`delete from iclock.punch where pin = '1003'

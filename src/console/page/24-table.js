@@ -55,6 +55,7 @@ function pagedTable(el, o) {
   let all = [];
   let cursor = null;
   let shownOnce = false;
+  let stands = false;                // what is shown is an answer to `asked`
   let asked = '';
   let last = Promise.resolve();
 
@@ -84,6 +85,7 @@ function pagedTable(el, o) {
 
     if (question === asked) return then(again);
     asked = question;
+    stands = false;
     due.clear();
     all = [];
     cursor = null;
@@ -101,7 +103,9 @@ function pagedTable(el, o) {
       answer = await (shownOnce ? asking : loading(el, asking, 6, load));
     } catch (e) {
       onlyProblem(e);
-      if (e.code === 'no_route' && !shownOnce) {
+      if (question !== asked || e.code === 'left') return;
+      if (shownOnce ? !stands && e.code !== 'offline'
+        : e.code === 'no_route') {
         fill(el, empty(problemWords(e)));
       }
       return;
@@ -117,6 +121,7 @@ function pagedTable(el, o) {
     }
     foot.hidden = cursor === null;
     shownOnce = true;
+    stands = true;
   }
 
   return { load };
