@@ -172,6 +172,25 @@ module.exports = async (t) => {
     await tab.click('Sign out');
     await tab.enter(t.key);
 
+    // the address has changed while nobody was signed in
+
+    const back = await t.makeKey({ name: 'back', scopes });
+
+    await tab.goto('#/settings');
+    await tab.click('Sign out');
+    await tab.enter(back);
+    await tab.goto('#/commands');
+    await tab.goto('#/fleet');
+    await tab.until(() => document.querySelector('.v-fleet'));
+    await revoke(back);
+    await tab.see('This key does not work any more.');
+    await tab.page.evaluate(() => history.back());
+    await tab.until(() => location.hash === '#/commands');
+    await tab.enter(t.key);
+    await tab.see('Nothing is under way.', 'the view of the address opens');
+    t.ok(await tab.page.$('.v-commands') && !await tab.page.$('.v-fleet'),
+         'and the other one is closed');
+
     // sign out, here and in the other tab
 
     const second = await t.open('#/fleet', { context: tab.context });

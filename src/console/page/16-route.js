@@ -80,8 +80,9 @@ function navigate() {
   const same = shown.view && next.view === route.view
     && (next.id === route.id || shown.view.ids);
 
-  Object.assign(route, next);
+  // the route is that of the view until somebody has signed in
   if (session.key === null) return;
+  Object.assign(route, next);
   if (same) {
     shown.ctx.query = route.query;
     shown.ctx.id = route.id;

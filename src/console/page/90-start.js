@@ -110,12 +110,13 @@ async function resume() {
 }
 
 on('signed-in', () => {
-  const stays = shown.view !== null;
+  const before = shown.ctx;
 
   standing();
   drawFrame();
-  if (stays) emit('recovered', 'signed-in');
-  else navigate();
+  // the address may have changed meanwhile
+  navigate();
+  if (before !== null && shown.ctx === before) emit('recovered', 'signed-in');
   drawFrame();
 });
 
