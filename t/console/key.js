@@ -191,6 +191,26 @@ module.exports = async (t) => {
     t.ok(await tab.page.$('.v-commands') && !await tab.page.$('.v-fleet'),
          'and the other one is closed');
 
+    // a key that is not for this address any more
+
+    const far = await t.makeKey({ name: 'far', scopes });
+
+    await tab.goto('#/settings');
+    await tab.click('Sign out');
+    await tab.enter(far);
+    await t.sql(`update iclock.api_key
+                    set allowed_networks = '{10.9.0.0/16}' where name = 'far'`);
+    tab.allow(/403/);
+    await t.wait('it is refused', async () => {
+        await tab.page.reload();
+        await tab.until(() => document.querySelector('main h1, .signin'));
+        return /may not be used from this address/.test(await tab.body());
+    });
+    t.ok(await tab.has('API key', 'input'),
+         'a key that is not for this address: another one is asked for');
+    await tab.goto('#/settings');
+    await tab.enter(t.key);
+
     // sign out, here and in the other tab
 
     const second = await t.open('#/fleet', { context: tab.context });

@@ -95,15 +95,19 @@ function standing() {
 
 async function resume() {
   try {
-    signIn(session.key, await loading(frame.main, whose(session.key), 8));
+    signIn(session.key, await loading(frame.main, whose(session.key), 8,
+      resume));
   } catch (e) {
     onlyProblem(e);
-    if (session.key !== null) {
+    // another key may help, as for one that is not known
+    if (e.status === 403) {
+      signOut('fault.address');
+    } else if (session.key !== null) {
       frame.main.prepend(heading(t('app')));
 
       const off = on('recovered', () => {
         off();
-        resume();
+        if (session.key !== null && session.who === null) resume();
       });
     }
   }
