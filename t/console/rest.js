@@ -212,6 +212,18 @@ module.exports = async (t) => {
 
     await many(true);
     await tab.goto('#/fleet');
+
+    // of the first page nothing is said
+
+    const rest = await tab.hold(/devices\?.*cursor=/);
+
+    await tab.page.reload();
+    await t.wait('the second page', async () => rest.all.length > 0);
+    await tab.read(/summary/);
+    await tab.until(() => document.querySelectorAll('.rows > .row').length > 5);
+    t.unlike(await tab.body(), /Nothing needs you/,
+             'there is no verdict of a part of them');
+    await rest();
     await go(60);
     await tab.see('2,503 active devices', 'all of them are known');
     await few('three pages', 12, 3);

@@ -325,6 +325,13 @@ function fleetView(ctx) {
   function drawVerdict(c) {
     const since = unknownSince();
 
+    // of a part of them nothing can be said
+    if (!fleet.complete) {
+      top.state('unknown');
+      top.verdict(h('span.meta', t('fleet.reading')));
+      ctx.title(t('nav.fleet'));
+      return;
+    }
     if (since !== null) {
       top.state('unknown');
       top.verdict(t('unknown', { at: stamp(since) }));
