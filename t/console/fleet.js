@@ -189,6 +189,33 @@ module.exports = async (t) => {
              document.activeElement.getAttribute('aria-rowindex')), '419',
          'new data do not take the focus away');
 
+    // in pages: what is shown is a page of the list, with the row of Tab
+
+    await tab.goto('#/settings');
+    await tab.click('Pages instead of scrolling', 'input[type=checkbox]');
+    await tab.goto('#/fleet');
+    for (const page of ['101', '201']) {
+        await tab.click('Next', '.pager button');
+        await tab.see(`Rows ${page} to`);
+    }
+    await tab.goto('#/fleet?q=door%2041');
+    await tab.until((n) => document.querySelector('[role=grid]')
+                           .getAttribute('aria-rowcount') === String(n), found);
+
+    const rows = (more = '') => tab.page.evaluate((more) =>
+        document.querySelectorAll('.rows > .row' + more).length, more);
+
+    t.is(await rows(), found - 1, 'a filter: all rows of its page');
+    await tab.goto('#/fleet');
+    await tab.click('Next', '.pager button');
+    await tab.see('Rows 101 to');
+    await tab.goto('#/fleet?s=-serial');
+    await t.wait('sorted', async () => /^MANY/.test(await first()));
+    await tab.settled();
+    t.is(await rows('[tabindex="0"]'), 1, 'sorted: Tab comes to a row');
+    await tab.goto('#/settings');
+    await tab.click('Pages instead of scrolling', 'input[type=checkbox]');
+
     // the clock of who looks is wrong
 
     for (const hours of [-1, 1]) {

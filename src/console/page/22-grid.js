@@ -179,6 +179,16 @@ function grid(o) {
 
     active = at >= 0 ? at : Math.min(active, Math.max(0, list.length - 1));
     activeKey = list.length ? o.key(list[active]) : null;
+    turn();
+  }
+
+  // to a page that there is; the row that Tab comes to is on it
+  function turn() {
+    page = Math.max(0, Math.min(page, Math.ceil(list.length / perPage) - 1));
+    if (list.length && (active < from() || active >= to())) {
+      active = from();
+      activeKey = o.key(list[active]);
+    }
   }
 
   function from() {
@@ -425,7 +435,6 @@ function grid(o) {
       looked = true;
       el.hidden = false;
       order();
-      if (setting('pages') && from() >= list.length) page = 0;
       // an element keeps its focus when its row gets another place
       if (focused && list.length) {
         for (const [index, row] of pool) {
