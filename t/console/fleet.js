@@ -168,6 +168,32 @@ module.exports = async (t) => {
                           .getAttribute('aria-rowcount') === '2');
     t.is(await first(), 'MANY008', 'a filter leaves what SQL does');
 
+    // each number is that of the rows, with devices that are muted, too
+
+    await t.sql(`update iclock.device set last_seen = now()
+                  where status = 'active' and serial_number <> 'MANY007';
+                 update iclock.device set last_seen = now() - interval '42 min'
+                  where serial_number = 'MANY009';
+                 update iclock.device set muted_until = now() + interval '1 day'
+                  where serial_number in ('MANY007', 'MANY011')`);
+    await tab.goto('#/fleet');
+    await tab.page.reload();
+    await tab.see('Muted 2');
+    for (const chip of (await tab.text('.chip')).split('\n')) {
+        const n = Number(chip.replace(/.* |,/g, ''));
+        const count = () => tab.page.evaluate(() => document.querySelector(
+            '[role=grid]').getAttribute('aria-rowcount') - 1);
+
+        await tab.click(chip);
+        await tab.until((chip) => document.querySelector(
+            '.chip[aria-pressed=true]').innerText.replace(/\s+/g, ' ').trim()
+            === chip, chip);
+        await t.wait(`${n} rows`, async () => await count() === n)
+            .catch(() => null);
+        t.is(await count(), n, `${chip}: so many rows`);
+    }
+    await t.sql('update iclock.device set muted_until = null');
+
     await tab.goto('#/fleet?q=gte%204');
     await tab.see('No device matches', 'nothing found: words');
     await tab.click('Clear filters');

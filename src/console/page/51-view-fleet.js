@@ -245,6 +245,8 @@ function fleetView(ctx) {
     const [c, where, parts] = filter;
 
     if (where && d.site !== where) return false;
+    // nor are they counted
+    if (c && c !== 'muted' && d.muted) return false;
     if (c === 'online' && d.status !== 'online') return false;
     if (c === 'needs' && !d.needs) return false;
     if (c === 'muted' ? !d.muted : c && c !== 'online' && c !== 'needs'
