@@ -70,6 +70,12 @@ module.exports = async (t) => {
     await tab.choose('Times', 'utc');
     await tab.goto('#/live');
     await tab.see(/09:41:02/, 'UTC');
+
+    const stored = await t.sql(`select to_char(received_at at time zone 'UTC',
+        'HH24:MI') from iclock.punch where pin = '1001'`);
+
+    await tab.see(new RegExp(`late, stored (?:[^,]*, )?${stored}`),
+                  'UTC: and when it was stored');
     await tab.goto('#/settings');
     await tab.choose('Times', 'mine');
     await tab.goto('#/live');
@@ -83,6 +89,38 @@ module.exports = async (t) => {
     await tab.see('2026-11-20', 'ISO 8601');
     await tab.goto('#/settings');
     await tab.choose('Dates', 'browser');
+
+    // what is not a punch, and of the day before
+
+    const later = await t.signIn('#/live', { prepare: (page) =>
+        page.evaluateOnNewDocument(() => {
+            const { fetch } = globalThis;
+
+            globalThis.fetch = async (where, option) => {
+                const { body, status, headers } = await fetch(where, option);
+                const told = new Headers(headers);
+
+                told.set('Date', new Date(Date.now() + 86400000)
+                                     .toUTCString());
+                return new Response(body, { status, headers: told });
+            };
+        }) });
+
+    await later.see(/Live, \d+ a minute/);
+    await t.sql(`select iclock.block_device('TIME000002')`);
+    await later.see('Was blocked');
+
+    const day = await later.page.evaluate((at) => new Intl.DateTimeFormat(
+        navigator.language, { day: 'numeric', month: 'short',
+                              timeZone: 'Europe/Berlin' }).format(at),
+        Number(await t.sql(`select extract(epoch from created_at) * 1000
+            from iclock.event where type = 5
+            order by created_at desc limit 1`)));
+
+    t.ok((await later.text('.rows .c-time')).split('\n').some((time) =>
+             time.startsWith(day + ', ')), 'an event of yesterday has its day',
+         await later.text('.rows .c-time'));
+    await t.close(later);
 
     // from right to left, and back
 

@@ -124,12 +124,14 @@ function eventTime(event) {
   const at = event.created_at || event.timestamp;
   const zone = zoneShown(eventZone(event));
 
-  return withZone(timeOf(at, zone), at, zone);
+  return (format('iso', at, zone) === format('iso', now(), zone) ? ''
+    : format('near', at, zone) + ', ') + withZone(timeOf(at, zone), at, zone);
 }
 
 function liveLate(event) {
   return event.late && event.punch
-    ? t('p.late', { at: momentOf(event.created_at, eventZone(event)) }) : '';
+    ? t('p.late', { at: momentOf(event.created_at,
+      zoneShown(eventZone(event))) }) : '';
 }
 
 function liveColumns() {
