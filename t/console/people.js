@@ -61,6 +61,29 @@ module.exports = async (t) => {
     await tab.see('Has it');
     await tab.looks('people-person');
 
+    // what one key was told of a terminal is not for the next one
+
+    const left = () => tab.text('.panel').then((words) =>
+        /at most 4 characters/.test(words));
+
+    t.ok(await left(), 'it has who was left out, and why');
+    await t.sql(`update iclock.device set site = 'Nashik'
+                  where serial_number = 'PEOPLE14'`);
+    await tab.goto('#/settings');
+    await tab.click('Sign out');
+    await tab.enter(await t.makeKey({ name: 'pune', sites: ['Pune'],
+        scopes: ['users:read', 'devices:read', 'commands:read'] }));
+    await tab.goto('#/people/10010');
+    await tab.see('On terminals');
+    t.ok(!await left(), 'which a key of another site is not told');
+    await t.sql(`update iclock.device set site = 'Pune'
+                  where serial_number = 'PEOPLE14'`);
+    await tab.goto('#/settings');
+    await tab.click('Sign out');
+    await tab.enter(t.key);
+    await tab.goto('#/people/10010');
+    await tab.see('On terminals');
+
     // a finger for fourteen: one of them refuses it, and says why
 
     await t.terminal('PEOPLE04', 'new', 'cannot', ['DATA UPDATE FINGERTMP']);

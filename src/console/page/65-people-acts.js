@@ -53,6 +53,9 @@ const kindsToEnrol = ['fingerprint', 'face', 'palm', 'vein', 'card'];
 
 // what was left out of late, by person: no answer tells it later
 const leftOut = new Map();
+
+on('forget', () => leftOut.clear());
+
 const personPanel = { pin: null };
 
 function nameOf(p) {
