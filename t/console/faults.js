@@ -123,6 +123,28 @@ module.exports = async (t) => {
     t.is(await tab.page.evaluate(() => [...document.querySelectorAll(
              '.panel input')].slice(0, 2).map((field) => field.value)),
          ['4711', 'Lata Shah'], 'what was typed is there');
+
+    // and comes back as a newer one
+
+    await tab.page.evaluate(() => {
+        const { fetch } = globalThis;
+
+        globalThis.fetch = async (where, option) => {
+            const answer = await fetch(where, option);
+
+            if (!String(where).endsWith('/key')) {
+                return answer;
+            }
+
+            const who = await answer.json();
+
+            who.server.version = '99.0.0';
+            return new Response(JSON.stringify(who), answer);
+        };
+    });
+    await tab.see(/Live/);
+    await t.nginx('reload');
+    await tab.see('The server was upgraded.', 'a newer server: said so');
     await t.close(tab);
 
     // an error of the server, and slow answers

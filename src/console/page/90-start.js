@@ -113,6 +113,32 @@ async function resume() {
   }
 }
 
+// who answers again may be a newer server than this page
+async function askServer() {
+  const key = session.key;
+
+  try {
+    const who = await whose(key);
+
+    if (session.key !== key || session.who === null) return;
+    session.who.server = who.server;
+    standing();
+  } catch (e) {
+    onlyProblem(e);
+  }
+}
+
+on('stream', () => {
+  // not when it opens for the first time
+  if (stream.state === 'live' && stream.opened) askServer();
+});
+on('recovered', (what) => {
+  // who has a stream asks when that opens
+  if (what === 'down' && session.who !== null && !may('events:read')) {
+    askServer();
+  }
+});
+
 on('signed-in', () => {
   const before = shown.ctx;
 
