@@ -379,6 +379,83 @@ async function large(t, tab, dir) {
 }
 
 
+// Setup sends what was changed there, and nothing else.
+
+async function setup(t) {
+    const its = (what) => t.sql(`select ${what} from iclock.device
+                                  where serial_number = 'ACT0000001'`);
+    const saved = (name) => t.wait(`${name} is saved`, async () =>
+        await its('name') === name);
+    const said = () => tab.see('is saved.').then(() =>
+        tab.page.evaluate(() => document.querySelectorAll(
+            '.strip button[aria-label=Dismiss]').forEach((b) => b.click())));
+    const shows = (label, value) => t.wait(`${label} is ${value}`, async () =>
+        await (await tab.element('input', label)).evaluate((input) =>
+            input.value) === value);
+
+    // a list does not have the place
+
+    await t.sql(`update iclock.device set location = 'Lobby'
+                  where serial_number = 'ACT0000001'`);
+
+    const tab = await t.signIn('#/fleet');
+
+    await tab.see('ACT0000001');
+    await tab.settled();
+    await tab.goto('#/devices/ACT0000001?tab=setup');
+    await tab.element('input', 'Name');
+    await tab.settled();
+    await tab.fill('Name', 'Gate 3');
+    await tab.click('Save');
+    await saved('Gate 3');
+    await said();
+    t.is(await its('location'), 'Lobby', 'setup: the place stays');
+    await shows('Place', 'Lobby');
+
+    // somebody else has another name for it
+
+    await tab.fill('Place', 'Yard');
+    await t.api('PATCH', '/devices/ACT0000001', { name: 'Gate 5' });
+
+    // an event has the page read the device at once
+    const [, { commands }] = await t.api('POST', '/devices/ACT0000001/reboot');
+
+    await t.api('DELETE', `/commands/${commands[0].id}`);
+    await tab.until(() =>
+        document.querySelector('h1').innerText.includes('Gate 5'));
+    await tab.click('Save');
+    await t.wait('the place is saved', async () =>
+        await its('location') === 'Yard');
+    await said();
+    t.is(await its('name'), 'Gate 5', 'setup: what others change stays');
+    await shows('Name', 'Gate 5');
+    await shows('Place', 'Yard');
+
+    // back, and once more
+
+    await tab.fill('Name', 'Gate 6');
+    await tab.click('Save');
+    await saved('Gate 6');
+    await tab.click('Undo');
+    await saved('Gate 5');
+    await shows('Name', 'Gate 5');
+
+    // nobody is told the old key
+
+    await tab.page.evaluate(() => document.querySelectorAll(
+        '.strip button[aria-label=Dismiss]').forEach((b) => b.click()));
+    await tab.fill('Communication key', '4711');
+    await tab.click('Save');
+    await tab.see('Gate 5 is saved.');
+    t.ok(!await tab.has('Undo'), 'setup: no way back from another key');
+    await shows('Communication key', '');
+    t.is(await its('comm_key is not null'), 't', 'it is saved');
+    await t.sql(`select iclock.reset_device('ACT0000001', 'comm_key')`);
+
+    await t.close(tab);
+}
+
+
 module.exports = async (t) => {
     await t.sql(`select iclock.register_device('ACT0000001', 'Gate 1', 'Pune',
                                                'Asia/Kolkata')`);
@@ -509,5 +586,6 @@ module.exports = async (t) => {
     await tab.click('Undo');
     await tab.see(/Too late, it was sent/, 'too late: said so');
 
+    await setup(t);
     await wrong(t);
 };

@@ -221,7 +221,8 @@ async function changeDevice(d, members, said) {
         putDevice(answer.body);
         return said || tx('act.saved', { name: named(d) });
       },
-      async undo(answer, note) {
+      // nobody is told the old key
+      undo: members.comm_key ? null : async (answer, note) => {
         try {
           putDevice((await api('PATCH', at`/devices/${d.id}`,
             { body: old })).body);
@@ -229,6 +230,7 @@ async function changeDevice(d, members, said) {
           note.say(tx('act.restored', { name: named(d) }));
           note.done();
         } catch (e) {
+          onlyProblem(e);
           note.fail(problemWords(e));
         }
       }

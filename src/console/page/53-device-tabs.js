@@ -119,17 +119,22 @@ const tabMakers = {
 
   setup(ctx, body, sn, device) {
     const d = device();
+    const here = () => body.isConnected && ctx.query.get('tab') === 'setup';
 
-    if (!d) {
+    // the short form of a list has less than what is changed here
+    if (!d || d.raw.location === undefined) {
       const off = on('fleet', () => {
-        if (!device()) return;
+        const is = device();
+
+        if (here() && (!is || is.raw.location === undefined)) return;
         off();
-        if (ctx.query.get('tab') === 'setup' && body.isConnected) {
+        if (here()) {
           fill(body);
           tabMakers.setup(ctx, body, sn, device);
         }
       });
 
+      body.append(greyBars(4));
       return null;
     }
 
@@ -143,27 +148,47 @@ const tabMakers = {
         help: t('dev.setup.key.help'), autocomplete: 'new-password' })],
       act: t('dev.setup.save'), needs: 'devices:write',
       async send(v) {
-        const was = device();
+        const was = known();
         const members = {};
 
-        if (v.name !== was.name) members.name = v.name || null;
-        if (v.site !== was.site) members.site = v.site || null;
-        if (v.location !== (was.raw.location || '')) {
-          members.location = v.location || null;
+        for (const name of Object.keys(was)) {
+          if (v[name] !== shown[name] && v[name] !== was[name]) {
+            members[name] = v[name] || null;
+          }
         }
-        if (v.timezone !== (was.timezone || '')) {
+        if (members.timezone) {
           if (!zoneFits(zone)) return;
-          if (!await askZone(was, v.timezone)) return;
-          members.timezone = v.timezone;
+          if (!await askZone(device(), v.timezone)) return;
         }
-        if (v.comm_key) {
-          await api('PATCH', at`/devices/${sn}`,
-            { body: { comm_key: v.comm_key } });
+        if (v.comm_key) members.comm_key = v.comm_key;
+        if (Object.keys(members).length
+            && await changeDevice(device(), members)) {
+          Object.assign(shown, v);
           shape.fields.get('comm_key').input.value = '';
         }
-        if (Object.keys(members).length || v.comm_key) {
-          await changeDevice(was, members);
-        }
+      }
+    });
+    const shown = shape.values();
+
+    function known() {
+      const is = device();
+
+      return { name: is.name, site: is.site || '',
+        location: is.raw.location || '', timezone: is.timezone || '' };
+    }
+
+    // what others change is theirs, but for what is being changed here
+    const off = on('fleet', () => {
+      if (!shape.el.isConnected) {
+        off();
+        return;
+      }
+      if (!device()) return;
+      for (const [name, value] of Object.entries(known())) {
+        const f = shape.fields.get(name);
+
+        if (f.value() === shown[name]) f.input.value = value;
+        if (f.input.value === value) shown[name] = f.value();
       }
     });
 
