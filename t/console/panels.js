@@ -82,6 +82,14 @@ module.exports = async (t) => {
         await closed();
     }
 
+    // it was muted before, and is not any more
+
+    await t.sql(`update iclock.device
+                    set muted_until = now() - interval '1 day'
+                  where serial_number = 'PANEL00001'`);
+    await tab.page.reload();
+    await tab.see('15:11:02');
+    await tab.settled();
     await tab.click('More');
     await tab.click('Mute…', '[role=menuitem]');
     await tab.see('Days (1 to 30)');
@@ -90,6 +98,11 @@ module.exports = async (t) => {
     await tab.click('Mute', '.panel button');
     await tab.see('Muted until');
     await tab.looks('device-muted');
+    await tab.click('Undo');
+    await tab.see('Gate 1 has its old values again.', 'muted, and back');
+    t.is(await t.sql(`select count(muted_until) from iclock.device
+                       where serial_number = 'PANEL00001'`), '0',
+         'so it is in the database');
     await dismiss();
 
     await tab.goto('#/devices/PANEL00003');

@@ -215,6 +215,8 @@ async function changeDevice(d, members, said) {
     old[key] = d.raw[key] === undefined || d.raw[key] === '' ? null
       : d.raw[key];
   }
+  // a moment that has passed mutes nothing, and is refused
+  if (Date.parse(old.muted_until) <= now()) old.muted_until = null;
   return doing(tx('act.saving', { name: named(d) }),
     api('PATCH', at`/devices/${d.id}`, { body: members }), {
       done(answer) {
