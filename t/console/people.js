@@ -180,6 +180,64 @@ module.exports = async (t) => {
           where body like 'DATA DELETE USERINFO PIN=10010%'`) === 't');
     t.ok(true, 'they are told to delete');
 
+    // taken back: nothing has failed, whatever events tell
+
+    const strips = await tab.page.evaluateHandle(() => {
+        const told = { said: [], failed: false };
+
+        document.querySelectorAll('.strip button[aria-label=Dismiss]')
+            .forEach((b) => b.click());
+        new MutationObserver(() =>
+            document.querySelectorAll('.strip').forEach((strip) => {
+                told.failed ||= strip.classList.contains('failed');
+                if (told.said.at(-1) !== strip.textContent) {
+                    told.said.push(strip.textContent);
+                }
+            })).observe(document.body, { subtree: true, childList: true,
+                                         attributes: true });
+        return told;
+    });
+    const said = (words) => t.wait(words, () => strips.evaluate(
+        (told, words) => told.said.some((text) => text.includes(words)),
+        words));
+
+    await tab.goto('#/people');
+    await tab.until(() =>
+        document.querySelector('.stream').dataset.state === 'live');
+    await tab.click('Add person…');
+    await tab.fill('PIN', '3003');
+    await tab.fill('Name', 'Ravi Nair');
+    await tab.click('Select all shown', 'input[type=checkbox]');
+    await tab.click('Add Ravi Nair on 14 devices');
+    await said('Ravi Nair waits for 14 devices.');
+    await tab.click('Undo');
+    await said('Cancelled on 14 of 14; 0 have it.');
+
+    // what comes after their events has come
+    await tab.goto('#/live');
+    await t.device('PEOPLE01', 'punches', '3003\t2026-11-20 15:11:02\t0\t1');
+    await tab.see('15:11:02');
+    t.is(await strips.evaluate((told) => [told.failed, told.said.filter(
+             (text) => text.includes('failed'))]), [false, []],
+         'a person taken back: nothing has failed');
+
+    // the same of a finger
+
+    await tab.goto('#/people/2002');
+    await tab.see('On terminals');
+    await tab.click('Enrol at a device…');
+    await tab.choose('Device', 'Gate 2');
+    await tab.click('Ask Gate 2 for it');
+    await said('Gate 2 is told at its next call.');
+    await tab.click('Undo');
+    await said('Cancelled on 1 of 1; 0 have it.');
+    // it is asked for, unless that has been read for long enough
+    await tab.until(() => !document.querySelector('.strip')
+        || /Gate 2: /.test(document.querySelector('.strips').innerText));
+    t.is(await strips.evaluate((told) => told.failed), false,
+         'an enrolment taken back: it has not failed');
+    await tab.press('Escape');
+
     // a search, by the server, and by the address
 
     await tab.goto('#/people?q=nobody');

@@ -218,8 +218,12 @@ async function sendPerson(p, promise) {
     note.say(tx('person.waits', { who: nameOf(p), n: devices.size }),
       skipped.length ? [' ', leftList(skipped)] : null);
     if (commands.length) {
-      note.undo(() => undoCommands(commands, note).then(() => emit('people')));
-      follow(note, p, commands, skipped);
+      const end = follow(note, p, commands, skipped);
+
+      note.undo(() => {
+        end();
+        undoCommands(commands, note).then(() => emit('people'));
+      });
     } else {
       note.done();
     }
@@ -246,7 +250,7 @@ function leftList(skipped) {
 
 function follow(note, p, commands, skipped) {
   const open = new Set(commands.map((c) => String(c.id)));
-  const all = open.size;
+  let all = open.size;
   let failed = 0;
   let why = '';
   const end = () => {
@@ -257,7 +261,10 @@ function follow(note, p, commands, skipped) {
     for (const e of events) {
       if (e.type !== 'command.finished' || !e.command
           || !open.delete(String(e.command.id))) continue;
-      if (e.command.status !== 'done') {
+      // taken back, or a later one says the same: nobody waits for it
+      if (e.command.status === 'cancelled') {
+        all--;
+      } else if (e.command.status !== 'done') {
         failed++;
         why = t('live.command.' + e.command.status,
           { what: e.command.words || e.command.summary,
@@ -287,6 +294,7 @@ function follow(note, p, commands, skipped) {
   const timer = setTimeout(end, 600000);
 
   if (!stream.fresh()) note.done();
+  return end;
 }
 
 async function sendPersonAgain(p) {
@@ -577,7 +585,7 @@ async function followEnrol(note, id, args) {
     }
     note.say(data(args.who), ', ', data(args.device), ': ',
       commandState(is));
-    if (was === 'done') note.done();
+    if (was === 'done' || was === 'cancelled') note.done();
     else note.fail();
     emit('people');
     return;
