@@ -118,6 +118,25 @@ module.exports = async (t) => {
     await tab.goto('#/people/2002');
     await tab.see('On terminals');
     await tab.axe('a finger that one refuses');
+
+    // sent again: what puts it there, and nothing else that ever failed
+
+    await t.sql(`
+        insert into iclock.command (device_id, body, status, return_code,
+                                    sent_at, finished_at)
+        select d.id, c.body, 'failed', -1, now(), now()
+          from iclock.device d,
+               (values (E'ENROLL_FP PIN=2002\\tFID=1\\tRETRY=3\\tOVERWRITE=1'),
+                       ('DATA DELETE USERINFO PIN=2002')) as c (body)
+         where d.serial_number = 'PEOPLE04'`);
+    await tab.click('Send again');
+    await tab.see('Lata Shah waits for 1 device.');
+    t.is(await t.sql(`select string_agg(distinct left(body, 20), ', '
+                                        order by left(body, 20))
+                        from iclock.command where status = 'queued'
+                         and body like '%PIN=2002%'`),
+         'DATA UPDATE FINGERTM, DATA UPDATE USERINFO',
+         'sent again: what puts it there');
     await tab.goto('#/people/10010');
     await tab.see('Asha Rao');
     await tab.see('On terminals');

@@ -306,14 +306,16 @@ async function sendPersonAgain(p) {
 
   if (!ids.length) return;
 
-  // what has failed is done again as it was: there are templates among it
+  // what it failed to store is sent as it was: there are templates among it
   if (failed.size && may('commands:read') && may('commands:write')) {
     const answer = await api('GET', '/commands',
       { query: { status: 'failed', user_id: p.user_id, limit: 100 } })
       .catch(() => null);
 
-    for (const row of answer ? answer.body.data : []) {
-      if (!failed.has(row.device_id) || row.user_id !== p.user_id) continue;
+    // the oldest first: they may say the same
+    for (const row of answer ? answer.body.data.reverse() : []) {
+      if (!failed.has(row.device_id) || row.user_id !== p.user_id
+          || !/^DATA UPDATE /.test(row.command)) continue;
       const again = await api('POST', at`/commands/${row.id}/repeat`)
         .catch(() => null);
 
