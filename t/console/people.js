@@ -204,8 +204,6 @@ module.exports = async (t) => {
     const strips = await tab.page.evaluateHandle(() => {
         const told = { said: [], failed: false };
 
-        document.querySelectorAll('.strip button[aria-label=Dismiss]')
-            .forEach((b) => b.click());
         new MutationObserver(() =>
             document.querySelectorAll('.strip').forEach((strip) => {
                 told.failed ||= strip.classList.contains('failed');
@@ -216,10 +214,16 @@ module.exports = async (t) => {
                                          attributes: true });
         return told;
     });
+    const afresh = () => strips.evaluate((told) => {
+        document.querySelectorAll('.strip button[aria-label=Dismiss]')
+            .forEach((b) => b.click());
+        Object.assign(told, { said: [], failed: false });
+    });
     const said = (words) => t.wait(words, () => strips.evaluate(
         (told, words) => told.said.some((text) => text.includes(words)),
         words));
 
+    await afresh();
     await tab.goto('#/people');
     await tab.until(() =>
         document.querySelector('.stream').dataset.state === 'live');
@@ -242,6 +246,7 @@ module.exports = async (t) => {
 
     // the same of a finger
 
+    await afresh();
     await tab.goto('#/people/2002');
     await tab.see('On terminals');
     await tab.click('Enrol at a device…');
@@ -256,6 +261,68 @@ module.exports = async (t) => {
     t.is(await strips.evaluate((told) => told.failed), false,
          'an enrolment taken back: it has not failed');
     await tab.press('Escape');
+
+    // more requests than the key may make now: an act goes on
+
+    const answers = [];
+    const instead = (request) => {
+        const status = request.method() === 'GET' ? 0 : answers.shift();
+
+        if (status) {
+            request.respond({ status, headers: { 'Retry-After': '1' },
+                contentType: 'application/problem+json',
+                body: JSON.stringify({ status, detail: 'not now' }) });
+        } else {
+            request.continue().catch(() => null);
+        }
+    };
+
+    tab.allow(/429|404/);
+    await tab.page.setRequestInterception(true);
+    tab.page.on('request', instead);
+
+    await afresh();
+    await tab.goto('#/people');
+    await tab.click('Add person…');
+    await tab.fill('PIN', '4004');
+    await tab.fill('Name', 'Dev Patil');
+    await tab.click('Select all shown', 'input[type=checkbox]');
+    await tab.click('Add Dev Patil on 14 devices');
+    await said('Dev Patil waits for 14 devices.');
+    answers.push(0, 0, 429, 0, 429, 429);
+    await tab.click('Undo');
+    await said('Cancelled on 14 of 14; 0 have it.');
+    t.is(await t.sql(`select string_agg(distinct status, ' ')
+                        from iclock.command where body like '%PIN=4004%'`),
+         'cancelled', 'too many requests: all are taken back');
+
+    // one of them does not have it any more, and another cannot be told
+
+    const deletions = (status) => t.sql(`
+        select string_agg(d.serial_number, ' ')
+          from iclock.command c join iclock.device d on d.id = c.device_id
+         where c.body = 'DATA DELETE USERINFO PIN=2002'
+           and c.status = '${status}'`);
+
+    tab.allow(/500/);
+    await tab.goto('#/people/2002');
+    await tab.see('On terminals');
+    await tab.click('Remove from…');
+    for (const gate of ['Gate 1 Pune', 'Gate 2 Pune', 'Gate 3 Pune']) {
+        await tab.click(gate, 'input[type=checkbox]');
+    }
+    await tab.click('Remove from 3 devices');
+    await afresh();
+    answers.push(404, 429, 0, 500);
+    await tab.click('Remove from 3 devices', 'dialog button');
+    await said('The server failed on this');
+    t.is(await deletions('queued'), 'PEOPLE02', 'removed, as far as it went');
+    await tab.click('Undo');
+    await said('Cancelled on 1 of 1; 0 have it.');
+    t.is([await deletions('queued'), await deletions('cancelled')],
+         ['', 'PEOPLE02'], 'and back');
+    tab.page.off('request', instead);
+    await tab.page.setRequestInterception(false);
 
     // a search, by the server, and by the address
 

@@ -125,18 +125,21 @@ function working() {
 
   link.tries = 0;
   lastAnswer = now();
-  if (before === 'up') return;
+  // views wait for their time, that changes may go on
+  if (before === 'up' || before === 'rate' && link.timer !== null) return;
   setLink('up', 0);
   emit('recovered', before);
 }
 
 let lastAnswer = 0;
+let turns = 0;   // changes that wait for theirs
 
 // no key, no SQL: it tells whether there is a server, and a database
 async function probe() {
   setLink(link.state, 0);
   if (link.state === 'rate') {
-    working();
+    if (turns) setLink('rate', 1000);
+    else working();
     return;
   }
   try {
@@ -253,8 +256,13 @@ async function api(method, path, options) {
       const lost = problem.code === 'offline' || problem.code === 'busy_key'
         || (changes && problem.code === 'unavailable');
 
-      if (!changes || !lost || tries === 4) throw problem;
-      await sleep(500 * 2 ** tries);
+      // nothing was done; it may be one of many requests of an act
+      const later = problem.status === 429 && method !== 'GET';
+
+      if (later ? tries > 99 : !changes || !lost || tries > 3) throw problem;
+      turns += later;
+      await sleep(later ? 1000 * (problem.retry || 1) : 500 * 2 ** tries);
+      turns -= later;
       // nobody does anything more by a key that has signed out
       if (!o.key && session.key !== key) throw new Problem(0, { code: 'left' });
     }

@@ -478,16 +478,24 @@ async function removeFrom(p, ids) {
 
   try {
     for (const id of ids || [null]) {
-      const answer = await api('DELETE', at`/users/${p.user_id}`,
-        { query: { device_id: id } });
+      try {
+        const answer = await api('DELETE', at`/users/${p.user_id}`,
+          { query: { device_id: id } });
 
-      commands = commands.concat(answer.body.commands || []);
+        commands = commands.concat(answer.body.commands || []);
+      } catch (e) {
+        // one of many that does not have it any more
+        if (!ids || e.status !== 404) throw e;
+      }
     }
-    note.undo(() => undoCommands(commands, note).then(() => emit('people')));
     note.done();
   } catch (e) {
     onlyProblem(e);
     note.fail(problemWords(e));
+  }
+  // the way back from what was done before a fault, too
+  if (commands.length) {
+    note.undo(() => undoCommands(commands, note).then(() => emit('people')));
   }
   emit('people');
 }
