@@ -119,22 +119,18 @@ const tabMakers = {
 
   setup(ctx, body, sn, device) {
     const d = device();
-    const here = () => body.isConnected && ctx.query.get('tab') === 'setup';
 
     // the short form of a list has less than what is changed here
     if (!d || d.raw.location === undefined) {
       const off = on('fleet', () => {
-        const is = device();
-
-        if (here() && (!is || is.raw.location === undefined)) return;
         off();
-        if (here()) {
+        if (body.isConnected && ctx.query.get('tab') === 'setup') {
           fill(body);
           tabMakers.setup(ctx, body, sn, device);
         }
       });
 
-      body.append(greyBars(4));
+      fill(body, greyBars(4));
       return null;
     }
 
