@@ -115,7 +115,8 @@ async function showPerson(ctx) {
     }
     Object.assign(state, { person, why });
   };
-  const draw = () => drawPerson(box, state, again);
+  // a form that was opened meanwhile stays
+  const draw = () => box.body.dataset.form || drawPerson(box, state, again);
 
   function again() {
     if (personPanel.pin !== pin || !box.el.isConnected) return;
