@@ -560,7 +560,23 @@ as $$
      order by u.pin collate "C", s.site collate "C"
     on conflict on constraint person_pkey do nothing;
 
-    -- who was removed begins anew
+    -- Who changes several waits for others who do, in the same order.  Who was
+    -- removed begins anew.
+    with news as materialized (
+        select p.site, p.pin, p.sandbox, u.given
+          from (select distinct coalesce(d.site, '') as site, d.sandbox
+                  from unnest($3) as d) as s
+         cross join unnest($1, $2) as u (given, pin)
+          join iclock.person p on p.pin = u.pin and p.site = s.site
+                              and p.sandbox = s.sandbox
+         where p.removed_at is not null
+            or u.given ? 'name'
+               and p.name is distinct from nullif(u.given ->> 'name', '')
+            or u.given ? 'department'
+               and p.department
+                   is distinct from nullif(u.given ->> 'department', '')
+         order by p.pin collate "C", p.site collate "C", p.sandbox
+           for no key update of p)
     update iclock.person p
        set name = case when u.given ? 'name'
                        then nullif(u.given ->> 'name', '')
@@ -570,16 +586,8 @@ as $$
                              when p.removed_at is null then p.department end,
            removed_at = null,
            updated_at = now()
-      from (select distinct coalesce(d.site, '') as site, d.sandbox
-              from unnest($3) as d) as s
-     cross join unnest($1, $2) as u (given, pin)
-     where p.pin = u.pin and p.site = s.site and p.sandbox = s.sandbox
-       and (p.removed_at is not null
-            or u.given ? 'name'
-               and p.name is distinct from nullif(u.given ->> 'name', '')
-            or u.given ? 'department'
-               and p.department
-                   is distinct from nullif(u.given ->> 'department', ''))
+      from news as u
+     where p.pin = u.pin and p.site = u.site and p.sandbox = u.sandbox
 $$;
 comment on function iclock_api.note_persons(jsonb[], text[], iclock.device[])
     is
