@@ -34,7 +34,8 @@ grant select, insert
    on iclock.punch, iclock.operation, iclock.device_error, iclock.rejected_line
    to iclock_module;
 -- it numbers the lines of an upload in their order
-grant usage on sequence iclock.rejected_line_id_seq to iclock_module;
+grant usage on sequence iclock.device_error_id_seq, iclock.rejected_line_id_seq
+   to iclock_module;
 grant select, insert, update
    on iclock.device_option, iclock.device_presence, iclock.device_refusal,
       iclock.upload_stamp,

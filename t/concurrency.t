@@ -44,6 +44,30 @@ sub same {
 }
 
 
+# Two uploads of the same lines in opposite orders: one waits for what somebody
+# else stores meanwhile, then the other comes.
+
+sub meet {
+    my ($name, $table, $held, @line) = @_;
+
+    my $hold = $t->pg->hold($held);
+    my @later;
+
+    for my $lines (join('', @line), join('', reverse @line)) {
+        my $c = Test::IClock::HTTP->new(port => $t->port);
+
+        $c->write(Test::IClock::HTTP::format_request(POST =>
+            "/iclock/cdata?SN=SAME000001&table=$table&Stamp=1", $lines));
+        push @later, $c;
+        ok($t->pg->wait_blocked(scalar @later), "$name: " . @later . ' waits');
+    }
+
+    $hold->release();
+    is($_->read->status, 200, "$name: is stored") for @later;
+    is(complaints(), '', "$name: in one order");
+}
+
+
 # pictures, which are statements of their own, on connections that have not
 # prepared any yet
 
@@ -74,6 +98,19 @@ same('operations', 'OPERLOG',
 same('templates', 'OPERLOG',
      [ map { "FP PIN=$_\tFID=0\tValid=1\tTMP=SghTUw==\n" } 1 .. 100 ],
      'SELECT count(*) FROM iclock.template', 100);
+
+my $error = "ErrCode=D01E%04d\tErrMsg=\tDataOrigin=dev\tCmdId=\tAdditional=\n";
+
+same('errors', 'ERRORLOG', [ map { sprintf $error, $_ } 1 .. 200 ],
+     'SELECT count(*) FROM iclock.device_error', 200);
+
+meet('errors', 'ERRORLOG', 'INSERT INTO iclock.device_error (device_id, code,'
+     . " origin) SELECT id, 'D01E1002', 'dev' FROM iclock.device",
+     map { sprintf $error, $_ } 1003, 1002, 1001);
+is($t->psql("SELECT string_agg(right(code, 1), ' ' ORDER BY id)"
+            . ' FROM iclock.device_error'
+            . " WHERE code BETWEEN 'D01E1001' AND 'D01E1003'"), '3 2 1',
+   'errors: ids are in the order of the upload');
 
 same('lines that are rejected', 'ATTLOG',
      [ map { "$_\tyesterday\t0\t1\n" } 1 .. 200 ],

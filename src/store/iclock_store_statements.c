@@ -280,15 +280,22 @@ static const char  ngx_iclock_work_code_text[] =
     " WHERE (t.name, t.pin) IS DISTINCT FROM (EXCLUDED.name, EXCLUDED.pin)";
 
 
+/* ids are in the order of the upload all the same */
+
 #define NGX_ICLOCK_DEVICE_ERROR_FORM  ROWS
 
 static const char  ngx_iclock_device_error_text[] =
-    "INSERT INTO iclock.device_error (device_id, code, message, origin,"
+    "INSERT INTO iclock.device_error (id, device_id, code, message, origin,"
     " command_id, additional)"
-    " SELECT u.device_id, coalesce(u.code, ''), coalesce(u.message, ''),"
-    " coalesce(u.origin, ''), coalesce(u.command_id, ''),"
-    " coalesce(u.additional, '')"
-    " FROM " ngx_iclock_rows(NGX_ICLOCK_DEVICE_ERROR, "u")
+    " SELECT u.* FROM (SELECT nextval('iclock.device_error_id_seq'),"
+    " v.device_id, coalesce(v.code, '') AS code,"
+    " coalesce(v.message, '') AS message, coalesce(v.origin, '') AS origin,"
+    " coalesce(v.command_id, '') AS command_id,"
+    " coalesce(v.additional, '') AS additional"
+    " FROM " ngx_iclock_rows(NGX_ICLOCK_DEVICE_ERROR, "v") ") u"
+    " ORDER BY u.device_id, u.code COLLATE \"C\", u.message COLLATE \"C\","
+    " u.origin COLLATE \"C\", u.command_id COLLATE \"C\","
+    " u.additional COLLATE \"C\""
     " ON CONFLICT DO NOTHING";
 
 
@@ -391,7 +398,7 @@ static const char  ngx_iclock_reply_text[] =
     " WHERE u.command_id IS NOT NULL";
 
 
-/* ids are in the order of the upload all the same */
+/* these, too */
 
 #define NGX_ICLOCK_REJECTED_FORM  ROWS
 
