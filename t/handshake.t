@@ -729,11 +729,115 @@ ok(wait_until(30, sub {
 }), 'options are stored');
 
 
+# Options and handshakes that share a transaction: the devices of both are
+# looked up in one that had to wait for the only connection.  What nginx itself
+# asks once a second may have come between: then others do the same.
+
+sql('INSERT INTO iclock.device (id, serial_number, status) VALUES'
+    . " (900003, 'LOCK6', 'active'), (900002, 'LOCK7', 'active'),"
+    . " (900001, 'LOCK8', 'active')");
+$t->psql('ALTER TABLE iclock.device_option'
+         . " ADD CONSTRAINT no_evil CHECK (name <> 'Evil')");
+
+$t->quit();
+$t->start($t->device_server(pool => 'connections=1 timeout=10m',
+              server => 'location = /metrics { iclock_status prometheus; }'),
+          workers => 1);
+
+# the transactions that have run since the log was so long: their statements
+
+sub transactions {
+    my ($had) = @_;
+
+    my $executed = join ' ',
+                   substr(slurp($t->pg->{log}), $had) =~ /execute (\w+): /g;
+
+    return split / ?iclock_guard ?/, $executed;
+}
+
+
+sub later {
+    my $c = Test::IClock::HTTP->new(port => $t->port);
+
+    $c->write(Test::IClock::HTTP::format_request(@_));
+
+    return $c;
+}
+
+
+my $rounds = 0;
+
+sub beside_handshakes {
+    my ($options) = @_;
+
+    my $all;
+
+    for (1 .. 20) {
+        my $n = 100 + ++$rounds;
+
+        sql('INSERT INTO iclock.device (serial_number, status) VALUES'
+            . " ('ASK$n', 'active'), ('TELL$n', 'active')");
+
+        my $row = $t->pg->hold('SELECT FROM iclock.device WHERE id = 900002'
+                               . ' FOR UPDATE');
+        my $had = -s $t->pg->{log};
+        my @later = later(POST => '/iclock/cdata?SN=LOCK7&table=ATTLOG&Stamp=1',
+                          "$n\t2026-09-22 12:00:00\t0\t1\n");
+
+        ok($t->pg->wait_blocked(), "$n: an upload waits");
+        push @later,
+            later(GET => "/iclock/cdata?SN=ASK$n&options=all&pushver=2.4.1"),
+            later(GET => "/iclock/cdata?SN=NEW$n&options=all&pushver=2.4.1"),
+            later(POST => "/iclock/cdata?SN=TELL$n&table=options", $options);
+
+        # then they have been read
+        is($t->get('/metrics')->status, 200, "$n: nginx does not wait");
+        $row->release();
+        is($_->read->status, 200, "$n: is answered") for @later;
+
+        ($all) = grep { /option/ } transactions($had);
+        last if $all =~ /register/;
+    }
+
+    return ($all, sql("SELECT string_agg(concat_ws(' ', left(serial_number,"
+                      . " -3), user_count, push_version), ',' ORDER BY"
+                      . ' serial_number) FROM iclock.device WHERE'
+                      . " serial_number ~ '^(ASK|NEW|TELL)"
+                      . (100 + $rounds) . "\$'"));
+}
+
+
+my ($statements, $stored) = beside_handshakes('UserCount=5');
+
+is($statements, 'iclock_register iclock_greeted_option iclock_greet'
+                . ' iclock_lookup', 'one after the other');
+is($stored, 'ASK -1 2.4.1,NEW -1 2.4.1,TELL 5', 'all is stored');
+ok(wait_until(30, sub { $t->get('/metrics')->body
+       =~ /^iclock_records_total\{kind="option",result="stored"\} $rounds$/m }),
+   'is counted');
+
+($statements, $stored) = beside_handshakes('UserCount=6,Evil=1');
+
+is($statements, 'iclock_register iclock_greeted_option', 'one that fails');
+is($stored, 'ASK -1 2.4.1,NEW -1 2.4.1,TELL 6', 'all that can be stored is');
+is(sql('SELECT count(*) FROM iclock.rejected_line r JOIN iclock.device d'
+       . " ON d.id = r.device_id WHERE reason LIKE '23514: %' AND"
+       . " serial_number = 'TELL" . (100 + $rounds) . "'"), 1,
+   'the rest is kept');
+
+my $had = -s $t->pg->{log};
+
+$t->post('/iclock/cdata?SN=LOCK7&table=options', 'UserCount=7');
+is(join(',', grep { /option/ } transactions($had)), 'iclock_option',
+   'options alone: their own statement');
+
+
 # the statements as they are sent, and the types of their parameters
 
 my %parameters = (
     iclock_greet => [ ('text') x 5, 'integer', 'integer' ],
     iclock_option => [ 'bigint', 'text', 'text' ],
+    iclock_greeted_option => [ 'bigint', 'text', 'text', 'text' ],
     iclock_operation => [ 'bigint', 'text', 'timestamp', 'integer',
                           ('text') x 5 ],
 );
@@ -752,8 +856,7 @@ sub prepare {
 # the table, nor as they are sent: transactions that have the same ones wait
 # for each other, and none for the one that waits for it.
 
-sql('INSERT INTO iclock.device (id, serial_number) VALUES'
-    . " (900003, 'LOCK6'), (900002, 'LOCK7'), (900001, 'LOCK8')");
+my $free_options;
 
 sub first_locked {
     my ($name, @array) = @_;
@@ -771,6 +874,10 @@ sub first_locked {
 
     my $free = sql('SELECT id FROM iclock.device WHERE id > 900000'
                    . ' ORDER BY id FOR NO KEY UPDATE SKIP LOCKED');
+
+    $free_options = sql('SELECT device_id FROM iclock.device_option'
+                   . " WHERE device_id > 900000 AND name = 'UserCount'"
+                   . ' ORDER BY device_id FOR UPDATE SKIP LOCKED');
 
     $held->release();
     $other->wait();
@@ -790,10 +897,16 @@ sub lock_order {
     is(first_locked(iclock_option => '900002,900003,900001',
                     'UserCount,UserCount,UserCount', "$n,$n,$n"),
        900003, "$fleet: options, too");
+    is(first_locked(iclock_greeted_option => '900003', 'UserCount', "7$n",
+                    'LOCK7,LOCK8'),
+       900003, "$fleet: options beside handshakes those of both");
 
-    is(sql("SELECT string_agg(push_version || ' ' || user_count, ',')"
-           . ' FROM iclock.device WHERE id > 900000'),
-       join(',', ("$n $n") x 3), "$fleet: both are stored");
+    # an upload that has no handshakes beside it locks them in this order, too
+    is($free_options, "900001\n900002", "$fleet: options were locked before");
+
+    is(sql("SELECT string_agg(push_version || ' ' || user_count, ',' ORDER BY"
+           . ' id) FROM iclock.device WHERE id BETWEEN 900001 AND 900003'),
+       join(',', ("$n $n") x 2, "$n 7$n"), "$fleet: all is stored");
 }
 
 

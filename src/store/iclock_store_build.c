@@ -473,14 +473,27 @@ ngx_iclock_store_refused(ngx_iclock_store_job_t *job, ngx_uint_t item)
 }
 
 
+/*
+ * Registrations are the first: they wait for each other, which must not be
+ * while devices are locked that a handshake beside a registration waits for.
+ */
+
 static ngx_int_t
 ngx_iclock_store_build_execs(ngx_iclock_store_build_t *build)
 {
-    ngx_uint_t  n;
+    ngx_uint_t                 n;
+    ngx_iclock_store_group_t  *group;
+
+    group = build->groups[NGX_ICLOCK_ST_REGISTER];
+
+    if (group && ngx_iclock_store_build_exec(build, group) != NGX_OK) {
+        return NGX_ERROR;
+    }
 
     for (n = 0; n < NGX_ICLOCK_STATEMENTS; n++) {
 
-        if (build->groups[n]
+        if (n != NGX_ICLOCK_ST_REGISTER
+            && build->groups[n]
             && ngx_iclock_store_build_exec(build, build->groups[n]) != NGX_OK)
         {
             return NGX_ERROR;
@@ -517,6 +530,11 @@ ngx_iclock_store_build_exec(ngx_iclock_store_build_t *build,
     for (i = 0; i < st->pg.nparams; i++) {
         param = &group->params[i];
 
+        if (n == NGX_ICLOCK_ST_GREETED_OPTION && i == st->pg.nparams - 1) {
+            /* serial numbers */
+            param = &build->groups[NGX_ICLOCK_ST_GREET]->params[0];
+        }
+
         if (group->statement < NGX_ICLOCK_KINDS
             && param->nulls == param->nelts)
         {
@@ -530,13 +548,22 @@ ngx_iclock_store_build_exec(ngx_iclock_store_build_t *build,
 }
 
 
-/* both statements that store punches have the same parameters */
+/*
+ * Both statements that store punches have the same parameters.  That for
+ * options beside handshakes has one more.
+ */
 
 static ngx_uint_t
 ngx_iclock_store_build_statement(ngx_iclock_store_build_t *build,
     ngx_iclock_store_group_t *group)
 {
     ngx_msec_t  repeated;
+
+    if (group->statement == NGX_ICLOCK_OPTION
+        && build->groups[NGX_ICLOCK_ST_GREET])
+    {
+        return NGX_ICLOCK_ST_GREETED_OPTION;
+    }
 
     if (group->statement != NGX_ICLOCK_PUNCH
         || group->params[0].nelts < NGX_ICLOCK_STORE_MANY)

@@ -108,8 +108,20 @@ ngx_iclock_store_count(ngx_iclock_pg_exec_t *exec)
         return 0;
     }
 
-    kind = (exec->number == NGX_ICLOCK_ST_NEW_PUNCHES) ? NGX_ICLOCK_PUNCH
-                                                       : exec->number;
+    switch (exec->number) {
+
+    case NGX_ICLOCK_ST_NEW_PUNCHES:
+        kind = NGX_ICLOCK_PUNCH;
+        break;
+
+    case NGX_ICLOCK_ST_GREETED_OPTION:
+        kind = NGX_ICLOCK_OPTION;
+        break;
+
+    default:
+        kind = exec->number;
+        break;
+    }
 
     if (kind > NGX_ICLOCK_OPTION) {
         return 0;

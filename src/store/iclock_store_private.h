@@ -18,7 +18,7 @@
 
 /*
  * Statements in the order in which they are sent: those that store records,
- * by ngx_iclock_kind_e, then the others.
+ * by ngx_iclock_kind_e, then the others; but registrations are the first.
  */
 
 #define ngx_iclock_operation_constant(constant, name, flags, add, row)       \

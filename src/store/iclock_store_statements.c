@@ -4,6 +4,7 @@
  */
 
 
+#include "iclock_store_options.h"
 #include "iclock_store_rows.h"
 
 
@@ -299,91 +300,91 @@ static const char  ngx_iclock_device_error_text[] =
     " ON CONFLICT DO NOTHING";
 
 
-/*
- * The columns of the device's row that options tell follow them.  Lists of
- * "MultiBio*" (appendix 10) have a place for each biometric type: the second
- * is of fingerprints, the third and the tenth are of faces.
- */
-
-#define ngx_iclock_told_number(option)                                     \
-    "max(CASE WHEN o.option = '" option "' AND o.value ~ '^[0-9]{1,9}$'"     \
-    " THEN o.value::integer END)"
-
-#define ngx_iclock_told(option)                                       \
-    "max(CASE WHEN o.option = '" option "' THEN nullif(o.value, '') END)"
-
-#define ngx_iclock_told_address                                            \
-    "max(CASE WHEN o.option = 'IPAddress' AND o.value"                       \
-    " ~ '^(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"                               \
-    "([.](25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])){3}$'"                          \
-    " THEN o.value::inet END)"
-
-#define ngx_iclock_bio(list, place)                                          \
-    "nullif(substring(split_part(s." list ", ':', " place ")"                \
-    " FROM '^ *([0-9]{1,9}) *$'), '0')"
-
-#define ngx_iclock_bio_number(list, place)                                   \
-    "substring(split_part(s." list ", ':', " place ")"                       \
-    " FROM '^ *([0-9]{1,8}) *$')::integer"
-
-#define ngx_iclock_set_column(column, value)                              \
-    " " column " = coalesce(" value ", d." column ")"
-
 #define NGX_ICLOCK_OPTION_FORM  ROWS
 
+#define ngx_iclock_option_rows                                               \
+    "WITH o AS (INSERT INTO iclock.device_option AS t"                       \
+    " (device_id, name, value) SELECT n.* FROM (SELECT DISTINCT ON"          \
+    " (u.device_id, u.name) u.device_id, u.name, coalesce(u.value, '')"      \
+    " AS value FROM (SELECT v.device_id,"                                    \
+    " ltrim(v.name, '~') AS name, v.value, v.ord FROM "                      \
+    ngx_iclock_ordered_rows(NGX_ICLOCK_OPTION, "v") ") AS u"                 \
+    " ORDER BY u.device_id, u.name, u.ord DESC) n"                           \
+    " WHERE NOT EXISTS (SELECT FROM iclock.device_option o"                  \
+    " WHERE o.device_id = n.device_id AND o.name = n.name"                   \
+    " AND o.value = n.value)"                                                \
+    " ORDER BY n.device_id, n.name"                                          \
+    " ON CONFLICT (device_id, name) DO UPDATE SET value = EXCLUDED.value,"   \
+    " updated_at = now() WHERE t.value IS DISTINCT FROM EXCLUDED.value"      \
+    " RETURNING t.device_id, t.name AS option, t.value),"                    \
+    " s AS (SELECT o.device_id, "                                            \
+    ngx_iclock_told("FWVersion") " AS firmware, "                            \
+    ngx_iclock_told_number("UserCount") " AS users, "                        \
+    ngx_iclock_told_number("FPCount") " AS fingerprints, "                   \
+    ngx_iclock_told_number("TransactionCount") " AS punches, "               \
+    ngx_iclock_told_number("FaceCount") " AS faces, "                        \
+    "coalesce(" ngx_iclock_told("FPVersion") ", "                            \
+    ngx_iclock_told("ZKFPVersion") ") AS fp_version, "                       \
+    "coalesce(" ngx_iclock_told("FaceVersion") ", "                          \
+    ngx_iclock_told("ZKFaceVersion") ") AS face_version, "                   \
+    ngx_iclock_told_address " AS address, "                                  \
+    ngx_iclock_told("MultiBioVersion") " AS bio_version, "                   \
+    "coalesce(" ngx_iclock_told("MultiBioDataCount") ", "                    \
+    ngx_iclock_told("MultiBioCount") ") AS bio_data, "                       \
+    ngx_iclock_told("MultiBioPhotoCount") " AS bio_photo"                    \
+    " FROM o GROUP BY o.device_id ORDER BY o.device_id" ngx_iclock_few ")"
+
+#define ngx_iclock_option_told                                               \
+    " told AS (UPDATE iclock.device d SET"                                   \
+    ngx_iclock_set_column("firmware", "s.firmware") ","                      \
+    ngx_iclock_set_column("user_count", "s.users") ","                       \
+    ngx_iclock_set_column("fingerprint_count", "s.fingerprints, "            \
+                             ngx_iclock_bio_number("bio_data", "2")) ","     \
+    ngx_iclock_set_column("punch_count", "s.punches") ","                    \
+    ngx_iclock_set_column("face_count", "s.faces, "                          \
+                             ngx_iclock_bio_number("bio_data", "3") " + "    \
+                             ngx_iclock_bio_number("bio_data", "10")) ","    \
+    ngx_iclock_set_column("fingerprint_version", "s.fp_version, "            \
+                             ngx_iclock_bio("bio_version", "2")) ","         \
+    ngx_iclock_set_column("face_version", "s.face_version, "                 \
+                             ngx_iclock_bio("bio_version", "10") ", "        \
+                             ngx_iclock_bio("bio_version", "3")) ","         \
+    ngx_iclock_set_column("ip_address", "s.address") ","                     \
+    ngx_iclock_set_column("multi_bio_version", "s.bio_version") ","          \
+    ngx_iclock_set_column("multi_bio_data_count", "s.bio_data") ","          \
+    ngx_iclock_set_column("multi_bio_photo_count", "s.bio_photo")            \
+    " FROM s WHERE d.id" ngx_iclock_one_of("s.device_id")                    \
+    " AND coalesce(s.firmware, s.users::text, s.fingerprints::text,"         \
+    " s.punches::text, s.faces::text, s.fp_version, s.face_version,"         \
+    " s.address::text, s.bio_version, s.bio_data, s.bio_photo) IS NOT NULL"
+
 static const char  ngx_iclock_option_text[] =
-    "WITH o AS (INSERT INTO iclock.device_option AS t"
-    " (device_id, name, value)"
-    " SELECT n.* FROM (SELECT DISTINCT ON (u.device_id, u.name) u.device_id,"
-    " u.name, coalesce(u.value, '') AS value FROM (SELECT v.device_id,"
-    " ltrim(v.name, '~') AS name, v.value, v.ord FROM "
-    ngx_iclock_ordered_rows(NGX_ICLOCK_OPTION, "v") ") AS u"
-    " ORDER BY u.device_id, u.name, u.ord DESC) n"
-    " WHERE NOT EXISTS (SELECT FROM iclock.device_option o"
-    " WHERE o.device_id = n.device_id AND o.name = n.name"
-    " AND o.value = n.value)"
-    " ORDER BY n.device_id, n.name"
-    " ON CONFLICT (device_id, name) DO UPDATE SET value = EXCLUDED.value,"
-    " updated_at = now() WHERE t.value IS DISTINCT FROM EXCLUDED.value"
-    " RETURNING t.device_id, t.name AS option, t.value),"
-    " s AS (SELECT o.device_id, "
-    ngx_iclock_told("FWVersion") " AS firmware, "
-    ngx_iclock_told_number("UserCount") " AS users, "
-    ngx_iclock_told_number("FPCount") " AS fingerprints, "
-    ngx_iclock_told_number("TransactionCount") " AS punches, "
-    ngx_iclock_told_number("FaceCount") " AS faces, "
-    "coalesce(" ngx_iclock_told("FPVersion") ", "
-    ngx_iclock_told("ZKFPVersion") ") AS fp_version, "
-    "coalesce(" ngx_iclock_told("FaceVersion") ", "
-    ngx_iclock_told("ZKFaceVersion") ") AS face_version, "
-    ngx_iclock_told_address " AS address, "
-    ngx_iclock_told("MultiBioVersion") " AS bio_version, "
-    "coalesce(" ngx_iclock_told("MultiBioDataCount") ", "
-    ngx_iclock_told("MultiBioCount") ") AS bio_data, "
-    ngx_iclock_told("MultiBioPhotoCount") " AS bio_photo"
-    " FROM o GROUP BY o.device_id ORDER BY o.device_id" ngx_iclock_few "),"
-    " told AS (UPDATE iclock.device d SET"
-    ngx_iclock_set_column("firmware", "s.firmware") ","
-    ngx_iclock_set_column("user_count", "s.users") ","
-    ngx_iclock_set_column("fingerprint_count", "s.fingerprints, "
-                             ngx_iclock_bio_number("bio_data", "2")) ","
-    ngx_iclock_set_column("punch_count", "s.punches") ","
-    ngx_iclock_set_column("face_count", "s.faces, "
-                             ngx_iclock_bio_number("bio_data", "3") " + "
-                             ngx_iclock_bio_number("bio_data", "10")) ","
-    ngx_iclock_set_column("fingerprint_version", "s.fp_version, "
-                             ngx_iclock_bio("bio_version", "2")) ","
-    ngx_iclock_set_column("face_version", "s.face_version, "
-                             ngx_iclock_bio("bio_version", "10") ", "
-                             ngx_iclock_bio("bio_version", "3")) ","
-    ngx_iclock_set_column("ip_address", "s.address") ","
-    ngx_iclock_set_column("multi_bio_version", "s.bio_version") ","
-    ngx_iclock_set_column("multi_bio_data_count", "s.bio_data") ","
-    ngx_iclock_set_column("multi_bio_photo_count", "s.bio_photo")
-    " FROM s WHERE d.id" ngx_iclock_one_of("s.device_id")
-    " AND coalesce(s.firmware, s.users::text, s.fingerprints::text,"
-    " s.punches::text, s.faces::text, s.fp_version, s.face_version,"
-    " s.address::text, s.bio_version, s.bio_data, s.bio_photo) IS NOT NULL)"
+    ngx_iclock_option_rows "," ngx_iclock_option_told ")"
+    " SELECT count(*) FROM o";
+
+
+/*
+ * The same where handshakes follow in the transaction: options and handshakes
+ * each lock devices by their ids, but both together would not.  So before the
+ * first device is changed those of both are locked, unless no option is new.
+ * Options themselves are locked before devices, here as there.
+ */
+
+_Static_assert(NGX_ICLOCK_OPTION_NCOLUMNS == 2, "iclock_greeted_option");
+
+static const Oid  ngx_iclock_greeted_option_types[] = {
+    ngx_iclock_types(NGX_ICLOCK_OPTION) TX
+};
+
+static const char  ngx_iclock_greeted_option_text[] =
+    ngx_iclock_option_rows ","
+    " held AS (SELECT d.id FROM iclock.device d WHERE d.id = ANY (ARRAY("
+    "SELECT s.device_id FROM s UNION ALL SELECT g.id"
+    " FROM (SELECT unnest($4) AS serial_number LIMIT cardinality($4)) v"
+    " JOIN iclock.device g ON g.serial_number = v.serial_number"
+    " WHERE EXISTS (SELECT FROM s)))"
+    " ORDER BY d.id FOR NO KEY UPDATE),"
+    ngx_iclock_option_told " AND (SELECT count(*) FROM held) > 0)"
     " SELECT count(*) FROM o";
 
 

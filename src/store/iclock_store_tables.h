@@ -17,8 +17,8 @@
 
 /*
  * X(constant, name, flags, add, row), in the order in which they are sent,
- * after the records.  The types of the parameters and the text are
- * ngx_iclock_<name>_types and ngx_iclock_<name>_text.
+ * after the records; registrations before them.  The types of the parameters
+ * and the text are ngx_iclock_<name>_types and ngx_iclock_<name>_text.
  */
 
 #define NGX_ICLOCK_EACH_OPERATION(X)                                         \
@@ -77,6 +77,10 @@
                                                                              \
     /* nor this: many punches that seem to be new are stored by it */        \
     X(NGX_ICLOCK_ST_NEW_PUNCHES, new_punches, 0,                             \
+      ngx_iclock_store_add_nothing, NULL)                                    \
+                                                                             \
+    /* nor this: options beside handshakes are */                            \
+    X(NGX_ICLOCK_ST_GREETED_OPTION, greeted_option, 0,                       \
       ngx_iclock_store_add_nothing, NULL)
 
 
