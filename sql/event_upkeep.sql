@@ -371,11 +371,15 @@ begin
     -- one nginx of several a minute
     select s.* into state
       from iclock.event_state s
-     where s.watched_at < clock_timestamp() - interval '50 seconds'
+     where s.watched_at not between clock_timestamp() - interval '50 seconds'
+                                and clock_timestamp()
        for update skip locked;
 
     if found then
-        if state.watched_at < now() - interval '3 minutes' then
+        -- or the clock was ahead
+        if state.watched_at < now() - interval '3 minutes'
+           or state.watched_since > now()
+        then
             state.watched_since := now();
         end if;
 

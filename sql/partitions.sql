@@ -591,6 +591,21 @@ begin
         return 0;
     end if;
 
+    -- a clock was ahead: who has called by it has called by now, at the latest
+    update iclock.device_presence p
+       set last_seen = now()
+     where p.device_id in (select e.device_id
+                             from iclock.device_presence e
+                            where e.last_seen > clock_timestamp()
+                              for update skip locked);
+
+    update iclock.device d
+       set last_seen = now(), first_seen = least(d.first_seen, now())
+     where d.id in (select e.id
+                      from iclock.device e
+                     where e.last_seen > clock_timestamp()
+                       for no key update skip locked);
+
     -- last, for the same reason
     pause := iclock.maintain_partitions();
 
@@ -623,8 +638,9 @@ end
 $$;
 comment on function iclock.maintain() is
     'Creates partitions of punch, moves punches out of the default partition, '
-    'drops, clears and deletes what is not to be kept, expires commands; at '
-    'any time, from any number of sessions, about half a second at a time. '
+    'drops, clears and deletes what is not to be kept, expires commands, lets '
+    'no device have called in the future; at any time, from any number of '
+    'sessions, about half a second at a time. '
     'Returns after how many seconds it wants to be called again: 0 if '
     'something is left';
 grant execute on function iclock.maintain() to iclock_module;

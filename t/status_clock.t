@@ -3,7 +3,8 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # Somebody sets the clock of the machine: turns of the event loop take no longer
-# for that, and what is done every 15 seconds goes on.
+# for that, what is done every 15 seconds goes on, and terminals are online, or
+# refused, by the clock of PostgreSQL.
 
 use strict;
 use warnings;
@@ -94,5 +95,85 @@ ok(asked(1), 'a day ahead: another time zone makes it ask again');
 $clock->to(time);
 move('Asia/Tokyo');
 ok(asked(2), 'and so it does when the clock has been set back');
+
+
+# nginx is an hour behind PostgreSQL, and then a day ahead
+
+is($t->quit(), 0, 'nginx leaves again');
+
+sub presence {
+    my ($sn, $what) = @_;
+
+    return $t->psql("SELECT $what FROM iclock.device_presence p"
+                    . ' JOIN iclock.device d ON d.id = p.device_id'
+                    . " WHERE d.serial_number = '$sn'");
+}
+
+sub seen {
+    my ($sn, $what) = @_;
+
+    return wait_until(60, sub { presence($sn, $what) eq 't' });
+}
+
+# what there was before, or was written by the clock that PostgreSQL had
+sub ahead {
+    my ($sn) = @_;
+
+    $t->psql("UPDATE iclock.$_ SET last_seen = now() + interval '1 day' WHERE"
+             . ($_ eq 'device' ? ' id' : ' device_id')
+             . ' = (SELECT id FROM iclock.device'
+             . " WHERE serial_number = '$sn')")
+        for qw/ device_presence device /;
+}
+
+sub conditions {
+    my ($sn) = @_;
+
+    return $t->psql('SELECT string_agg(c.condition, \' \')'
+                    . ' FROM iclock.device_conditions() c'
+                    . ' JOIN iclock.device d ON d.id = c.device_id'
+                    . " WHERE d.serial_number = '$sn'");
+}
+
+$clock->to(time - 3600);
+$t->{nginx}{env} = { %{$clock->environment()}, CLOCK_WALL => 1 };
+$t->start($t->device_server(http => 'iclock_presence_interval 100ms;'));
+
+is($t->device('BEHIND01')->handshake()->status, 200, 'an hour behind');
+ok(seen('BEHIND01', 'true'), 'presence is written');
+is(presence('BEHIND01', "p.last_seen > now() - interval '30 minutes'"), 't',
+   'it has called just now, all the same');
+
+$clock->to(time + 86400);
+is($t->device('AHEAD001')->handshake()->status, 200, 'a day ahead');
+ok(seen('AHEAD001', 'true'), 'presence is written');
+is(presence('AHEAD001', 'p.last_seen <= now() AND d.last_seen <= now()'), 't',
+   'it has not called tomorrow');
+
+ahead('BEHIND01');
+ok(wait_until(60, sub {
+    $t->device('BEHIND01')->poll();
+    presence('BEHIND01', 'p.last_seen <= now() AND d.last_seen <= now()')
+        eq 't'
+}), 'one that was seen tomorrow was seen today');
+
+# the clock is set back, and a terminal is refused from then on
+
+$clock->to(time);
+$t->psql("UPDATE iclock.device SET comm_key = 'secret'"
+         . " WHERE serial_number = 'AHEAD001'");
+ok(wait_until(60, sub {
+    $t->device('AHEAD001')->handshake('pushcommkey=wrong')->status == 403
+}), 'a terminal has another key');
+ok(wait_until(60, sub { conditions('AHEAD001') eq 'key' }),
+   'it was refused after it was served') or diag(conditions('AHEAD001'));
+
+my $served = presence('AHEAD001', 'p.last_seen');
+
+ok(wait_until(60, sub {
+    $t->device('AHEAD001')->handshake('pushcommkey=wrong');
+    $t->psql('SELECT last_at > first_at FROM iclock.device_refusal') eq 't'
+}), 'and again');
+is(presence('AHEAD001', 'p.last_seen'), $served, 'it was not served again');
 
 $t->done();

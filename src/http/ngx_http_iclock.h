@@ -130,11 +130,18 @@ typedef struct {
 } ngx_http_iclock_known_t;
 
 
+/*
+ * Milliseconds since some time, by a clock that nobody sets and all workers
+ * have; never 0.
+ */
+#define ngx_http_iclock_moment()  ((uint32_t) ngx_current_msec | 1)
+
+
 typedef struct {
     int64_t                     id;
-    time_t                      seen;       /* 0: never served */
+    uint32_t                    seen;       /* moment; 0: not served */
     ngx_http_iclock_addr_t      addr;
-    time_t                      denied;     /* 0: not refused */
+    uint32_t                    denied;     /* moment; 0: not refused */
     ngx_uint_t                  outside;    /* for its address, not its key */
     ngx_http_iclock_addr_t      stranger;   /* that address */
     size_t                      len;

@@ -56,6 +56,7 @@ static ngx_http_iclock_flush_t *ngx_http_iclock_presence_take(
 static ngx_int_t ngx_http_iclock_presence_rows(
     ngx_http_iclock_flush_t *flush, ngx_pool_t *pool,
     ngx_array_t *presence, ngx_array_t *refusals);
+static int64_t ngx_http_iclock_presence_age(uint32_t moment);
 static ngx_uint_t ngx_http_iclock_presence_left(
     ngx_http_iclock_flush_t *flush, ngx_iclock_store_job_t *job);
 static void ngx_http_iclock_presence_done(ngx_iclock_store_job_t *job);
@@ -364,7 +365,7 @@ ngx_http_iclock_presence_rows(ngx_http_iclock_flush_t *flush,
             }
 
             p->id = seen->id;
-            p->seen = seen->seen;
+            p->age = ngx_http_iclock_presence_age(seen->seen);
         }
 
         if (seen->denied) {
@@ -379,12 +380,28 @@ ngx_http_iclock_presence_rows(ngx_http_iclock_flush_t *flush,
             }
 
             d->id = seen->id;
-            d->at = seen->denied;
+            d->age = ngx_http_iclock_presence_age(seen->denied);
             d->outside = seen->outside;
         }
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * PostgreSQL may go by another clock, and is told how long ago it was.  The
+ * worker that has noted it may have looked at the clock later than this one.
+ */
+
+static int64_t
+ngx_http_iclock_presence_age(uint32_t moment)
+{
+    int32_t  age;
+
+    age = (int32_t) ((uint32_t) ngx_current_msec - moment);
+
+    return ngx_max(age, 0);
 }
 
 

@@ -609,7 +609,7 @@ ngx_http_iclock_zone_note_denied(ngx_http_iclock_shard_t *shard,
         return;
     }
 
-    node->denied = (uint32_t) ngx_time();
+    node->denied = ngx_http_iclock_moment();
     node->outside = outside ? 1 : 0;
 
     ngx_http_iclock_zone_note_seen(shard, node);

@@ -23,10 +23,10 @@ typedef struct {
     uint64_t                    changed;    /* number of the last change */
     uint32_t                    generation;
     uint32_t                    checked;    /* seconds */
-    uint32_t                    seen;       /* seconds */
+    uint32_t                    seen;       /* moment: to be saved; 0: no */
     uint32_t                    info;       /* hash of the last INFO */
     uint32_t                    banned;     /* seconds: outsider was seen */
-    uint32_t                    denied;     /* seconds: to be saved; 0: no */
+    uint32_t                    denied;     /* moment: to be saved; 0: no */
     uint32_t                    origin;     /* configured database */
     uint32_t                    database;   /* of the id */
     uint16_t                    policy;     /* towards an unknown device */

@@ -248,6 +248,7 @@ ngx_http_iclock_shard_take_seen(ngx_http_iclock_shard_t *shard,
         seen[i].outside = node->outside;
         seen[i].stranger = node->outside ? node->outsider : node->refused;
         seen[i].len = node->len;
+        node->seen = 0;
         node->denied = 0;
         ngx_memcpy(seen[i].sn, node->sn, node->len);
         i++;
@@ -272,8 +273,12 @@ ngx_http_iclock_zone_return_seen(ngx_http_iclock_zone_t *zone,
 
     if (node && node->id == seen->id && (seen->seen || seen->denied)) {
 
+        if (node->seen == 0) {
+            node->seen = seen->seen;
+        }
+
         if (node->denied == 0) {
-            node->denied = (uint32_t) seen->denied;
+            node->denied = seen->denied;
         }
 
         ngx_http_iclock_zone_note_seen(shard, node);

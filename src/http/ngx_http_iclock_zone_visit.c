@@ -232,7 +232,7 @@ static void
 ngx_http_iclock_zone_touch(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_addr_t *addr)
 {
-    node->seen = (uint32_t) ngx_time();
+    node->seen = ngx_http_iclock_moment();
     node->addr = *addr;
     node->inside = 1;
 

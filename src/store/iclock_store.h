@@ -90,7 +90,7 @@ typedef struct {
 
 typedef struct {
     int64_t                     id;             /* of the device */
-    time_t                      seen;
+    int64_t                     age;            /* milliseconds */
     ngx_str_t                   address;
 } ngx_iclock_presence_t;
 
@@ -98,7 +98,7 @@ typedef struct {
 /* a device that was refused, though nobody has blocked it */
 typedef struct {
     int64_t                     id;
-    time_t                      at;
+    int64_t                     age;            /* milliseconds */
     ngx_uint_t                  outside;    /* for its address, not its key */
     ngx_str_t                   address;
 } ngx_iclock_refusal_t;

@@ -199,7 +199,7 @@ ngx_iclock_store_add_presence(ngx_iclock_store_group_t *group,
             continue;
         }
 
-        if (ngx_iclock_pg_array_int8(&group->params[1], p[i].seen) != NGX_OK
+        if (ngx_iclock_pg_array_int8(&group->params[1], p[i].age) != NGX_OK
             || ngx_iclock_store_add_text(&group->params[2], &p[i].address)
                != NGX_OK)
         {
@@ -234,7 +234,7 @@ ngx_iclock_store_add_refusals(ngx_iclock_store_group_t *group,
 
         if (ngx_iclock_pg_array_int8(&group->params[0], d[i].id) != NGX_OK
             || ngx_iclock_pg_array_bytes(&group->params[1], &reason) != NGX_OK
-            || ngx_iclock_pg_array_int8(&group->params[2], d[i].at) != NGX_OK
+            || ngx_iclock_pg_array_int8(&group->params[2], d[i].age) != NGX_OK
             || ngx_iclock_store_add_text(&group->params[3], &d[i].address)
                != NGX_OK)
         {

@@ -507,15 +507,21 @@ static const char  ngx_iclock_dequeue_text[] =
     " FROM iclock.dequeue_commands($1, $2, $3, $4, $5, $6) c";
 
 
-/* before presence is stored: it says whether the device was served since */
+/*
+ * Before presence is stored, which says whether the device was served since;
+ * what is there already was before.
+ */
 
 static const Oid  ngx_iclock_refusals_types[] = { I8, TX, I8, TX };
 
 static const char  ngx_iclock_refusals_text[] =
     "WITH u AS MATERIALIZED (SELECT DISTINCT ON (v.id) v.id, v.reason,"
-    " to_timestamp(v.at) AS at, v.address::inet AS address"
-    " FROM unnest($1, $2, $3, $4) AS v (id, reason, at, address)"
-    " ORDER BY v.id, v.at DESC),"
+    " greatest(now() - v.age * interval '1 ms',"
+    " CASE WHEN p.last_seen < now() THEN p.last_seen END) AS at,"
+    " v.address::inet AS address"
+    " FROM unnest($1, $2, $3, $4) AS v (id, reason, age, address)"
+    " LEFT JOIN iclock.device_presence p ON p.device_id = v.id"
+    " ORDER BY v.id, v.age),"
     " free AS MATERIALIZED (SELECT d.id FROM iclock.device d"
     " WHERE d.id = ANY ($1) ORDER BY d.id FOR KEY SHARE SKIP LOCKED)"
     " INSERT INTO iclock.device_refusal AS r"
@@ -525,7 +531,8 @@ static const char  ngx_iclock_refusals_text[] =
     " ON CONFLICT (device_id) DO UPDATE SET reason = excluded.reason,"
     " first_at = CASE WHEN r.reason = excluded.reason AND NOT EXISTS"
     " (SELECT FROM iclock.device_presence p WHERE p.device_id = r.device_id"
-    " AND p.last_seen > r.last_at) THEN r.first_at ELSE excluded.first_at END,"
+    " AND p.last_seen > r.last_at) THEN"
+    " least(r.first_at, excluded.first_at) ELSE excluded.first_at END,"
     " last_at = excluded.last_at, address = excluded.address";
 
 
@@ -533,14 +540,15 @@ static const Oid  ngx_iclock_presence_types[] = { I8, I8, TX };
 
 static const char  ngx_iclock_presence_text[] =
     "WITH u AS MATERIALIZED (SELECT DISTINCT ON (v.id) v.id,"
-    " to_timestamp(v.seen) AS seen, v.address::inet AS address"
-    " FROM unnest($1, $2, $3) AS v (id, seen, address)"
-    " ORDER BY v.id, v.seen DESC),"
+    " now() - v.age * interval '1 ms' AS seen, v.address::inet AS address"
+    " FROM unnest($1, $2, $3) AS v (id, age, address)"
+    " ORDER BY v.id, v.age),"
     " free AS MATERIALIZED (SELECT p.device_id FROM iclock.device_presence p"
     " WHERE p.device_id = ANY ($1) ORDER BY p.device_id"
     " FOR UPDATE SKIP LOCKED),"
     " known AS (UPDATE iclock.device_presence p"
-    " SET last_seen = greatest(p.last_seen, u.seen),"
+    " SET last_seen = CASE WHEN p.last_seen > clock_timestamp()"
+    " THEN u.seen ELSE greatest(p.last_seen, u.seen) END,"
     " address = coalesce(u.address, p.address)"
     " FROM u JOIN free ON free.device_id = u.id WHERE p.device_id = u.id"
     " RETURNING p.device_id),"
@@ -557,7 +565,7 @@ static const char  ngx_iclock_presence_text[] =
     " AND EXISTS (SELECT FROM iclock.device d WHERE d.id = u.id)";
 
 
-/* what the device's own row shows need not be exact */
+/* what the device's own row shows need not be exact, but not of the future */
 
 static const Oid  ngx_iclock_last_seen_types[] = { I8 };
 
@@ -567,10 +575,12 @@ static const char  ngx_iclock_last_seen_text[] =
     " ON p.device_id = d.id WHERE d.id = ANY ($1)"
     " AND (d.last_seen IS NULL OR d.first_seen IS NULL"
     " OR d.last_seen < p.last_seen - interval '5 minutes'"
+    " OR d.last_seen > clock_timestamp()"
     " OR d.remote_address IS NULL AND p.address IS NOT NULL)"
     " ORDER BY d.id FOR NO KEY UPDATE OF d SKIP LOCKED)"
     " UPDATE iclock.device d SET"
-    " last_seen = greatest(d.last_seen, free.last_seen),"
+    " last_seen = CASE WHEN d.last_seen > clock_timestamp()"
+    " THEN free.last_seen ELSE greatest(d.last_seen, free.last_seen) END,"
     " first_seen = coalesce(d.first_seen, free.last_seen),"
     " remote_address = coalesce(free.address, d.remote_address)"
     " FROM free WHERE d.id = free.id";

@@ -405,5 +405,26 @@ update iclock.device set site = 'Hall 2' where serial_number = 'T0004';
 select is((select updated_at from iclock.device where serial_number = 'T0004'),
           now(), 'the site is');
 
+-- a clock was ahead for a while, and the terminal has not called since
+
+update iclock.device
+   set last_seen = now() + interval '1 day', first_seen = null
+ where serial_number = 'T0004';
+insert into iclock.device_presence (device_id, last_seen)
+select d.id, case d.serial_number when 'T0004' then now() + interval '1 day'
+                                  else now() - interval '1 day' end
+  from iclock.device d
+ where d.serial_number in ('T0001', 'T0004');
+select iclock.maintain();
+select results_eq(
+    $$ select d.last_seen, d.first_seen, p.last_seen
+         from iclock.device d
+         join iclock.device_presence p on p.device_id = d.id
+        where d.serial_number in ('T0001', 'T0004')
+        order by d.serial_number $$,
+    $$ values (now(), now(), now() - interval '1 day'),
+              (now(), now(), now()) $$,
+    'nobody has called in the future');
+
 select * from finish();
 rollback;

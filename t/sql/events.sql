@@ -296,6 +296,14 @@ select pg_temp.last() as last \gset
 select iclock.watch_events();
 select is(pg_temp.seen(:'last'), null,
           'nginx was away: the devices may have called');
+update iclock.event_state
+   set watched_at = now() + interval '1 day',
+       watched_since = now() + interval '1 day';
+select iclock.watch_events();
+select results_eq(
+    $$ select watched_at <= clock_timestamp(), watched_since
+         from iclock.event_state $$,
+    $$ values (true, now()) $$, 'the clock was ahead: it listens all the same');
 
 -- a device with a long delay is not silent so soon
 
