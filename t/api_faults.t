@@ -268,6 +268,23 @@ $r = killed('PATCH', 'PATCH',
             { description => 'A' });
 is($r->status, 200, 'PATCH: idempotent, so that it is sent again');
 
+# what libpq cannot read is an error, too, and it is committed all the same
+
+my $proxy = $t->proxy()->mode('garble');
+my $direct = $t->conninfo();
+my $garbled = $t->conninfo(host => '127.0.0.1', port => $proxy->port,
+                             sslmode => 'disable');
+
+$t->reload($server =~ s/\Q$direct\E/$garbled/r, wait => 1);
+ok(served(), 'PostgreSQL behind a proxy');
+
+$r = $api->post('/webhooks', { url => 'https://garble.example/' });
+is($r->said, '503 unavailable', 'a result that cannot be read');
+like($r->json->{detail}, qr/nobody knows whether this was done/,
+     'it may have been done');
+is($t->psql("$hooks WHERE url ~ 'garble'"), 1, 'and not twice');
+$t->reload($server, wait => 1);
+
 
 # a busy pool: terminals have another one
 

@@ -402,14 +402,22 @@ ngx_iclock_pg_pipeline_error(ngx_iclock_pg_member_t *member, PGresult *res)
         return;
     }
 
-    member->failed = 1;
-
     sqlstate = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-    message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 
     if (sqlstate == NULL) {
-        sqlstate = "08006";
+
+        /*
+         * PostgreSQL has rolled back what it reports, but this comes from
+         * libpq, which may not be able to read what was committed
+         */
+
+        ngx_iclock_pg_conn_lost(&member->conn, PQresultErrorMessage(res));
+        return;
     }
+
+    member->failed = 1;
+
+    message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 
     if (message == NULL) {
         message = PQresultErrorMessage(res);

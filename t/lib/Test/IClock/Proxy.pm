@@ -12,6 +12,8 @@ package Test::IClock::Proxy;
 #   cut, N          after N more bytes nothing goes on, and it stays open
 #   deaf            notifications of the server are left out, as poolers do;
 #                   of connections without TLS that are opened in this mode
+#   garble          a row of a result that has this word is one column short,
+#                   which libpq cannot read; of such connections, too
 #   drop            connections are closed at once, new ones on accept
 #
 # byte, stall, reset and cut take a direction: "down" is from the server,
@@ -91,7 +93,7 @@ sub mode {
     my ($self, $mode, %option) = @_;
 
     croak "no such mode: $mode"
-        if $mode !~ /^(?:pass|byte|stall|reset|cut|deaf|drop)$/;
+        if $mode !~ /^(?:pass|byte|stall|reset|cut|deaf|garble|drop)$/;
 
     $self->_ask(join ' ', 'mode', $mode, $option{dir} || 'both',
                 $option{after} || 0);
@@ -203,7 +205,7 @@ sub _serve {
         $left{$dir} -= $n if $m eq 'reset' || $m eq 'cut';
         $count{$dir} += $n;
 
-        if ($m eq 'deaf' && $dir eq 'down') {
+        if (($m eq 'deaf' || $m eq 'garble') && $dir eq 'down') {
             $pair->{held} .= $bytes;
             $bytes = '';
 
@@ -212,7 +214,12 @@ sub _serve {
                 last if length $pair->{held} < $size;
 
                 my $message = substr $pair->{held}, 0, $size, '';
-                $bytes .= $message if $message !~ /^A/;
+                next if $m eq 'deaf' && $message =~ /^A/;
+
+                substr($message, 5, 2) ^= "\x00\x01"
+                    if $m eq 'garble' && $message =~ /^D.*garble/s;
+
+                $bytes .= $message;
             }
 
             $n = length $bytes;
