@@ -259,7 +259,9 @@ is($r->status, 201, 'a name: it is answered');
 is($r->header('Idempotency-Replayed'), 'true', 'a name: by what was kept');
 is($t->psql($hooks), 2, 'a name: done once');
 
-$r = killed('DELETE', 'DELETE', '/webhooks/' . $r->json->{id});
+# that has none
+$r = killed('DELETE', 'DELETE', '/webhooks/' . $r->json->{id}, undef,
+            'Idempotency-Key' => 'b');
 like($r->json->{detail}, qr/nobody knows/, 'DELETE: no answer, either');
 is($t->psql($hooks), 1, 'DELETE: done');
 
