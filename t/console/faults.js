@@ -150,10 +150,11 @@ module.exports = async (t) => {
     // an error of the server, and slow answers
 
     tab = await t.open('#/people');
-    tab.allow(/500|429/);
+    tab.allow(/50[03]|429/);
     await tab.page.setRequestInterception(true);
 
-    // or 'rate', or 'hold': those that are held wait for a release
+    // or 'rate', or 'hold': those that are held wait for a release; 'away' is of
+    // who has signed in
     let how = 'fail';
     const held = [];
     const release = () => {
@@ -163,7 +164,12 @@ module.exports = async (t) => {
     };
 
     tab.page.on('request', (request) => {
-        if (how === 'pass' || !request.url().includes('/v1/users')) {
+        if (how === 'away' && request.url().endsWith('/v1/key')) {
+            request.respond({ status: 503,
+                contentType: 'application/problem+json',
+                body: JSON.stringify({ status: 503, code: 'unavailable',
+                                       detail: 'Restarted' }) });
+        } else if (how === 'pass' || !request.url().includes('/v1/users')) {
             request.continue().catch(() => null);
         } else if (how === 'fail') {
             request.respond({ status: 500,
@@ -244,5 +250,19 @@ module.exports = async (t) => {
                  `${slow}: in their place`);
         t.is(await tab.page.evaluate(() => globalThis.shifts), [],
              `${slow}: nothing has moved`);
+    }
+
+    // a view that is gone to before it is known who has signed in
+
+    for (const [where, words] of [['#/live', '1001'], ['#/fleet', 'Gate 1']]) {
+        how = 'away';
+        await tab.page.reload();
+        await tab.see('Try again');
+        await tab.goto(where);
+        await tab.frames();
+        t.unlike(await tab.text('main'), /may not open/,
+                 `${where}: the key is not blamed`);
+        release();
+        await tab.see(words, `${where}: it opens by itself`);
     }
 };

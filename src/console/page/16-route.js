@@ -80,8 +80,8 @@ function navigate() {
   const same = shown.view && next.view === route.view
     && (next.id === route.id || shown.view.ids);
 
-  // the route is that of the view until somebody has signed in
-  if (session.key === null) return;
+  // the route is that of the view until it is known who has signed in
+  if (session.who === null) return;
   Object.assign(route, next);
   if (same) {
     shown.ctx.query = route.query;
