@@ -377,7 +377,9 @@ function problemWords(problem) {
   }
   if (p.status === 409) return tx('fault.conflict', { detail: p.detail });
   if (p.status === 429) return [t('fault.rate', { n: p.retry || 1 })];
-  if (p.status === 503) return [t('fault.database')];
+  if (p.status === 503) {
+    return [t(/nobody knows/.test(p.detail) ? 'fault.lost' : 'fault.database')];
+  }
   if (p.status >= 500 || p.status === 0) {
     return [tx('fault.server', { id: mono(p.request || '–') }), ' ',
       p.request ? copyButton(p.request) : null];
