@@ -248,7 +248,7 @@ async function api(method, path, options) {
   if (o.body !== undefined) headers['Content-Type'] = 'application/json';
   if (changes) headers['Idempotency-Key'] = o.once || random();
 
-  for (let tries = 1; ; tries++) {
+  for (let tries = 1, waits = 1; ;) {
     try {
       return await send(method, path + queryText(rowsAllowed(o.query)),
         headers, o, key);
@@ -259,9 +259,9 @@ async function api(method, path, options) {
       // nothing was done; it may be one of many requests of an act
       const later = problem.status === 429 && method !== 'GET';
 
-      if (later ? tries > 99 : !changes || !lost || tries > 3) throw problem;
+      if (later ? waits++ > 99 : !changes || !lost || tries > 3) throw problem;
       turns += later;
-      await sleep(later ? 1000 * (problem.retry || 1) : 500 * 2 ** tries);
+      await sleep(later ? 1000 * (problem.retry || 1) : 500 * 2 ** tries++);
       turns -= later;
       // nobody does anything more by a key that has signed out
       if (!o.key && session.key !== key) throw new Problem(0, { code: 'left' });
