@@ -235,7 +235,7 @@ view({
       clearTimeout(timer);
       timer = setTimeout(() => {
         if (session.key !== null && !document.hidden
-            && (typed === true || people.size <= 200)) {
+            && (typed === true || people.size <= Math.min(200, mostRows()))) {
           read(false).catch(onlyProblem);
         }
       }, 250);
