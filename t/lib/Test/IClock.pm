@@ -527,9 +527,10 @@ sub _clean {
         eval { $self->{pg}->stop('immediate') };
     }
 
+    $self->{pg}->remove() if $self->{pg} && !$ENV{TEST_KEEP};
+
     if ($ENV{TEST_KEEP} || $early || !Test::More->builder->is_passing()) {
         Test::More::diag("logs are kept in $self->{dir}");
-        remove_tree("$self->{dir}/pg/data") if !$ENV{TEST_KEEP};
         return;
     }
 

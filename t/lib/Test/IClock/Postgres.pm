@@ -4,7 +4,8 @@ package Test::IClock::Postgres;
 
 # A private PostgreSQL cluster: its own directory, a unix socket in it, no
 # TCP unless asked for.  The cluster of a test is a copy of a template that
-# initdb and sql/install.sql have made once.
+# initdb and sql/install.sql have made once.  The copy is in memory where there
+# is plenty: on a disk, to make its thousand files takes more than many a test.
 
 use strict;
 use warnings;
@@ -12,6 +13,7 @@ use warnings;
 use Carp qw/ croak /;
 use Cwd qw/ abs_path /;
 use Digest::MD5 ();
+use Errno;
 use Fcntl qw/ :flock /;
 use File::Basename qw/ dirname /;
 use File::Path qw/ make_path remove_tree /;
@@ -28,6 +30,10 @@ our $root = dirname(dirname(dirname(dirname(dirname(
 
 use constant DATABASE => 'iclock';
 use constant LOGIN => 'iclock_nginx';
+
+# a file system in memory, and how much has to be free there, in kB
+use constant MEMORY => '/dev/shm';
+use constant ENOUGH => 3 * 1024 * 1024;
 
 # Debian's psql is a script that looks for the program, which takes five times
 # as long as the program itself.
@@ -185,10 +191,38 @@ sub copy_template {
         }
     }
 
-    system('cp', '-a', '--reflink=auto', $template, $self->{data}) == 0
+    if (plenty()) {
+        # what is left of tests that were killed would fill it up
+        remove_tree(grep { /-(\d+)-\w+\z/ && !CORE::kill(0, $1) && $!{ESRCH} }
+                         glob MEMORY . '/iclock-*');
+
+        $self->{memory} = File::Temp::tempdir("iclock-$$-XXXXXX",
+                                              DIR => MEMORY);
+        chmod 0755, $self->{memory};
+        symlink "$self->{memory}/data", $self->{data}
+            or die "$self->{data}: $!\n";
+    }
+
+    system('cp', '-a', '--reflink=auto', $template,
+           readlink($self->{data}) || $self->{data}) == 0
         or die "cannot copy $template\n";
 
     return;
+}
+
+
+# Whether the data of all tests that run at the same time fit into memory.
+# What measures has them on a disk, and so has who wants to keep them.
+
+sub plenty {
+    return 0 if $ENV{TEST_KEEP} || $0 !~ /\.t\z/ || !-w MEMORY;
+
+    my ($available) = slurp('/proc/meminfo') =~ /^MemAvailable:\s*(\d+) kB/m
+        or return 0;
+    my ($room) = `df -Pk @{[ MEMORY ]} 2>/dev/null`
+                 =~ /\s(\d+)\s+\d+%\s+\S+\s*\z/ or return 0;
+
+    return $available >= ENOUGH && $room >= ENOUGH;
 }
 
 
@@ -365,7 +399,8 @@ sub standby {
 
     $self->stop();
 
-    system('cp', '-a', $self->{data}, $standby->{data}) == 0
+    # its data may be behind a link
+    system('cp', '-aH', $self->{data}, $standby->{data}) == 0
         or croak "cannot copy $self->{data}";
 
     command({ out => $standby->{log} }, as_owner($self->{owner},
@@ -719,6 +754,17 @@ sub terminate {
 }
 
 
+# the data, when nobody needs them again
+
+sub remove {
+    my ($self) = @_;
+
+    remove_tree($self->{memory} || (), $self->{data});
+
+    return;
+}
+
+
 sub max_connections {
     my ($self, $n) = @_;
 
@@ -733,6 +779,7 @@ sub DESTROY {
 
     local ($?, $!, $@);
     $self->kill() if $self->running();
+    $self->remove() if $self->{memory};
 }
 
 
