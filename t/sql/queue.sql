@@ -31,6 +31,7 @@ create function pg_temp.pass(seconds integer) returns void language sql as $$
     update iclock.command
        set sent_at = sent_at - make_interval(secs => $1),
            not_before = not_before - make_interval(secs => $1)
+     where sent_at is not null or not_before is not null
 $$;
 create function pg_temp.queue(variadic bodies text[]) returns void
     language sql as $$
@@ -502,6 +503,34 @@ create function pg_temp.poll_reads(regime text, what text, number bigint)
     select pg_temp.reads(regime, what, format(
         'select count(*) from pg_temp.poll(%s, 100)', number))
 $$;
+-- What waits in a backlog, as the triggers would insert it, which would take
+-- longer than all the rest.
+create temp table named as
+select n, b.kind, b.body, iclock.command_subject(b.body) as subject,
+       iclock.is_deletion(b.body) as deletes
+  from generate_series(1, 10000) as n,
+       lateral (values ('user', E'DATA UPDATE USERINFO PIN=' || n
+                                || E'\tName=x'),
+                       ('log', 'LOG'),
+                       ('option', 'SET OPTION Delay=' || n)) as b (kind, body);
+create function pg_temp.waiting(kind text, size integer)
+    returns void language sql set session_replication_role = replica as $$
+    insert into iclock.command (device_id, body, subject, deletes)
+    select pg_temp.device(), r.body, r.subject, r.deletes
+      from named r
+     where r.kind = $1 and r.n <= $2
+     order by r.n
+$$;
+insert into iclock.command (device_id, body)
+select pg_temp.device(), r.body from named r where r.n = 7;
+create temp table triggered as select * from iclock.command;
+delete from iclock.command;
+select pg_temp.waiting(k, 7) from unnest('{user,log,option}'::text[]) as k;
+select set_eq($$ select to_jsonb(c) - 'id' from iclock.command c
+                  where c.body in (select body from named where n = 7) $$,
+              $$ select to_jsonb(t) - 'id' from triggered t $$,
+              'a backlog is as the triggers make it');
+delete from iclock.command;
 -- rows of no subject need no triggers; no poll of below has taken them
 create function pg_temp.unanswered(number integer, due integer)
     returns void language sql set session_replication_role = replica as $$
@@ -535,14 +564,8 @@ begin
         perform iclock.is_echo(device, E'user\t' || i, true);
     end loop;
 
-    insert into iclock.command (device_id, body)
-    select device, E'DATA UPDATE USERINFO PIN=' || n || E'\tName=x'
-      from generate_series(1, size) as n
-    union all
-    select device, 'LOG' from generate_series(1, size) as n
-    union all
-    select device, 'SET OPTION Delay=' || n
-      from generate_series(1, size) as n;
+    perform pg_temp.waiting(k, size)
+       from unnest('{user,log,option}'::text[]) as k;
 
     perform pg_temp.poll_reads(regime, 'poll', 50);
     perform pg_temp.poll_reads(regime, 'the same poll again', 50);
@@ -574,9 +597,7 @@ begin
         'select iclock.counted_commands(array[%s::bigint])', device));
     perform pg_temp.reads(regime, 'due devices',
                           'select iclock.due_devices(600)');
-    insert into iclock.command (device_id, body)
-    select device, 'SET OPTION Delay=' || n
-      from generate_series(1, size) as n;
+    perform pg_temp.waiting('option', size);
     perform pg_temp.poll_reads(regime, 'behind unanswered ones', 55);
     perform pg_temp.reads(regime, 'taken back behind them', format(
         'select iclock.return_commands(array[%s::bigint], ''{55}'')', device));
