@@ -81,7 +81,7 @@ PROVE =		prove -j$$(($(JOBS) + 2)) -I$(ROOT)/t/lib --timer
 
 # those that take longest begin first, so that none of them ends alone, and
 # beside them the first one with a browser
-SLOW =		t/year.t t/build.t t/alloc.t t/database.t
+SLOW =		t/year.t t/package.t t/build.t t/alloc.t t/database.t
 TESTS =		$(SLOW) $(filter-out $(SLOW) t/citus.t,$(sort $(wildcard t/*.t)))
 
 # the tests that TESTS=... names
@@ -220,7 +220,6 @@ test:
 	@tools/deps test
 	@$(MAKE) --no-print-directory build nginx-src npm
 	@$(MAKE) --no-print-directory alloc $(if $(CHOSEN),,unit-build)
-	@$(if $(filter t/package.t,$(TESTS)),tools/deb > /dev/null)
 	@$(PROVE) $(if $(CHOSEN),,$(UNIT:$(ROOT)/%=%)/run) $(TESTS)
 
 # the module with the sanitizers in it, loaded into the stock nginx; they

@@ -51,7 +51,7 @@ is($debian, $changes, 'the version in debian/changelog is that of CHANGES');
 is($header, $changes, 'and that of the module');
 
 
-# built by "make deb", which "make test" has done
+# as "make deb" builds it
 
 is(run([ "$root/tools/deb" ]), 0, 'tools/deb') or diag(slurp($out));
 
