@@ -24,12 +24,16 @@ module.exports = async (t) => {
 
     // and no longer, when it is the stream that is refused: it may be old
 
+    let refused = { status: 503, code: 'unavailable', detail: 'No room' };
+    let kept = true;
+    const answer = (request, body) => request.respond({ status: body.status,
+        headers: { 'Retry-After': '5' }, body: JSON.stringify(body),
+        contentType: 'application/problem+json' });
     const refuse = (request) => {
         if (/event-stream/.test(request.headers().accept)) {
-            request.respond({ status: 503, headers: { 'Retry-After': '5' },
-                contentType: 'application/problem+json',
-                body: JSON.stringify({ status: 503, code: 'unavailable',
-                                       detail: 'No room' }) });
+            answer(request, refused);
+        } else if (!kept && /events\?after/.test(request.url())) {
+            answer(request, { status: 410, code: 'gone', detail: 'Gone' });
         } else {
             request.continue().catch(() => null);
         }
@@ -56,6 +60,19 @@ module.exports = async (t) => {
     await t.device('FAULT00001', 'handshake');
     await t.device('FAULT00001', 'punches', '1001\t2026-11-20 15:11:02\t0\t1');
     await tab.see('1001', 'what happens is asked for');
+
+    // from now on, if it is too long ago
+
+    kept = false;
+    await t.wait('another place', async () =>
+        tab.asked('GET', /\/events\?limit/).length > 0);
+    t.ok(true, 'events that are not kept any more: it goes on behind them');
+
+    // not of this address: which may be another one soon
+
+    refused = { status: 403, code: 'address', detail: 'Not from here' };
+    await t.wait('a 403', async () => tab.answers.some((each) =>
+        /^403 .*events$/.test(each)));
     tab.page.off('request', refuse);
     await tab.page.setRequestInterception(false);
     await tab.see(/Live, \d+ a minute/, 'the stream is there again');

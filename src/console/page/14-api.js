@@ -144,7 +144,9 @@ async function probe() {
   }
   try {
     const began = Date.now();
-    const answer = await request('GET', '/health', {}, null);
+    // of a link that is gone nobody may ever tell
+    const answer = await request('GET', '/health', {}, null,
+      AbortSignal.timeout(10000));
 
     setClock(answer.headers, began);
     if (answer.status === 503) failing('database', 5000);
@@ -271,13 +273,14 @@ async function api(method, path, options) {
 
 async function send(method, path, headers, o, key) {
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), o.patience || 40000);
+  const abort = () => stop.abort();
+  const timer = setTimeout(abort, o.patience || 40000);
   const began = Date.now();
   let answer, body;
 
   if (o.signal) {
-    if (o.signal.aborted) stop.abort();
-    o.signal.addEventListener('abort', () => stop.abort());
+    if (o.signal.aborted) abort();
+    o.signal.addEventListener('abort', abort);
   }
   running.add(stop);
 
@@ -296,6 +299,7 @@ async function send(method, path, headers, o, key) {
   } finally {
     clearTimeout(timer);
     running.delete(stop);
+    if (o.signal) o.signal.removeEventListener('abort', abort);
   }
 
   if (answer.ok) {

@@ -119,18 +119,23 @@ function streamFailed(e) {
     judged(e, session.key);
     return;
   }
-  if (e instanceof Problem && e.status === 403) {
+  // another 403 may be of the address, which changes
+  if (e.code === 'scope') {
     closeStream('off');
     return;
   }
-  if (e instanceof Problem && e.status === 410) {
-    stream.cursor = null;
-    emit('reset');
-  } else if (!(e instanceof Problem)) {
-    failing('down');
-  }
+  if (!(e instanceof Problem)) failing('down');
+  else lostPlace(e);
+  streamState('connecting');
   streamPause = Math.min(30000, streamPause * 2);
   openAgain(streamPause * (0.8 + 0.4 * Math.random()));
+}
+
+// what comes behind its last event is not kept any more
+function lostPlace(e) {
+  if (e.status !== 410) return;
+  stream.cursor = null;
+  emit('reset');
 }
 
 // as long as there is no room for another stream
@@ -144,7 +149,8 @@ async function pollEvents() {
     if (answer.body.next_cursor) stream.cursor = answer.body.next_cursor;
     emit('poll');
   } catch (e) {
-    // the bar says it
+    // the bar says all else
+    lostPlace(e);
   }
 }
 
@@ -155,11 +161,18 @@ async function readStream(mine) {
 
   if (stream.cursor) headers['Last-Event-ID'] = stream.cursor;
 
-  const answer = await request('GET', '/events', headers, undefined,
-    mine.signal);
+  // a link that is gone says nothing
+  const within = (ms, promise) => {
+    const silence = setTimeout(() => mine.abort(), ms);
+
+    return promise.finally(() => clearTimeout(silence));
+  };
+  const answer = await within(20000, request('GET', '/events', headers,
+    undefined, mine.signal));
 
   if (!answer.ok) {
-    throw new Problem(answer.status, await readBody(answer), answer.headers);
+    throw new Problem(answer.status, await within(20000, readBody(answer)),
+      answer.headers);
   }
 
   const reader = answer.body.getReader();
@@ -174,9 +187,8 @@ async function readStream(mine) {
   stream.opened = true;
 
   for (;;) {
-    // three heartbeats; a link that is gone says nothing
-    const silence = setTimeout(() => mine.abort(), 45000);
-    const part = await reader.read().finally(() => clearTimeout(silence));
+    // three heartbeats
+    const part = await within(45000, reader.read());
 
     if (part.done || mine !== streamStop) return;
     stream.heard = now();

@@ -412,7 +412,6 @@ function grid(o) {
   }), on('settings', refresh)];
 
   function end() {
-    if (!looked) return;
     watcher.disconnect();
     window.removeEventListener('scroll', moved);
     window.removeEventListener('resize', moved);
@@ -420,7 +419,7 @@ function grid(o) {
   }
 
   return {
-    el, selected, refresh, end,
+    el, selected, refresh,
     get count() {
       return list.length;
     },
