@@ -150,6 +150,16 @@ module.exports = async (t) => {
                   'the line as it came, with its TABs');
     await tab.looks('problems');
 
+    // more of them than are listed
+
+    await t.sql(`insert into iclock.rejected_line (device_id, table_name, line,
+                                                   reason)
+                 select id, 'ATTLOG', ('x' || n)::bytea, 'no such date'
+                   from iclock.device, generate_series(1, 60) as n
+                  where serial_number = 'CMD00002'`);
+    await tab.see('Lines not stored 61', 'all are counted');
+    t.like(await tab.text('main'), /The newest 50 are read/, 'though not read');
+
     // the terminal holds more than is stored
 
     for (let n = 0; n < 31; n++) {

@@ -234,7 +234,7 @@ module.exports = async (t) => {
     await tab.click('Add Ravi Nair on 14 devices');
     await said('Ravi Nair waits for 14 devices.');
     await tab.click('Undo');
-    await said('Cancelled on 14 of 14; 0 have it.');
+    await said('Cancelled: 14 of 14; sent already: 0.');
 
     // what comes after their events has come
     await tab.goto('#/live');
@@ -254,7 +254,7 @@ module.exports = async (t) => {
     await tab.click('Ask Gate 2 for it');
     await said('Gate 2 is told at its next call.');
     await tab.click('Undo');
-    await said('Cancelled on 1 of 1; 0 have it.');
+    await said('Cancelled: 1 of 1; sent already: 0.');
     // it is asked for, unless that has been read for long enough
     await tab.until(() => !document.querySelector('.strip')
         || /Gate 2: /.test(document.querySelector('.strips').innerText));
@@ -296,7 +296,7 @@ module.exports = async (t) => {
     await said('Dev Patil waits for 14 devices.');
     answers.push(0, 0, 429, 0, 429, 429);
     await tab.click('Undo');
-    await said('Cancelled on 14 of 14; 0 have it.');
+    await said('Cancelled: 14 of 14; sent already: 0.');
     t.is(await t.sql(`select string_agg(distinct status, ' ')
                         from iclock.command where body like '%PIN=4004%'`),
          'cancelled', 'too many requests: all are taken back');
@@ -322,7 +322,7 @@ module.exports = async (t) => {
     await said('Whether it was done is not known.');
     t.is(await deletions('queued'), 'PEOPLE02', 'removed, as far as it went');
     await tab.click('Undo');
-    await said('Cancelled on 1 of 1; 0 have it.');
+    await said('Cancelled: 1 of 1; sent already: 0.');
     t.is([await deletions('queued'), await deletions('cancelled')],
          ['', 'PEOPLE02'], 'and back');
     tab.page.off('request', instead);

@@ -124,7 +124,7 @@ async function undoCommands(rows, note) {
 }
 
 words({
-  'undo.some': { one: 'Cancelled on {n} of {all}; {rest} have it.', other: 'Cancelled on {n} of {all}; {rest} have it.' }
+  'undo.some': 'Cancelled: {n} of {all}; sent already: {rest}.'
 });
 
 // what can be done about a command: cancel, or ask again

@@ -152,7 +152,10 @@ view({
     // null: nobody has counted them
     function countOf(name, rows) {
       if (!may(sections[name])) return null;
-      if (name === 'lines') return known.lines.length;
+      if (name === 'lines') {
+        return known.moreLines && fleet.summary && fleet.summary.rejected_24h
+          || known.lines.length;
+      }
       if (name === 'missing') {
         return rows.reduce((n, row) => n + (row.missing || 0), 0);
       }
