@@ -328,6 +328,27 @@ module.exports = async (t) => {
     tab.page.off('request', instead);
     await tab.page.setRequestInterception(false);
 
+    // who has read far stays there, and sees what changes
+
+    await t.sql(`insert into iclock.device_user (device_id, pin, name)
+                 select id, to_char(n, 'FM0000'), 'Person ' || n
+                   from iclock.device, generate_series(5001, 5450) as n
+                  where serial_number = 'PEOPLE01'`);
+    await tab.goto('#/fleet');
+    await tab.goto('#/people');
+    for (const some of ['200 people r', '400 people r', '45\\d people\\.']) {
+        await tab.see(new RegExp(some));
+        await tab.page.evaluate(() =>
+            window.scrollTo(0, document.documentElement.scrollHeight));
+    }
+    await tab.see('Person 5450');
+    await t.sql(`update iclock.device_user set name = 'Meera Iyer'
+                  where pin = '5450'`);
+    await t.api('POST', '/users', { user_id: '5450', name: 'Meera Iyer',
+                                    device_ids: ['PEOPLE01'] });
+    await tab.see('Meera Iyer', 'far below: what changes is seen');
+    t.like(await tab.body(), /45\d people\./, 'and all of them');
+
     // a search, by the server, and by the address
 
     await tab.goto('#/people?q=nobody');

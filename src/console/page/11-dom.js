@@ -15,6 +15,8 @@
 //       kind: 'primary', 'quiet', 'danger'; needs: a scope: without it the
 //       button is dimmed, says which scope it needs, and does nothing
 //   frames(f)           f runs in the next frame, once however often asked
+//   spaced(ms, f)       -> soon(): f runs 0.3 s later, once however often
+//                       asked, and not again within ms; soon.end()
 
 const allowed = new RegExp('^(?:id|role|type|for|name|tabindex|title|value'
   + '|placeholder|autocomplete|autocapitalize|spellcheck|inputmode|dir|lang'
@@ -180,4 +182,23 @@ function frames(f) {
     });
   }
   nextFrame.add(f);
+}
+
+function spaced(ms, f) {
+  let timer = null;
+  let asked = false;
+
+  const run = () => {
+    timer = asked ? setTimeout(run, ms) : null;
+    if (!asked) return;
+    asked = false;
+    f();
+  };
+  const soon = () => {
+    asked = true;
+    if (timer === null) timer = setTimeout(run, 300);
+  };
+
+  soon.end = () => clearTimeout(timer);
+  return soon;
 }

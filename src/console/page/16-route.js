@@ -10,7 +10,8 @@
 //          close(ctx),
 //          keys: { a(event) {} } }) // one-key shortcuts of the view
 //   ctx: { el, id, query,           // a Map
-//          on(topic, f), every(ms, f), signal,   // end with the view
+//          on(topic, f), every(ms, f), spaced(ms, f), signal,
+//                                  // end with the view
 //          title(text) }            // "6 problems" of the window's title
 //   path('devices', sn, { tab: 'people' })    '#/devices/SN?tab=people'
 //   go(hash)                  opening: pushes
@@ -119,6 +120,12 @@ function openView() {
       }, ms);
 
       ends.push(() => clearInterval(timer));
+    },
+    spaced(ms, f) {
+      const soon = spaced(ms, f);
+
+      ends.push(soon.end);
+      return soon;
     },
     title(what) {
       document.title = t('view.window', { title: what });

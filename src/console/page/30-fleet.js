@@ -312,17 +312,22 @@ function keepFleet() {
 
 const askedDevices = new Set();
 
-function askSoon(sn) {
-  if (askedDevices.size === 0) {
-    setTimeout(() => {
-      const all = Array.from(askedDevices);
+// the list of a small fleet is one request
+const askThem = spaced(5000, async () => {
+  // what is being read may be older than what is asked for
+  if (fleet.loading) await fleet.loading.catch(() => {});
 
-      askedDevices.clear();
-      if (all.length > 10) fleet.load().catch(() => {});
-      else for (const each of all) fleet.refresh(each);
-    }, 300);
-  }
+  const all = Array.from(askedDevices);
+
+  askedDevices.clear();
+  if (all.length > Math.min(10, 3 * Math.ceil(fleet.list.length / 1000))) {
+    fleet.load().catch(() => {});
+  } else for (const each of all) fleet.refresh(each);
+});
+
+function askSoon(sn) {
   askedDevices.add(sn);
+  askThem();
 }
 
 // no event tells of a first call

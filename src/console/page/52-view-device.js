@@ -241,18 +241,16 @@ function deviceView(ctx) {
     if (reader && tab !== 'setup') reader.load();
   });
 
-  let due = null;
+  const read = ctx.spaced(3000, () => {
+    if (reader && !gone) reader.load();
+  });
   const mine = { punches: /^attendance\.punch$/, commands: /^command\./,
     people: /^(user|template)\./ };
 
   ctx.on('event', (event) => {
     if (!event.device || event.device.id !== sn) return;
     if (event.type === 'device.removed') readDevice();
-    if (!mine[tab] || !mine[tab].test(event.type) || due) return;
-    due = setTimeout(() => {
-      due = null;
-      if (reader && !gone) reader.load();
-    }, 500);
+    if (mine[tab] && mine[tab].test(event.type)) read();
   });
   ctx.on('commands', () => {
     if (reader && tab === 'commands') reader.load();

@@ -383,8 +383,11 @@ view({
     ctx.stop = () => clearTimeout(timer);
     asked = Array.from(ctx.query).join('&');
 
+    // many end together: one reading for all of them
+    const soon = ctx.spaced(5000, again);
+
     ctx.on('events', (events) => {
-      if (events.some((e) => e.type === 'command.finished')) again();
+      if (events.some((e) => e.type === 'command.finished')) soon();
     });
     ctx.on('commands', again);
     ctx.on('recovered', again);

@@ -124,6 +124,7 @@ view({
     let cursor = null;
     let reading = false;
     let asked = '';
+    let answered = '';
     let timer = null;
     let version = 0;
 
@@ -177,27 +178,37 @@ view({
 
     function asks() {
       return { q: ctx.query.get('q') || null,
-        site: ctx.query.get('site') || null, limit: 200 };
+        site: ctx.query.get('site') || null };
     }
 
     async function read(onward) {
       const mine = onward ? version : ++version;
-      const before = onward ? cursor : null;
+      const question = asks();
+      const key = JSON.stringify(question);
+      const next = new Map(onward ? people : []);
+      // who reads further down is not led back to the top
+      const far = key === answered ? people.size : 0;
+      let from = onward ? cursor : null;
 
       if (onward && reading) return;
       reading = true;
       try {
-        const answer = await api('GET', '/users', {
-          query: Object.assign(asks(), { cursor: before }),
-          signal: ctx.signal, background: people.size > 0 });
+        do {
+          const answer = await api('GET', '/users', {
+            query: Object.assign({ cursor: from,
+              limit: far - next.size > 200 ? 1000 : 200 }, question),
+            signal: ctx.signal, background: people.size > 0 });
 
-        if (mine !== version) return;
-        if (!onward) people = new Map();
-        for (const p of answer.body.data) {
-          p.totals = personTotals(p);
-          people.set(p.user_id, p);
-        }
-        cursor = answer.body.has_more ? answer.body.next_cursor : null;
+          if (mine !== version) return;
+          for (const p of answer.body.data) {
+            p.totals = personTotals(p);
+            next.set(p.user_id, p);
+          }
+          from = answer.body.has_more ? answer.body.next_cursor : null;
+        } while (from && next.size < far);
+        people = next;
+        cursor = from;
+        answered = key;
         reading = false;
         top.updated(Date.now());
         draw();
@@ -230,12 +241,10 @@ view({
         (v) => query({ state: v || null }, true))]);
     }
 
-    // who reads further down is not led back to the top
-    function again(typed) {
+    function again() {
       clearTimeout(timer);
       timer = setTimeout(() => {
-        if (session.key !== null && !document.hidden
-            && (typed === true || people.size <= Math.min(200, mostRows()))) {
+        if (session.key !== null && !document.hidden) {
           read(false).catch(onlyProblem);
         }
       }, 250);
@@ -249,7 +258,7 @@ view({
         search.value = ctx.query.get('q') || '';
       }
       if (next === asked) draw();
-      else again(true);
+      else again();
       asked = next;
       showPerson(ctx);
     };
@@ -260,10 +269,12 @@ view({
     };
     window.addEventListener('scroll', near, { passive: true });
 
+    const soon = ctx.spaced(5000, again);
+
     ctx.on('events', (events) => {
-      if (events.some((e) => /^(?:user|template|command)\./.test(e.type))) {
-        again();
-      }
+      // a list of many pages is read once a minute
+      if (people.size <= 1000 && events.some((e) =>
+        /^(?:user|template|command)\./.test(e.type))) soon();
     });
     ctx.on('people', again);
     ctx.on('recovered', again);

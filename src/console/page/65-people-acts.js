@@ -91,6 +91,8 @@ async function showPerson(ctx) {
   const box = panel({ title: t('person.loading'), fill() {},
     onClose() {
       personPanel.pin = null;
+      soon.end();
+      for (const off of offs) off();
       if (route.view === 'people' && route.id === pin) {
         go(path('people', null, Object.fromEntries(route.query)));
       }
@@ -123,12 +125,11 @@ async function showPerson(ctx) {
     read().then(draw, onlyProblem);
   }
 
-  ctx.on('events', (events) => {
-    if (!box.el.isConnected || box.body.dataset.form) return;
-    if (events.some((e) => e.type === 'command.finished'
-        || e.user && e.user.id === pin)) again();
-  });
-  ctx.on('people', again);
+  const soon = spaced(3000, again);
+  const offs = [on('people', again), on('events', (events) => {
+    if (!box.body.dataset.form && events.some((e) =>
+      e.type === 'command.finished' || e.user && e.user.id === pin)) soon();
+  })];
 
   try {
     await loading(box.body, read(), 6);

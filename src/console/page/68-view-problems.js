@@ -401,10 +401,13 @@ view({
     ctx.on('stream', draw);
     ctx.on('link', draw);
     ctx.on('commands', again);
+
+    const soon = ctx.spaced(5000, again);
+
     ctx.on('event', (event) => {
       if (event.type === 'command.finished' && event.device
           && known.missing.some((row) => known.fetching.has(row.id)
-            && row.device_id === event.device.id)) again();
+            && row.device_id === event.device.id)) soon();
     });
     ctx.on('recovered', again);
     ctx.on('reset', again);
