@@ -337,7 +337,9 @@ as $$
                                  from iclock.device o
                                  join iclock.device_user e
                                    on e.device_id = o.id
-                                where o.site = s.site and e.pin = p.pin
+                                where o.site = s.site
+                                  and o.sandbox = s.sandbox
+                                  and e.pin = p.pin
                                 order by e.updated_at desc
                                 limit 1)
                          else (select nullif(u.name, '')

@@ -221,13 +221,14 @@ select p.device_id,
              offset 0) as u
          on u.device_id = p.device_id and u.pin = p.pin
   -- those whom the device knows now are others
-  left join (select distinct on (o.site, n.pin) o.site, n.pin,
-                    nullif(n.name, '') as name
+  left join (select distinct on (o.site, o.sandbox, n.pin) o.site, o.sandbox,
+                    n.pin, nullif(n.name, '') as name
                from iclock.device o
                join iclock.device_user n on n.device_id = o.id
               where o.site in (select m.site from iclock.device_site m)
-              order by o.site, n.pin, n.updated_at desc) as e
-         on d.elsewhere and e.site = d.site and e.pin = p.pin
+              order by o.site, o.sandbox, n.pin, n.updated_at desc) as e
+         on d.elsewhere and e.site = d.site and e.sandbox = d.sandbox
+        and e.pin = p.pin
   left join (select c.device_id, c.code, nullif(c.name, '') as name
                from iclock.work_code c
              offset 0) as w

@@ -367,7 +367,7 @@ begin
                    row_number() over (order by d.id) as n,
                    count(*) over () as total
               from iclock.device d
-             where d.status = 'active'
+             where d.status = 'active' and not d.sandbox
                and (d.site = $3 or $3 is null)
                and iclock.may_see(d.site, (select iclock.visible_sites()))) as v
      cross join lateral
@@ -380,8 +380,8 @@ end
 $$;
 comment on function iclock.verify_all(timestamp, timestamp, text, interval,
     integer) is
-    'verify_attendance() of every active device, or of those of a site, one '
-    'after the other over a time';
+    'verify_attendance() of every active device that is not simulated, or of '
+    'those of a site, one after the other over a time';
 grant execute on function iclock.verify_all(timestamp, timestamp, text,
     interval, integer)
     to iclock_operator;
@@ -429,7 +429,7 @@ begin
                        row_number() over (order by d.id) as n,
                        count(*) over () as total
                   from iclock.device d
-                 where d.status = 'active'
+                 where d.status = 'active' and not d.sandbox
                    -- an offline terminal gets the command when it comes back
                    and not exists (select from iclock.attendance_check k
                                     where k.device_id = d.id
@@ -474,6 +474,7 @@ begin
 end
 $$;
 comment on function iclock.verify_due(integer) is
-    'For nginx: begins the reconciliation of every active device when the '
-    'last was so many seconds ago; daily ones at night. Number of checks begun';
+    'For nginx: begins the reconciliation of every active device that is not '
+    'simulated when the last was so many seconds ago; daily ones at night. '
+    'Number of checks begun';
 grant execute on function iclock.verify_due(integer) to iclock_module;

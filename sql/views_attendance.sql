@@ -16,7 +16,8 @@ select p.device_id,
             then (select nullif(e.name, '')
                     from iclock.device o
                     join iclock.device_user e on e.device_id = o.id
-                   where o.site = d.site and e.pin = p.pin
+                   where o.site = d.site and o.sandbox = d.sandbox
+                     and e.pin = p.pin
                    order by e.updated_at desc
                    limit 1)
             else nullif(u.name, '') end

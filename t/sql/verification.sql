@@ -8,6 +8,8 @@ insert into iclock.device (serial_number, status, dialect, site, timezone)
 values ('V-A', 'active', '2.4', 'Pune', 'Asia/Kolkata'),
        ('V-B', 'active', '3.2', 'Pune', null),
        ('V-C', 'pending', '2.4', 'Pune', null);
+insert into iclock.device (serial_number, status, site, sandbox)
+values ('V-S', 'active', 'Pune', true);
 
 create function pg_temp.punch(serial_number text, day date, punches integer)
     returns void language sql as $$

@@ -326,11 +326,15 @@ insert into iclock.device (serial_number, status, name, site, timezone)
 values ('T-MOVES', 'active', 'Van', 'Oslo', 'Europe/Oslo'),
        ('T-OSLO', 'active', 'Door', 'Oslo', 'Europe/Oslo'),
        ('T-ROME', 'active', 'Door', 'Rome', 'Europe/Rome');
+insert into iclock.device (serial_number, status, site, sandbox)
+values ('T-SIM', 'active', 'Oslo', true);
 insert into iclock.device_user (device_id, pin, name)
 select d.id, '9100', u.name
   from iclock.device d
   join (values ('T-MOVES', 'Gino'), ('T-OSLO', 'Kari'), ('T-ROME', 'Gino'))
        as u (serial_number, name) using (serial_number);
+insert into iclock.device_user (device_id, pin, name, updated_at)
+values (pg_temp.device('T-SIM'), '9100', 'Simulated', now() + interval '1 day');
 select pg_temp.punch(d, '9100', t)
   from (values ('T-OSLO', timestamp '2026-06-01 08:00'),
                ('T-MOVES', '2026-06-01 09:00'),
