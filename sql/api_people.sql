@@ -365,13 +365,17 @@ begin
     commands := array(
         select c
           from unnest(whole) as s (site)
-         cross join lateral iclock.delete_user_from_site(s.site, who) as c)
-        || array(
+         cross join lateral iclock.delete_user_from_site(s.site, who) as c);
+
+    commands := commands || array(
         select iclock.delete_user(d.serial_number, who)
           from iclock.device d
          where d.id = any (holders)
            and (d.status <> 'active'
                 or coalesce(d.site, '') <> all (whole))
+           and not exists (select from iclock.command c
+                            where c.id = any (commands)
+                              and c.device_id = d.id)
          order by d.serial_number);
 
     -- whom no other terminal of the site has

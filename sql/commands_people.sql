@@ -37,14 +37,22 @@ as $$
 declare
     device  iclock.device;
     known   iclock.device_user;
+    leaving bigint[];
+    untils  timestamptz[];
 begin
     select d.* into device
       from iclock.device d
      where d.id = iclock.device_id($1);
 
+    -- the card and the password of somebody else, maybe
+    select array_agg(l.device_id), array_agg(l.until) into leaving, untils
+      from iclock.people_leaving(array[device.id], $2) as l;
+
     select u.* into known
       from iclock.device_user u
-     where u.device_id = device.id and u.pin = $2;
+     where u.device_id = device.id and u.pin = $2
+       and not iclock.is_former(u.device_id, iclock.subject_of(u),
+                                u.updated_at, leaving, untils);
 
     if isfinite(starts_at) then
         perform iclock.moment('starts_at', starts_at);
@@ -88,9 +96,9 @@ end
 $$;
 comment on function iclock.put_user is
     'Puts a user on a device. Arguments that you leave out stay as the '
-    'device reported them. time_zone in the form of its dialect; starts_at, '
-    'ends_at: from when until when the user may come in, infinity for no '
-    'limit any more. DATA UPDATE USERINFO, PUSH 12.1.1.1, SDK 7.2';
+    'device reported them, unless it was told to delete the user. time_zone in '
+    'the form of its dialect; starts_at, ends_at: from when until when the '
+    'user may come in, infinity for no limit any more. DATA UPDATE USERINFO, PUSH 12.1.1.1, SDK 7.2';
 grant execute on function iclock.put_user to iclock_operator;
 
 create or replace function iclock.delete_user(

@@ -388,14 +388,18 @@ $$;
 comment on function iclock.queue_copy(bigint, text, text) is
     'Queues one copy, unless the same waits already';
 
+drop function if exists iclock.copy_person(bigint[], bigint, text, boolean);
+
 -- Sends a person to one terminal: the newest of each thing that the terminals
 -- among "sources" hold.  Unless all of it is wanted, only what is missing there
--- or older.
+-- or older.  "leaving" and "until" are what people_leaving() says of them.
 create or replace function iclock.copy_person(
         sources    bigint[],
         target_id  bigint,
         pin        text,
-        all_of_it  boolean)
+        all_of_it  boolean,
+        leaving    bigint[]       default null,
+        until      timestamptz[]  default null)
     returns table (command_id bigint, serial_number text, what text,
                    skipped_reason text)
     language plpgsql
@@ -411,6 +415,8 @@ declare
     p       iclock.photo;
     source  text;
     dialect text;
+    clean   constant bigint[] := case when $5 is null then $1 else
+        array(select s.id from unnest($1) as s (id) where s.id <> all ($5)) end;
 begin
     select d.* into target from iclock.device d where d.id = $2;
     serial_number := target.serial_number;
@@ -418,6 +424,9 @@ begin
     select u.* into known
       from iclock.device_user u
      where u.device_id = any ($1) and u.pin = $3
+       and ($5 is null
+            or not iclock.is_former(u.device_id, iclock.subject_of(u),
+                                    u.updated_at, $5, $6))
      order by u.updated_at desc, u.device_id
      limit 1;
 
@@ -466,6 +475,10 @@ begin
           from (select distinct on (t.type, t.no, t.index, t.major_version) t.*
                   from iclock.template t
                  where t.device_id = any ($1) and t.pin = $3
+                   and ($5 is null
+                        or not iclock.is_former(t.device_id,
+                                   iclock.subject_of(t), t.updated_at, $5,
+                                   $6))
                  order by t.type, t.no, t.index, t.major_version,
                           t.updated_at desc, t.device_id) as s
           left join iclock.template m
@@ -510,6 +523,10 @@ begin
                   from iclock.photo p
                  where p.device_id = any ($1) and p.pin = $3
                    and p.kind in ('user', 'comparison')
+                   and ($5 is null
+                        or not iclock.is_former(p.device_id,
+                                   iclock.subject_of(p), p.received_at, $5,
+                                   $6))
                  order by p.kind desc, p.type, p.received_at desc,
                           p.device_id) as s
          where $4
@@ -533,7 +550,7 @@ begin
         elsif target.dialect = '3.2' then
             skipped_reason := 'dialect 3.2 has no command for it';
 
-        elsif iclock.has_template(p.type, $1, target, $3) then
+        elsif iclock.has_template(p.type, clean, target, $3) then
             skipped_reason := 'its template does for the terminal';
 
         elsif exists (select from iclock.device_option o
@@ -557,6 +574,7 @@ begin
     end loop;
 end
 $$;
-comment on function iclock.copy_person(bigint[], bigint, text, boolean) is
+comment on function iclock.copy_person(bigint[], bigint, text, boolean,
+    bigint[], timestamptz[]) is
     'Sends a person to a terminal: the newest of each thing that other '
     'terminals hold';

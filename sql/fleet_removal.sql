@@ -1,6 +1,29 @@
 -- People whom a site has removed: what terminals upload of them later is not to
 -- bring them back.
 
+-- Whether a device has something of a user, or is to get it.
+create or replace function iclock.may_hold(device_id bigint, pin text)
+    returns boolean
+    language sql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select exists (select from iclock.device_user u
+                    where u.device_id = $1 and u.pin = $2)
+        or exists (select from iclock.template t
+                    where t.device_id = $1 and t.pin = $2)
+        or exists (select from iclock.photo p
+                    where p.device_id = $1 and p.pin = $2
+                      and p.kind in ('user', 'comparison'))
+        or exists (select from iclock.command c
+                    where c.device_id = $1
+                      and c.finished_at is null
+                      and c.subject >= E'user\t' || $2
+                      and c.subject < E'user\t' || $2 || E'\n'
+                      and not c.deletes)
+$$;
+comment on function iclock.may_hold(bigint, text) is
+    'Whether a device has something of a user, or is to get it';
+
 create or replace function iclock.delete_user_from_site(
         site  text,
         pin   text)
@@ -25,12 +48,15 @@ as $$
 
     select iclock.delete_user(d.serial_number, $2)
       from iclock.device d
-     where d.site = $1 and d.status = 'active' and not d.sandbox
+     where d.site = $1 and not d.sandbox
+       -- one that is let in again must not bring the user along
+       and (d.status = 'active' or iclock.may_hold(d.id, $2))
      order by d.id
 $$;
 comment on function iclock.delete_user_from_site(text, text) is
-    'Deletes a user from every active terminal of a site that is not simulated. '
-    'A terminal that uploads the user later gets a command to delete it, until '
+    'Deletes a user from every terminal of a site that is not simulated: from '
+    'those that are not active, if they have the user, once they are. A '
+    'terminal that uploads the user later gets a command to delete it, until '
     'the user is put or enrolled anew: table removed_person';
 grant execute on function iclock.delete_user_from_site(text, text)
     to iclock_operator;
@@ -100,7 +126,7 @@ begin
     select d.id, r.pin
       from iclock.device d
       join iclock.removed_person r on r.site = d.site
-     where d.id = $1
+     where d.id = $1 and not d.sandbox
        and ($2 = 'user' or r.pin = split_part($2, E'\t', 2))
      order by r.pin collate "C"
     on conflict on constraint removed_from_pkey do update
@@ -110,23 +136,101 @@ $$;
 comment on function iclock.note_removal(bigint, text) is
     'Notes that a device has deleted a user, or all';
 
+drop function if exists iclock.people_leaving(bigint[]);
+
 -- What devices hold of these is of no use to anyone else: it may be of who had
--- the PIN before.
-create or replace function iclock.people_leaving(devices bigint[])
-    returns table (device_id bigint, pin text)
-    language sql stable
+-- the PIN before.  Of those whom a device was to delete and has not, that is
+-- what it held when the last attempt had ended; a deletion of all users counts
+-- as long as it is under way.
+create or replace function iclock.people_leaving(
+        devices  bigint[],
+        person   text default null)
+    returns table (device_id bigint, pin text, until timestamptz)
+    language plpgsql stable
     set search_path = pg_catalog, iclock, pg_temp
 as $$
-    select distinct c.device_id, split_part(c.subject, E'\t', 2)
-      from iclock.command c
-     where c.device_id = any ($1)
-       and c.deletes
-       and c.finished_at is null
-       and c.subject >= 'user' and c.subject < E'user\n'
-       and c.subject ~ E'^user(\t[^\t]+)?$'
+begin
+    -- planned each time: by the number of commands that there are now
+    return query execute $query$
+        with last as materialized (
+            select distinct on (c.device_id, c.subject)
+                   c.device_id, c.subject, c.id, c.finished_at,
+                   c.status <> 'done' and c.return_code is distinct from -10
+                       as missed
+              from iclock.command c
+             where c.device_id = any ($1)
+               and c.deletes
+               and (c.status <> 'cancelled'
+                    or c.reason = 'the device was removed')
+               and c.subject >= 'user' and c.subject < E'user\n'
+               and ($2 is null or c.subject in ('user', E'user\t' || $2))
+               and c.subject ~ E'^user(\t[^\t]+)?$'
+             order by c.device_id, c.subject, 0 - c.id
+        )
+        select l.device_id, split_part(l.subject, E'\t', 2),
+               coalesce(l.finished_at, 'infinity')
+          from last l
+         where l.missed
+           and (l.finished_at is null
+                or l.subject <> 'user'
+                   and not exists (select
+                                     from last a
+                                    where a.device_id = l.device_id
+                                      and a.subject = 'user'
+                                      and a.id > l.id
+                                      and not a.missed))
+        $query$
+      using $1, $2;
+end
 $$;
-comment on function iclock.people_leaving(bigint[]) is
-    'Users whom devices have yet to delete; an empty PIN: all users';
+comment on function iclock.people_leaving(bigint[], text) is
+    'Users whom devices have yet to delete, or have not deleted when they were '
+    'told to, and until when what they hold is of them; an empty PIN: all users';
+
+-- Whether something that a device holds is of somebody whom it was to delete:
+-- not if it has come since, or if a command has put the same there again.
+create or replace function iclock.is_former(
+        device_id   bigint,
+        subject     text,
+        changed_at  timestamptz,
+        leaving     bigint[],
+        until       timestamptz[])
+    returns boolean
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    ended  constant timestamptz := (
+        select max(l.until)
+          from unnest($4, $5) as l (device_id, until)
+         where l.device_id = $1);
+    again  boolean;
+begin
+    if ended is null or changed_at > ended then
+        return false;
+    elsif ended = 'infinity' then
+        return true;
+    end if;
+
+    execute $query$
+        select exists (select
+                         from iclock.command c
+                        where c.device_id = $1
+                          and c.subject = $2
+                          and not c.deletes
+                          and c.status = 'done'
+                          and c.finished_at > $3)
+        $query$
+       into again
+      using $1, $2, ended;
+
+    return not again;
+end
+$$;
+comment on function iclock.is_former(bigint, text, timestamptz, bigint[],
+    timestamptz[]) is
+    'Whether something that a device holds is of somebody whom it was to '
+    'delete, by what people_leaving() says';
 
 -- Queues the deletion of a person, unless the device has yet to answer one.
 create or replace function iclock.tell_removal(

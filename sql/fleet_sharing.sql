@@ -101,12 +101,19 @@ begin
                  limit few + 1) as u) <= few
     then
         for change in
-            select distinct u.device_id, u.pin, d.site
-              from unnest($1, $2) as u (device_id, pin)
+            select u.device_id, u.pin, d.site, l.devices, l.untils
+              from (select distinct u.device_id, u.pin
+                      from unnest($1, $2) as u (device_id, pin)) as u
               join iclock.device d on d.id = u.device_id
+             cross join lateral
+                   (select array_agg(p.device_id) as devices,
+                           array_agg(p.until) as untils
+                      from iclock.people_leaving(array[u.device_id], u.pin)
+                           as p) as l
         loop
             perform iclock.copy_person(array[change.device_id], d.id,
-                                       change.pin, false)
+                                       change.pin, false, change.devices,
+                                       change.untils)
                from iclock.device d
               where d.site = change.site and d.status = 'active'
                 and not d.sandbox and d.id <> change.device_id;
@@ -158,7 +165,11 @@ begin
         returning b.source_id, b.pin
     loop
         perform iclock.copy_person(array[person.source_id], $1, person.pin,
-                                   false)
+                                   false, l.devices, l.untils)
+           from (select array_agg(p.device_id) as devices,
+                        array_agg(p.until) as untils
+                   from iclock.people_leaving(array[person.source_id],
+                                              person.pin) as p) as l
           where not exists (select from iclock.removed_person r
                               join iclock.device d on d.site = r.site
                              where d.id = $1 and r.pin = person.pin);
@@ -193,6 +204,15 @@ begin
         perform iclock.wrong_argument('to_serial', 'is the same terminal');
     end if;
 
+    -- its people are others
+    if exists (select
+                 from iclock.device s, iclock.device t
+                where s.id = source_id and s.sandbox
+                  and t.id = target_id and not t.sandbox)
+    then
+        perform iclock.wrong_argument('from_serial', 'is simulated');
+    end if;
+
     if not exists (select from iclock.device_user u
                     where u.device_id = source_id and u.pin = $1)
     then
@@ -205,7 +225,7 @@ begin
     -- whoever is put on a terminal anew is removed no longer
     perform iclock.readmit(d.site, $1)
        from iclock.device d
-      where d.id = target_id;
+      where d.id = target_id and not d.sandbox;
 
     return query
     select * from iclock.copy_person(array[source_id], target_id, $1, true);
@@ -259,32 +279,53 @@ as $$
 declare
     source_id  constant bigint := iclock.device_id(from_serial);
 begin
+    if exists (select from iclock.device d
+                where d.id = source_id and d.sandbox)
+    then
+        perform iclock.wrong_argument('from_serial', 'is simulated');
+    end if;
+
     return query
       with leaving as materialized (
-        select l.pin from iclock.people_leaving(array[source_id]) as l
+        select l.pin, l.until from iclock.people_leaving(array[source_id]) as l
+    ),
+    people as materialized (
+        select u.pin, l.devices, l.untils,
+               case
+               when 'infinity' = any (l.untils)
+               then 'being deleted from the terminal'
+               when iclock.is_former(source_id, iclock.subject_of(u),
+                                     u.updated_at, l.devices, l.untils)
+               then 'the terminal has not deleted it when it was told to'
+               end as reason
+          from iclock.device_user u
+         cross join lateral
+               (select array_agg(source_id) as devices,
+                       array_agg(o.until) as untils
+                  from leaving o
+                 where o.pin in (u.pin, '')) as l
+         where u.device_id = source_id
     )
     select c.*
       from iclock.device d
-     cross join iclock.device_user u
+     cross join people p
      cross join lateral
            (select case
                    when exists (select from iclock.removed_person r
-                                 where r.site = d.site and r.pin = u.pin)
+                                 where r.site = d.site and r.pin = p.pin)
                    then 'removed from the site'
-                   when u.pin in (select l.pin from leaving l)
-                     or '' in (select l.pin from leaving l)
-                   then 'being deleted from the terminal' end) as r (reason)
+                   else p.reason end) as r (reason)
      cross join lateral
            (select null::bigint, d.serial_number, 'user', r.reason
              where r.reason is not null
              union all
             select n.*
-              from iclock.copy_person(array[source_id], d.id, u.pin, false) as n
+              from iclock.copy_person(array[source_id], d.id, p.pin, false,
+                                      p.devices, p.untils) as n
              where r.reason is null) as c
      where d.site = coalesce($2, (select s.site from iclock.device s
                                    where s.id = source_id))
        and d.status = 'active' and not d.sandbox and d.id <> source_id
-       and u.device_id = source_id
        and iclock.may_see(d.site, (select iclock.visible_sites()));
 end
 $$;
@@ -324,31 +365,31 @@ begin
 
     return query
       with leaving as materialized (
-        select l.pin, array_agg(l.device_id) as devices
+        select l.pin, array_agg(l.device_id) as devices,
+               array_agg(l.until) as untils
           from iclock.people_leaving(members) as l
          group by l.pin
     ),
     people as (
         select h.pin,
-               coalesce(l.devices, '{}')
-                   || (select e.devices from leaving e where e.pin = '')
-                   as leaving
+               case when e.pin is null then l.devices
+                    else l.devices || e.devices end as devices,
+               case when e.pin is null then l.untils
+                    else l.untils || e.untils end as untils
           from (select distinct u.pin
                   from iclock.device_user u
                  where u.device_id = any (members)
                    and not exists (select from iclock.removed_person r
                                     where r.site = $1 and r.pin = u.pin)) as h
           left join leaving l on l.pin = h.pin
+          left join leaving e on e.pin = ''
     )
     select c.*
       from unnest(members) as m (id)
      cross join people p
      cross join lateral
-           iclock.copy_person(array(select s.id
-                                      from unnest(members) as s (id)
-                                     where s.id <> m.id
-                                       and s.id <> all (p.leaving)),
-                              m.id, p.pin, false) as c;
+           iclock.copy_person(array_remove(members, m.id), m.id, p.pin, false,
+                              p.devices, p.untils) as c;
 end
 $$;
 comment on function iclock.sync_site(text) is

@@ -115,7 +115,8 @@ begin
                              from iclock.removed_person r
                             where r.site = (select d.site
                                               from iclock.device d
-                                             where d.id = $1)
+                                             where d.id = $1
+                                               and not d.sandbox)
                               and r.pin = split_part(w.subject, E'\t', 2)),
                greatest(
                    (select n.id

@@ -5,7 +5,8 @@
 -- Lines that a terminal takes for a user it does not know: the newest record of
 -- the other terminals of its site, else its own.  What other sites hold, keys
 -- and fingerprints among it, is not for it; nor who was removed from the site,
--- while some terminals have yet to delete them.
+-- nor whom another terminal has yet to delete, or has not deleted.  People of simulated terminals
+-- are others than those of the rest.
 create or replace function iclock.remote_attendance(
         device_id  bigint,
         pin        text)
@@ -16,6 +17,9 @@ as $$
 declare
     asking     iclock.device;
     known      iclock.device_user;
+    holders    bigint[];
+    leaving    bigint[];
+    untils     timestamptz[];
     lines      text;
     dialect    text;
     -- without a limit nothing is said of it
@@ -24,13 +28,25 @@ declare
 begin
     select d.* into asking from iclock.device d where d.id = $1;
 
-    select u.* into known
+    select array_agg(d.id) into holders
       from iclock.device d
       join iclock.device_user u on u.device_id = d.id and u.pin = $2
      where d.status = 'active'
-       and (d.id = $1 or d.site = asking.site)
-       and not exists (select from iclock.removed_person r
-                        where r.site = asking.site and r.pin = $2)
+       and (d.id = $1
+            or d.site = asking.site and d.sandbox = asking.sandbox)
+       and (asking.sandbox
+            or not exists (select from iclock.removed_person r
+                            where r.site = asking.site and r.pin = $2));
+
+    select array_agg(l.device_id), array_agg(l.until) into leaving, untils
+      from iclock.people_leaving(holders, $2) as l;
+
+    select u.* into known
+      from iclock.device d
+      join iclock.device_user u on u.device_id = d.id and u.pin = $2
+     where d.id = any (holders)
+       and not iclock.is_former(d.id, iclock.subject_of(u), u.updated_at,
+                                leaving, untils)
      order by u.device_id = $1, u.updated_at desc, d.id
      limit 1;
 
@@ -69,6 +85,8 @@ begin
           where t.device_id = known.device_id and t.pin = known.pin
             and t.type = 1
             and t.major_version in (9, 10)
+            and not iclock.is_former(t.device_id, iclock.subject_of(t),
+                                     t.updated_at, leaving, untils)
             and iclock.unusable(t, asking) is null), '');
 end
 $$;
@@ -106,7 +124,8 @@ begin
     select array_agg(d.id) into devices
       from iclock.device asking
       join iclock.device d
-        on d.id = asking.id or d.site = asking.site
+        on d.id = asking.id
+        or d.site = asking.site and d.sandbox = asking.sandbox
      where asking.id = $1;
 
     for span in -2 .. 12 loop

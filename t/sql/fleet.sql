@@ -621,9 +621,107 @@ select set_eq($$ select distinct skipped_reason
 select pg_temp.upload_user('F-C', '21', 'Gone as well');
 select is_empty($$ select * from iclock.sync_site('Pune') where what = 'user'
                       and serial_number <> 'F-C' $$, 'nor by sync_site()');
-delete from iclock.device_user where pin = '21';
+delete from iclock.device_user where pin in ('20', '21');
+delete from iclock.template where pin = '20';
+delete from iclock.command;
+
+-- whom a terminal has not deleted when it was told to
+
+create function pg_temp.missed(how text) returns void language plpgsql as $$
+begin
+    delete from iclock.removed_person where pin = '20';
+    delete from iclock.command;
+    delete from iclock.device_user where pin = '20';
+    delete from iclock.template where pin = '20';
+    delete from iclock.photo where pin = '20';
+    perform pg_temp.upload_user(s, '20', 'Gone', '99')
+       from unnest(array['F-A', 'F-C']) as s;
+    perform pg_temp.upload_template('F-C', '20', 1, 6, 10, 'gone', 'FP');
+    perform pg_temp.upload_photo('F-C', '20', 'user', '\xffd8ff');
+    update iclock.device_user set updated_at = now() - interval '1 hour'
+     where pin = '20';
+    update iclock.template set updated_at = now() - interval '1 hour'
+     where pin = '20';
+    update iclock.photo set received_at = now() - interval '1 hour'
+     where pin = '20';
+    if how = 'blocked' then
+        perform iclock.block_device('F-C');
+    end if;
+    perform iclock.delete_user_from_site('Pune', '20');
+    perform pg_temp.poll(s), pg_temp.answer(s)
+       from unnest(array['F-A', 'F-B', 'F-D']) as s;
+    if how = 'failed' then
+        perform pg_temp.poll('F-C'), pg_temp.answer('F-C', -5);
+    elsif how = 'removed' then
+        update iclock.command
+           set status = 'cancelled', reason = 'the device was removed'
+         where status = 'queued';
+    elsif how = 'expired' then
+        update iclock.command set status = 'expired' where status = 'queued';
+    end if;
+    perform pg_temp.pass(30);
+    update iclock.device set status = 'active' where serial_number = 'F-C';
+    perform iclock.put_user('F-A', '20', 'New', password => '1');
+    perform pg_temp.poll('F-A'), pg_temp.answer('F-A');
+end
+$$;
+create function pg_temp.sent() returns text language sql as $$
+    select string_agg(distinct c.what, ', ' order by c.what)
+      from iclock.sync_site('Pune') as c where c.serial_number <> 'F-C'
+$$;
+create function pg_temp.spread(how text) returns text language plpgsql as $$
+declare
+    sent  text;
+begin
+    perform pg_temp.missed(how);
+    sent := pg_temp.sent();
+    if exists (select from iclock.command c
+                where c.body ~ 'Name=Gone|Passwd=99|^DATA UPDATE (FING|USERP)')
+    then
+        sent := sent || ', of the former';
+    end if;
+    return sent;
+end
+$$;
+select is(pg_temp.spread(how), 'user', 'nothing of theirs: ' || how)
+  from unnest(array['failed', 'expired', 'blocked', 'removed']) as how;
+select pg_temp.missed('failed');
+delete from iclock.device_user where pin = '20' and name <> 'Gone';
+select is(pg_temp.sent(), null, 'nor when nobody else has the PIN');
+select set_eq($$ select distinct what, skipped_reason
+                   from iclock.copy_site('F-C') $$,
+              $$ values ('user', 'the terminal has not deleted it when it '
+                                 'was told to') $$, 'nor by copy_site()');
+select iclock.set_site('Pune', true);
+select pg_temp.upload_template('F-C', '20', 1, 7, 10, 'seven', 'FP');
+select is(pg_temp.waiting('F-B'), 0, 'nor with what is enrolled there');
+select iclock.put_user('F-C', '20', 'New');
+select is_empty($$ select b from pg_temp.poll('F-C') as b
+                    where b ~ 'Passwd=99' $$,
+                'who is put there does not get the password of the former');
+select pg_temp.answer('F-C');
+select pg_temp.upload_template('F-C', '20', 1, 8, 10, 'eight', 'FP');
+select is(array(select c.subject from iclock.command c
+                 where c.device_id = pg_temp.device('F-B')
+                   and c.status = 'queued' order by 1),
+          array[E'user\t20', E'user\t20\ttemplate\t1\t7\t0\t10',
+                E'user\t20\ttemplate\t1\t8\t0\t10'],
+          'who is put there is sent with what has come since');
+select iclock.set_site('Pune', false);
+select pg_temp.missed('failed');
+select iclock.delete_user('F-C', '20');
+select pg_temp.poll('F-C'), pg_temp.answer('F-C', -10);
+select pg_temp.pass(30);
+select is(pg_temp.sent(), 'fingerprint 6 index 0 version 10, user, user photo',
+          'until it is done');
+select pg_temp.missed('failed');
+select iclock.copy_user('20', 'F-C', 'F-B');
+select is(pg_temp.waiting('F-B'), 3, 'copy_user() copies what is there');
+
+delete from iclock.removed_person where pin = '20';
 delete from iclock.device_user where pin = '20';
 delete from iclock.template where pin = '20';
+delete from iclock.photo where pin = '20';
 delete from iclock.command;
 select iclock.set_site('Pune', true);
 
@@ -761,6 +859,23 @@ values ('Pune', '9002', '{}');
 select iclock.put_user('F-S', '9002', 'Somebody');
 select is((select count(*)::int from iclock.removed_person where pin = '9002'),
           1, 'who is put on one is removed as before');
+select count(*) from iclock.copy_user('9002', 'F-A', 'F-S') \gset ignored_
+select is((select count(*)::int from iclock.removed_person where pin = '9002'),
+          1, 'who is copied to one, too');
+select ok(exists (select from pg_temp.poll('F-S') as b
+                   where b like 'DATA UPDATE USERINFO PIN=9002%'),
+          'and gets there');
+select pg_temp.answer('F-S');
+select iclock.delete_user('F-S', '9002');
+select pg_temp.poll('F-S');
+select pg_temp.answer('F-S');
+select is_empty($$ select from iclock.removed_from where pin = '9002' $$,
+                'a deletion there is none of the site');
+select throws_ok(format('select iclock.%s', f), '22023',
+                 'argument "from_serial" is simulated', f)
+  from unnest(array[$$copy_user('9001', 'F-S', 'F-A')$$,
+                    $$copy_user_to_site('9001', 'F-S')$$,
+                    $$copy_site('F-S')$$]) as f;
 select iclock.put_user('F-B', '9002', 'Somebody');
 select is((select count(*)::int from iclock.removed_person where pin = '9002'),
           0, 'whoever is put on a terminal is not');

@@ -69,8 +69,47 @@ select is(iclock.remote_attendance(pg_temp.device(s), '13'), 'NONE',
 select alike(iclock.remote_attendance(pg_temp.device('R-C'), '13'),
              '%Card=78%', 'but another site has them');
 select iclock.put_user('R-B', '13', name => 'Back') \gset ignored_
-select alike(iclock.remote_attendance(pg_temp.device('R-A'), '13'),
-             'DATA UPDATE USERINFO PIN=13%', 'until they are readmitted');
+select is(iclock.remote_attendance(pg_temp.device(s), '13'), 'NONE',
+          'nor when another one is put, before ' || s || ' has deleted them')
+  from unnest(array['R-A', 'R-B', 'R-E']) as s;
+insert into iclock.template (device_id, pin, type, no, index, major_version,
+                             valid, duress, source, data)
+values (pg_temp.device('R-B'), '13', 1, 6, 0, 10, 1, 0, 'FP', 'gone');
+update iclock.template set updated_at = now() - interval '2 hours'
+ where pin = '13';
+update iclock.command
+   set status = case when deletes then 'failed' else 'done' end,
+       return_code = case when deletes then -5 else 0 end,
+       finished_at = now() - case when deletes then interval '1 hour'
+                                  else '0' end
+ where subject = E'user\t13' and device_id = pg_temp.device('R-B');
+select is(iclock.remote_attendance(pg_temp.device('R-A'), '13'),
+          E'DATA UPDATE USERINFO PIN=13\tName=Back\tPasswd=\tCard='
+          '\tGrp=1\tTZ=0000000000000000\tPri=0',
+          'then the one who was put, without the fingers of the former');
+
+-- people of simulated terminals are others
+
+insert into iclock.device (serial_number, status, site, dialect, sandbox)
+values ('R-T', 'active', 'Pune', '2.4', true),
+       ('R-U', 'active', 'Pune', '2.4', true);
+insert into iclock.device_user (device_id, pin, name)
+select pg_temp.device(s), '14', 'Simulated'
+  from unnest(array['R-T', 'R-U']) as s;
+insert into iclock.device_user (device_id, pin, name, updated_at)
+values (pg_temp.device('R-A'), '14', 'Real', now() - interval '1 day');
+select alike(iclock.remote_attendance(pg_temp.device(s), '14'), name, s)
+  from (values ('R-B', '%Name=Real%'), ('R-T', '%Name=Simulated%'))
+       as v (s, name);
+select count(*) from iclock.delete_user_from_site('Pune', '14') \gset ignored_
+select alike(iclock.remote_attendance(pg_temp.device('R-T'), '14'),
+             '%Name=Simulated%', 'and stay when those are removed');
+insert into iclock.punch (device_id, local_time, pin, status)
+values (pg_temp.device('R-T'), localtimestamp - interval '1 hour', '14', 0);
+select is(iclock.last_punch(pg_temp.device('R-B'), '14'), 'status=1',
+          'their punches, too');
+select alike(iclock.last_punch(pg_temp.device('R-U'), '14'), '%state=0%',
+             'are known there');
 
 -- the dialects read the time periods differently, and a limit comes along
 
