@@ -124,14 +124,14 @@ as $$
                                        + make_interval(secs => $2)) end,
                'finished_at', iclock_api.utc(s.finished_at),
                'expires_at', iclock_api.utc(s.expires_at))
-               order by s.id desc)
+               order by array_position($1, s.id))
       from iclock.command_status s
       join iclock.command c on c.id = s.id
      where s.id = any ($1)
 $$;
 comment on function iclock_api.commands_json(bigint[], integer) is
-    'Commands as the API shows them, the newest first; timeout: seconds after '
-    'which one that was sent counts as unanswered';
+    'Commands as the API shows them, in the order of the array; timeout: '
+    'seconds after which one that was sent counts as unanswered';
 
 create or replace function iclock_api.command_timeout(request jsonb)
     returns integer
@@ -189,7 +189,10 @@ comment on function iclock_api.commands_get(jsonb) is 'GET /commands/{id}';
 
 -- The newest first.  As devices_list() does, it makes its query for the
 -- conditions that there are: of a device or a person by an index of its
--- commands, of all by their key.
+-- commands, of all by their key.  By when they ended, the latest first, if that
+-- is asked for: what has waited for days is among the old ones, and may have
+-- failed just now.  There are indexes of what has failed or has expired: so a
+-- single status stands in that query.
 create or replace function iclock_api.commands_list(request jsonb)
     returns iclock_api.reply
     language plpgsql stable
@@ -200,14 +203,18 @@ declare
     states   constant text[] := iclock_api.words(request, 'status',
         '{queued,sent,done,failed,expired,cancelled}');
     since    constant timestamptz := iclock_api.moment(request, 'since');
+    ended    constant timestamptz := iclock_api.moment(request,
+                                                       'finished_since');
     serial   constant text := query ->> 'device_id';
     devices  bigint[];
     size     integer;
     after    jsonb;
     ids      bigint[];
+    keys     jsonb[];
 begin
     perform iclock_api.parameters(request,
-        '{device_id,status,user_id,since,created_by,limit,cursor}');
+        '{device_id,status,user_id,since,finished_since,created_by,limit,'
+        'cursor}');
 
     select p.* into size, after from iclock_api.page(request) as p;
 
@@ -220,27 +227,42 @@ begin
     end if;
 
     execute concat(
-        'select array(select c.id '
+        'select array_agg(l.id order by l.at desc, l.id desc), '
+        '       array_agg(case when l.at is null then to_jsonb(l.id) '
+        '                 else jsonb_build_array(l.at, l.id) end '
+        '                 order by l.at desc, l.id desc) '
+        '  from (select c.id, ',
+        case when ended is null then 'null::timestamptz'
+             else 'c.finished_at' end, ' as at '
         '  from iclock.command c '
         '  join iclock.device d on d.id = c.device_id '
         ' where iclock_api.visible(d, $1)',
         case when devices is not null then ' and c.device_id = any ($5)' end,
-        case when states is not null then ' and c.status = any ($2)' end,
+        case when cardinality(states) = 1 and ended is not null
+             then format(' and c.status = %L', states[1])
+             when states is not null then ' and c.status = any ($2)' end,
         case when query ? 'user_id'
              then ' and c.subject >= $6 and c.subject < $6 || E''\n''' end,
         case when since is not null then ' and c.created_at >= $7' end,
         case when query ? 'created_by'
              then ' and c.created_by in ($8, ''api:'' || $8)' end,
-        case when after is not null then ' and c.id < $3' end,
-        ' order by c.id desc limit $4)')
-       into ids
-      using request, states, (after #>> '{}')::bigint, size + 1, devices,
+        case when ended is not null then ' and c.finished_at >= $9' end,
+        case when after is not null and ended is not null
+             then ' and (c.finished_at, c.id) '
+                  '     < (($3 ->> 0)::timestamptz, ($3 ->> 1)::bigint)'
+             when after is not null
+             then ' and c.id < ($3 #>> ''{}'')::bigint' end,
+        ' order by ',
+        case when ended is not null then 'c.finished_at desc, ' end,
+        'c.id desc limit $4) as l')
+       into ids, keys
+      using request, states, after, size + 1, devices,
             E'user\t' || (query ->> 'user_id'), since,
-            query ->> 'created_by';
+            query ->> 'created_by', ended;
 
     return iclock_api.list(request,
         iclock_api.commands_json(ids, iclock_api.command_timeout(request)),
-        array(select to_jsonb(i) from unnest(ids) as i), size);
+        keys, size);
 end
 $$;
 comment on function iclock_api.commands_list(jsonb) is 'GET /commands';

@@ -41,6 +41,8 @@ insert into wanted_index values
      'command (finished_at) where finished_at is not null'),
     ('', 'command_failed_idx',
      'command (finished_at) where status = ''failed'''),
+    ('', 'command_expired_idx',
+     'command (finished_at) where status = ''expired'''),
     ('', 'command_created_idx',
      'command using brin (created_at) with (autosummarize = on)'),
     ('', 'rejected_line_device_idx',

@@ -102,6 +102,7 @@ static const ngx_http_iclock_api_typed_t  ngx_http_iclock_api_typed[] = {
     { "purge", "{\"type\":\"boolean\"}" },
     { "missing", "{\"type\":\"boolean\"}" },
     { "since", "{\"type\":\"string\",\"format\":\"date-time\"}" },
+    { "finished_since", "{\"type\":\"string\",\"format\":\"date-time\"}" },
     { "fields", "{\"type\":\"string\",\"enum\":[\"compact\"]}" },
     { "start_date", "{\"type\":\"string\",\"format\":\"date\"}" },
     { "end_date", "{\"type\":\"string\",\"format\":\"date\"}" },

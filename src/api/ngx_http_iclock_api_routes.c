@@ -285,7 +285,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
       NGX_HTTP_ICLOCK_API_COMMANDS_READ,
       ngx_http_iclock_api_flags2(LIST, SERVER),
       NULL, 200, "CommandList",
-      "device_id status user_id since created_by",
+      "device_id status user_id since finished_since created_by",
       "Commands for terminals" },
 
     { NGX_HTTP_GET, ngx_string("/commands/{id}"), ngx_string("commands_get"),

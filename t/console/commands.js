@@ -116,6 +116,13 @@ module.exports = async (t) => {
                                 ('LOG', 'expired', null, now()))
                             as c (body, status, code, at)
                   where d.serial_number = 'CMD00001'`);
+    // asked later, and more than are read at once
+    await t.sql(`insert into iclock.command (device_id, body, status,
+                        created_at, sent_at, finished_at)
+                 select d.id, 'INFO', 'failed', now() - interval '3 days',
+                        now() - interval '2 days', now() - interval '2 days'
+                   from iclock.device d, generate_series(1, 250)
+                  where d.serial_number = 'CMD00001'`);
     await t.close(tab);
     tab = await t.signIn('#/commands?f=failed');
     await tab.see('Store 2');

@@ -121,6 +121,43 @@ select is(pg_temp.ids(pg_temp.list('all', jsonb_build_object('since',
   from (values (interval '2 hours', '22 21 13 12 11'),
                (interval '2 days', '22 21 20 13 12 11'),
                (interval '-1 min', '')) as q (age, ids);
+
+-- what has ended since, the latest first, whenever it was asked for
+
+create function pg_temp.ended(status text, rest jsonb default '{}')
+    returns iclock_api.reply language sql as $$
+    select pg_temp.list('all', jsonb_build_object('status', $1,
+        'finished_since', to_char(timezone('UTC', now() - interval '2 hours'),
+                                  'YYYY-MM-DD"T"HH24:MI:SS"Z"')) || $2)
+$$;
+insert into iclock.command (id, device_id, body, status, created_at,
+                            finished_at)
+select v.id, pg_temp.device('A1'), 'CHECK', v.status, now() - interval '9 days',
+       now() - v.age
+  from (values (1, 'failed', interval '1 minute'),
+               (2, 'failed', '1 second'), (3, 'failed', '1 minute'),
+               (4, 'expired', '1 hour'), (5, 'failed', '3 hours'))
+       as v (id, status, age);
+update iclock.command set finished_at = now() - interval '100 minutes'
+ where id = 21;
+select is(pg_temp.ids(pg_temp.ended(status)), ids, 'ended, ' || status)
+  from (values ('failed', '2 3 1 21'), ('expired', '4'),
+               ('failed,expired', '2 3 1 4 21'), ('queued', ''))
+       as v (status, ids);
+with recursive page as (
+    select pg_temp.ended('failed', '{"limit":1}') as r, 1 as n
+     union all
+    select pg_temp.ended('failed', jsonb_build_object('limit', 1, 'cursor',
+               (p.r).body::json ->> 'next_cursor')), p.n + 1
+      from page p
+     where (p.r).body::json ->> 'next_cursor' is not null
+)
+select is(string_agg(pg_temp.ids(r), ' ' order by n), '2 3 1 21',
+          'page by page') from page;
+select is((pg_temp.list('all', '{"finished_since":"x"}')).status, 400,
+          'no time');
+delete from iclock.command where id between 1 and 5;
+
 select is(pg_temp.member(pg_temp.api('all', 'commands_get', 'GET',
               '/commands/{id}', '{"scope":"commands:read","path":{"id":"22"},'
               '"server":{"command_timeout":600}}'), m), value, m)

@@ -52,11 +52,6 @@ function commandMark(row) {
 
 const openStates = new Set(['queued', 'sent']);
 
-// GET /commands goes by when they were asked, and they may wait for days
-function endedSince(row, since) {
-  return !(Date.parse(row.finished_at) < Date.parse(since));
-}
-
 // the server's answer, whatever it is
 async function cancelCommand(row) {
   const args = { what: commandText(row), device: commandDevice(row) };
@@ -226,6 +221,7 @@ view({
     let first = true;
     let begun = 0;
     let shown = 0;
+    let asOf = 0;
 
     add(ctx.el, h('div.tools', chips, filters), wait, g.el, more);
 
@@ -246,15 +242,17 @@ view({
     }
 
     // newer servers take these filters; others tell what they do not know
-    function filtersOf(status, limit) {
+    function filtersOf(status, limit, at) {
       const since = ctx.query.get('since');
       const period = periods[since] === undefined
-        ? (openStates.has(status) || wanted() === 'failed' ? 0 : 86400)
-        : periods[since];
+        ? (openStates.has(status) ? 0 : 86400) : periods[since];
+      // what failed now may have waited for days
+      const named = wanted() === 'failed' && !since ? 'finished_since'
+        : 'since';
 
       return { status, device_id: ctx.query.get('device') || null,
         user_id: ctx.query.get('user') || null, limit,
-        since: period ? new Date(Math.floor(now() / 60000 - period / 60)
+        [named]: period ? new Date(Math.floor(at / 60000 - period / 60)
           * 60000).toISOString() : null };
     }
 
@@ -266,13 +264,14 @@ view({
     async function read(onward) {
       const turn = ++begun;
       const question = asked;
-      const ended = wanted() === 'failed' && !ctx.query.get('since')
-        ? new Date(now() - 86400000).toISOString() : null;
+      // a cursor goes with the filters of its list
+      const at = onward ? asOf : now();
       // as far as it was read
       const limit = onward ? step
         : Math.min(Math.max(rows.size, step), mostRows());
       const answers = await Promise.all(states().map((status) =>
-        api('GET', '/commands', { query: Object.assign(filtersOf(status, limit),
+        api('GET', '/commands', { query: Object.assign(
+          filtersOf(status, limit, at),
           onward && cursor && cursor.get(status)
             ? { cursor: cursor.get(status) } : {}),
         signal: ctx.signal, background: !first })));
@@ -280,13 +279,12 @@ view({
       // it was slower than a later one, or the answer to another question
       if (turn < shown || question !== asked) return;
       shown = turn;
+      asOf = at;
 
       if (!onward) rows.clear();
       cursor = new Map();
       answers.forEach((answer, i) => {
-        for (const row of answer.body.data) {
-          if (!ended || endedSince(row, ended)) rows.set(row.id, row);
-        }
+        for (const row of answer.body.data) rows.set(row.id, row);
         if (answer.body.has_more) {
           cursor.set(states()[i], answer.body.next_cursor);
         }

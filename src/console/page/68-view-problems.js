@@ -351,7 +351,8 @@ view({
       const [lines, missing, commands, coming] = await Promise.all([
         get('logs:read', '/rejected', { since, limit: 200 }),
         get('logs:read', '/reconciliation', { missing: 'true', limit: 200 }),
-        get('commands:read', '/commands', { status: 'failed', limit: 200 }),
+        get('commands:read', '/commands', { status: 'failed',
+          finished_since: since, limit: 200 }),
         Promise.all(fetching.map(underWay))]);
 
       // nor does what was asked earlier stand above what came first
@@ -362,7 +363,7 @@ view({
       known.lines = lines.data;
       known.moreLines = lines.has_more;
       known.missing = missing.data.filter((row) => row.missing > 0);
-      known.commands = commands.data.filter((row) => endedSince(row, since));
+      known.commands = commands.data;
       fetching.forEach((row, i) =>
         known.fetching[coming[i] ? 'add' : 'delete'](row.id));
       known.read = now();
