@@ -202,7 +202,12 @@ function deviceView(ctx) {
         askFor(tabScope[tab])));
       return;
     }
-    reader = tabMakers[tab](ctx, body, sn, device);
+
+    // an answer to the tab before does not come into this one
+    const el = h('div');
+
+    body.append(el);
+    reader = tabMakers[tab](ctx, el, sn, device);
     if (reader) reader.load();
   }
 
