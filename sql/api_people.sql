@@ -2,15 +2,20 @@
 
 -- Where users are
 
+drop function if exists iclock_api.holdings(bigint[], text[]);
+
 -- On which of the devices users are, or are to be, and whether that is done: by
--- the last commands about each, and what the devices hold.
+-- the last commands about each, and what the devices hold.  "former": what a
+-- device holds is of somebody whom it was to delete, as iclock.is_former() says,
+-- and the PIN is in use otherwise, by somebody else maybe.
 create or replace function iclock_api.holdings(ids bigint[], pins text[])
     returns table (
         device_id  bigint,
         pin        text,
         status     text,
         leaving    boolean,
-        held       boolean)
+        held       boolean,
+        former     boolean)
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
     set jit = off
@@ -18,10 +23,30 @@ as $$
 begin
     -- planned each time: by the number of commands that there are now
     return query execute $query$
-        select h.device_id, h.pin, h.status, h.leaving, h.held
+        with emptied as materialized (
+            select distinct c.device_id
+              from iclock.command c
+             where c.device_id = any ($1)
+               and c.subject = 'user'
+               and c.deletes
+               and c.finished_at is null
+        )
+        select h.device_id, h.pin, h.status, h.leaving, h.held,
+               h.former
+               and bool_or(h.coming or not h.former and not h.leaving)
+                   over (partition by h.pin)
           from (select d.id as device_id, p.pin,
                        coalesce(k.open and k.deletes, false) as leaving,
                        u.pin is not null as held,
+                       case
+                       when u.pin is null then false
+                       when e.device_id is not null then true
+                       when g.open then true
+                       when g.missed then iclock.is_former(u)
+                       else false
+                       end as former,
+                       coalesce(not k.deletes and (k.open or k.failed), false)
+                           as coming,
                        case
                        when k.open or r.open then 'pending'
                        when k.failed and (not k.deletes or u.pin is not null)
@@ -32,6 +57,7 @@ begin
                  cross join unnest($2) as p (pin)
                   left join iclock.device_user u
                          on u.device_id = d.id and u.pin = p.pin
+                  left join emptied e on e.device_id = d.id
                   left join lateral (
                        select c.deletes, c.finished_at is null as open,
                               c.status in ('failed', 'expired') as failed
@@ -41,6 +67,21 @@ begin
                           and c.status <> 'cancelled'
                         order by - c.id
                         limit (select 1)) as k on true
+                  -- the last deletion
+                  left join lateral (
+                       select c.finished_at is null as open,
+                              c.status <> 'done'
+                              and c.return_code is distinct from -10 as missed
+                         from iclock.command c
+                        where c.device_id = d.id
+                          and c.subject = E'user\t' || p.pin
+                          and c.deletes
+                          and (c.status <> 'cancelled'
+                               or c.reason = 'the device was removed')
+                        order by 0 - c.id
+                        limit (select 1)) as g
+                         on u.pin is not null
+                        and (k.open or k.failed or k.deletes is null)
                   -- templates and photos
                   left join lateral (
                        select bool_or(s.open) as open,
@@ -132,7 +173,7 @@ as $$
 begin
     with holding as materialized (
         select h.device_id, h.pin, h.status, d.serial_number,
-               coalesce(d.site, '') as site
+               coalesce(d.site, '') as site, h.former
           from iclock_api.holdings(ids, pins) as h
           join iclock.device d on d.id = h.device_id
     ),
@@ -181,8 +222,10 @@ begin
           from holding h
           left join iclock.device_user u
                  on u.device_id = h.device_id and u.pin = h.pin
+                and not h.former
           left join template t
                  on t.device_id = h.device_id and t.pin = h.pin
+                and not h.former
          group by h.pin
     )
     select array_agg(json_build_object(
@@ -480,6 +523,7 @@ declare
     whole  constant boolean := iclock_api.word(request, 'include', '{data}')
                                is not null;
     ids    bigint[];
+    hidden bigint[];
     size   integer;
     after  jsonb;
     items  json[];
@@ -497,6 +541,10 @@ begin
     then
         perform iclock_api.no_user(request);
     end if;
+
+    select coalesce(array_agg(h.device_id), '{}') into hidden
+      from iclock_api.holdings(ids, array[who]) as h
+     where h.former;
 
     select array_agg(json_build_object(
                'device_id', t.serial_number,
@@ -520,6 +568,7 @@ begin
               from iclock.template o
               join iclock.device d on d.id = o.device_id
              where o.device_id = any (ids)
+               and o.device_id <> all (hidden)
                and o.pin = $1 #>> '{path,id}'
                and (after is null
                     or (d.serial_number, o.type, o.no, o.index,

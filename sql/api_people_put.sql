@@ -331,7 +331,22 @@ declare
 begin
     -- planned each time: by the number of commands that there are now
     execute $query$
-        select c.body, c.deletes, c.cleared_at
+        select c.body, c.cleared_at,
+               -- this one, or a newer one
+               c.deletes
+               or exists (select
+                            from unnest(iclock.subjects_above(c.subject)
+                                        || c.subject) as s (subject)
+                           cross join lateral
+                                 (select
+                                    from iclock.command n
+                                   where n.device_id = $1
+                                     and n.subject = s.subject
+                                     and n.deletes
+                                     and n.status <> 'cancelled'
+                                     and 0 - n.id < 0 - c.id
+                                   order by 0 - n.id
+                                   limit (select 1)) as n) as deletes
           from iclock.command c
          where c.device_id = $1
            and c.subject = E'user\t' || $2
@@ -458,7 +473,8 @@ begin
 
         taken := taken || d;
         known := exists (select from iclock.device_user u
-                          where u.device_id = d.id and u.pin = $2);
+                          where u.device_id = d.id and u.pin = $2
+                            and not iclock.is_former(u));
         waiting := iclock_api.waiting_user(d.id, $2);
 
         -- templates are of a user that the terminal knows

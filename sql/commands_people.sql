@@ -37,22 +37,21 @@ as $$
 declare
     device  iclock.device;
     known   iclock.device_user;
-    leaving bigint[];
-    untils  timestamptz[];
+    former  iclock.device_user;
 begin
     select d.* into device
       from iclock.device d
      where d.id = iclock.device_id($1);
 
-    -- the card and the password of somebody else, maybe
-    select array_agg(l.device_id), array_agg(l.until) into leaving, untils
-      from iclock.people_leaving(array[device.id], $2) as l;
-
     select u.* into known
       from iclock.device_user u
-     where u.device_id = device.id and u.pin = $2
-       and not iclock.is_former(u.device_id, iclock.subject_of(u),
-                                u.updated_at, leaving, untils);
+     where u.device_id = device.id and u.pin = $2;
+
+    -- the card and the password of somebody else, maybe
+    if found and iclock.is_former(known) then
+        former := known;
+        known := null;
+    end if;
 
     if isfinite(starts_at) then
         perform iclock.moment('starts_at', starts_at);
@@ -63,6 +62,12 @@ begin
 
     starts_at := coalesce(starts_at, known.starts_at);
     ends_at := coalesce(ends_at, known.ends_at);
+
+    -- those of the former are taken back, should the deletion fail
+    if isfinite(former.starts_at) or isfinite(former.ends_at) then
+        starts_at := coalesce(starts_at, '-infinity');
+        ends_at := coalesce(ends_at, 'infinity');
+    end if;
 
     if isfinite(starts_at) and isfinite(ends_at) and ends_at < starts_at then
         perform iclock.wrong_argument('ends_at', 'is before "starts_at"',
@@ -98,7 +103,8 @@ comment on function iclock.put_user is
     'Puts a user on a device. Arguments that you leave out stay as the '
     'device reported them, unless it was told to delete the user. time_zone in '
     'the form of its dialect; starts_at, ends_at: from when until when the '
-    'user may come in, infinity for no limit any more. DATA UPDATE USERINFO, PUSH 12.1.1.1, SDK 7.2';
+    'user may come in, infinity for no limit any more. DATA UPDATE USERINFO, '
+    'PUSH 12.1.1.1, SDK 7.2';
 grant execute on function iclock.put_user to iclock_operator;
 
 create or replace function iclock.delete_user(

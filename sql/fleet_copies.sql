@@ -174,6 +174,26 @@ $$;
 comment on function iclock.is_echo(bigint, text, boolean) is
     'Whether an upload only repeats what the terminal was sent';
 
+create or replace function iclock.is_former(u iclock.device_user)
+    returns boolean
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    leaving  bigint[];
+    untils   timestamptz[];
+begin
+    select array_agg(l.device_id), array_agg(l.until) into leaving, untils
+      from iclock.people_leaving(array[u.device_id], u.pin) as l;
+
+    return iclock.is_former(u.device_id, iclock.subject_of(u), u.updated_at,
+                            leaving, untils);
+end
+$$;
+comment on function iclock.is_former(iclock.device_user) is
+    'Whether the record of a user that a device holds is of somebody whom it '
+    'was to delete';
+
 
 -- The version of the algorithm that a terminal has for a type of template: NULL
 -- if it has not said, '0' if it has none.
@@ -392,7 +412,8 @@ drop function if exists iclock.copy_person(bigint[], bigint, text, boolean);
 
 -- Sends a person to one terminal: the newest of each thing that the terminals
 -- among "sources" hold.  Unless all of it is wanted, only what is missing there
--- or older.  "leaving" and "until" are what people_leaving() says of them.
+-- or older.  "leaving" and "until" are what people_leaving() says of them and of
+-- that one: what it has yet to delete it does not have.
 create or replace function iclock.copy_person(
         sources    bigint[],
         target_id  bigint,
@@ -443,6 +464,18 @@ begin
       from iclock.device_user u
      where u.device_id = $2 and u.pin = $3;
 
+    if $5 is not null
+       and iclock.is_former($2, iclock.subject_of(mine), mine.updated_at, $5,
+                            $6)
+    then
+        -- the limits of the former are taken back, should the deletion fail
+        mine.pin := null;
+        mine.starts_at := case when mine.starts_at is not null
+                               then '-infinity'::timestamp end;
+        mine.ends_at := case when mine.ends_at is not null
+                             then 'infinity'::timestamp end;
+    end if;
+
     if $4 or mine.pin is null
        or mine.updated_at <= known.updated_at
           and not iclock.same_user(known, mine, false)
@@ -487,6 +520,9 @@ begin
                 and m.major_version = s.major_version
          where $4 or m.pin is null
             or m.updated_at <= s.updated_at and m.data <> s.data
+            or $5 is not null
+               and iclock.is_former($2, iclock.subject_of(m), m.updated_at,
+                                    $5, $6)
     loop
         t := item.template;
         what := format('%s %s index %s version %s', iclock.type_name(t.type),
@@ -535,7 +571,10 @@ begin
                     where m.device_id = $2 and m.pin = $3 and m.kind = s.kind
                       and m.type in (s.type, greatest(s.type, 0))
                       and (m.content = s.content
-                           or m.received_at > s.received_at))
+                           or m.received_at > s.received_at)
+                      and ($5 is null
+                           or not iclock.is_former($2, iclock.subject_of(m),
+                                                   m.received_at, $5, $6)))
     loop
         p := item.photo;
         what := p.kind || ' photo';

@@ -108,7 +108,12 @@ begin
              cross join lateral
                    (select array_agg(p.device_id) as devices,
                            array_agg(p.until) as untils
-                      from iclock.people_leaving(array[u.device_id], u.pin)
+                      from iclock.people_leaving(
+                               array(select m.id
+                                       from iclock.device m
+                                      where m.site = d.site
+                                        and m.status = 'active'
+                                        and not m.sandbox), u.pin)
                            as p) as l
         loop
             perform iclock.copy_person(array[change.device_id], d.id,
@@ -168,7 +173,7 @@ begin
                                    false, l.devices, l.untils)
            from (select array_agg(p.device_id) as devices,
                         array_agg(p.until) as untils
-                   from iclock.people_leaving(array[person.source_id],
+                   from iclock.people_leaving(array[person.source_id, $1],
                                               person.pin) as p) as l
           where not exists (select from iclock.removed_person r
                               join iclock.device d on d.site = r.site
@@ -228,7 +233,13 @@ begin
       where d.id = target_id and not d.sandbox;
 
     return query
-    select * from iclock.copy_person(array[source_id], target_id, $1, true);
+    select c.*
+      from (select array_agg(p.device_id) as devices,
+                   array_agg(p.until) as untils
+              from iclock.people_leaving(array[target_id], $1) as p) as l
+     cross join lateral
+           iclock.copy_person(array[source_id], target_id, $1, true,
+                              l.devices, l.untils) as c;
 end
 $$;
 comment on function iclock.copy_user(text, text, text) is
@@ -278,6 +289,14 @@ create or replace function iclock.copy_site(
 as $$
 declare
     source_id  constant bigint := iclock.device_id(from_serial);
+    targets    constant bigint[] := array(
+        select d.id
+          from iclock.device d
+         where d.site = coalesce($2, (select s.site from iclock.device s
+                                       where s.id = source_id))
+           and d.status = 'active' and not d.sandbox and d.id <> source_id
+           and iclock.may_see(d.site, (select iclock.visible_sites()))
+         order by d.id);
 begin
     if exists (select from iclock.device d
                 where d.id = source_id and d.sandbox)
@@ -287,23 +306,32 @@ begin
 
     return query
       with leaving as materialized (
-        select l.pin, l.until from iclock.people_leaving(array[source_id]) as l
+        select l.pin, array_agg(l.device_id) as devices,
+               array_agg(l.until) as untils
+          from iclock.people_leaving(source_id || targets) as l
+         group by l.pin
     ),
     people as materialized (
-        select u.pin, l.devices, l.untils,
+        select u.pin, o.devices, o.untils,
                case
-               when 'infinity' = any (l.untils)
+               when exists (select
+                              from unnest(o.devices, o.untils)
+                                   as p (device_id, until)
+                             where p.device_id = source_id
+                               and p.until = 'infinity')
                then 'being deleted from the terminal'
                when iclock.is_former(source_id, iclock.subject_of(u),
-                                     u.updated_at, l.devices, l.untils)
+                                     u.updated_at, o.devices, o.untils)
                then 'the terminal has not deleted it when it was told to'
                end as reason
           from iclock.device_user u
+          left join leaving l on l.pin = u.pin
+          left join leaving e on e.pin = ''
          cross join lateral
-               (select array_agg(source_id) as devices,
-                       array_agg(o.until) as untils
-                  from leaving o
-                 where o.pin in (u.pin, '')) as l
+               (select case when e.pin is null then l.devices
+                            else l.devices || e.devices end as devices,
+                       case when e.pin is null then l.untils
+                            else l.untils || e.untils end as untils) as o
          where u.device_id = source_id
     )
     select c.*
@@ -323,10 +351,7 @@ begin
               from iclock.copy_person(array[source_id], d.id, p.pin, false,
                                       p.devices, p.untils) as n
              where r.reason is null) as c
-     where d.site = coalesce($2, (select s.site from iclock.device s
-                                   where s.id = source_id))
-       and d.status = 'active' and not d.sandbox and d.id <> source_id
-       and iclock.may_see(d.site, (select iclock.visible_sites()));
+     where d.id = any (targets);
 end
 $$;
 comment on function iclock.copy_site(text, text) is

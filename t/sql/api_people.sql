@@ -599,6 +599,109 @@ select is((select count(*)::int from iclock.person where pin = '9'), 0,
 select is(pg_temp.places(pg_temp.get('all', '9')), 'N1 pending',
           'until the terminal has answered');
 
+-- who gets the PIN of somebody whom terminals have yet to delete
+
+create function pg_temp.put_on(serial_number text, pin text) returns text
+    language sql as $$
+    select coalesce(string_agg(translate(c.body, E'\t', ' '), E'\n'
+                               order by c.id), '')
+      from iclock.command c
+     where c.device_id = pg_temp.device($1) and c.status = 'queued'
+       and c.subject ~ (E'^user\t' || $2 || E'(\t|$)') and not c.deletes
+$$;
+create function pg_temp.shown(pin text) returns jsonb language sql as $$
+    select jsonb_build_object('name', b -> 'name', 'department',
+               b -> 'department', 'devices', array(
+               select concat_ws(' ', d ->> 'device_id', d ->> 'status',
+                                d ->> 'card', d ->> 'privilege',
+                                jsonb_array_length(d -> 'templates'))
+                 from jsonb_array_elements(b -> 'devices') as d))
+      from (select (pg_temp.get('all', $1)).body::jsonb as b) as r
+$$;
+create function pg_temp.asha(pin text) returns void language plpgsql as $$
+begin
+    update iclock.command set status = 'cancelled' where finished_at is null;
+    perform pg_temp.create('all', jsonb_build_object('user_id', $1,
+        'device_ids', '["P1","P2"]'::jsonb, 'name', 'Asha', 'card', '4711',
+        'password', '99', 'privilege', 14, 'group', 7, 'department', 'Gate',
+        'valid_until', '2026-06-30', 'templates', jsonb_build_array(
+            jsonb_build_object('type', 'fingerprint', 'data', 'QUJD',
+                               'version', '10')))::text);
+    perform pg_temp.poll(s), pg_temp.answer(s)
+       from unnest(array['P1', 'P2']) as s;
+end
+$$;
+select pg_temp.asha('30');
+select is(pg_temp.shown('30'), '{"name": "Asha", "department": "Gate",
+          "devices": ["P1 synced 4711 14 1", "P2 synced 4711 14 0"]}',
+          'somebody');
+select pg_temp.delete('all', '30');
+select pg_temp.poll('P1');
+select pg_temp.answer('P1');
+select is(pg_temp.shown('30'), '{"name": "Asha", "department": null,
+          "devices": ["P2 pending 4711 14 0"]}', 'who is being deleted');
+select pg_temp.create('all', '{"user_id":"30","site":"Pune"}');
+select is(pg_temp.put_on(s, '30'), 'DATA UPDATE USERINFO PIN=30 Name= Pri=0 '
+          'Passwd= Card= Grp=1 TZ=0000000000000000 Verify=-1 ViceCard=' || l,
+          'the next has nothing of them: ' || s)
+  from (values ('P1', ''), ('P2', ' StartDatetime=0 EndDatetime=0'))
+       as v (s, l);
+select is(pg_temp.shown('30'), '{"name": null, "department": null,
+          "devices": ["P1 pending 0", "P2 pending 0"]}',
+          'and is shown without it');
+select pg_temp.put('all', '30', '{"card":"12"}');
+select alike(pg_temp.put_on('P2', '30'),
+             E'%\nDATA UPDATE USERINFO PIN=30 Name= Pri=0 Passwd= Card=12 '
+             'Grp=1 %', 'nor when more is put');
+select pg_temp.poll(s), pg_temp.answer(s) from unnest(array['P1', 'P2']) as s;
+select is(pg_temp.shown('30'), '{"name": null, "department": null,
+          "devices": ["P1 synced 12 0 0", "P2 synced 12 0 0"]}',
+          'and has that');
+
+-- only on one of the terminals, and the other has not answered
+select pg_temp.asha('31');
+select pg_temp.delete('all', '31');
+select pg_temp.poll('P1');
+select pg_temp.answer('P1');
+select pg_temp.create('all', '{"user_id":"31","device_id":"P1"}');
+select is(pg_temp.shown('31'), '{"name": null, "department": null,
+          "devices": ["P1 pending 0", "P2 pending 0"]}',
+          'whom another terminal has yet to delete is not shown as the next');
+insert into iclock.template (device_id, pin, type, no, index, major_version,
+                             valid, duress, source, data)
+values (pg_temp.device('P2'), '31', 1, 6, 0, 9, 1, 0, 'FP', 'gone');
+select is((pg_temp.users('all', 'templates_list', 'GET',
+               '/users/{id}/templates', pg_temp.of('31'))).body::jsonb
+          -> 'data', '[]', 'nor are their templates');
+update iclock.command set status = 'failed', return_code = -5,
+                          finished_at = now()
+ where device_id = pg_temp.device('P2') and finished_at is null;
+select is(pg_temp.shown('31') -> 'devices', '["P1 pending 0", "P2 failed 0"]',
+          'or has not deleted');
+
+-- a user record goes before the templates of who is to be there again
+select pg_temp.asha('32');
+select iclock.delete_user('P1', '32');
+select pg_temp.create('all', '{"user_id":"32","device_id":"P1","templates":
+    [{"type":"fingerprint","data":"QUJD","version":"10"}]}');
+select is(array(select split_part(b, ' PIN', 1)
+                  from unnest(string_to_array(pg_temp.put_on('P1', '32'),
+                                              E'\n')) as b),
+          '{DATA UPDATE USERINFO,DATA UPDATE FINGERTMP}',
+          'templates alone bring the record');
+
+-- a deletion of all users
+select pg_temp.asha('33');
+select pg_temp.put('all', '33', '{"card":"4713"}');
+select iclock.clear_users('P1');
+select is(pg_temp.shown('33') -> 'devices',
+          '["P1 pending 0", "P2 pending 4711 14 0"]', 'of all users');
+select pg_temp.create('all', '{"user_id":"33","device_id":"P1"}');
+select alike(pg_temp.put_on('P1', '33'),
+             E'%Card=4713 %\n% Pri=0 Passwd= Card= Grp=1 %',
+             'nothing of what waited before it, either');
+update iclock.command set status = 'cancelled' where status = 'queued';
+
 -- a device that was deleted leaves no users behind
 select is_empty($$ select d.serial_number
                      from iclock.device d

@@ -625,6 +625,122 @@ delete from iclock.device_user where pin in ('20', '21');
 delete from iclock.template where pin = '20';
 delete from iclock.command;
 
+-- What a terminal has yet to delete is of nobody who comes: the one who is put
+-- there has nothing of it, and who is copied there gets all there is.
+create function pg_temp.bodies(serial_number text, pin text) returns text
+    language sql as $$
+    select coalesce(string_agg(translate(c.body, E'\t', ' '), E'\n'
+                               order by c.id), '')
+      from iclock.command c
+     where c.device_id = pg_temp.device($1) and c.status = 'queued'
+       and c.subject ~ (E'^user\t' || $2 || E'(\t|$)')
+$$;
+select pg_temp.upload_user(s, '22', 'Gone', '99')
+  from unnest(array['F-A', 'F-C']) as s;
+update iclock.device_user
+   set card = '4711', vice_card = '4712', privilege = 14, access_group = 7,
+       time_zone = '0001000200030000', ends_at = '2026-06-30'
+ where pin = '22';
+select iclock.delete_user('F-C', '22');
+select iclock.put_user('F-C', '22', 'New');
+select is(pg_temp.bodies('F-C', '22'),
+          E'DATA DELETE USERINFO PIN=22\n'
+          'DATA UPDATE USERINFO PIN=22 Name=New Pri=0 Passwd= Card= Grp=1 '
+          'TZ=0000000000000000 Verify=-1 ViceCard= StartDatetime=0 '
+          'EndDatetime=0', 'put_user() takes nothing of the former');
+select pg_temp.poll('F-C');
+select pg_temp.answer('F-C');
+select iclock.put_user('F-C', '22', card => '1');
+select is(pg_temp.bodies('F-C', '22'),
+          'DATA UPDATE USERINFO PIN=22 Name=New Pri=0 Passwd= Card=1 Grp=1 '
+          'TZ=0000000000000000 Verify=-1 ViceCard= StartDatetime=0 '
+          'EndDatetime=0', 'but of the new one');
+delete from iclock.command;
+select iclock.clear_users('F-C');
+select iclock.put_user('F-C', '22', privilege => 0);
+select is(pg_temp.bodies('F-C', '22'),
+          'DATA UPDATE USERINFO PIN=22 Name= Pri=0 Passwd= Card= Grp=1 '
+          'TZ=0000000000000000 Verify=-1 ViceCard=',
+          'nor of a terminal that is to delete all of them');
+delete from iclock.command;
+delete from iclock.device_user where pin = '22';
+
+create function pg_temp.doomed() returns void language sql as $$
+    delete from iclock.command;
+    delete from iclock.share_backlog;
+    select pg_temp.upload_user(s, '23', 'Same', '99'),
+           pg_temp.upload_template(s, '23', 1, 6, 10, 'same', 'FP'),
+           pg_temp.upload_photo(s, '23', 'user', '\xffd8ff')
+      from unnest(array['F-A', 'F-C']) as s;
+    update iclock.device_user set ends_at = '2026-06-30'
+     where pin = '23' and device_id = pg_temp.device('F-C');
+    select iclock.delete_user('F-C', '23')
+$$;
+create function pg_temp.put_again() returns text language sql as $$
+    select string_agg(substring(c.subject from E'23\t?(.*)'), ', '
+                      order by c.subject)
+      from iclock.command c
+     where c.device_id = pg_temp.device('F-C') and c.status = 'queued'
+       and not c.deletes and c.subject ~ E'^user\t23(\t|$)'
+$$;
+select pg_temp.doomed();
+select count(*) from iclock.sync_site('Pune') \gset ignored_
+select is(translate(pg_temp.put_again(), E'\t', ' '),
+          ', photo user, template 1 6 0 10',
+          'who is still there goes there again: sync_site()');
+select is(substring(pg_temp.bodies('F-C', '23') from 'StartDate[^\n]*'),
+          'StartDatetime=0 EndDatetime=0', 'without the limit of the former');
+select is((select array_agg(command_id) from iclock.sync_site('Pune')
+            where serial_number = 'F-C'),
+          (select array_agg(c.id) from iclock.command c
+            where c.device_id = pg_temp.device('F-C') and c.copied),
+          'once');
+select pg_temp.round();
+select is_empty($$ select from iclock.sync_site('Pune')
+                    where serial_number = 'F-C' $$, 'and is there then');
+select pg_temp.doomed();
+select count(*) from iclock.copy_site('F-A') \gset ignored_
+select is(translate(pg_temp.put_again(), E'\t', ' '),
+          ', photo user, template 1 6 0 10', 'copy_site()');
+select pg_temp.doomed();
+select iclock.copy_user('23', 'F-A', 'F-C');
+select is(substring(pg_temp.bodies('F-C', '23') from 'StartDate[^\n]*'),
+          'StartDatetime=0 EndDatetime=0', 'copy_user()');
+select pg_temp.doomed();
+select iclock.set_site('Pune', true);
+select pg_temp.upload_template('F-A', '23', 1, 7, 10, 'seven', 'FP');
+select is(translate(pg_temp.put_again(), E'\t', ' '),
+          ', photo user, template 1 6 0 10, template 1 7 0 10',
+          'who is enrolled elsewhere');
+select iclock.set_site('Pune', false);
+select pg_temp.doomed();
+insert into iclock.share_backlog (target_id, source_id, pin)
+values (pg_temp.device('F-C'), pg_temp.device('F-A'), '23');
+select iclock.take_backlog(pg_temp.device('F-C'));
+select is(translate(pg_temp.put_again(), E'\t', ' '),
+          ', photo user, template 1 6 0 10, template 1 7 0 10',
+          'who is noted for the terminal');
+select pg_temp.doomed();
+update iclock.device_user set updated_at = now() - interval '1 hour'
+ where pin = '23';
+update iclock.template set updated_at = now() - interval '1 hour'
+ where pin = '23';
+update iclock.photo set received_at = now() - interval '1 hour'
+ where pin = '23';
+update iclock.command set status = 'failed', return_code = -5,
+                          finished_at = now() - interval '30 minutes';
+select count(*) from iclock.sync_site('Pune') \gset ignored_
+select is(translate(pg_temp.put_again(), E'\t', ' '),
+          ', photo user, template 1 6 0 10, template 1 7 0 10',
+          'and where the deletion has failed');
+select pg_temp.round();
+select is_empty($$ select from iclock.sync_site('Pune')
+                    where serial_number = 'F-C' $$, 'not more than once');
+delete from iclock.device_user where pin = '23';
+delete from iclock.template where pin = '23';
+delete from iclock.photo where pin = '23';
+delete from iclock.command;
+
 -- whom a terminal has not deleted when it was told to
 
 create function pg_temp.missed(how text) returns void language plpgsql as $$
