@@ -70,7 +70,27 @@ comment on function iclock.webhook_lock(text[]) is
     'Locks endpoints, and waits for none of them while it has locked others';
 
 
+-- What a sender has read of an endpoint is for it as it was then: nothing of it
+-- may go to another address, nor may more than is asked for now.
+create or replace function iclock.webhook_terms(
+        endpoint  iclock.webhook_endpoint)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+    select encode(sha256(convert_to(
+               row(($1).url, ($1).headers::text, ($1).types, ($1).sites,
+                   ($1).devices, ($1).mode, ($1).body::text)::text,
+               'UTF8')), 'hex')
+$$;
+comment on function iclock.webhook_terms(iclock.webhook_endpoint) is
+    'A hash of what an endpoint gets, and where: events that were read for '
+    'another one are not for it';
+
+
+-- their columns have changed
 drop function if exists iclock.webhook_lease(text, integer);
+drop function if exists iclock.webhook_lease(text, integer, text[]);
 
 -- Nobody gets an endpoint whose secrets he cannot open; he is told that there
 -- are some.
@@ -90,7 +110,8 @@ create or replace function iclock.webhook_lease(
         cursor           text,
         status           text,
         probe_in         text,
-        paused           text)
+        paused           text,
+        terms            text)
     language plpgsql security definer
     set search_path = pg_catalog, iclock, pg_temp
 as $$
@@ -157,13 +178,13 @@ begin
            case when e.enabled
                 then iclock.webhook_milliseconds(e.next_probe_at - moment)
                 end,
-           (not e.enabled)::text
+           (not e.enabled)::text, iclock.webhook_terms(e)
       from iclock.webhook_endpoint e
      where e.leased_by = $1
        and e.leased_until > moment
        and iclock.webhook_opens(e, $3)
     union all
-    select e.id, '', '', null, null, 'f', '1', '1', '', 'closed', null, 't'
+    select e.id, '', '', null, null, 'f', '1', '1', '', 'closed', null, 't', ''
       from iclock.webhook_endpoint e
      where e.enabled
        and not iclock.webhook_opens(e, $3);
@@ -732,7 +753,7 @@ begin
                    w.idle
               from jsonb_to_recordset(wanted)
                        as w (id text, after text, max integer, seen text,
-                             idle boolean)
+                             idle boolean, terms text)
               join iclock.webhook_endpoint e
                    on e.id = w.id and e.leased_by = $1
              cross join lateral (
@@ -743,6 +764,8 @@ begin
                   from iclock.event_state t) as s
              where e.enabled
                and w.max > 0
+               -- a sender of another version may not say it
+               and (w.terms is null or w.terms = iclock.webhook_terms(e))
                and (e.next_probe_at is null or e.next_probe_at <= moment
                     or e.status = 'failing' and e.choosy and not e.probing)
              order by e.id) as o;
@@ -940,11 +963,12 @@ end
 $$;
 comment on function iclock.webhook_work(text, jsonb) is
     'For nginx: what there is to be sent. wanted: [{id, after, max, seen, '
-    'idle}], for each endpoint the place behind which to read, how many events '
-    'it can take, a snapshot whose events it has got (empty: none), and '
-    'whether nothing is under way. Returns events, in order, and those that '
-    'are due again; then for who has said what it has seen a row look: the '
-    'snapshot that was read by, the place below which it has all, the '
+    'idle, terms}], for each endpoint the place behind which to read, how many '
+    'events it can take, a snapshot whose events it has got (empty: none), '
+    'whether nothing is under way, and webhook_terms() as it was leased: '
+    'nothing for one that has others now. Returns events, in order, and '
+    'those that are due again; then for who has said what it has seen a row '
+    'look: the snapshot that was read by, the place below which it has all, the '
     'endpoints that were read to the end; and rows part: how far the others '
     'were read. Nothing for endpoints that the sender has not leased';
 grant execute on function iclock.webhook_work(text, jsonb) to iclock_api;

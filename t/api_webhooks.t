@@ -112,6 +112,47 @@ is($api->get("/webhooks/$id")->said, '404 not_found', 'it is gone');
 $device->punches([ 10, '2026-07-15 09:03:00', 0, 1 ]);
 is($receiver->wait_for(5, '/new', 1), 4, 'nothing is sent any more');
 
+
+# narrowed and sent elsewhere while it fails: what nginx has read before the
+# change is not for the new address
+
+my $delhi = $t->device('HOOK0002');
+my $pune = $t->device('HOOK0003');
+$_->handshake() for $delhi, $pune;
+$t->psql("SELECT iclock.set_device('HOOK000$$_[0]', site => '$$_[1]')")
+    for [ 2, 'Delhi' ], [ 3, 'Pune' ];
+
+sub punches {
+    my ($from, $to) = @_;
+
+    return map { [ $_, '2026-07-16 09:00:00', 0, 1 ] } $from .. $to;
+}
+
+$receiver->answer('/wide', { status => 200 }, { status => 500 });
+$id = $api->post('/webhooks', { url => $receiver->url('/wide'),
+                                types => [ 'attendance.punch' ],
+                                concurrency => 1 })->json->{id};
+$delhi->punches(punches(20, 20));
+is($receiver->wait_for(1, '/wide', 30), 1, 'a prompt answer');
+$delhi->punches(punches(21, 30));
+ok(Test::IClock::wait_until(30, sub {
+    $api->get("/webhooks/$id")->json->{status} eq 'failing';
+}), 'then it fails');
+$pune->punches(punches(41, 50));
+is($api->patch("/webhooks/$id", { sites => [ 'Pune' ],
+                                  url => $receiver->url('/pune') })->status,
+   200, 'narrowed and sent elsewhere');
+ok(Test::IClock::wait_until(60, sub { keys %{pune_users()} >= 10 }),
+   'all that is for it comes');
+is_deeply([ sort { $a <=> $b } keys %{pune_users()} ], [ 41 .. 50 ],
+          'and nothing else');
+is($api->delete("/webhooks/$id")->status, 204, 'deleted as well');
+
+sub pune_users {
+    return { map { data($_)->{user}{id} => 1 } $receiver->requests('/pune') };
+}
+
+
 is($api->post('/webhooks', { url => 'https://u:p@a.example/' })->said,
    '422 invalid', 'an address with a password');
 is($api->post('/webhooks', { url => $receiver->url(),

@@ -35,6 +35,9 @@
 /* of an endpoint: sent before everything before them was settled */
 #define NGX_HTTP_ICLOCK_WEBHOOK_AHEAD    65536
 
+/* of an endpoint: SHA-256 in hexadecimal, with room */
+#define NGX_HTTP_ICLOCK_WEBHOOK_TERMS    64
+
 /* events of an endpoint that wait here; of all, in bytes */
 #define NGX_HTTP_ICLOCK_WEBHOOK_WAITING  2000
 #define NGX_HTTP_ICLOCK_WEBHOOK_MEMORY   (64 * 1024 * 1024)
@@ -67,6 +70,7 @@ enum {
     NGX_HTTP_ICLOCK_LEASE_STATUS,
     NGX_HTTP_ICLOCK_LEASE_PROBE,
     NGX_HTTP_ICLOCK_LEASE_PAUSED,
+    NGX_HTTP_ICLOCK_LEASE_TERMS,
     NGX_HTTP_ICLOCK_LEASE_COLUMNS
 };
 
@@ -204,6 +208,10 @@ struct ngx_http_iclock_webhook_s {
 
     ngx_uint_t                  concurrency;
     ngx_uint_t                  batch;
+
+    /* what it gets, and where: of all that waits here, and is read for it */
+    ngx_str_t                   terms;
+    u_char                      terms_text[NGX_HTTP_ICLOCK_WEBHOOK_TERMS];
 
     ngx_event_t                 look;       /* for another attempt */
     ngx_connection_t            dummy;

@@ -171,6 +171,19 @@ ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
         return NGX_OK;
     }
 
+    /* what waits was read for another address, or for more than it gets now */
+
+    if (w && !w->gone
+        && (w->terms.len != row[NGX_HTTP_ICLOCK_LEASE_TERMS].len
+            || ngx_memcmp(w->terms.data, row[NGX_HTTP_ICLOCK_LEASE_TERMS].data,
+                          w->terms.len)
+               != 0))
+    {
+        ngx_http_iclock_webhook_drop(w);
+
+        w = ngx_http_iclock_webhook_find(s, &row[NGX_HTTP_ICLOCK_LEASE_ID]);
+    }
+
     if (w && w->gone) {
         /* it begins anew once what was on its way has come to an end */
         w->round = s->round;
@@ -305,13 +318,17 @@ ngx_http_iclock_webhook_find(ngx_http_iclock_sender_t *s, ngx_str_t *id)
 static ngx_http_iclock_webhook_t *
 ngx_http_iclock_webhook_create(ngx_http_iclock_sender_t *s, ngx_str_t *row)
 {
-    ngx_str_t                  *id, *cursor;
+    ngx_str_t                  *id, *cursor, *terms;
     ngx_http_iclock_webhook_t  *w;
 
     id = &row[NGX_HTTP_ICLOCK_LEASE_ID];
     cursor = &row[NGX_HTTP_ICLOCK_LEASE_CURSOR];
 
-    if (cursor->len > sizeof(w->texts[0])) {
+    terms = &row[NGX_HTTP_ICLOCK_LEASE_TERMS];
+
+    if (cursor->len > sizeof(w->texts[0])
+        || terms->len > sizeof(w->terms_text))
+    {
         return NULL;
     }
 
@@ -326,6 +343,10 @@ ngx_http_iclock_webhook_create(ngx_http_iclock_sender_t *s, ngx_str_t *row)
     w->node.str.data = (u_char *) (w + 1);
     ngx_memcpy(w->node.str.data, id->data, id->len);
     w->node.node.key = ngx_crc32_short(id->data, id->len);
+
+    w->terms.data = w->terms_text;
+    w->terms.len = terms->len;
+    ngx_memcpy(w->terms_text, terms->data, terms->len);
 
     w->position.data = w->texts[0];
     w->position.len = cursor->len;

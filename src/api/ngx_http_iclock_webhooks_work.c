@@ -24,7 +24,7 @@ enum {
 
 
 /* of an endpoint, beside its id, its place, and what it has seen */
-#define NGX_HTTP_ICLOCK_WORK_WANTED  128
+#define NGX_HTTP_ICLOCK_WORK_WANTED  (128 + NGX_HTTP_ICLOCK_WEBHOOK_TERMS)
 
 /* events of all endpoints in one look, which must end in time */
 #define NGX_HTTP_ICLOCK_WORK_MOST    2000
@@ -332,8 +332,9 @@ ngx_http_iclock_webhook_wish(u_char *p, ngx_http_iclock_webhook_t *w)
 
     ngx_http_iclock_webhook_place(w, &after, &seen);
 
-    p = ngx_sprintf(p, "{\"id\":\"%V\",\"after\":\"%V\",\"max\":%ui",
-                    &w->node.str, &after, w->asked);
+    p = ngx_sprintf(p, "{\"id\":\"%V\",\"after\":\"%V\",\"max\":%ui"
+                       ",\"terms\":\"%V\"",
+                    &w->node.str, &after, w->asked, &w->terms);
 
     if (!w->ordered) {
         idle = ngx_queue_empty(&w->order) && w->nahead == 0

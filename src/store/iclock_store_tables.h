@@ -223,7 +223,7 @@
     X(NGX_ICLOCK_QUERY_WEBHOOK_LEASE, webhook_lease, 3,                      \
       "SELECT w.id, w.url, w.secret, w.previous_secret, w.headers,"          \
       " w.ordered, w.concurrency, w.batch, w.cursor, w.status, w.probe_in,"  \
-      " w.paused"                                                            \
+      " w.paused, w.terms"                                                   \
       " FROM iclock.webhook_lease($1, $2::integer, $3::text[]) w")           \
                                                                              \
     /* sender, secrets that it has sealed */                                 \

@@ -1234,5 +1234,48 @@ select ok(iclock.rebase_events(), 'events of another cluster');
 select is(pg_temp.pins(pg_temp.hook('moved')), '51,52,53',
           'what a receiver has not got comes, what it has may come again');
 
+
+-- What a sender reads by what it knew of an endpoint, it would send to where that
+-- was, or has what is not asked for any more.
+
+create function pg_temp.terms() returns text language sql as $$
+    select l.terms from iclock.webhook_lease('one', 1) l
+     where l.id = pg_temp.hook('moved')
+$$;
+create function pg_temp.changes(settings json) returns boolean
+    language plpgsql as $$
+declare
+    before  constant text := pg_temp.terms();
+begin
+    perform iclock.put_webhook(pg_temp.hook('moved'), $1);
+    return pg_temp.terms() <> before;
+end
+$$;
+create function pg_temp.work_by(terms text) returns bigint language sql as $$
+    select count(*)
+      from iclock.webhook_work('one', jsonb_build_array(jsonb_build_object(
+               'id', pg_temp.hook('moved'), 'max', 1, 'terms', $1)))
+$$;
+
+select pg_temp.terms() as before \gset
+select is(pg_temp.work_by(:'before'), 1::bigint, 'work by what is known');
+select is(pg_temp.changes(s::json), c, s || ' changes what was read')
+  from (values ('{"url":"https://n.example/"}', true),
+               ('{"headers":{"X-A":"1"}}', true),
+               ('{"types":["attendance.punch","user.updated"]}', true),
+               ('{"devices":["H-A"]}', true),
+               ('{"sites":["Pune"]}', true),
+               ('{"sites":null}', true),
+               ('{"body":{"a":"{{id}}"}}', true),
+               ('{"mode":"test"}', true),
+               ('{"mode":"live"}', true),
+               ('{"mode":"live"}', false),
+               ('{"description":"d","concurrency":7,"batch":3}', false))
+       as x (s, c);
+select is(pg_temp.work_by(:'before'), 0::bigint, 'none by what was known');
+select is(pg_temp.work_by(pg_temp.terms()), 1::bigint,
+          'but by what is known now');
+select is(pg_temp.work_by(null), 1::bigint, 'and for who does not say it');
+
 select * from finish();
 rollback;
