@@ -199,22 +199,23 @@ comment on function iclock.agreed_until(bigint, timestamp) is
 -- From when a check until that time has to compare: from the end of what is
 -- agreed without a hole, at least two days and at most 31.  A terminal that has
 -- been away for longer is asked from its last agreement on, if that is of the
--- last year and no check has found a difference that stays.
+-- last year and no check has found a difference that stays.  What
+-- drop_before() has dropped is no hole: nobody compares it.
 create or replace function iclock.unchecked_since(device_id bigint,
                                                   until timestamp)
     returns timestamp
     language sql stable
     set search_path = pg_catalog, iclock, pg_temp
 as $$
-    select least(iclock.agreed_until(
-                     $1, case when a.last > $2 - interval '1 year'
+    select least(iclock.agreed_until($1, iclock.kept_since(
+                     case when a.last > $2 - interval '1 year'
                                and not exists (
                                    select from iclock.attendance_check f
                                     where f.device_id = $1
                                       and f.status = 'differs'
                                       and f.ends > a.last)
-                         then least(a.last, $2 - interval '31 days')
-                         else $2 - interval '31 days' end),
+                          then least(a.last, $2 - interval '31 days')
+                          else $2 - interval '31 days' end, $2)),
                  $2 - interval '2 days')
       from (select max(least(k.ends, timezone(
                        (select iclock.zone_of(d)

@@ -356,6 +356,17 @@ select pg_temp.answer('V-A', 0, pg_temp.sum(90));
 select is(pg_temp.state('V-A'), 'failed - - - 0 t', 'dropped meanwhile');
 select is(pg_temp.note('V-A'), 'drop_before() has dropped punches of the range',
           'in words');
+delete from iclock.attendance_check;
+delete from iclock.command;
+update iclock.device set timezone = 'UTC' where serial_number = 'V-A';
+select pg_temp.dropped(tsrange(d - 60, d - 20))
+  from timezone('UTC', now()) as t (n), date(t.n) as d;
+select pg_temp.agreed('V-A', 20, 2);
+select is(pg_temp.days_asked('V-A'), 2, 'what was dropped is no hole');
+delete from iclock.attendance_check;
+select pg_temp.agreed('V-A', 12, 2);
+select is(pg_temp.days_asked('V-A'), 19, 'what is kept is one');
+update iclock.device set timezone = 'Asia/Kolkata' where serial_number = 'V-A';
 select pg_temp.dropped();
 delete from iclock.attendance_check;
 delete from iclock.command;
