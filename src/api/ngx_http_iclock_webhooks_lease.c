@@ -180,7 +180,6 @@ ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
                != 0))
     {
         ngx_http_iclock_webhook_drop(w);
-
         w = ngx_http_iclock_webhook_find(s, &row[NGX_HTTP_ICLOCK_LEASE_ID]);
     }
 
@@ -206,7 +205,14 @@ ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
 static ngx_int_t
 ngx_http_iclock_webhook_renew(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
 {
-    ngx_int_t  rc;
+    ngx_int_t   rc;
+    ngx_str_t  *terms;
+
+    terms = &row[NGX_HTTP_ICLOCK_LEASE_TERMS];
+
+    w->terms.data = w->terms_text;
+    w->terms.len = ngx_min(terms->len, sizeof(w->terms_text));
+    ngx_memcpy(w->terms_text, terms->data, w->terms.len);
 
     rc = ngx_http_iclock_webhook_set(w, row);
     if (rc != NGX_OK) {
@@ -318,17 +324,13 @@ ngx_http_iclock_webhook_find(ngx_http_iclock_sender_t *s, ngx_str_t *id)
 static ngx_http_iclock_webhook_t *
 ngx_http_iclock_webhook_create(ngx_http_iclock_sender_t *s, ngx_str_t *row)
 {
-    ngx_str_t                  *id, *cursor, *terms;
+    ngx_str_t                  *id, *cursor;
     ngx_http_iclock_webhook_t  *w;
 
     id = &row[NGX_HTTP_ICLOCK_LEASE_ID];
     cursor = &row[NGX_HTTP_ICLOCK_LEASE_CURSOR];
 
-    terms = &row[NGX_HTTP_ICLOCK_LEASE_TERMS];
-
-    if (cursor->len > sizeof(w->texts[0])
-        || terms->len > sizeof(w->terms_text))
-    {
+    if (cursor->len > sizeof(w->texts[0])) {
         return NULL;
     }
 
@@ -343,10 +345,6 @@ ngx_http_iclock_webhook_create(ngx_http_iclock_sender_t *s, ngx_str_t *row)
     w->node.str.data = (u_char *) (w + 1);
     ngx_memcpy(w->node.str.data, id->data, id->len);
     w->node.node.key = ngx_crc32_short(id->data, id->len);
-
-    w->terms.data = w->terms_text;
-    w->terms.len = terms->len;
-    ngx_memcpy(w->terms_text, terms->data, terms->len);
 
     w->position.data = w->texts[0];
     w->position.len = cursor->len;

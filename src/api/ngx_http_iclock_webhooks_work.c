@@ -332,9 +332,9 @@ ngx_http_iclock_webhook_wish(u_char *p, ngx_http_iclock_webhook_t *w)
 
     ngx_http_iclock_webhook_place(w, &after, &seen);
 
-    p = ngx_sprintf(p, "{\"id\":\"%V\",\"after\":\"%V\",\"max\":%ui"
-                       ",\"terms\":\"%V\"",
-                    &w->node.str, &after, w->asked, &w->terms);
+    p = ngx_sprintf(p, "{\"id\":\"%V\",\"terms\":\"%V\",\"max\":%ui,"
+                       "\"after\":\"%V\"",
+                    &w->node.str, &w->terms, w->asked, &after);
 
     if (!w->ordered) {
         idle = ngx_queue_empty(&w->order) && w->nahead == 0
@@ -344,9 +344,7 @@ ngx_http_iclock_webhook_wish(u_char *p, ngx_http_iclock_webhook_t *w)
                         &seen, idle ? "true" : "false");
     }
 
-    *p++ = '}';
-
-    return p;
+    return ngx_cpymem(p, "}", 1);
 }
 
 
