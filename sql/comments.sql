@@ -420,7 +420,9 @@ comment on column iclock.event_state.watched_at is 'When silent devices were las
 comment on column iclock.event_state.watched_since is 'Since when that was done without a pause';
 comment on column iclock.event_state.dropped_xid is 'Place of the newest event that is not kept any more';
 comment on column iclock.event_state.dropped_seq is 'The same';
-comment on column iclock.event_state.rebased_seq is 'Newest event of before a dump was restored into another cluster';
+comment on column iclock.event_state.rebased_seq is 'Cursors up to this event have another first part now: until 0.3.0 a dump that was restored into another cluster had its events renumbered';
+comment on column iclock.event_state.xid_base is 'What is added to the number of a transaction, since a dump was restored';
+comment on column iclock.event_state.cluster is 'Cluster whose transactions these are';
 
 comment on table iclock.device_silence is 'Devices that were reported to be offline';
 comment on column iclock.device_silence.device_id is 'Device';

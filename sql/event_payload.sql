@@ -302,6 +302,10 @@ select s.enabled, s.enabled_at,
             then iclock.event_holder() end as holder,
        oldest.created_at as oldest_at
   from iclock.event_state s
+ -- not event_snapshot(): readers may not call it
+ cross join lateral (
+       select (pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+               + s.xid_base)::text::xid8 as xid) as h
   left join lateral (
        select e.seq
          from iclock.event e
@@ -310,13 +314,13 @@ select s.enabled, s.enabled_at,
   left join lateral (
        select e.seq
          from iclock.event e
-        where e.xid < pg_snapshot_xmin(pg_current_snapshot())
+        where e.xid < h.xid
         order by e.xid desc, e.seq desc
         limit 1) as settled on true
   left join lateral (
        select e.created_at
          from iclock.event e
-        where e.xid >= pg_snapshot_xmin(pg_current_snapshot())
+        where e.xid >= h.xid
         order by e.xid, e.seq
         limit 1) as waiting on true
   left join lateral (

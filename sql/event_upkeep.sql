@@ -182,87 +182,168 @@ comment on function iclock.note_dropped(xid8, bigint) is
     'Notes that events up to this place may be missing';
 
 
--- In another cluster, where a dump was restored, transactions are numbered anew.
--- What was written before gets the number of the first of all there are, so that
--- what is written now comes behind it; cursors are known by their second part.
-create or replace function iclock.rebase_events()
-    returns boolean
-    language plpgsql security definer
+-- The largest number that events, cursors of webhooks or what was dropped have.
+-- Nothing is known of restored tables before ANALYZE, but the index has the order.
+create or replace function iclock.newest_event()
+    returns xid8
+    language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
-    set lock_timeout = '500ms'
+    set jit = off
+    set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_sort = off
 as $$
 declare
-    hooks    constant boolean :=
-        to_regclass('iclock.webhook_endpoint') is not null;
     newest   xid8;
     dropped  xid8;
-    future   xid8;
-    hook     record;
-    last     bigint;
+    hook     xid8;
 begin
     select e.xid into newest
       from iclock.event e
      order by e.xid desc, e.seq desc
      limit 1;
 
-    if hooks then
-        execute 'select w.cursor_xid as xid from iclock.webhook_endpoint w '
-                ' order by w.cursor_xid desc nulls last limit 1' into hook;
-    else
-        select '0'::xid8 as xid into hook;
-    end if;
-
     select s.dropped_xid into dropped from iclock.event_state s;
 
-    -- Asked last: each statement sees what was committed before it, and what
-    -- others write meanwhile is not of the future.
-    future := greatest(
-        pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
-        coalesce(pg_current_xact_id_if_assigned()::text::bigint + 1, 0)
-        )::text::xid8;
+    if to_regclass('iclock.webhook_endpoint') is not null then
+        execute 'select w.cursor_xid from iclock.webhook_endpoint w '
+                ' order by w.cursor_xid desc limit 1' into hook;
+    end if;
 
-    if not exists (select
-                     from (values (newest), (hook.xid), (dropped)) as v (xid)
-                    where v.xid >= future)
-    then
+    return greatest(newest, dropped, hook);
+end
+$$;
+comment on function iclock.newest_event() is
+    'The largest number of a transaction that the event feed knows of';
+
+
+-- Whether events are from another cluster, where transactions have other numbers.
+create or replace function iclock.events_restored()
+    returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    state   iclock.event_state;
+    newest  xid8;
+begin
+    newest := iclock.newest_event();
+
+    if newest <= '3' then
         return false;
     end if;
 
-    lock table iclock.event in share row exclusive mode;
+    -- Asked last: each statement sees what was committed before it, and what
+    -- others write meanwhile is not of the future.
+    select s.* into state from iclock.event_state s;
 
-    select greatest((select max(e.seq) from iclock.event e), s.dropped_seq)
-      into last
-      from iclock.event_state s;
+    return coalesce(state.cluster <> iclock.cluster(), false)
+           or newest::text::bigint >= state.xid_base + greatest(
+                  pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+                  pg_current_xact_id_if_assigned()::text::bigint + 1);
+end
+$$;
+comment on function iclock.events_restored() is
+    'Whether a dump was restored here and the event feed waits for '
+    'rebase_events()';
 
-    -- From now on the order of these events is that of their second part alone,
-    -- which is another one wherever transactions overlapped: a receiver goes on
-    -- before the first that it has not got.  Some come twice, none is left out.
-    if hooks then
-        execute 'select greatest($1, max(w.cursor_seq)) '
-                '  from iclock.webhook_endpoint w' into last using last;
-        execute 'update iclock.webhook_endpoint w '
-                '   set cursor_xid = ''3'', '
-                '       cursor_seq = least(w.cursor_seq, '
-                '           (select min(e.seq) - 1 '
-                '              from iclock.event e '
-                '             where (e.xid, e.seq) '
-                '                   > (w.cursor_xid, w.cursor_seq))) '
-                ' where w.cursor_xid > ''3''';
-        execute 'update iclock.webhook_retry r set xid = ''3'' '
-                ' where r.xid > ''3''';
+
+-- In another cluster, where a dump was restored, transactions are numbered anew:
+-- from now on a number is added that is larger than all there have been, those of
+-- snapshots that readers have, too.  So the events of before, of which there may
+-- be millions, stay as they are, and cursors are as good as they were.  What this
+-- cluster has written before that is numbered once more.
+create or replace function iclock.rebase_events()
+    returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, iclock, pg_temp
+    set lock_timeout = '500ms'
+    set jit = off
+    set enable_seqscan = off
+as $$
+declare
+    -- no cluster gets as far as that
+    epoch    constant bigint := 1::bigint << 40;
+    state    iclock.event_state;
+    known    bigint;
+    present  bigint;
+    began    bigint;
+    base     bigint;
+    ended    bigint;
+begin
+    if not iclock.events_restored() then
+        update iclock.event_state s
+           set cluster = iclock.cluster()
+         where s.cluster is distinct from iclock.cluster()
+           and iclock.cluster() is not null;
+        return false;
     end if;
 
-    update iclock.event e set xid = '3' where e.xid > '3';
+    select s.xid_base into known from iclock.event_state s;
+    present := pg_current_xact_id()::text::bigint;
+
+    -- the transaction that made the key, after the tables were filled; of the
+    -- number of a transaction 32 bits are stored
+    select present - ((present - k.xmin::text::bigint) & 4294967295)
+      into began
+      from pg_constraint k
+     where k.conrelid = 'iclock.event_state'::regclass
+       and k.contype = 'p';
+
+    -- uploads wait as long as it takes, and who calls this gives up
+    if current_setting('statement_timeout') <> '0'
+       and 100000 < (
+           select count(*)
+             from (select
+                     from iclock.event e
+                    where e.xid > (known + began)::text::xid8
+                      and e.xid <= (known + present)::text::xid8
+                      and ((e.xmin::text::bigint - began) & 4294967295)
+                          between 1 and 2147483647
+                    limit 100001) as e)
+    then
+        raise warning 'the database was restored from a dump, and so many '
+                      'events have come since that webhooks and the event '
+                      'feed wait until somebody runs install.sql';
+        return false;
+    end if;
+
+    -- in the order in which watch_events() takes them
+    select s.* into state from iclock.event_state s for update;
+
+    if state.xid_base <> known then
+        return false;
+    end if;
+
+    -- who has written events until now has committed when this is locked
+    lock table only iclock.event in access exclusive mode;
+    ended := greatest(
+        pg_snapshot_xmax(pg_current_snapshot())::text::bigint, present + 1);
+    base := (iclock.newest_event()::text::bigint / epoch + 1) * epoch;
+
+    -- partitions are not written to by name
+    execute format('alter table only iclock.event alter column xid '
+                   'set default (pg_current_xact_id()::text::bigint + %s)'
+                   '::text::xid8', base);
+
+    update iclock.event e
+       set xid = (e.xid::text::bigint - known + base)::text::xid8
+     where e.xid > (known + began)::text::xid8
+       and e.xid < (known + ended)::text::xid8
+       and ((e.xmin::text::bigint - began) & 4294967295)
+           between 1 and 2147483647;
 
     update iclock.event_state s
-       set rebased_seq = last,
-           dropped_xid = least(s.dropped_xid::text::bigint, 3)::text::xid8;
+       set xid_base = base, cluster = iclock.cluster();
+
+    -- there is more to read
+    perform pg_notify('iclock_event', '');
     return true;
 end
 $$;
 comment on function iclock.rebase_events() is
-    'After a dump was restored into another cluster: puts the events that it '
-    'had before all that are written from now on';
+    'After a dump was restored into another cluster: has events numbered from '
+    'where the old ones ended';
 
 
 create or replace function iclock.maintain_events()
@@ -273,7 +354,15 @@ as $$
 declare
     enabled  constant boolean := iclock.events_enabled();
 begin
-    perform iclock.rebase_events();
+    -- what stops this must not stop all else: maintain() looks again soon
+    begin
+        perform iclock.rebase_events();
+    exception when lock_not_available or deadlock_detected then
+        null;
+    when query_canceled then
+        raise warning 'the events of a restored dump are not numbered yet: %',
+            sqlerrm;
+    end;
 
     if enabled then
         perform iclock.add_event_days();

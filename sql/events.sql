@@ -9,6 +9,31 @@
 --
 -- Nothing is written, and no upload is slower, until enable_events().
 
+-- The current snapshot in the numbers that events have: see rebase_events().
+create or replace function iclock.event_snapshot()
+    returns pg_snapshot
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    base   constant bigint := (select s.xid_base from iclock.event_state s);
+    shown  constant pg_snapshot := pg_current_snapshot();
+begin
+    if base = 0 then
+        return shown;
+    end if;
+
+    return (select format('%s:%s:%s',
+                          pg_snapshot_xmin(shown)::text::bigint + base,
+                          pg_snapshot_xmax(shown)::text::bigint + base,
+                          string_agg((x::text::bigint + base)::text, ','
+                                     order by x))
+              from pg_snapshot_xip(shown) as x)::pg_snapshot;
+end
+$$;
+comment on function iclock.event_snapshot() is
+    'The current snapshot, its transactions numbered as those of events';
+
 create or replace function iclock.event_cursor_text(xid xid8, seq bigint)
     returns text
     -- no search_path, so that it can be inlined: called for every event
@@ -81,13 +106,13 @@ create or replace function iclock.event_cursor(look_ahead boolean default false)
 as $$
     select coalesce((select iclock.event_cursor_text(e.xid, e.seq)
                        from iclock.event e
-                      where e.xid < pg_snapshot_xmin(pg_current_snapshot())
+                      where e.xid < pg_snapshot_xmin(iclock.event_snapshot())
                       order by e.xid desc, e.seq desc
                       limit 1),
                     (select iclock.event_cursor_text(s.dropped_xid,
                                                      s.dropped_seq)
                        from iclock.event_state s))
-           || case when $1 then '@' || pg_current_snapshot()::text else '' end
+           || case when $1 then '@' || iclock.event_snapshot()::text else '' end
 $$;
 comment on function iclock.event_cursor(boolean) is
     'The cursor of somebody who has read all that is settled, or, with '
@@ -111,9 +136,10 @@ begin
     select * into place from iclock.event_place(after);
     select s.* into state from iclock.event_state s;
 
-    -- one of the future is from another cluster
+    -- one of the future is from another cluster, and good if all events are
     if (place.xid, place.seq) >= (state.dropped_xid, state.dropped_seq)
-       and place.xid < pg_snapshot_xmax(pg_current_snapshot())
+       and (place.xid < pg_snapshot_xmax(iclock.event_snapshot())
+            or iclock.events_restored())
     then
         return null;
     end if;
@@ -189,7 +215,7 @@ as $$
 #variable_conflict use_column
 declare
     place      record;
-    horizon    constant xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    horizon    constant xid8 := pg_snapshot_xmin(iclock.event_snapshot());
     seen       bigint[];
     moved      bigint[];
     hidden     bigint[];

@@ -23,7 +23,7 @@ select count(set_config('citus.enable_ddl_propagation', 'off', false))
  where e.extname = 'citus' \gset ignored_
 
 -- the highest migration below
-\set newest 17
+\set newest 18
 
 -- what lock.sql locks
 \set relations %
@@ -196,7 +196,8 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
        count(*) filter (where version = 14) = 0 as migrate_14,
        count(*) filter (where version = 15) = 0 as migrate_15,
        count(*) filter (where version = 16) = 0 as migrate_16,
-       count(*) filter (where version = 17) = 0 as migrate_17
+       count(*) filter (where version = 17) = 0 as migrate_17,
+       count(*) filter (where version = 18) = 0 as migrate_18
   from iclock.schema_version \gset
 
 \if :migrate_1 \ir 001_tables.sql \endif
@@ -216,6 +217,7 @@ select count(*) filter (where version = 1) = 0 as migrate_1,
 \if :migrate_15 \ir 015_secrets.sql \endif
 \if :migrate_16 \ir 016_thresholds.sql \endif
 \if :migrate_17 \ir 017_triggers.sql \endif
+\if :migrate_18 \ir 018_events.sql \endif
 
 \ir timezones.sql
 \ir fleet_copies.sql

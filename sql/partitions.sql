@@ -495,6 +495,7 @@ create or replace function iclock.maintain_partitions()
 as $$
 declare
     task   iclock.maintenance;
+    fault  text;
     pause  integer;
     more   boolean;
 begin
@@ -506,19 +507,38 @@ begin
         return ceil(extract(epoch from task.not_before - clock_timestamp()));
     end if;
 
+    -- punches_since() waits for that, and nothing else does
     begin
-        -- punches_since() waits for that
         if exists (select from iclock.punch_state s
                     where s.cluster is distinct from iclock.cluster())
         then
             perform iclock.rebase_punches();
         end if;
+    exception when lock_not_available or deadlock_detected
+                   or query_canceled then
+        null;
+    end;
 
+    if exists (select from iclock.punch_state s
+                where s.cluster is distinct from iclock.cluster())
+    then
+        fault := 'punches of a restored dump are not numbered yet';
+    end if;
+
+    begin
         perform iclock.add_months();
         more := iclock.drop_months();
-        more := iclock.move_months(task.step_rows) or more;
+
+        -- those that are moved look as if this cluster had stored them
+        if fault is null then
+            more := iclock.move_months(task.step_rows) or more;
+        end if;
 
     exception when lock_not_available or deadlock_detected then
+        fault := 'partitions of punch are in use';
+    end;
+
+    if fault is not null then
         pause := least(2 ^ least(task.failures, 10), 300);
 
         update iclock.maintenance m
@@ -526,10 +546,10 @@ begin
                not_before = clock_timestamp() + make_interval(secs => pause)
          where m.task = 'partitions';
 
-        raise warning 'iclock.maintain: partitions of punch are in use, '
-                      'next attempt in % s', pause;
+        raise warning 'iclock.maintain: %, next attempt in % s', fault,
+                      pause;
         return pause;
-    end;
+    end if;
 
     update iclock.maintenance m
        set failures = 0, not_before = '-infinity'
@@ -631,6 +651,11 @@ begin
                           and l.mode = 'AccessExclusiveLock')
     then
         perform iclock.analyze_punch();
+    end if;
+
+    -- somebody had the events of a restored dump in use
+    if iclock.events_restored() then
+        return least(pause, 30);
     end if;
 
     return pause;

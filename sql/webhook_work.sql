@@ -663,9 +663,9 @@ begin
       from m
      union all
     select null, 'look', iclock.event_cursor_text(
-               pg_snapshot_xmin(pg_current_snapshot()), 0), null, null,
+               pg_snapshot_xmin(iclock.event_snapshot()), 0), null, null,
            case when s.ended then endpoint.id else '' end, null, null,
-           pg_current_snapshot()::text
+           iclock.event_snapshot()::text
       from s
      where s.place is not null
      union all
@@ -848,7 +848,7 @@ begin
                            array_agg(o.start) as starts,
                            array_agg(o.room - o.got) as rooms,
                            array_agg(o.seen) as seen, e.ordered,
-                           pg_current_snapshot()::text as shown
+                           iclock.event_snapshot()::text as shown
                       from unnest(ids, starts, rooms, got, seen)
                            as o (id, start, room, got, seen)
                       join iclock.webhook_endpoint e on e.id = o.id

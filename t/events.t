@@ -389,7 +389,7 @@ my $read = $t->psql("SELECT event_id FROM iclock.read_events('0',"
 add($pg, 'unread');
 
 SKIP: {
-    skip('pg_dump is older than the server', 9) if !$pg->pg_dump();
+    skip('pg_dump is older than the server', 13) if !$pg->pg_dump();
 
     my ($dump, $dir) = ($t->dir . '/dump.sql', $t->dir . '/other');
 
@@ -405,6 +405,23 @@ SKIP: {
     $other->psql_file($dump);
     is($other->psql('SELECT iclock.events_enabled()'), 't', 'still enabled');
     add($other, 'early');
+    # somebody reads it, which keeps maintain() from that and from nothing else
+
+    my $last = $other->psql('SELECT relation FROM iclock.event_partitions()'
+                            . ' ORDER BY starts DESC LIMIT 1');
+
+    $other->psql("DROP TABLE $last");
+
+    my $reader = $other->hold('LOCK TABLE ONLY iclock.event'
+                              . ' IN ACCESS SHARE MODE');
+
+    ok(wait_until(30, sub { $other->psql('SELECT iclock.maintain()') == 30 }),
+       'maintain() is to be called again soon');
+    is($other->psql("SELECT to_regclass('$last')"), $last,
+       'and does what else there is to do');
+    is($other->psql('SELECT iclock.events_restored()'), 't', 'but not that');
+    $reader->release();
+
     is($other->psql('SELECT iclock.rebase_events()'), 't', 'rebase_events()');
     is($other->psql('SELECT iclock.rebase_events()'), 'f', 'once');
     is(feed($other, $cursor), 'unread early', 'a cursor of old goes on');
@@ -415,6 +432,9 @@ SKIP: {
        'an identifier of old is as good');
     is($other->psql("SELECT iclock.event_gone('$cursor')"), '',
        'it is not gone');
+    is($other->psql("SELECT event_id FROM iclock.read_events('0',"
+                    . " max => 100000) WHERE event_id = '$read'"), $read,
+       'and what it is of is called as it was');
     is($other->psql('SELECT count(*) - count(DISTINCT e.cursor) FROM'
                     . " iclock.read_events('0', max => 100000) e"), 0,
        'each has a place of its own');

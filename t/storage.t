@@ -154,7 +154,7 @@ is(since($pg, $cursor), 'unread later', 'two are left to read');
 $t->psql('UPDATE iclock.punch_state SET cluster = 1');
 
 SKIP: {
-    skip('pg_dump is older than the server', 13) if !$pg->pg_dump();
+    skip('pg_dump is older than the server', 15) if !$pg->pg_dump();
 
     # roles are not in the dump, and not all of them are there
 
@@ -196,6 +196,25 @@ SKIP: {
                  . " local_time, pin) SELECT id, '2026-02-02', 'part'"
                  . ' FROM iclock.device'
                  . " WHERE serial_number = 'STOR0001'; COMMIT");
+
+    # somebody reads punches, which keeps maintain() from that and nothing else
+
+    my $last = 'iclock.' . $other->psql("SELECT iclock.partition_name("
+        . "date_trunc('month', localtimestamp) + interval '3 months')");
+
+    $other->psql("DROP TABLE $last");
+
+    my $reader = $other->hold('LOCK TABLE ONLY iclock.punch'
+                              . ' IN ACCESS SHARE MODE');
+
+    ok(wait_until(30, sub {
+        $other->psql('SELECT iclock.maintain()');
+        return $other->psql("SELECT to_regclass('$last') IS NOT NULL") eq 't';
+    }), 'maintain() adds a month while punches are read');
+    is($other->psql('SELECT cluster FROM iclock.punch_state'), 1,
+       'and numbers them later');
+    $reader->release();
+
     ok(wait_until(30, sub { $other->psql('SELECT iclock.maintain()') == 3600 }),
        'maintain() mends it');
     is($other->psql('ALTER ROLE limited RENAME TO renamed; SET ROLE renamed;'

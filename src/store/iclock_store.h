@@ -21,7 +21,7 @@
 
 
 /* the newest migration that the statements need */
-#define NGX_ICLOCK_SCHEMA  17
+#define NGX_ICLOCK_SCHEMA  18
 
 
 /* settings of the pool, and what all workers count together */

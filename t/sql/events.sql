@@ -532,6 +532,70 @@ select is(iclock.prune_events(), true, 'when the receiver has got it, it goes');
 select hasnt_table('iclock', 'event_old_9', 'it is gone');
 select iclock.delete_webhook(:'hook');
 
+-- A dump was restored into another cluster, whose transactions have smaller
+-- numbers: events stay as they are, however many there are.
+
+create function pg_temp.all_numbers() returns text language sql as $$
+    select md5(string_agg(concat_ws(' ', e.ctid, e.xid, e.seq), ','
+                          order by e.xid, e.seq))
+      from iclock.event e
+     where e.pin like 'old%'
+$$;
+savepoint here;
+update iclock.retention set age = '7 days' where kind = 'event';
+select iclock.events_restored() as restored \gset
+select is(:'restored'::boolean, false, 'all events are of this cluster');
+select isnt(iclock.event_gone('00000000ffffffff_0000000000000001'), null,
+            'and a cursor of the future is not');
+insert into iclock.event (xid, type, pin)
+select (5000000000 + n % 500)::text::xid8, 18, 'old' || n
+  from generate_series(1, 5000) as n;
+select pg_temp.all_numbers() as old, pg_temp.last() as newest \gset
+select is(iclock.events_restored(), true, 'and now some are of another one');
+select is(iclock.event_gone(:'newest'), null, 'a cursor of there waits');
+select iclock.event_write('webhook.test', null, '{"id":"early"}') as early \gset
+select iclock.maintain_events();
+select is(iclock.events_restored(), false, 'maintain() sees to that');
+select is(pg_temp.all_numbers(), :'old', 'and no event of before is touched');
+select is(iclock.event_gone(:'newest'), null, 'its cursors are good');
+select iclock.event_write('webhook.test', null, '{"id":"late"}') as late \gset
+select is((select string_agg(e.payload #>> '{webhook,id}', ' ')
+             from pg_temp.events(:'newest') as e), 'early late',
+          'behind it comes what was written before that, and since');
+select is((select (iclock.event_place(:'late')).xid),
+          ((1::bigint << 40) + pg_current_xact_id()::text::bigint)::text::xid8,
+          'with numbers that no snapshot of there has seen');
+select is((select count(*)::int
+             from iclock.read_events(:'newest' || '@5000000500:6000000000:')),
+          0, 'which are not settled before this transaction has ended');
+select is((select count(*)::int
+             from iclock.read_events(:'newest' || '@5000000500:6000000000:',
+                                     look_ahead => true)), 2,
+          'for who has read ahead there they are new');
+select is(iclock.event_snapshot()::text,
+          (select format('%s:%s:%s',
+                         (1::bigint << 40) + pg_snapshot_xmin(s)::text::bigint,
+                         (1::bigint << 40) + pg_snapshot_xmax(s)::text::bigint,
+                         (select string_agg(((1::bigint << 40)
+                                             + x::text::bigint)::text, ',')
+                            from pg_snapshot_xip(s) as x))
+             from pg_current_snapshot() as s), 'snapshots have them, too');
+select is(iclock.rebase_events(), false, 'once');
+insert into iclock.event (xid, type, pin)
+values ((7::bigint << 40)::text::xid8, 18, 'older');
+select is(iclock.rebase_events(), true, 'and another cluster');
+select is((select s.xid_base from iclock.event_state s), 8::bigint << 40,
+          'is behind that');
+
+-- what nginx could not bring to its end it does not begin
+insert into iclock.event (xid, type, pin)
+values ((9::bigint << 40)::text::xid8, 18, 'oldest');
+insert into iclock.event (type) select 18 from generate_series(1, 100001);
+set local statement_timeout = '10min';
+select lives_ok('select iclock.maintain_events()', 'very many have come since');
+select is(iclock.events_restored(), true, 'they wait for install.sql');
+rollback to here;
+
 -- a page costs what it has, whatever waits behind it
 
 create function pg_temp.looked_at() returns bigint language sql as $$
