@@ -132,7 +132,8 @@ begin
             'unsettled', coalesce(cardinality(payloads), 0) = 0 and exists (
                 select
                   from iclock.event e
-                 where e.xid >= pg_snapshot_xmin(iclock.event_snapshot())),
+                 where e.xid >= (select pg_snapshot_xmin(
+                                            iclock.event_snapshot()))),
             'resume', next))::iclock_api.reply;
 end
 $$;

@@ -9,16 +9,27 @@
 --
 -- Nothing is written, and no upload is slower, until enable_events().
 
--- The current snapshot in the numbers that events have: see rebase_events().
+-- The current snapshot in the numbers that events have: see rebase_events().  Until
+-- that has been done in another cluster it shows what is in the dump, and is over
+-- there: a place before that would have readers get all of it once more.
 create or replace function iclock.event_snapshot()
     returns pg_snapshot
     language plpgsql stable
     set search_path = pg_catalog, iclock, pg_temp
 as $$
 declare
-    base   constant bigint := (select s.xid_base from iclock.event_state s);
     shown  constant pg_snapshot := pg_current_snapshot();
+    state  iclock.event_state;
+    base   bigint;
 begin
+    select s.* into state from iclock.event_state s;
+    base := state.xid_base;
+
+    if state.cluster <> iclock.cluster() then
+        base := iclock.newest_event()::text::bigint + 1;
+        return format('%s:%s:', base, base)::pg_snapshot;
+    end if;
+
     if base = 0 then
         return shown;
     end if;
@@ -106,7 +117,8 @@ create or replace function iclock.event_cursor(look_ahead boolean default false)
 as $$
     select coalesce((select iclock.event_cursor_text(e.xid, e.seq)
                        from iclock.event e
-                      where e.xid < pg_snapshot_xmin(iclock.event_snapshot())
+                      where e.xid < (select pg_snapshot_xmin(
+                                                iclock.event_snapshot()))
                       order by e.xid desc, e.seq desc
                       limit 1),
                     (select iclock.event_cursor_text(s.dropped_xid,

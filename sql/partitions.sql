@@ -512,7 +512,10 @@ begin
         if exists (select from iclock.punch_state s
                     where s.cluster is distinct from iclock.cluster())
         then
-            perform iclock.rebase_punches();
+            -- its lock is kept until the commit, and uploads wait for it
+            if iclock.rebase_punches() then
+                return 0;
+            end if;
         end if;
     exception when lock_not_available or deadlock_detected
                    or query_canceled then

@@ -260,7 +260,7 @@ begin
     if current_setting('statement_timeout') <> '0'
        and 100000 < (
            select count(*)
-             from (select
+             from (select 1
                      from iclock.punch p
                     where restored
                       and p.txid > state.txid_base + began

@@ -163,7 +163,8 @@ begin
            coalesce(extract(epoch from now() - min(w.created_at)), 0)::float8
       from (select e.created_at
               from iclock.event e
-             where e.xid >= pg_snapshot_xmin(iclock.event_snapshot())
+             where e.xid >= (select pg_snapshot_xmin(
+                                        iclock.event_snapshot()))
              order by e.xid, e.seq
              limit 1) as w
 

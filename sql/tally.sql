@@ -381,7 +381,14 @@ begin
         return false;
     end if;
 
-    -- transactions are numbered anew after a dump was restored elsewhere
+    -- Transactions are numbered anew after a dump was restored elsewhere.  Until
+    -- then all of its punches look as if they came after the last count.
+    if exists (select from iclock.punch_state s
+                where s.cluster <> iclock.cluster())
+    then
+        return false;
+    end if;
+
     select s.txid_base into begun from iclock.punch_state s;
 
     if begun <> state.base

@@ -596,6 +596,32 @@ select lives_ok('select iclock.maintain_events()', 'very many have come since');
 select is(iclock.events_restored(), true, 'they wait for install.sql');
 rollback to here;
 
+-- until it has been seen to, places are behind the dump
+update iclock.event_state set cluster = 1;
+insert into iclock.event (xid, type) values ('5000000000', 18);
+select iclock.event_write('webhook.test', null, '{"id":"early"}');
+select iclock.event_cursor(true) as place \gset
+select is(iclock.event_snapshot()::text, '5000000001:5000000001:',
+          'a snapshot shows what is in the dump');
+select is(left(:'place', 16), lpad(to_hex(5000000000), 16, '0'),
+          'a reader who comes is behind that');
+select is(iclock.rebase_events(), true, 'it has been seen to');
+select is((select string_agg(e.payload::json #>> '{webhook,id}', ' ')
+             from iclock.read_events(:'place', look_ahead => true) as e),
+          'early', 'that reader gets nothing of old');
+rollback to here;
+
+-- snapshots are from there, too, where there are no events
+update iclock.event_state set cluster = 1, dropped_xid = '0';
+truncate iclock.event;
+select is(iclock.rebase_events(), true, 'another cluster, and no events');
+select is((select s.xid_base from iclock.event_state s), 1::bigint << 40,
+          'what comes is behind those, too');
+rollback to here;
+
+select is(pg_temp.as_role('iclock_reader', 'select * from iclock.event_status'),
+          'ok', 'people who analyze data see how far readers are');
+
 -- a page costs what it has, whatever waits behind it
 
 create function pg_temp.looked_at() returns bigint language sql as $$
