@@ -643,9 +643,17 @@ ngx_http_iclock_maintain_done(ngx_iclock_store_job_t *job)
         imcf->maintain_after += pause;
     }
 
-    /* punches that came meanwhile have set the timer already */
+    /*
+     * punches that came meanwhile have set the timer already, and may have
+     * come too late for maintain() to see them
+     */
 
     if (imcf->maintain.timer_set) {
+
+        if (pause == NGX_HTTP_ICLOCK_MAINTAIN) {
+            return;
+        }
+
         ngx_del_timer(&imcf->maintain);
     }
 
