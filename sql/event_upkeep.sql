@@ -487,10 +487,11 @@ grant execute on function iclock.watch_events() to iclock_module;
 
 
 -- The transaction that keeps events from being settled, which may be one of
--- another database.
+-- another database.  View event_status calls it with the rights of who reads that,
+-- so who may not see what others do (pg_read_all_stats) is not told.
 create or replace function iclock.event_holder()
     returns text
-    language sql stable security definer
+    language sql stable
     set search_path = pg_catalog, iclock, pg_temp
 as $$
     select coalesce(
@@ -515,6 +516,5 @@ as $$
 $$;
 comment on function iclock.event_holder() is
     'The transaction that keeps events from being settled';
--- view event_status calls it with the rights of who reads that
 grant execute on function iclock.event_holder()
    to iclock_reader, iclock_operator;
