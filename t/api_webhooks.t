@@ -142,7 +142,7 @@ $pune->punches(punches(41, 50));
 is($api->patch("/webhooks/$id", { sites => [ 'Pune' ],
                                   url => $receiver->url('/pune') })->status,
    200, 'narrowed and sent elsewhere');
-ok(Test::IClock::wait_until(60, sub { keys %{pune_users()} >= 10 }),
+ok(Test::IClock::wait_until(90, sub { keys %{pune_users()} >= 10 }),
    'all that is for it comes');
 is_deeply([ sort { $a <=> $b } keys %{pune_users()} ], [ 41 .. 50 ],
           'and nothing else');
