@@ -614,7 +614,21 @@ begin
         return 0;
     end if;
 
-    -- a clock was ahead: who has called by it has called by now, at the latest
+    -- a clock was ahead: who has called by it has called by now, at the latest,
+    -- and who was served after he was refused still was
+    update iclock.device_refusal r
+       set last_at = now() - case when exists (
+                         select
+                           from iclock.device_presence p
+                          where p.device_id = r.device_id
+                            and p.last_seen > r.last_at)
+                         then interval '1 ms' else interval '0' end,
+           first_at = least(r.first_at, now() - interval '1 ms')
+     where r.device_id in (select e.device_id
+                             from iclock.device_refusal e
+                            where e.last_at > clock_timestamp()
+                              for update skip locked);
+
     update iclock.device_presence p
        set last_seen = now()
      where p.device_id in (select e.device_id
@@ -623,10 +637,12 @@ begin
                               for update skip locked);
 
     update iclock.device d
-       set last_seen = now(), first_seen = least(d.first_seen, now())
+       set last_seen = least(d.last_seen, now()),
+           first_seen = least(d.first_seen, now())
      where d.id in (select e.id
                       from iclock.device e
                      where e.last_seen > clock_timestamp()
+                        or e.first_seen > clock_timestamp()
                        for no key update skip locked);
 
     -- last, for the same reason

@@ -119,8 +119,10 @@ sub seen {
 sub ahead {
     my ($sn) = @_;
 
-    $t->psql("UPDATE iclock.$_ SET last_seen = now() + interval '1 day' WHERE"
-             . ($_ eq 'device' ? ' id' : ' device_id')
+    $t->psql("UPDATE iclock.$_ SET last_seen = now() + interval '1 day'"
+             . ($_ eq 'device'
+                ? ", first_seen = now() + interval '1 day' WHERE id"
+                : ' WHERE device_id')
              . ' = (SELECT id FROM iclock.device'
              . " WHERE serial_number = '$sn')")
         for qw/ device_presence device /;
@@ -153,7 +155,8 @@ is(presence('AHEAD001', 'p.last_seen <= now() AND d.last_seen <= now()'), 't',
 ahead('BEHIND01');
 ok(wait_until(60, sub {
     $t->device('BEHIND01')->poll();
-    presence('BEHIND01', 'p.last_seen <= now() AND d.last_seen <= now()')
+    presence('BEHIND01', 'p.last_seen <= now() AND d.last_seen <= now()'
+                         . ' AND d.first_seen <= now()')
         eq 't'
 }), 'one that was seen tomorrow was seen today');
 

@@ -581,7 +581,8 @@ static const char  ngx_iclock_last_seen_text[] =
     " UPDATE iclock.device d SET"
     " last_seen = CASE WHEN d.last_seen > clock_timestamp()"
     " THEN free.last_seen ELSE greatest(d.last_seen, free.last_seen) END,"
-    " first_seen = coalesce(d.first_seen, free.last_seen),"
+    " first_seen = CASE WHEN d.first_seen > clock_timestamp()"
+    " THEN free.last_seen ELSE coalesce(d.first_seen, free.last_seen) END,"
     " remote_address = coalesce(free.address, d.remote_address)"
     " FROM free WHERE d.id = free.id";
 

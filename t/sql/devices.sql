@@ -415,6 +415,10 @@ select d.id, case d.serial_number when 'T0004' then now() + interval '1 day'
                                   else now() - interval '1 day' end
   from iclock.device d
  where d.serial_number in ('T0001', 'T0004');
+insert into iclock.device_refusal (device_id, reason, first_at, last_at)
+select d.id, 'key', now() + interval '12 hours', now() + interval '12 hours'
+  from iclock.device d
+ where d.serial_number in ('T0001', 'T0004');
 select iclock.maintain();
 select results_eq(
     $$ select d.last_seen, d.first_seen, p.last_seen
@@ -425,6 +429,16 @@ select results_eq(
     $$ values (now(), now(), now() - interval '1 day'),
               (now(), now(), now()) $$,
     'nobody has called in the future');
+select results_eq(
+    $$ select r.last_at <= now(), r.first_at <= now(),
+              r.last_at < p.last_seen
+         from iclock.device_refusal r
+         join iclock.device_presence p on p.device_id = r.device_id
+         join iclock.device d on d.id = r.device_id
+        where d.serial_number in ('T0001', 'T0004')
+        order by d.serial_number $$,
+    $$ values (true, true, false), (true, true, true) $$,
+    'nor was refused there, nor after it was served');
 
 select * from finish();
 rollback;
