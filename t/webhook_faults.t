@@ -177,10 +177,41 @@ for (1 .. 5) {
 
 $writer->wait();
 ok(all_came('/reload', 500), 'reloads: every event arrives');
-cmp_ok(twice('/reload'), '<=', 5, 'hardly one comes twice');
 ok(wait_until(60, sub { !$t->nginx->old_workers() }), 'old workers leave');
 is($t->psql('SELECT rebased_seq FROM iclock.event_state'), 0,
    'maintenance leaves cursors alone');
+delete_hooks($id);
+
+
+# A reload when nothing is a cause for a second time.  The transaction behind
+# which all was sent has ended, but most likely the worker has not looked since.
+# (In the stream above there may be one: what is not settled comes again.)
+
+$t->psql('CREATE DATABASE elsewhere');
+
+my $open = $t->pg->session(dbname => 'elsewhere');
+
+$id = hook('/settled');
+$writer = 0;
+
+for my $reload (1 .. 3) {
+    $open->query('BEGIN');
+    $open->query('SELECT pg_current_xact_id()');
+    stream($writer + 1, $writer + 40, 0)->wait();
+    $writer += 40;
+    all_came('/settled', $writer);
+    $open->query('COMMIT');
+
+    ok(wait_until(30, sub {
+        $t->psql('SELECT pg_snapshot_xmin(pg_current_snapshot()) > xid'
+                 . ' FROM iclock.event ORDER BY xid DESC LIMIT 1') eq 't'
+    }), "reload $reload: all is settled");
+    $t->reload();
+}
+
+stream($writer + 1, $writer + 1, 0)->wait();
+ok(all_came('/settled', $writer + 1), 'reloads at rest: every event arrives');
+is(twice('/settled'), 0, 'none comes twice');
 delete_hooks($id);
 
 
@@ -317,12 +348,10 @@ change(HOOKS, workers => 2);
 
 # a transaction of another database holds the horizon back
 
-$t->psql('CREATE DATABASE elsewhere');
-
 $id = hook('/ahead');
 ok(all_taken(1), 'nginx takes an endpoint');
 
-my $open = $t->pg->session(dbname => 'elsewhere');
+$open = $t->pg->session(dbname => 'elsewhere');
 
 $open->query('BEGIN');
 $open->query('SELECT pg_current_xact_id()');

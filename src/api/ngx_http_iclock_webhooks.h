@@ -261,6 +261,7 @@ struct ngx_http_iclock_webhook_s {
     unsigned                    moved:1;    /* the cursor, and nobody knows */
     unsigned                    waits:1;    /* is in the turn */
     unsigned                    more:1;     /* than there was room for */
+    unsigned                    last:1;     /* look, before it is released */
     unsigned                    released:1;
     unsigned                    prompt:1;   /* the last answer was */
     unsigned                    missed:1;   /* a letter, for want of memory */
@@ -352,6 +353,8 @@ void ngx_http_iclock_webhooks_forget(ngx_iclock_query_t *lease);
 
 /* ngx_http_iclock_webhooks_work.c */
 void ngx_http_iclock_webhooks_work(ngx_http_iclock_sender_t *s);
+/* for those that are due; NGX_DECLINED: nothing is wanted */
+ngx_int_t ngx_http_iclock_webhooks_ask(ngx_http_iclock_sender_t *s);
 
 /* ngx_http_iclock_webhooks_letter.c */
 void ngx_http_iclock_letter_know(ngx_http_iclock_letter_t *l);
@@ -375,7 +378,12 @@ void ngx_http_iclock_webhook_place(ngx_http_iclock_webhook_t *w,
     ngx_str_t *after, ngx_str_t *seen);
 void ngx_http_iclock_webhook_looked(ngx_http_iclock_webhook_t *w,
     ngx_http_iclock_look_t *look, ngx_str_t *place);
+/* "id,id": they were read to the end */
+void ngx_http_iclock_webhooks_ended(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_look_t *look, ngx_str_t *ids);
 void ngx_http_iclock_webhook_unlook(ngx_http_iclock_webhook_t *w);
+/* of a worker that leaves; NGX_OK: sender_leave() is called once more */
+ngx_int_t ngx_http_iclock_webhooks_last(ngx_http_iclock_sender_t *s);
 
 /* ngx_http_iclock_webhooks_send.c */
 void ngx_http_iclock_webhook_ready(ngx_http_iclock_webhook_t *w);

@@ -238,6 +238,44 @@ ngx_http_iclock_webhook_looked(ngx_http_iclock_webhook_t *w,
 }
 
 
+/* endpoints that were read to the end: "id,id" */
+
+void
+ngx_http_iclock_webhooks_ended(ngx_http_iclock_sender_t *s,
+    ngx_http_iclock_look_t *look, ngx_str_t *ids)
+{
+    u_char                     *p, *last;
+    ngx_str_t                   id;
+    ngx_http_iclock_webhook_t  *w;
+
+    if (look == NULL) {
+        return;
+    }
+
+    p = ids->data;
+    last = p + ids->len;
+
+    while (p < last) {
+
+        id.data = p;
+        p = ngx_strlchr(p, last, ',');
+
+        if (p == NULL) {
+            p = last;
+        }
+
+        id.len = p - id.data;
+        p++;
+
+        w = ngx_http_iclock_webhook_find(s, &id);
+
+        if (w && !w->gone && w->asked) {
+            ngx_http_iclock_webhook_looked(w, look, NULL);
+        }
+    }
+}
+
+
 /* what was committed late, before the place that others were read up to */
 
 static void
@@ -305,4 +343,37 @@ ngx_http_iclock_webhook_unlook(ngx_http_iclock_webhook_t *w)
 
     w->reached.len = 0;
     w->behind.len = 0;
+}
+
+
+/*
+ * Before they are given back: what was sent ahead of the feed may have got its
+ * place since the last look, and comes once more if nobody is told of that.
+ */
+
+ngx_int_t
+ngx_http_iclock_webhooks_last(ngx_http_iclock_sender_t *s)
+{
+    ngx_uint_t                  n;
+    ngx_queue_t                *e;
+    ngx_http_iclock_webhook_t  *w;
+
+    n = 0;
+
+    for (e = ngx_queue_head(&s->all);
+         e != ngx_queue_sentinel(&s->all);
+         e = ngx_queue_next(e))
+    {
+        w = ngx_queue_data(e, ngx_http_iclock_webhook_t, queue);
+
+        w->due = (w->nahead && w->sending == 0 && !w->held && !w->last
+                  && !w->released);
+
+        if (w->due) {
+            w->last = 1;
+            n++;
+        }
+    }
+
+    return n ? ngx_http_iclock_webhooks_ask(s) : NGX_DECLINED;
 }

@@ -202,6 +202,16 @@ ngx_http_iclock_sender_leave(ngx_http_iclock_sender_t *s)
         return;
     }
 
+    if (!s->late) {
+
+        if (ngx_http_iclock_webhooks_last(s) == NGX_OK) {
+            return;
+        }
+
+        /* a look moves cursors without a letter */
+        ngx_http_iclock_webhooks_flush(s);
+    }
+
     if (!s->late && (s->sending || s->nresults || s->report.pool)) {
         ngx_http_iclock_sender_release_some(s);
         return;

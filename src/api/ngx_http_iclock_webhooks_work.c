@@ -63,8 +63,6 @@ static ngx_uint_t ngx_http_iclock_webhook_window(
 static void ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q);
 static void ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s,
     ngx_http_iclock_look_t **look, ngx_str_t *row);
-static void ngx_http_iclock_webhooks_ended(ngx_http_iclock_sender_t *s,
-    ngx_http_iclock_look_t *look, ngx_str_t *ids);
 static void ngx_http_iclock_webhook_event(ngx_http_iclock_webhook_t *w,
     ngx_str_t *row);
 static void ngx_http_iclock_webhook_retry(ngx_http_iclock_webhook_t *w,
@@ -101,9 +99,6 @@ ngx_http_iclock_webhooks_work(ngx_http_iclock_sender_t *s)
 static void
 ngx_http_iclock_webhooks_look(ngx_http_iclock_sender_t *s)
 {
-    ngx_int_t            rc;
-    ngx_iclock_query_t  *q;
-
     if (ngx_http_iclock_sender_leaving(s)) {
         return;
     }
@@ -113,10 +108,20 @@ ngx_http_iclock_webhooks_look(ngx_http_iclock_sender_t *s)
         return;
     }
 
+    (void) ngx_http_iclock_webhooks_ask(s);
+}
+
+
+ngx_int_t
+ngx_http_iclock_webhooks_ask(ngx_http_iclock_sender_t *s)
+{
+    ngx_int_t            rc;
+    ngx_iclock_query_t  *q;
+
     q = ngx_iclock_query_create(s->amcf->queries,
                                 NGX_ICLOCK_QUERY_WEBHOOK_WORK, s->log);
     if (q == NULL) {
-        return;
+        return NGX_ERROR;
     }
 
     q->params[0] = s->conf->name;
@@ -133,10 +138,12 @@ ngx_http_iclock_webhooks_look(ngx_http_iclock_sender_t *s)
 
     if (rc != NGX_OK) {
         ngx_iclock_query_destroy(q);
-        return;
+        return rc;
     }
 
     s->working = 1;
+
+    return NGX_OK;
 }
 
 
@@ -371,6 +378,12 @@ ngx_http_iclock_webhook_room(ngx_http_iclock_webhook_t *w)
         return 0;
     }
 
+    /* nothing is sent any more: it is to hear what is settled */
+
+    if (w->sender->leaving) {
+        return 1;
+    }
+
     /* now and then, to hear what is settled */
 
     if (w->nahead >= NGX_HTTP_ICLOCK_WEBHOOK_AHEAD) {
@@ -437,7 +450,7 @@ ngx_http_iclock_webhooks_worked(ngx_iclock_query_t *q)
 
     look = NULL;
 
-    for (i = 0; i < n && !ngx_http_iclock_sender_leaving(s); i++) {
+    for (i = 0; i < n; i++) {
         ngx_http_iclock_webhooks_row(s, &look,
                                      ngx_iclock_query_value(q, i, 0));
     }
@@ -532,44 +545,6 @@ ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s,
 
     } else {
         ngx_http_iclock_webhook_event(w, row);
-    }
-}
-
-
-/* endpoints that were read to the end: "id,id" */
-
-static void
-ngx_http_iclock_webhooks_ended(ngx_http_iclock_sender_t *s,
-    ngx_http_iclock_look_t *look, ngx_str_t *ids)
-{
-    u_char                     *p, *last;
-    ngx_str_t                   id;
-    ngx_http_iclock_webhook_t  *w;
-
-    if (look == NULL) {
-        return;
-    }
-
-    p = ids->data;
-    last = p + ids->len;
-
-    while (p < last) {
-
-        id.data = p;
-        p = ngx_strlchr(p, last, ',');
-
-        if (p == NULL) {
-            p = last;
-        }
-
-        id.len = p - id.data;
-        p++;
-
-        w = ngx_http_iclock_webhook_find(s, &id);
-
-        if (w && !w->gone && w->asked) {
-            ngx_http_iclock_webhook_looked(w, look, NULL);
-        }
     }
 }
 
