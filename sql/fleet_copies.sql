@@ -446,6 +446,7 @@ begin
       from iclock.device_user u
      where u.device_id = any ($1) and u.pin = $3
        and ($5 is null
+            or u.device_id <> all ($5)
             or not iclock.is_former(u.device_id, iclock.subject_of(u),
                                     u.updated_at, $5, $6))
      order by u.updated_at desc, u.device_id
@@ -464,7 +465,7 @@ begin
       from iclock.device_user u
      where u.device_id = $2 and u.pin = $3;
 
-    if $5 is not null
+    if $2 = any ($5)
        and iclock.is_former($2, iclock.subject_of(mine), mine.updated_at, $5,
                             $6)
     then
@@ -509,6 +510,7 @@ begin
                   from iclock.template t
                  where t.device_id = any ($1) and t.pin = $3
                    and ($5 is null
+                        or t.device_id <> all ($5)
                         or not iclock.is_former(t.device_id,
                                    iclock.subject_of(t), t.updated_at, $5,
                                    $6))
@@ -520,7 +522,7 @@ begin
                 and m.major_version = s.major_version
          where $4 or m.pin is null
             or m.updated_at <= s.updated_at and m.data <> s.data
-            or $5 is not null
+            or $2 = any ($5)
                and iclock.is_former($2, iclock.subject_of(m), m.updated_at,
                                     $5, $6)
     loop
@@ -560,6 +562,7 @@ begin
                  where p.device_id = any ($1) and p.pin = $3
                    and p.kind in ('user', 'comparison')
                    and ($5 is null
+                        or p.device_id <> all ($5)
                         or not iclock.is_former(p.device_id,
                                    iclock.subject_of(p), p.received_at, $5,
                                    $6))
@@ -573,6 +576,7 @@ begin
                       and (m.content = s.content
                            or m.received_at > s.received_at)
                       and ($5 is null
+                           or $2 <> all ($5)
                            or not iclock.is_former($2, iclock.subject_of(m),
                                                    m.received_at, $5, $6)))
     loop
