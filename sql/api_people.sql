@@ -30,6 +30,8 @@ begin
                and c.subject = 'user'
                and c.deletes
                and c.finished_at is null
+               and (c.status <> 'queued' or c.not_before is null
+                    or c.not_before <= now())
         )
         select h.device_id, h.pin, h.status, h.leaving, h.held,
                h.former
@@ -65,19 +67,24 @@ begin
                         where c.device_id = d.id
                           and c.subject = E'user\t' || p.pin
                           and c.status <> 'cancelled'
+                          -- the user is there until then
+                          and not (c.deletes and c.status = 'queued'
+                                   and coalesce(c.not_before > now(), false))
                         order by - c.id
                         limit (select 1)) as k on true
                   -- the last deletion
                   left join lateral (
                        select c.finished_at is null as open,
-                              c.status <> 'done'
-                              and c.return_code is distinct from -10 as missed
+                              c.status <> 'done' as missed
                          from iclock.command c
                         where c.device_id = d.id
                           and c.subject = E'user\t' || p.pin
                           and c.deletes
                           and (c.status <> 'cancelled'
-                               or c.reason = 'the device was removed')
+                               or c.reason = 'the device was removed'
+                               or c.reason like 'superseded by %')
+                          and (c.status <> 'queued' or c.not_before is null
+                               or c.not_before <= now())
                         order by 0 - c.id
                         limit (select 1)) as g
                          on u.pin is not null
@@ -372,6 +379,7 @@ declare
     sites    text[];
     whole    text[] := '{}';
     commands bigint[];
+    named    bigint[];
 begin
     perform iclock_api.parameters(request, '{device_id,site}');
 
@@ -393,16 +401,19 @@ begin
         perform iclock_api.no_user(request);
     end if;
 
-    -- sites of which the key sees all terminals, whatever is simulated there
+    -- sites of which the key sees all terminals that would be told, whatever is
+    -- simulated there
     if not single and not test then
         select coalesce(array_agg(s.site), '{}') into whole
           from unnest(sites) as s (site)
          where s.site <> ''
            and not exists (select from iclock.device d
                             where d.site = s.site
-                              and d.status = 'active'
                               and not d.sandbox
-                              and d.id <> all (ids));
+                              and d.id <> all (ids)
+                              and (d.status = 'active'
+                                   or d.removed_at is null
+                                      and iclock.may_hold(d.id, who)));
     end if;
 
     commands := array(
@@ -441,9 +452,17 @@ begin
 
     perform iclock.forget_persons(array[who]);
 
+    -- one that was removed gets its own when it is let in again
+    named := array(select c.id
+                     from iclock.command c
+                     join iclock.device d on d.id = c.device_id
+                    where c.id = any (commands)
+                      and iclock_api.visible(d, request)
+                    order by array_position(commands, c.id));
+
     return iclock_api.reply(202, json_build_object(
-        'commands', iclock_api.command_list(commands)),
-        meta => iclock_api.wait(request, commands));
+        'commands', iclock_api.command_list(named)),
+        meta => iclock_api.wait(request, named));
 end
 $$;
 comment on function iclock_api.users_delete(jsonb) is

@@ -344,6 +344,9 @@ begin
                                      and n.subject = s.subject
                                      and n.deletes
                                      and n.status <> 'cancelled'
+                                     and (n.status <> 'queued'
+                                          or n.not_before is null
+                                          or n.not_before <= now())
                                      and 0 - n.id < 0 - c.id
                                    order by 0 - n.id
                                    limit (select 1)) as n) as deletes

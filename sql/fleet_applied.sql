@@ -327,6 +327,9 @@ begin
                    iclock.done_commands(a.device_id, a.subject, a.deletes,
                                         a.id) as d (id)
              where a.status = 'done'
+                -- it has no such user: nothing of the user, either
+                or a.deletes and a.return_code = -10
+                   and a.subject ~ E'^user\t[^\t]+$'
         )
         select p.place, p.part, d.device_id, d.id, c.subject,
                s.step[2] as pin,

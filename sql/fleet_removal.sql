@@ -140,8 +140,10 @@ drop function if exists iclock.people_leaving(bigint[]);
 
 -- What devices hold of these is of no use to anyone else: it may be of who had
 -- the PIN before.  Of those whom a device was to delete and has not, that is
--- what it held when the last attempt had ended; a deletion of all users counts
--- as long as it is under way.
+-- what it held when the last attempt had ended, or had gone out, if its answer
+-- was never seen; a deletion of all users counts as long as it is under way.
+-- Where there is no such user (-10), what is stored is of nobody.  What is to
+-- be done later is not under way.
 create or replace function iclock.people_leaving(
         devices  bigint[],
         person   text default null)
@@ -154,14 +156,19 @@ begin
     return query execute $query$
         with last as materialized (
             select distinct on (c.device_id, c.subject)
-                   c.device_id, c.subject, c.id, c.finished_at,
-                   c.status <> 'done' and c.return_code is distinct from -10
-                       as missed
+                   c.device_id, c.subject, c.id,
+                   case when c.reason like 'superseded by %'
+                        then coalesce(c.sent_at, c.finished_at)
+                        else c.finished_at end as finished_at,
+                   c.status <> 'done' as missed
               from iclock.command c
              where c.device_id = any ($1)
                and c.deletes
                and (c.status <> 'cancelled'
-                    or c.reason = 'the device was removed')
+                    or c.reason = 'the device was removed'
+                    or c.reason like 'superseded by %')
+               and (c.status <> 'queued' or c.not_before is null
+                    or c.not_before <= now())
                and c.subject >= 'user' and c.subject < E'user\n'
                and ($2 is null or c.subject in ('user', E'user\t' || $2))
                and c.subject ~ E'^user(\t[^\t]+)?$'
@@ -188,7 +195,8 @@ comment on function iclock.people_leaving(bigint[], text) is
     'told to, and until when what they hold is of them; an empty PIN: all users';
 
 -- Whether something that a device holds is of somebody whom it was to delete:
--- not if it has come since, or if a command has put the same there again.
+-- not if it has come since, or if a command behind the deletion has put the same
+-- there again, whichever of them was answered first.
 create or replace function iclock.is_former(
         device_id   bigint,
         subject     text,
@@ -219,12 +227,27 @@ begin
                           and c.subject = $2
                           and not c.deletes
                           and c.status = 'done'
-                          and c.finished_at > $3)
+                          and c.id > d.id
+                          -- which somebody has sent again, maybe, or was late
+                          and coalesce(c.finished_at
+                                       >= coalesce(d.sent_at, d.not_before),
+                                       true))
+          from iclock.command d
+         where d.device_id = $1
+           and d.subject = $3
+           and d.deletes
+           and d.finished_at is not null
+           and (d.status <> 'cancelled'
+                or d.reason = 'the device was removed'
+                or d.reason like 'superseded by %')
+         order by 0 - d.id
+         limit (select 1)
         $query$
        into again
-      using $1, $2, ended;
+      using $1, $2,
+            array_to_string((string_to_array($2, E'\t'))[1:2], E'\t');
 
-    return not again;
+    return again is not true;
 end
 $$;
 comment on function iclock.is_former(bigint, text, timestamptz, bigint[],

@@ -101,6 +101,7 @@ select pg_temp.key(name, iclock.create_api_key(name,
   from (values ('all', 'live', null::text[], null::text[]),
                ('pune', 'live', '{Pune}', null),
                ('one', 'live', null, '{P2}'),
+               ('two', 'live', null, '{P1,P2}'),
                ('test', 'test', null, null))
     as k (name, mode, sites, devices);
 
@@ -574,6 +575,44 @@ select pg_temp.poll(s) from unnest(array['P1', 'P2', 'D1']) as s;
 select pg_temp.answer(s) from unnest(array['P1', 'P2', 'D1']) as s;
 select is((select count(*)::int from iclock.person where pin = '8'), 0,
           'gone');
+
+-- terminals of the site that are not active
+insert into iclock.device (serial_number, status, site, dialect, removed_at)
+values ('P3', 'blocked', 'Pune', '2.4', null),
+       ('P4', 'pending', 'Pune', '2.4', now());
+insert into iclock.device_user (device_id, pin)
+select pg_temp.device(s), p
+  from (values ('P1', '40'), ('P3', '40'), ('P1', '41'), ('P4', '41'),
+               ('P1', '43')) as v (s, p);
+delete from iclock.removed_person;
+select is((pg_temp.delete('two', '40')).status, 202,
+          'a key of devices, of which one that it does not see has the user');
+select is(pg_temp.waiting(), 'P1 1', 'deletes where it may');
+select is_empty($$ select from iclock.removed_person $$, 'and not at the site');
+update iclock.command set status = 'cancelled' where status = 'queued';
+select pg_temp.delete('two', '43');
+select is(pg_temp.waiting(), 'P1 1, P2 1',
+          'one that has not is not in the way');
+update iclock.command set status = 'cancelled' where status = 'queued';
+select is((select array_agg(c ->> 'device_id')
+             from json_array_elements((pg_temp.delete('all', '41')).body::json
+                                      -> 'commands') as c), '{P1,P2}',
+          'a removed one is not named');
+select is(pg_temp.waiting(), 'P1 1, P2 1, P4 1', 'but gets a command');
+update iclock.command set status = 'cancelled' where status = 'queued';
+insert into iclock.device_user (device_id, pin)
+values (pg_temp.device('P1'), '42');
+select iclock.delete_user('P1', '42');
+update iclock.command set not_before = now() + interval '1 day'
+ where status = 'queued';
+select is(pg_temp.places(pg_temp.get('all', '42')), 'P1 synced',
+          'who is to be deleted another day is there');
+select is((pg_temp.put('all', '42', '{"card":"42"}')).status, 200,
+          'and can be changed');
+delete from iclock.command where subject like E'user\t4_';
+delete from iclock.device where serial_number in ('P3', 'P4');
+delete from iclock.device_user where pin like '4_';
+delete from iclock.removed_person;
 
 -- simulated terminals at a site, and the others there
 select pg_temp.create('test', '{"device_id":"S2","user_id":"18"}');

@@ -296,7 +296,7 @@ select set_eq($$ select type from iclock.template
               'a deleted fingerprint');
 select iclock.delete_user('F-B', '5');
 select pg_temp.poll('F-B');
-select pg_temp.answer('F-B', -10);
+select pg_temp.answer('F-B', -5);
 select is((select count(*)::int from iclock.device_user
             where device_id = pg_temp.device('F-B')), 1,
           'a command that failed changes nothing');
@@ -736,6 +736,87 @@ select is(translate(pg_temp.put_again(), E'\t', ' '),
 select pg_temp.round();
 select is_empty($$ select from iclock.sync_site('Pune')
                     where serial_number = 'F-C' $$, 'not more than once');
+select pg_temp.doomed();
+select pg_temp.poll('F-C'), pg_temp.answer('F-C', -10);
+select pg_temp.pass(30);
+select count(*) from iclock.sync_site('Pune') \gset ignored_
+select is(translate(pg_temp.put_again(), E'\t', ' '),
+          ', photo user, template 1 6 0 10, template 1 7 0 10',
+          'and where there is no such user');
+
+-- who is put behind a deletion that fails
+create function pg_temp.behind(return_codes text) returns text
+    language plpgsql as $$
+declare
+    code  text;
+begin
+    perform pg_temp.doomed();
+    update iclock.device_user set updated_at = now() - interval '1 hour'
+     where pin = '23';
+    update iclock.template set updated_at = now() - interval '1 hour'
+     where pin = '23';
+    update iclock.photo set received_at = now() - interval '1 hour'
+     where pin = '23';
+    delete from iclock.device_user
+     where pin = '23' and device_id = pg_temp.device('F-A');
+    delete from iclock.template
+     where pin = '23' and device_id = pg_temp.device('F-A');
+    perform iclock.put_user('F-C', '23', 'New');
+    perform pg_temp.poll('F-C');
+    if return_codes = 'together' then
+        perform iclock.answer_commands(
+                    array_agg(c.device_id order by c.id),
+                    array_agg(c.id order by c.id),
+                    array_agg(case when c.deletes then -3 else 0 end
+                              order by c.id), array_agg(null::bytea))
+           from iclock.command c
+          where c.status = 'sent' and c.device_id = pg_temp.device('F-C');
+    else
+        for code in select unnest(string_to_array(return_codes, ' ')) loop
+            perform iclock.answer_commands(array[c.device_id], array[c.id],
+                        array[case when c.deletes then -3 else 0 end],
+                        array[null::bytea])
+               from iclock.command c
+              where c.status = 'sent' and c.device_id = pg_temp.device('F-C')
+                and c.deletes = (code = 'deletion');
+            update iclock.command
+               set sent_at = sent_at - interval '30 seconds',
+                   finished_at = finished_at - interval '30 seconds';
+            update iclock.device_user
+               set updated_at = updated_at - interval '30 seconds'
+             where pin = '23';
+        end loop;
+    end if;
+    return (select string_agg(distinct c.what, ', ' order by c.what)
+              from iclock.sync_site('Pune') as c
+             where c.serial_number = 'F-B');
+end
+$$;
+select is(pg_temp.behind(how), 'user',
+          'who is put behind it is there, without the templates of the '
+          'former: ' || how)
+  from unnest(array['together', 'deletion put', 'put deletion']) as how;
+
+-- a deletion that is to be done another day
+select pg_temp.doomed();
+update iclock.command set not_before = now() + interval '1 day' where deletes;
+select is_empty($$ select from iclock.sync_site('Pune')
+                    where serial_number = 'F-C' and what !~ ' 7 ' $$,
+                'who is to be deleted later is there');
+select iclock.put_user('F-C', '23', card => '1');
+select alike(pg_temp.bodies('F-C', '23'), '%Passwd=99 Card=1 %',
+             'and keeps the password');
+select pg_temp.doomed();
+delete from iclock.command;
+select iclock.clear_users('F-C');
+update iclock.command set not_before = now() + interval '1 day' where deletes;
+select is_empty($$ select from iclock.sync_site('Pune')
+                    where serial_number = 'F-C' and what !~ ' 7 ' $$,
+                'so are all of them');
+update iclock.command set not_before = now() - interval '1 day' where deletes;
+select isnt_empty($$ select from iclock.sync_site('Pune')
+                      where serial_number = 'F-C' and what !~ ' 7 ' $$,
+                  'until that day');
 delete from iclock.device_user where pin = '23';
 delete from iclock.template where pin = '23';
 delete from iclock.photo where pin = '23';
@@ -828,8 +909,27 @@ select pg_temp.missed('failed');
 select iclock.delete_user('F-C', '20');
 select pg_temp.poll('F-C'), pg_temp.answer('F-C', -10);
 select pg_temp.pass(30);
-select is(pg_temp.sent(), 'fingerprint 6 index 0 version 10, user, user photo',
-          'until it is done');
+select is(pg_temp.sent(), 'user', 'nor where there is no such user');
+select is_empty(
+    $$ select 1 from iclock.device_user
+        where device_id = pg_temp.device('F-C') and pin = '20'
+       union all
+       select 1 from iclock.template
+        where device_id = pg_temp.device('F-C') and pin = '20'
+       union all
+       select 1 from iclock.photo
+        where device_id = pg_temp.device('F-C') and pin = '20' $$,
+    'nothing of the user is there');
+select pg_temp.upload_user('F-C', '20', 'Gone', '99');
+create function pg_temp.former(pin text) returns boolean language sql as $$
+    select iclock.is_former(u) from iclock.device_user u
+     where u.pin = $1 and u.device_id = pg_temp.device('F-C')
+$$;
+select is(pg_temp.former('20'), false, 'who is enrolled there now is');
+update iclock.device_user set updated_at = now() - interval '1 hour'
+ where pin = '20' and device_id = pg_temp.device('F-C');
+select is(pg_temp.former('20'), true,
+          'what an earlier version kept is of nobody');
 select pg_temp.missed('failed');
 select iclock.copy_user('20', 'F-C', 'F-B');
 select is(pg_temp.waiting('F-B'), 3, 'copy_user() copies what is there');

@@ -310,8 +310,23 @@ select pg_temp.pass(600);
 select results_eq($$ select left(b, 20) from pg_temp.poll() as b $$,
                   array['DATA UPDATE FINGERTM'],
                   'a deletion is not sent again when the successor is there');
+create function pg_temp.former() returns text language sql as $$
+    select concat_ws(' ',
+        (select string_agg(u.name, ',') from iclock.device_user u
+          where u.pin = '5' and iclock.is_former(u)),
+        (select string_agg(t.no::text, ',')
+           from iclock.template t,
+                (select array_agg(l.device_id) as devices,
+                        array_agg(l.until) as untils
+                   from iclock.people_leaving(array[pg_temp.device()])
+                        as l) as l
+          where iclock.is_former(t.device_id, iclock.subject_of(t),
+                                 t.updated_at, l.devices, l.untils)))
+$$;
+select is(pg_temp.former(), '1', 'nor what it held before of the successor');
 select pg_temp.answer('DATA DELETE USERINFO PIN=5');
 select is(pg_temp.holds(), 'New', 'its answer comes late');
+select is(pg_temp.former(), '', 'and nothing is of the former');
 select pg_temp.successor();
 select pg_temp.poll(null, 1);
 select is_empty($$ select * from pg_temp.poll() $$,
