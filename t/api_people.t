@@ -212,7 +212,8 @@ my $event = $t->pg->background("SELECT iclock.event_json(row(1,
 
 ok(wait_until(30, sub {
     $t->psql("SELECT count(*) FROM pg_stat_activity"
-             . " WHERE wait_event_type = 'Lock'") == 3;
+             . " WHERE wait_event_type = 'Lock'"
+             . " AND query ~ 'iclock_api.call|event_json'") == 3;
 }), 'all that read punches wait while some are moved');
 
 $mover->query('COMMIT');
