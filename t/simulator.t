@@ -183,6 +183,10 @@ ok(wait_until(60, sub {
        $t->psql("SELECT name FROM iclock.device_user WHERE pin = '2001'")
            eq 'Zoe' }), 'enroll');
 
+# what it writes into its log when it is on again is known by its second
+
+sleep 1;
+
 $t->psql(<<'SQL');
 SELECT iclock.put_user('OBEY0001', '3001', 'Ana'),
        iclock.put_user('OBEY0002', '3001', 'Ana'),
