@@ -393,12 +393,8 @@ SKIP: {
 
     my ($dump, $dir) = ($t->dir . '/dump.sql', $t->dir . '/other');
 
-    # the clusters of tests are copies of one
-
-    $t->psql('UPDATE iclock.event_state SET cluster = 1');
     is(command({ out => $dump }, $pg->pg_dump(), '-d',
                $pg->conninfo(user => 'postgres')), 0, 'a dump');
-    $t->psql('UPDATE iclock.event_state SET cluster = iclock.cluster()');
     mkdir $dir or die "$dir: $!\n";
     chmod 0755, $dir;
 
@@ -407,6 +403,10 @@ SKIP: {
     $other->psql('DROP DATABASE iclock', database => 'postgres');
     $other->psql('CREATE DATABASE iclock', database => 'postgres');
     $other->psql_file($dump);
+
+    # the clusters of tests are copies of one
+
+    $other->psql('UPDATE iclock.event_state SET cluster = 1');
     is($other->psql('SELECT iclock.events_enabled()'), 't', 'still enabled');
     add($other, 'early');
     my $meanwhile = $other->psql('SELECT iclock.event_cursor(true)');
