@@ -706,14 +706,17 @@ sub hold {
 }
 
 
-# the backends of nginx that wait for a lock
+# the backends of nginx that wait for a lock, not with what it asks of its own
+# accord
 
 sub blocked {
     my ($self) = @_;
 
     return $self->psql_lines("SELECT pid FROM pg_stat_activity WHERE"
                              . " application_name LIKE 'iclock%'"
-                             . " AND wait_event_type = 'Lock'");
+                             . " AND wait_event_type = 'Lock'"
+                             . " AND query !~ 'iclock.(maintain|due_devices"
+                             . "|refresh_timezones|verify_due|watch_events)'");
 }
 
 
