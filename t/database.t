@@ -210,18 +210,33 @@ $t->psql('DROP TRIGGER loud ON iclock.punch');
 $t->psql('ALTER ROLE iclock_nginx RESET ALL');
 
 
-# connections are killed while they are idle
+# Connections are killed while they are idle, and old enough to be replaced at
+# once: what nginx asks of its own accord comes neither then nor just before.
 
-another('idle', {});
+my $at_rest = 'NOT EXISTS (SELECT FROM pg_stat_activity'
+              . " WHERE application_name LIKE 'iclock/%'"
+              . " AND (state IS DISTINCT FROM 'idle' OR state_change"
+              . " > clock_timestamp() - interval '1.5 s'))";
+
+sub rests {
+    my ($name) = @_;
+
+    ok(wait_until(60, sub { $t->psql("SELECT $at_rest") eq 't' }),
+       "$name: connections are at rest");
+}
+
+another('idle', { pool => 'timeout=60s' });
 under_load('warm', sub { }, prefix => 'WARM');
-sleep 1.1;
 
-my @pids = $t->psql_lines("SELECT pid FROM pg_stat_activity"
-                          . " WHERE application_name LIKE 'iclock/%'");
-cmp_ok(scalar @pids, '>', 2, 'idle: connections are kept');
+my @pids;
 
-$pg->terminate('iclock/%');
-wait_until(10, sub { !grep { kill 0, $_ } @pids });
+ok(wait_until(60, sub {
+    @pids = map { /^(\d+)\|t/ } $t->psql_lines(
+        'SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity'
+        . " WHERE application_name LIKE 'iclock/%' AND $at_rest");
+}), 'idle: connections are closed');
+cmp_ok(scalar @pids, '>', 2, 'idle: they were kept');
+wait_until(60, sub { !grep { kill 0, $_ } @pids });
 
 my @response = $t->concurrently([ map { upload_request('IDLE000' . $_ % 8) }
                                   1 .. 64 ], connections => 64);
@@ -233,7 +248,7 @@ is(scalar errors(), 0, 'idle: it is not worth an error') or diag(errors());
 
 # a connection is killed within a transaction
 
-sleep 1.1;
+rests('killed');
 
 my $count = punches();
 my $lock = hold();
@@ -256,7 +271,7 @@ like(join('', errors()), qr/lost: terminating connection due to administrator/,
 # a connection is killed when it has committed, and before it could say so:
 # commands are not taken twice
 
-sleep 1.1;
+rests('dequeue');
 $t->device('IDLE0000')->poll();
 $t->psql("SELECT iclock.queue_command('IDLE0000', 'CHECK')");
 
@@ -296,7 +311,7 @@ is($t->psql("SELECT status, attempts FROM iclock.command"
 # prepared statements that no longer fit, on every connection
 
 under_load('plans', sub { }, prefix => 'WARM');
-sleep 1.1;
+rests('plans');
 $t->psql(<<'END');
     DO $$
     DECLARE
