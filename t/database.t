@@ -278,6 +278,14 @@ $t->psql("SELECT iclock.queue_command('IDLE0000', 'CHECK')");
 $pg->set(synchronous_standby_names => 'nobody');
 $t->psql('SELECT pg_reload_conf()');
 
+# A new session begins with what the postmaster has read; the checkpointer,
+# which says that there is somebody to wait for, reads it before its next work.
+ok(wait_until(60, sub {
+    $t->psql('SHOW synchronous_standby_names', vars => { new => 1 })
+    eq 'nobody'
+}), 'dequeue: the settings are read');
+$t->psql('CHECKPOINT');
+
 # what nginx saves of its own accord may wait on the same connection, before it
 sub stalled {
     $t->psql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
