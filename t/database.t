@@ -19,7 +19,8 @@ use Test::IClock;
 use Test::IClock::HTTP;
 use Test::IClock::Load;
 
-my $t = Test::IClock->new(settings => [ [ deadlock_timeout => '1500ms' ] ]);
+# so long one has to come upon the deadlock that is brought about
+my $t = Test::IClock->new(settings => [ [ deadlock_timeout => '5s' ] ]);
 my $pg = $t->pg;
 my $logged = 0;     # bytes of the error log that were dealt with
 my $minute = 0;
@@ -370,9 +371,10 @@ my $other = $pg->background(<<'END');
             PERFORM pg_sleep(0.01);
             PERFORM pg_stat_clear_snapshot();
         END LOOP;
+
+        UPDATE iclock.device_user SET name = 'other' WHERE pin = '1';
     END
     $$;
-    UPDATE iclock.device_user SET name = 'other' WHERE pin = '1';
     COMMIT;
     SELECT 'committed';
 END
