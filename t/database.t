@@ -472,6 +472,13 @@ is($t->device('WARM0000')->poll()->text, '200 OK', 'apart: nothing to fetch');
 
 $count = punches();
 
+# whoever waits for the row is refused long before its time is over
+$t->psql('CREATE FUNCTION public.hurry() RETURNS trigger LANGUAGE plpgsql'
+         . " AS \$\$ BEGIN PERFORM set_config('lock_timeout', '1s', true);"
+         . ' RETURN NULL; END $$;'
+         . ' CREATE TRIGGER hurry BEFORE INSERT ON iclock.device_option'
+         . ' FOR EACH STATEMENT EXECUTE FUNCTION public.hurry()');
+
 my $row = $pg->hold("SELECT FROM iclock.device WHERE serial_number = '$sn[6]'"
                     . ' FOR UPDATE');
 
@@ -494,6 +501,8 @@ is_unavailable($options->read, 'apart: the one that waits for the row');
 $row->release();
 is($t->device($sn[6])->options('FWVersion=Ver 1')->text, '200 OK',
    'apart: later');
+$t->psql('DROP TRIGGER hurry ON iclock.device_option;'
+         . ' DROP FUNCTION public.hurry()');
 
 
 # a statement that is too slow for all of them does not run once for each
@@ -764,6 +773,12 @@ is($t->request(Test::IClock::HTTP::format_request(
 $pg->set(superuser_reserved_connections => 3);
 $pg->max_connections(9);
 another('full', {});
+
+# one that has all of them leaves none to the other
+ok(wait_until(60, sub { $t->psql('SELECT count(DISTINCT application_name)'
+       . ' FROM pg_stat_activity WHERE application_name'
+       . " IN ('iclock/0', 'iclock/1')") == 2 }),
+   'full: both workers have a connection');
 under_load('full', sub { sleep 1 }, prefix => 'FULL');
 is(upload('WARM0000')->text, '200 OK: 1', 'full: upload');
 $pg->max_connections(100);
