@@ -110,8 +110,20 @@ END
 }
 
 
-$t->start($conf, workers => 4, level => 'debug');
-ok($t->wait_log(qr/listening for notifications/), 'ready');
+# the log is that of the nginx before, too
+
+sub starts {
+    my ($name, %option) = @_;
+
+    my $from = length $t->error_log();
+
+    $t->start($conf, level => 'debug', %option);
+    ok(wait_until(60, sub { substr($t->error_log(), $from)
+                            =~ /listening for notifications/ }), $name);
+}
+
+
+starts('ready', workers => 4);
 
 
 # a wrong key is refused everywhere and every time
@@ -242,8 +254,7 @@ is(device('NOBODY01', 'count(*)'), 0, 'exchange: nobody is registered by it');
 
 sql("ALTER ROLE iclock_nginx SET log_statement = 'all'");
 $t->quit();
-$t->start($conf, level => 'debug');
-ok($t->wait_log(qr/listening for notifications/), 'ready again');
+starts('ready again');
 
 sub lookups { scalar(() = slurp($pg->{log}) =~ /execute iclock_lookup/g) }
 
@@ -263,20 +274,12 @@ is(ask($requests[8], 'iclock', 'INSIDE01', '', -local => '127.0.0.2'), 200,
 
 # networks that have changed: whoever asks first, nobody stays inside
 
-my $notified = 0;
-
 sub networks {
     my ($networks) = @_;
 
     sql("UPDATE iclock.device SET allowed_networks = '{$networks}'"
         . " WHERE serial_number = 'NETS0001'");
-    $notified++;
-
-    return wait_until(10, sub {
-        my $seen = () = $t->error_log()
-                        =~ /iclock notified: channel \d+, device "NETS0001"/g;
-        return $seen >= $notified;
-    });
+    $t->notified();
 }
 
 sub polls {
@@ -285,17 +288,16 @@ sub polls {
 }
 
 add('NETS0001');
-$t->wait_log(qr/iclock notified: channel \d+, device "NETS0001"/);
-$notified++;
+$t->notified();
 
 is(polls(3, 3), '200,200', 'no networks: anywhere');
-ok(networks('127.0.0.2/32'), 'a network');
+networks('127.0.0.2/32');
 is(polls(1, 3, 3), '403,403,403', 'the last address is outside of it');
 is(polls(2, 3, 2, 1), '200,403,200,403', 'another one is in it');
-ok(networks('127.0.0.4/32'), 'another network');
+networks('127.0.0.4/32');
 is(polls(1, 2, 2), '403,403,403', 'the former one is out');
 is(polls(4, 2, 4), '200,403,200', 'the new one is in');
-ok(networks('127.0.0.5/32'), 'and another one');
+networks('127.0.0.5/32');
 is(ask($requests[8], 'key', 'NETS0001', 'pushcommkey=wrong',
        -local => '127.0.0.5'), 403, 'inside, with a wrong key');
 is(polls(4), '403', 'that does not let in the former one');
@@ -339,12 +341,19 @@ ok(wait_until(10, sub {
 # what was read before a change does not undo it
 
 $t->quit();
-$t->start($conf, workers => 1, level => 'debug');
-ok($t->wait_log(qr/listening for notifications/), 'ready with one worker');
+starts('ready with one worker', workers => 1);
 
 add($_) for qw/ STALE001 STALE002 STALE003 /;
 is(ask($requests[8], 'iclock', $_), 200, "poll of $_")
     for qw/ STALE001 STALE001 STALE002 STALE003 /;
+
+# that they are new was notified, too
+$t->notified();
+
+sub told { scalar(() = $t->error_log()
+                  =~ /iclock notified: channel \d+, device "STALE001"/g) }
+
+my $told = told();
 
 my $punches = $pg->hold('LOCK TABLE iclock.punch IN SHARE MODE');
 my $stamps = $pg->hold('LOCK TABLE iclock.upload_stamp IN SHARE MODE');
@@ -367,7 +376,7 @@ ok($pg->wait_blocked(), 'the connection is busy');
 
 sql("UPDATE iclock.device SET timezone = 'Asia/Kolkata'"
     . " WHERE serial_number = 'STALE001'");
-$t->wait_log(qr/iclock notified: channel \d+, device "STALE001"/);
+ok(wait_until(60, sub { told() > $told }), 'nginx is told of a change');
 
 push @waiting, begin(format_request('GET',
                                     '/iclock/getrequest?SN=STALE001'));
@@ -382,11 +391,7 @@ ok(wait_until(10, sub { sql("SELECT count(*) FROM pg_stat_activity"
    'the row is read');
 
 sql("SELECT iclock.block_device('STALE001')");
-wait_until(30, sub {
-    my $seen = () = $t->error_log()
-                    =~ /iclock notified: channel \d+, device "STALE001"/g;
-    return $seen >= 2;
-});
+ok(wait_until(60, sub { told() > $told + 1 }), 'and of another one');
 
 $stamps->release();
 $_->read() for @waiting;
