@@ -134,8 +134,10 @@ is(upload('HOST0001'), '200 OK: 1', 'a URI with two hosts');
 $pg->set(listen_addresses => '127.0.0.1,::1')->restart();
 another('IPv6', database => $t->conninfo(host => '::1', port => $pg->{port}));
 is(upload('HOST0001'), '200 OK: 1', 'IPv6');
-is($t->psql("SELECT DISTINCT client_addr FROM pg_stat_activity"
-            . " WHERE application_name LIKE 'iclock%'"), '::1', 'it is IPv6');
+ok(wait_until(30, sub {
+    $t->psql('SELECT DISTINCT client_addr FROM pg_stat_activity'
+             . " WHERE application_name LIKE 'iclock%'") eq '::1'
+}), 'it is IPv6');
 
 
 # other event methods, if this nginx has them: sockets that libpq has closed

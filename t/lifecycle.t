@@ -264,26 +264,30 @@ is($t->device('SOLE0001')->poll()->text, '200 OK', 'no master: poll');
 $t->psql("SELECT iclock.queue_command('SOLE0001', 'INFO')");
 ok(wait_until(10, sub { $t->device('SOLE0001')->poll()->commands() }),
    'no master: a command is heard of');
-is($pg->backends('iclock/listen'), 1, 'no master: one listener');
+ok(wait_until(30, sub { $pg->backends('iclock/listen') == 1 }),
+   'no master: one listener');
 
 another('no http', undef, raw => $t->nginx->configuration(undef));
 is(scalar $t->workers(), 2, 'no http: workers run');
-is($pg->backends(), 0, 'no http: no connection');
+ok(wait_until(30, sub { $pg->backends() == 0 }), 'no http: no connection');
 $t->nginx->reload();
 
 another('cache', $t->device_server(
     http => 'proxy_cache_path %%PREFIX%%/cache keys_zone=c:1m;'));
 ok(wait_until(30, sub { $pg->backends() >= 3 }), 'cache: connections');
 
-my @helper = grep { slurp("/proc/$_/cmdline") =~ /nginx: cache/ }
-             children($t->nginx->{pid});
-
-cmp_ok(scalar @helper, '>=', 1, 'cache: there is a cache manager');
+ok(wait_until(30, sub {
+    grep { slurp("/proc/$_/cmdline") =~ /nginx: cache/ }
+         children($t->nginx->{pid})
+}), 'cache: there is a cache manager');
 is(upload('HELP0001')->text, '200 OK: 1', 'cache: upload');
 # one that had more than one thing to do may have more than one
-is(join(' ', sort $t->psql_lines("SELECT DISTINCT application_name"
-       . " FROM pg_stat_activity WHERE application_name LIKE 'iclock%'")),
-   'iclock/0 iclock/1 iclock/listen', 'cache: only workers are connected');
+my $who;
+ok(wait_until(30, sub {
+    $who = join ' ', sort $t->psql_lines('SELECT DISTINCT application_name'
+        . " FROM pg_stat_activity WHERE application_name LIKE 'iclock%'");
+    return $who eq 'iclock/0 iclock/1 iclock/listen';
+}), 'cache: only workers are connected') or diag($who);
 
 
 # workers die
