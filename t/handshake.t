@@ -58,7 +58,8 @@ my %locations = (
 
 sub zone_of { $locations{$_[0]} =~ /iclock_timezone (\S+);/ ? $1 : undef }
 
-my $conf = $t->device_server(server => join '', map {
+my $conf = $t->device_server(http => 'iclock_presence_interval 1h;',
+                             server => join '', map {
     my $text = $locations{$_};
     $text = "iclock_unknown_devices accept; $text"
         if $text !~ /unknown_devices/;
@@ -749,7 +750,8 @@ $t->start($t->device_server(pool => 'connections=1 timeout=10m',
 sub transactions {
     my ($had) = @_;
 
-    my $executed = join ' ',
+    # what is due is looked for in whichever comes next
+    my $executed = join ' ', grep { $_ ne 'iclock_due' }
                    substr(slurp($t->pg->{log}), $had) =~ /execute (\w+): /g;
 
     return split / ?iclock_guard ?/, $executed;
