@@ -130,13 +130,14 @@ unlike(join("\n", lines()), qr/Secr3t|ik_live_\w+_/, 'no key');
 
 # refusals of one moment: the first ones are told, the others are counted
 
+my $sent = 0;
+
 $t->psql("SELECT iclock.block_device('LOGS0001')");
-ok(wait_until(30, sub { $t->get('/iclock/getrequest?SN=LOGS0001')->status
+ok(wait_until(60, sub { $sent++;
+                        $t->get('/iclock/getrequest?SN=LOGS0001')->status
                         == 403 }), 'the device is blocked');
 ok($t->wait_log(qr/iclock: device "LOGS0001" is refused: /),
    'the error log says so');
-
-my $sent = 0;
 
 ok(wait_until(60, sub {
     $t->concurrently([ map { [ 'GET', '/iclock/getrequest?SN=LOGS0001' ] }
