@@ -192,7 +192,7 @@ is(ask($requests[1], 'key', 'SELDOM01'), 200, 'uploads again');
 
 sql("UPDATE iclock.device SET comm_key = 'changed'"
     . " WHERE serial_number = 'SELDOM01'");
-ok(wait_until(10, sub { ask($requests[8], 'key', 'SELDOM01',
+ok(wait_until(60, sub { ask($requests[8], 'key', 'SELDOM01',
                             'pushcommkey=location1') == 403 }),
    'the former key after a change');
 is(ask($requests[8], 'key', 'SELDOM01', 'pushcommkey=changed'), 200,
@@ -267,7 +267,7 @@ cmp_ok(lookups() - $before, '<', 10, 'a few times only');
 
 sql("UPDATE iclock.device SET allowed_networks = '{127.0.0.0/8}'"
     . " WHERE serial_number = 'INSIDE01'");
-ok(wait_until(10, sub { ask($requests[8], 'iclock', 'INSIDE01') == 200 }),
+ok(wait_until(60, sub { ask($requests[8], 'iclock', 'INSIDE01') == 200 }),
    'until it is let in');
 is(ask($requests[8], 'iclock', 'INSIDE01', '', -local => '127.0.0.2'), 200,
    'and the insider still is');
@@ -331,7 +331,7 @@ is($t->post('/iclock/cdata?SN=LANGUAGE&table=OPERLOG&Stamp=1',
             "USER PIN=7\tName=A\n")->status, 200, 'an upload');
 sql("UPDATE iclock.device SET language = '83'"
     . " WHERE serial_number = 'LANGUAGE'");
-ok(wait_until(10, sub {
+ok(wait_until(60, sub {
     $t->post('/iclock/cdata?SN=LANGUAGE&table=OPERLOG&Stamp=2', $chinese);
     return sql("SELECT name = U&'\\5F20' FROM iclock.device_user"
                . " WHERE pin = '8'") eq 't';
@@ -386,7 +386,7 @@ ok($t->wait_log(qr/"cdata", device "STALE003".* iclock job: 0 records, 1 /s),
    'the next two wait for it');
 
 $punches->release();
-ok(wait_until(10, sub { sql("SELECT count(*) FROM pg_stat_activity"
+ok(wait_until(60, sub { sql("SELECT count(*) FROM pg_stat_activity"
     . " WHERE wait_event_type = 'Lock' AND query ~ 'upload_stamp'") }),
    'the row is read');
 

@@ -102,7 +102,8 @@ sub refused {
 }
 
 
-$t->start($t->device_server(location => <<'END_OF_LOCATION'));
+$t->start($t->device_server(pool => 'timeout=1m',
+                            location => <<'END_OF_LOCATION'));
             iclock_command_limit count=5 bytes=2k;
             iclock_command_timeout 1m;
             iclock_command_attempts 3;
@@ -643,7 +644,7 @@ is(state_of($id), 'sent|1|', 'delivered is delivered');
 
 $t->psql("UPDATE iclock.command SET sent_at = sent_at - interval '2 min'"
          . " WHERE id = $due");
-ok(wait_until(30, sub { $t->device('DUES0001')->poll()->body
+ok(wait_until(60, sub { $t->device('DUES0001')->poll()->body
                         eq "C:$due:LOG\n" }), 'found when it is due again');
 is(state_of($due), 'sent|2|', 'the second attempt');
 

@@ -121,7 +121,7 @@ sub under_load {
     my $before = punches();
     my $load = Test::IClock::Load->start(port => $t->port, %option);
 
-    wait_until(10, sub { punches() > $before + 100 });
+    wait_until(60, sub { punches() > $before + 100 });
     $code->();
 
     my $report = $load->stop();
@@ -175,7 +175,7 @@ END
 $pg->stop();
 $t->start();
 
-ok(wait_until(10, sub { (() = new_log() =~ /no connection to Postgr/g) >= 3 }),
+ok(wait_until(60, sub { (() = new_log() =~ /no connection to Postgr/g) >= 3 }),
    'down: both workers and the listener have tried');
 
 is_unavailable($t->device('DOWN0001')->handshake(), 'down: handshake');
@@ -187,7 +187,7 @@ like((errors())[0], qr/iclock: no connection to PostgreSQL.*No such file/,
 
 $pg->start();
 
-ok(wait_until(15, sub { upload('DOWN0001')->status == 200 }),
+ok(wait_until(60, sub { upload('DOWN0001')->status == 200 }),
    'down: uploads work once it has started');
 is(punches(), 1, 'down: stored');
 is(join(', ', map { my $name = $_;
@@ -198,7 +198,7 @@ is(join(', ', map { my $name = $_;
    'settings are what they have to be whatever the defaults are');
 
 # the other worker may not have a connection yet
-ok(wait_until(15, sub {
+ok(wait_until(60, sub {
     $t->post('/iclock/cdata?SN=DOWN0001&type=PostVerifyData', '53cr3t')->text
     eq '200 OK'
 }), 'down: a parameter of a short statement');
@@ -260,7 +260,7 @@ ok($pg->wait_blocked(), 'killed: the upload waits for a lock');
 my ($victim) = $pg->blocked();
 
 $t->psql("SELECT pg_terminate_backend($victim)");
-wait_until(10, sub { !kill 0, $victim });
+wait_until(60, sub { !kill 0, $victim });
 ok($pg->wait_blocked(), 'killed: the upload is sent again');
 $lock->release();
 is($c->read->text, '200 OK: 1', 'killed: it is acknowledged');
@@ -301,10 +301,10 @@ sub stalled {
 $c = $t->connect();
 my $answered = IO::Select->new($c->{socket});
 
-ok(wait_until(10, sub {
+ok(wait_until(60, sub {
     $c->write(Test::IClock::HTTP::format_request('GET',
               '/iclock/getrequest?SN=IDLE0000', undef, -keepalive => 1));
-    return 1 if wait_until(10, sub { stalled() || $answered->can_read(0) })
+    return 1 if wait_until(60, sub { stalled() || $answered->can_read(0) })
                 && stalled();
     $c->read();
     return 0;
@@ -379,7 +379,7 @@ my $other = $pg->background(<<'END');
     SELECT 'committed';
 END
 
-wait_until(10, sub { $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
+wait_until(60, sub { $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
                               . " application_name = 'other'"
                               . " AND query LIKE '%DO%'") });
 
@@ -411,15 +411,15 @@ another('frozen', { pool => 'timeout=1s connect_timeout=1s' });
 # within the second that a busy machine may need for a connection alone
 
 for my $sn (map { "WARM000$_" } 0 .. 3) {
-    ok(wait_until(20, sub { $t->device($sn)->handshake()->status == 200 }),
+    ok(wait_until(60, sub { $t->device($sn)->handshake()->status == 200 }),
        "frozen: handshake of $sn");
-    ok(wait_until(20, sub { $t->device($sn)->poll()->text eq '200 OK' }),
+    ok(wait_until(60, sub { $t->device($sn)->poll()->text eq '200 OK' }),
        "frozen: poll of $sn");
 }
 
 # what it said is new: the next request has it looked up, which is in the outage
 
-ok(wait_until(20, sub {
+ok(wait_until(60, sub {
        $t->get('/iclock/cdata?SN=WARM0003&options=all&language=70')->status
            == 200
    }), 'frozen: a device in another language');
@@ -437,12 +437,12 @@ my $report = under_load('frozen', sub {
        "frozen: poll of known device $_") for 0 .. 3;
     is_unavailable($t->device('WARM9999')->poll(), 'frozen: unknown device');
     $pg->thaw();
-    ok(wait_until(20, sub { upload('WARM0000')->status == 200 }),
+    ok(wait_until(60, sub { upload('WARM0000')->status == 200 }),
        'frozen: uploads work again');
 }, prefix => 'COLD');
 
 cmp_ok($report->{refused}, '>', 10, 'frozen: terminals were refused');
-ok(wait_until(10, sub { $pg->backends('iclock/%') <= 9 }),
+ok(wait_until(60, sub { $pg->backends('iclock/%') <= 9 }),
    'frozen: connections that were given up are gone');
 
 
@@ -451,10 +451,10 @@ ok(wait_until(10, sub { $pg->backends('iclock/%') <= 9 }),
 $lock = hold();
 is_unavailable(upload('WARM0000'), 'slow: upload');
 is($t->device("WARM0000")->poll()->text, '200 OK', 'slow: poll');
-ok(wait_until(10, sub { !$pg->blocked() }),
+ok(wait_until(60, sub { !$pg->blocked() }),
    'slow: the statement does not go on');
 $lock->release();
-ok(wait_until(20, sub { upload('WARM0000')->text eq '200 OK: 1' }),
+ok(wait_until(60, sub { upload('WARM0000')->text eq '200 OK: 1' }),
    'slow: later');
 
 
@@ -619,12 +619,12 @@ my @held = map { $pg->hold($_) }
 # whose row is free calls last: the others have had their turn then
 is($t->device("APART00$_")->poll()->text, '200 OK', "presence: poll $_")
     for 3, 2, 1, 0;
-ok(wait_until(10, sub { $t->psql("SELECT last_seen > now() - interval '1 min'"
+ok(wait_until(60, sub { $t->psql("SELECT last_seen > now() - interval '1 min'"
     . " AND remote_address = '127.0.0.1' FROM iclock.device"
     . " WHERE serial_number = 'APART000'") eq 't' }),
    'presence: a device whose row is free');
 # the other worker may be about to save these
-wait_until(10, sub { seen() eq "APART001 true\nAPART002 false" });
+wait_until(60, sub { seen() eq "APART001 true\nAPART002 false" });
 is(seen(), "APART001 true\nAPART002 false",
    'presence: what is not locked is saved, the rest is passed over');
 is($t->psql("SELECT online, remote_address FROM iclock.device_status s"
@@ -634,7 +634,7 @@ is($t->psql("SELECT online, remote_address FROM iclock.device_status s"
 is(scalar($pg->blocked()), 0, 'presence: nobody waits');
 
 $_->release() for @held;
-ok(wait_until(10, sub {
+ok(wait_until(60, sub {
     seen() eq "APART001 true\nAPART002 true\nAPART003 true" }),
    'presence: the rest is saved later') or diag(seen());
 
@@ -642,7 +642,7 @@ my $version = $t->psql("SELECT xmin FROM iclock.device"
                        . " WHERE serial_number = 'APART000'");
 my $seen = $t->psql('SELECT max(last_seen) FROM iclock.device_presence');
 
-ok(wait_until(10, sub {
+ok(wait_until(60, sub {
     $t->device('APART000')->poll();
     $t->psql('SELECT max(last_seen) FROM iclock.device_presence') ne $seen }),
    'presence: goes on');
@@ -813,7 +813,7 @@ is(scalar errors(), 1, 'old schema: one error line') or diag(errors());
 like((errors())[0], qr/SQLSTATE 42\w+: .*, (?:install or )?upgrade the schema:/,
      'old schema: it tells what to do');
 $pg->psql_file("$FindBin::Bin/../sql/install.sql", database => 'older');
-ok(wait_until(10, sub { upload('OLDER001')->status == 200 }),
+ok(wait_until(60, sub { upload('OLDER001')->status == 200 }),
    'old schema: an upgrade is all it takes');
 is($t->psql("SELECT count(*) FROM iclock.punch p JOIN iclock.device d"
             . " ON d.id = p.device_id WHERE serial_number = 'OLDER001'",

@@ -190,6 +190,7 @@ is(upload('TIME0001')->text, '200 OK: 1', 'shutdown timeout: upload');
 # ... and while a poll is: commands that were on their way wait again
 
 another('shutdown timeout of a poll', $t->device_server(
+    pool => 'timeout=1m',
     location => 'iclock_command_limit count=64 bytes=8m;'
                 . ' iclock_command_timeout 1m;'),
     main => 'worker_shutdown_timeout 1s;');
@@ -262,7 +263,7 @@ is($t->device('SOLE0001')->handshake()->status, 200, 'no master: handshake');
 is(upload('SOLE0001')->text, '200 OK: 1', 'no master: upload');
 is($t->device('SOLE0001')->poll()->text, '200 OK', 'no master: poll');
 $t->psql("SELECT iclock.queue_command('SOLE0001', 'INFO')");
-ok(wait_until(10, sub { $t->device('SOLE0001')->poll()->commands() }),
+ok(wait_until(60, sub { $t->device('SOLE0001')->poll()->commands() }),
    'no master: a command is heard of');
 ok(wait_until(30, sub { $pg->backends('iclock/listen') == 1 }),
    'no master: one listener');

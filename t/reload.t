@@ -35,7 +35,7 @@ my $descriptors = sub {
     return $n;
 };
 
-$t->start();
+$t->start($t->device_server(pool => 'timeout=1m connect_timeout=1m'));
 
 my $load = Test::IClock::Load->start(port => $t->port, prefix => 'WARM');
 wait_until(30, sub { $stored->() > 200 });

@@ -338,7 +338,7 @@ is($t->request("POST $up HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 $c = $t->connect();
 $c->write("POST $up HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
           . 'Content-Length: ' . length($body) . "\r\n\r\n");
-ok(wait_until(10, sub { $c->fill(0.1);
+ok(wait_until(60, sub { $c->fill(0.1);
                         $c->{buffer} =~ m!^HTTP/1\.1 100 ! }),
    '100 Continue');
 $c->write($body);
@@ -386,7 +386,7 @@ $c = $t->connect();
 $c->write(Test::IClock::HTTP::format_request('POST', $up,
               "77\t2026-09-22 11:00:00\n"));
 $c->abort();
-ok(wait_until(10, sub { $t->psql('SELECT count(*) FROM iclock.punch'
+ok(wait_until(60, sub { $t->psql('SELECT count(*) FROM iclock.punch'
                                  . " WHERE pin = '77' AND local_time"
                                  . " = '2026-09-22 11:00:00'") }),
    'an upload whose client has left');
@@ -474,7 +474,7 @@ logged('LOG00001 getrequest - 0 0 0 active 200 site=',
        $t->get('/iclock/getrequest?SN=LOG00001'));
 $t->psql("SELECT iclock.queue_command('LOG00001', 'CHECK')"
          . " FROM generate_series(1, 2)");
-ok(wait_until(10, sub {
+ok(wait_until(60, sub {
     my $r = $t->get('/iclock/getrequest?SN=LOG00001');
     my $n = () = $r->body =~ /^C:/mg;
     logged("LOG00001 getrequest - 0 0 $n active 200 site=");
@@ -491,7 +491,7 @@ logged('- cdata - 0 0 0 unknown 400 site=', $t->get('/iclock/cdata?SN=x'));
 logged('ABC-77 ping - 0 0 0 active 200 site=ABC',
        $t->get('/pattern/ping?SN=ABC-77', %$two));
 $t->psql("SELECT iclock.block_device('LOG00001')");
-ok(wait_until(10, sub {
+ok(wait_until(60, sub {
     my $r = $t->get('/iclock/ping?SN=LOG00001');
     logged('LOG00001 ping - 0 0 0 ' . ($r->status == 200 ? 'active 200'
                                                           : 'blocked 403')
@@ -501,7 +501,7 @@ ok(wait_until(10, sub {
 
 my @got;
 
-ok(wait_until(10, sub {
+ok(wait_until(60, sub {
     @got = split /\n/, slurp($log);
     splice @got, 0, $before;
     # some of those before may have been late

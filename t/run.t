@@ -52,7 +52,7 @@ sub leftovers {
 
     my @left;
 
-    wait_until(10, sub {
+    wait_until(60, sub {
         @left = grep { slurp("/proc/$_/cmdline") =~ /\Q$dir\E/ }
                 map { m!/(\d+)\z! } glob '/proc/[0-9]*';
         return !@left;

@@ -49,7 +49,7 @@ sub uploads_work {
 
     local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-    ok(wait_until(30, sub { upload('SLOW0001') }), "uploads work $name");
+    ok(wait_until(300, sub { upload('SLOW0001') }), "uploads work $name");
 }
 
 
@@ -77,7 +77,7 @@ sub configuration {
 }
 
 
-$t->start(configuration('timeout=1m connect_timeout=1m'), workers => 1);
+$t->start(configuration('timeout=10m connect_timeout=10m'), workers => 1);
 
 uploads_work('through the proxy');
 
@@ -93,8 +93,8 @@ $t->psql("SELECT count(iclock.queue_command('SLOW0001', 'DATA QUERY ' || n))"
 
 my @command;
 
-wait_until(30, sub {
-    push @command, $t->device('SLOW0001')->poll()->commands();
+wait_until(300, sub {
+    push @command, $t->device('SLOW0001', timeout => 300)->poll()->commands();
     @command >= 150;
 });
 
@@ -102,12 +102,12 @@ is(join(' ', map { $_->[1] =~ /(\d+)$/ } @command), join(' ', 1 .. 150),
    'commands arrive byte by byte');
 
 my $report = under_load('bytes', sub {
-    ok(wait_until(60, sub {
+    ok(wait_until(300, sub {
         $t->psql("SELECT count(*) FROM iclock.punch p JOIN iclock.device d"
                  . " ON d.id = p.device_id WHERE serial_number LIKE 'BYTE%'")
             >= 32
     }), 'bytes: punches are stored');
-}, prefix => 'BYTE', clients => 16, patience => 60);
+}, prefix => 'BYTE', clients => 16, patience => 300);
 cmp_ok(@{$report->{acknowledged}}, '>=', 32, 'bytes: punches are acknowledged');
 
 $proxy->mode('byte', dir => 'up');

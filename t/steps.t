@@ -16,7 +16,8 @@ use Test::IClock;
 use Test::IClock::HTTP;
 
 my $t = Test::IClock->new;
-my %option = (pool => 'timeout=300s');
+my $patient = 'timeout=300s connect_timeout=300s';
+my %option = (pool => $patient);
 
 # A large body has so many punches, and blank lines between them that make it a
 # megabyte, which takes hundreds of steps: it costs PostgreSQL little, and does
@@ -258,7 +259,7 @@ sub in_order {
 }
 
 $t->quit();
-$t->start($t->device_server(pool => 'timeout=300s connections=1'),
+$t->start($t->device_server(pool => "$patient connections=1"),
           workers => 1, level => 'debug');
 
 my $name = 'SELECT u.name FROM iclock.device_user u JOIN iclock.device d'
@@ -327,7 +328,7 @@ $t->quit();
 # are refused come again, and nothing remains behind.  Two plain ones are too
 # much when they come, packets when they are unpacked, and then their items.
 
-$t->start($t->device_server(pool => 'timeout=300s queue_bytes=206k'));
+$t->start($t->device_server(pool => "$patient queue_bytes=206k"));
 $t->post(url($_, ''), "\n") for 0 .. 7;
 
 my @many = map { ++$n } 1 .. 8;
@@ -356,7 +357,7 @@ is($t->post(url(0, ''), "\n" x (512 << 10), -timeout => 300)->text(),
    '200 OK: 0', 'there is room again') for 1 .. 8;
 $t->quit();
 
-$t->start($t->device_server(pool => 'timeout=300s queue_bytes=512k'
+$t->start($t->device_server(pool => "$patient queue_bytes=512k"
                                     . ' connections=1'),
           workers => 1, level => 'debug');
 
@@ -402,7 +403,7 @@ $t->quit();
 # loop, opens no other ones: two transactions end while the worker does nothing,
 # and what is left of two uploads waits when it goes on.
 
-$t->start($t->device_server(pool => 'timeout=300s connections=32',
+$t->start($t->device_server(pool => "$patient connections=32",
                             http => 'iclock_batch records=512;'),
           workers => 1);
 $t->notified();
@@ -497,7 +498,7 @@ sub is_together {
 
 
 sub begin_together {
-    $t->start($t->device_server(pool => 'timeout=300s connections=1'),
+    $t->start($t->device_server(pool => "$patient connections=1"),
               workers => 1, level => 'debug', @_);
     $t->notified();
     $t->post(url($_, ''), "\n") for 0, 1;

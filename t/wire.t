@@ -47,10 +47,11 @@ $t->psql("SELECT iclock.register_device('P001'),"
 $t->psql("SELECT iclock.set_device('P001', timezone => 'Asia/Kolkata')");
 
 my %terminal = (
-    P001 => $t->terminal('P001', eol => 'mixed',
+    P001 => $t->terminal('P001', eol => 'mixed', patience => 60,
                          algorithms => { 1 => 10, 2 => 7, 7 => 3, 8 => 12,
                                         9 => 40 }),
     S001 => $t->terminal('S001', dialect => '3.2', eol => "\r\n",
+                         patience => 60,
                          count_name => 'AttlogCount',
                          algorithms => { 1 => 10, 2 => 7 }),
 );

@@ -22,7 +22,7 @@ sub new {
 
     return bless {
         host => '127.0.0.1', port => 80, path => '/iclock', version => '1.1',
-        pushver => '2.4.1', timeout => 30, headers => {}, stamp => 9999,
+        pushver => '2.4.1', timeout => 120, headers => {}, stamp => 9999,
         %option, sn => $sn,
     }, $class;
 }

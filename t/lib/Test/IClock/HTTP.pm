@@ -27,7 +27,7 @@ sub new {
     local $SIG{PIPE} = 'IGNORE';
 
     my $self = bless {
-        host => '127.0.0.1', timeout => 30, buffer => '', %option
+        host => '127.0.0.1', timeout => 120, buffer => '', %option
     }, $class;
 
     my @where = (PeerAddr => $self->{host}, PeerPort => $self->{port},
