@@ -101,6 +101,10 @@ is($api->post("/webhooks/$id/resend", { state => 'dead' })->json->{count}, 1,
 is($receiver->wait_for(3, '/new', 30), 3, 'it comes');
 is(data(request('/new', 2))->{event_id}, $dead->{event_id}, 'as the same');
 ok($receiver->verified(request('/new', 2), $new), 'with the new secret');
+ok(Test::IClock::wait_until(30, sub {
+    2 == grep { $_->{event_id} eq $dead->{event_id} }
+         @{$api->get("/webhooks/$id/attempts")->json->{data}};
+}), 'and both attempts are listed');
 is($api->post("/webhooks/$id/resend",
               { event_ids => [ $dead->{event_id} ] })->json->{count}, 1,
    'once more, by its name');
