@@ -1024,8 +1024,8 @@ begin
                            (i.value ->> 'status')::integer as status,
                            (i.value ->> 'retry_after')::numeric
                                as retry_after,
-                           i.value - '{event_id,attempt,response}'::text[]
-                               as answer,
+                           i.value - '{event_id,attempt,first_at,
+                                       response}'::text[] as answer,
                            i.value ? 'event_ids' as together, i.n
                       from jsonb_array_elements(attempts) with ordinality
                            as i (value, n)) as o) as a;
@@ -1124,7 +1124,7 @@ begin
         -- the last of each
         select distinct on (a.endpoint_id, p.xid, p.seq) a.endpoint_id,
                a.active, p.xid, p.seq, a.outcome, a.status, a.error,
-               a.attempt, coalesce(a.ms, 0) as ms, a.after
+               a.attempt, coalesce(a.ms, 0) as ms, a.after, a.first_at
           from (select g.endpoint_id, g.active, d.event_id,
                        i.value ->> 'outcome' as outcome,
                        (i.value ->> 'status')::integer as status,
@@ -1136,7 +1136,9 @@ begin
                                  in (429, 502, 503, 504)
                                  and i.value ->> 'retry_after' is not null
                             then least((i.value ->> 'retry_after')::numeric,
-                                       3600) end as after, i.n
+                                       3600) end as after,
+                       (i.value ->> 'first_at')::timestamptz as first_at,
+                       i.n
                   from unnest($1, $2, $3)
                        as g (endpoint_id, active, attempts)
                  cross join lateral jsonb_array_elements(g.attempts)
@@ -1159,7 +1161,12 @@ begin
                last_status = f.status,
                last_error = f.error
           from refused f,
-       lateral (select case when f.outcome = 'abort' then 'dead'
+       lateral (select case when f.outcome = 'abort'
+                                 -- not of what was asked for since
+                                 and coalesce(f.first_at
+                                              = date_trunc('milliseconds',
+                                                           o.first_at), true)
+                            then 'dead'
                             when f.active
                                  and moment >= o.first_at
                                                + interval '24 hours'
@@ -1261,6 +1268,7 @@ as $$
 declare
     moment    constant timestamptz := iclock.webhook_now();
     work      record;
+    deleted   bigint;
     before    iclock.webhook_endpoint;
     after     iclock.webhook_endpoint;
     place     record;
@@ -1304,10 +1312,13 @@ begin
                                 where i.value ->> 'outcome' <> 'delivered')
                                 as failed,
                             -- first attempts stand in no other table
-                            array_agg(i.value ->> 'event_id') filter (
+                            jsonb_object_agg(
+                                i.value ->> 'event_id', i.value ->> 'first_at')
+                                filter (
                                 where i.value ->> 'outcome' = 'delivered'
                                   and i.value ->> 'kind'
-                                      is distinct from 'event')
+                                      is distinct from 'event'
+                                  and i.value ->> 'event_id' is not null)
                                 as delivered
                        from jsonb_array_elements(
                                 coalesce(results -> 'attempts', '[]'))
@@ -1336,8 +1347,27 @@ begin
             delete from iclock.webhook_retry r
              where r.endpoint_id = work.id
                and r.taken
-               and 'evt_' || iclock.event_cursor_text(r.xid, r.seq)
-                   = any (work.delivered);
+               and work.delivered
+                   ? ('evt_' || iclock.event_cursor_text(r.xid, r.seq))
+               -- a sender of another version does not say it
+               and coalesce((work.delivered
+                             ->> ('evt_' || iclock.event_cursor_text(
+                                                r.xid, r.seq)))::timestamptz
+                            = date_trunc('milliseconds', r.first_at), true);
+            get diagnostics deleted = row_count;
+
+            -- the sender was given it meanwhile, knew it, and forgets it now
+            if before.leased_by = $1
+               and deleted < (select count(*)
+                                from jsonb_object_keys(work.delivered))
+            then
+                update iclock.webhook_retry r
+                   set next_at = moment, taken = false
+                 where r.endpoint_id = work.id
+                   and r.taken
+                   and work.delivered
+                       ? ('evt_' || iclock.event_cursor_text(r.xid, r.seq));
+            end if;
         end if;
 
         if work.failed > 0 then
@@ -1421,11 +1451,12 @@ end
 $$;
 comment on function iclock.webhook_results(text, jsonb) is
     'For nginx: what came of its work. results: {cursors: {endpoint: cursor}, '
-    'attempts: [{endpoint, event_id, attempt, kind, ms, status, error, '
-    'response, outcome, retry_after}]}, outcome one of delivered, failed, '
-    'gone, abort, address; event_ids instead of event_id for all events of a '
-    'request. Returns how the endpoints stand, and the milliseconds until the '
-    'next one may be tried';
+    'attempts: [{endpoint, event_id, attempt, kind, first_at, ms, status, '
+    'error, response, outcome, retry_after}]}, outcome one of delivered, '
+    'failed, gone, abort, address; event_ids instead of event_id for all '
+    'events of a request; first_at, of a retry, as webhook_work() gave it: of '
+    'another one the event was asked for anew. Returns how the endpoints '
+    'stand, and the milliseconds until the next one may be tried';
 grant execute on function iclock.webhook_results(text, jsonb) to iclock_api;
 
 

@@ -712,8 +712,11 @@ begin
                                     endpoint.mode, t.code, p.type, p.site,
                                     p.device, p.sandbox, p.payload)
         on conflict on constraint webhook_retry_pkey do update
-           set state = 'resend', attempts = 0, first_at = moment,
-               -- what is on its way would be taken for this
+           set state = 'resend', attempts = 0,
+               -- by this, what is on its way is told from what is asked for
+               first_at = greatest(moment,
+                                   r.first_at + interval '1 millisecond'),
+               -- a sender of another version does not say it
                next_at = moment + case when r.taken then interval '1 second'
                                        else interval '0' end,
                taken = false;

@@ -75,6 +75,31 @@ is(keys %seen, EVENTS, 'all have come');
 is((grep { $_ != 1 } values %seen), 0, 'each once');
 
 
+# One is asked for again while its result is not stored: what is stored then is
+# not of this, though nginx has been given it meanwhile and has dropped it.
+
+my $event = JSON::PP::decode_json(($receiver->requests('/hook'))[0]{body})
+            ->{event_id};
+
+sub resend {
+    return $t->psql('SELECT iclock.resend_webhook(id,'
+                    . " ARRAY['$event']) FROM iclock.webhook_endpoint");
+}
+
+sub retries { $t->psql('SELECT taken FROM iclock.webhook_retry') // '' }
+
+$session->query('BEGIN');
+$session->query('LOCK TABLE iclock.webhook_attempt IN SHARE MODE');
+is(resend(), 1, 'one is asked for');
+ok($receiver->wait_for(EVENTS + 1, '/hook', 60), 'it comes');
+is(resend(), 1, 'and is asked for again');
+ok(wait_until(60, sub { retries() eq 't' }), 'nginx is given it');
+$session->query('COMMIT');
+is($receiver->wait_for(EVENTS + 2, '/hook', 60), EVENTS + 2, 'it comes again');
+ok(wait_until(60, sub { retries() eq '' }), 'until that is stored');
+is($receiver->count('/hook'), EVENTS + 2, 'and no more');
+
+
 # What ends a webhook may be stored after a lease has told that it is not ours.
 
 my $id = $t->psql("SELECT id FROM iclock.create_webhook('"

@@ -280,6 +280,7 @@ struct ngx_http_iclock_letter_s {
     ngx_str_t                   id;
     ngx_str_t                   type;
     ngx_str_t                   payload;
+    ngx_str_t                   first;      /* of a second attempt */
     ngx_uint_t                  attempt;
     size_t                      size;
 

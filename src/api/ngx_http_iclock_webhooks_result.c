@@ -177,7 +177,7 @@ ngx_http_iclock_result_add(ngx_http_iclock_parcel_t *p,
     /* a character takes six bytes at most when it is escaped */
 
     size = NGX_HTTP_ICLOCK_RESULT_SIZE + w->node.str.len
-           + 6 * (l->id.len + error.len + response.len);
+           + 6 * (l->id.len + l->first.len + error.len + response.len);
 
     r = ngx_http_iclock_result_create(w, size,
                                       ngx_http_iclock_result_weight(d));
@@ -201,6 +201,10 @@ ngx_http_iclock_result_add(ngx_http_iclock_parcel_t *p,
                       "\"outcome\":\"%V\"",
                       l->attempt, l->retry ? "retry" : "event", d->ms,
                       &ngx_http_iclock_outcomes[d->outcome]);
+
+    if (l->first.len) {
+        out = ngx_http_iclock_result_text(out, "first_at", &l->first);
+    }
 
     out = ngx_http_iclock_result_answer(out, d, &error, &response);
 

@@ -68,7 +68,7 @@ static void ngx_http_iclock_webhook_event(ngx_http_iclock_webhook_t *w,
 static void ngx_http_iclock_webhook_retry(ngx_http_iclock_webhook_t *w,
     ngx_str_t *row);
 static ngx_http_iclock_letter_t *ngx_http_iclock_letter_create(
-    ngx_http_iclock_webhook_t *w, ngx_str_t *row);
+    ngx_http_iclock_webhook_t *w, ngx_str_t *row, ngx_uint_t retry);
 static u_char *ngx_http_iclock_letter_text(u_char *p, ngx_str_t *dst,
     ngx_str_t *src);
 
@@ -572,7 +572,7 @@ ngx_http_iclock_webhook_event(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
         return;
     }
 
-    l = ngx_http_iclock_letter_create(w, row);
+    l = ngx_http_iclock_letter_create(w, row, 0);
 
     if (l == NULL) {
         w->missed = 1;
@@ -589,7 +589,10 @@ ngx_http_iclock_webhook_event(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
 }
 
 
-/* it may come again before its result was stored */
+/*
+ * It may come again before its result was stored.  If somebody has asked for it
+ * meanwhile, that result is of another "first", and PostgreSQL gives it anew.
+ */
 
 static void
 ngx_http_iclock_webhook_retry(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
@@ -605,12 +608,11 @@ ngx_http_iclock_webhook_retry(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
         return;
     }
 
-    l = ngx_http_iclock_letter_create(w, row);
+    l = ngx_http_iclock_letter_create(w, row, 1);
     if (l == NULL) {
         return;
     }
 
-    l->retry = 1;
     w->got++;
 
     ngx_http_iclock_letter_know(l);
@@ -619,18 +621,27 @@ ngx_http_iclock_webhook_retry(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
 
 
 static ngx_http_iclock_letter_t *
-ngx_http_iclock_letter_create(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
+ngx_http_iclock_letter_create(ngx_http_iclock_webhook_t *w, ngx_str_t *row,
+    ngx_uint_t retry)
 {
     u_char                    *p;
     size_t                     size;
+    ngx_str_t                  first;
     ngx_int_t                  attempt;
     ngx_http_iclock_letter_t  *l;
+
+    ngx_str_null(&first);
+
+    if (retry) {
+        first = row[NGX_HTTP_ICLOCK_WORK_FIRST];
+    }
 
     size = sizeof(ngx_http_iclock_letter_t)
            + row[NGX_HTTP_ICLOCK_WORK_CURSOR].len
            + row[NGX_HTTP_ICLOCK_WORK_ID].len
            + row[NGX_HTTP_ICLOCK_WORK_TYPE].len
-           + row[NGX_HTTP_ICLOCK_WORK_PAYLOAD].len;
+           + row[NGX_HTTP_ICLOCK_WORK_PAYLOAD].len
+           + first.len;
 
     l = ngx_alloc(size, w->sender->log);
     if (l == NULL) {
@@ -641,6 +652,7 @@ ngx_http_iclock_letter_create(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
 
     l->webhook = w;
     l->size = size;
+    l->retry = retry;
 
     attempt = ngx_atoi(row[NGX_HTTP_ICLOCK_WORK_ATTEMPT].data,
                        row[NGX_HTTP_ICLOCK_WORK_ATTEMPT].len);
@@ -653,8 +665,9 @@ ngx_http_iclock_letter_create(ngx_http_iclock_webhook_t *w, ngx_str_t *row)
     p = ngx_http_iclock_letter_text(p, &l->id, &row[NGX_HTTP_ICLOCK_WORK_ID]);
     p = ngx_http_iclock_letter_text(p, &l->type,
                                     &row[NGX_HTTP_ICLOCK_WORK_TYPE]);
-    (void) ngx_http_iclock_letter_text(p, &l->payload,
-                                       &row[NGX_HTTP_ICLOCK_WORK_PAYLOAD]);
+    p = ngx_http_iclock_letter_text(p, &l->payload,
+                                    &row[NGX_HTTP_ICLOCK_WORK_PAYLOAD]);
+    (void) ngx_http_iclock_letter_text(p, &l->first, &first);
 
     ngx_http_iclock_api_json_compact(&l->payload);
 

@@ -40,7 +40,11 @@ create function pg_temp.tell(id text, events text[], outcome text,
             'response', 'r',
             'attempt', (select h.attempt::integer from pg_temp.handed h
                          where h.endpoint_id = id and h.event_id = e
-                         order by h.n desc limit 1)))
+                         order by h.n desc limit 1),
+            'first_at', (select case when h.kind = 'retry' then h.first_at end
+                           from pg_temp.handed h
+                          where h.endpoint_id = id and h.event_id = e
+                          order by h.n desc limit 1)))
           from unnest(events) as e))::jsonb) r
 $$;
 
@@ -891,6 +895,52 @@ select pg_temp.tell(pg_temp.hook('all'), array(
 select pg_temp.clock('1 second') \gset ignored_
 select is((select count(*)::int from pg_temp.work(pg_temp.hook('all'))), 2,
           'and again, asked for while they were on their way');
+
+-- those two once more: the sender gets them before it has told what came of
+-- them, and drops what it knows
+
+create function pg_temp.asked_meanwhile(outcome text, status integer)
+    returns text language plpgsql as $$
+declare
+    hook    constant text := pg_temp.hook('all');
+    last    constant bigint := (select max(h.n) from pg_temp.handed h);
+    events  constant text[] := array(
+                select h.event_id from pg_temp.handed h
+                 order by h.n desc limit 2);
+    again   bigint;
+begin
+    perform iclock.resend_webhook(hook, events);
+    perform pg_temp.clock(iclock.webhook_now() - now() + interval '1 second');
+    select count(*) into again from pg_temp.work(hook);
+    delete from pg_temp.handed h where h.n > last;
+    perform pg_temp.tell(hook, events, outcome, status);
+    perform pg_temp.clock(iclock.webhook_now() - now() + interval '2 seconds');
+    return again || ' ' || (select count(*) from pg_temp.work(hook));
+end
+$$;
+select is(pg_temp.asked_meanwhile('delivered', 200), '2 2',
+          'asked for while nobody knew what had come of them');
+select is(pg_temp.asked_meanwhile('abort', 500), '2 2',
+          'nor are they dead by what was sent before');
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select h.event_id from pg_temp.handed h order by h.n desc limit 2),
+           'delivered', 200) \gset ignored_
+select is_empty($$ select * from iclock.webhook_retry $$,
+                'then they are gone');
+
+-- a sender of before says nothing of which it is
+
+select iclock.resend_webhook(pg_temp.hook('all'), array(
+           select h.event_id from pg_temp.handed h order by h.n desc limit 1))
+\gset ignored_
+select event_id from pg_temp.work(pg_temp.hook('all')) \gset
+select count(*) from iclock.webhook_results('one', json_build_object(
+    'attempts', json_build_array(json_build_object(
+        'endpoint', pg_temp.hook('all'), 'event_id', :'event_id',
+        'attempt', 1, 'kind', 'retry', 'outcome', 'delivered')))::jsonb)
+\gset ignored_
+select is_empty($$ select * from iclock.webhook_retry $$,
+                'what it has delivered is gone');
 select pg_temp.clock('0') \gset ignored_
 select is(iclock.resend_webhook(pg_temp.hook('other'),
               array(select 'evt_' || iclock.event_cursor_text(e.xid, e.seq)
