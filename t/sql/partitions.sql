@@ -36,7 +36,7 @@ select date_trunc('month', localtimestamp) - interval '7 years'
 
 select pg_temp.punch(localtimestamp(0));
 select is(pg_temp.home(localtimestamp(0)),
-          pg_temp.partition_of(localtimestamp),
+          pg_temp.partition_of(localtimestamp(0)),
           'a punch of today lies in its month');
 
 select pg_temp.punch(t) from late;
@@ -108,10 +108,11 @@ select lives_ok($$ select iclock.maintain() $$, 'a detached partition');
 select is(pg_temp.home(t), 'iclock.punch_default',
           'its month goes to the default partition') from archived;
 
--- a month of many punches moves in slices; its partition grows
+-- a month of many punches moves in slices; its partition grows; it and the one
+-- after it are not of the years of those below, whatever month it is now
 
 create temp table big as
-select date_trunc('month', localtimestamp) - interval '6 years' as t;
+select date_trunc('year', localtimestamp) - interval '6 years' as t;
 select pg_temp.punch(t + n * interval '1 hour') from big, generate_series(0, 99) n;
 select pg_temp.punch(t + n * interval '1 hour')
   from (select t + interval '1 month' as t from big) as b, generate_series(0, 4) n;

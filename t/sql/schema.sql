@@ -223,7 +223,7 @@ on conflict do nothing;
 select is((select count(*)::int from iclock.device_error), 1,
           'an error sent again is kept once');
 insert into iclock.device_error (device_id, code, message, received_at)
-select id, 'D01E0001', 'no face', now() + interval '1 day' from iclock.device
+select id, 'D01E0001', 'no face', now() + interval '2 days' from iclock.device
  where serial_number = 'T0001'
 on conflict do nothing;
 select is((select count(*)::int from iclock.device_error), 2,
