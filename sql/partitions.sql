@@ -121,6 +121,10 @@ begin
                                where p.local_time >= month
                                  and p.local_time < month
                                                     + interval '1 month');
+        -- drop_before() may have held the lock
+        continue when exists (select
+                                from iclock.punch_state s
+                               where month <@ any (s.dropped));
 
         perform iclock.create_month(month);
         execute format('alter table iclock.punch attach partition iclock.%I '
@@ -279,6 +283,11 @@ begin
     for i in 1 .. cardinality(months) loop
         exit when i > 1
               and clock_timestamp() > began + interval '400 milliseconds';
+
+        -- drop_before() may have held the lock
+        continue when exists (select
+                                from iclock.punch_state s
+                               where months[i] <@ any (s.dropped));
 
         moved := moved + iclock.move_slice(months[i], starts[i], ends[i]);
     end loop;

@@ -394,4 +394,55 @@ is($t->psql("SELECT count(*) FROM iclock.punch WHERE local_time::text"
             . " LIKE '$old%'"), 0, 'and not stored');
 is($there->(), '', 'nor is the partition made again');
 
+
+# Nor are months that are dropped while maintain() waits to move their punches,
+# or to add one of them: it has read before that what there is to do.  It waits
+# as long as it has to here, and everything before is dropped already.
+
+$t->quit();
+$t->psql('ALTER FUNCTION iclock.lock_punch(boolean) SET lock_timeout = 0');
+$t->psql("SELECT iclock.drop_before('" . month(-3) . "-01')");
+ok(wait_until(60, sub {
+    $t->psql("UPDATE iclock.maintenance SET not_before = '-infinity';"
+             . ' SELECT iclock.maintain()');
+    return $t->psql('SELECT dropping FROM iclock.punch_state') eq '{}';
+}), 'nothing is left to drop');
+
+sub punch {
+    my ($month) = @_;
+
+    $t->psql('INSERT INTO iclock.punch (device_id, local_time, pin)'
+             . " SELECT id, '$month-05', '7' FROM iclock.device"
+             . " WHERE serial_number = 'STOR0001'");
+}
+
+# the month that gets no partition, that of a punch, and the first one that stays
+for ([ -3, -3, -2 ], [ -1, -2, 0 ]) {
+    my ($dropped, $punch, $kept) = map { month($_) } @$_;
+    my $table = 'iclock.punch_' . $dropped =~ s/-/_/r;
+
+    $t->psql("DROP TABLE IF EXISTS $table");
+    punch($punch);
+
+    my $dropper = $pg->session();
+
+    $dropper->query("BEGIN; SELECT iclock.drop_before('$kept-01')");
+
+    my $maintain = $pg->background('SELECT iclock.maintain()');
+
+    ok(wait_until(60, sub {
+        $t->psql('SELECT count(*) FROM pg_locks WHERE NOT granted'
+                 . " AND relation = 'iclock.punch_default'::regclass"
+                 . " AND mode = 'AccessExclusiveLock'")
+    }), "month $_->[0]: maintain() waits while it is dropped");
+    $dropper->query('COMMIT');
+    like($maintain->wait(), qr/^\d+$/, "month $_->[0]: it goes on");
+    is($t->psql("SELECT to_regclass('$table')"), '',
+       "month $_->[0]: it has no partition");
+    punch($dropped);
+    is($t->psql('SELECT count(*) FROM iclock.punch'
+                . " WHERE local_time < '$kept-01'"), 0,
+       "month $_->[0]: its punches are not stored");
+}
+
 $t->done();
