@@ -48,6 +48,26 @@ create function pg_temp.tell(id text, events text[], outcome text,
           from unnest(events) as e))::jsonb) r
 $$;
 
+-- Processor time of this process in ms: others that are in its way do not add to
+-- it, as they do to the time that passes.
+create function pg_temp.processor_ms() returns integer language sql volatile as $$
+    -- utime and stime, behind the name
+    select 10 * (f[12]::integer + f[13]::integer)
+      from string_to_array(substring(pg_read_file('/proc/self/stat', 0, 1000)
+                                     from '\) (.*)'), ' ') as f
+$$;
+
+-- what a statement takes of it
+create function pg_temp.processor_ms(statement text)
+    returns integer language plpgsql as $$
+declare
+    began  constant integer := pg_temp.processor_ms();
+begin
+    execute $1;
+    return pg_temp.processor_ms() - began;
+end
+$$;
+
 create function pg_temp.clock(after interval) returns void language sql as $$
     select set_config('iclock.clock', $1::text, true)
 $$;
@@ -1209,8 +1229,9 @@ select json_agg(json_build_object('id', e.id, 'max', 4))::text as wanted
 select is((select count(*)::int
              from iclock.webhook_work('one', :'wanted'::jsonb)), 10,
           'of which ten live');
-select performs_ok(format('select * from iclock.webhook_work(''one'', %L)',
-                          :'wanted'), 500, 'are asked for work at one go');
+select cmp_ok(pg_temp.processor_ms(
+                  format('select * from iclock.webhook_work(''one'', %L)',
+                         :'wanted')), '<', 500, 'are asked for work at one go');
 
 
 -- what many have refused is kept for each of them, told in one statement
