@@ -352,13 +352,13 @@ create function pg_temp.rest() returns text
 $$;
 delete from iclock.punch;
 delete from iclock.punch_rate;
--- three transactions, of which one goes on
+-- three transactions, of which one goes on; while transactions of others end,
+-- each snapshot would say another number
+select txid_snapshot_xmin(txid_current_snapshot()) as xmin \gset
 update iclock.punch_tally
-   set snapshot = format('%1$s:%1$s:', txid_snapshot_xmin(
-                         txid_current_snapshot()) - 10)::txid_snapshot;
+   set snapshot = format('%1$s:%1$s:', :xmin - 10)::txid_snapshot;
 insert into iclock.punch (device_id, local_time, pin, txid)
-select pg_temp.device('OK'), timezone('UTC', now()), i,
-       txid_snapshot_xmin(txid_current_snapshot()) - 9 + i / 4
+select pg_temp.device('OK'), timezone('UTC', now()), i, :xmin - 9 + i / 4
   from generate_series(0, 11) as i;
 select is(pg_temp.rest(), '12', 'twelve');
 select ok(iclock.count_punches(9), 'there are more than nine');
@@ -366,15 +366,12 @@ select is(pg_temp.rest(), '4 8', 'two transactions are counted');
 select ok(not iclock.count_punches(9), 'no more');
 select is(pg_temp.rest(), '0 12', 'all');
 update iclock.punch_tally
-   set snapshot = format('%1$s:%1$s:', txid_snapshot_xmin(
-                         txid_current_snapshot()) - 10)::txid_snapshot;
+   set snapshot = format('%1$s:%1$s:', :xmin - 10)::txid_snapshot;
 select ok(iclock.count_punches(2), 'a transaction is counted as a whole');
 select is(pg_temp.rest(), '8 16', 'the first one');
 -- the first one has gone on for longer than the second one, which is counted
 update iclock.punch_tally
-   set snapshot = format('%1$s:%2$s:%1$s',
-                         txid_snapshot_xmin(txid_current_snapshot()) - 9,
-                         txid_snapshot_xmin(txid_current_snapshot()) - 7)
+   set snapshot = format('%1$s:%2$s:%1$s', :xmin - 9, :xmin - 7)
                   ::txid_snapshot;
 select is(pg_temp.rest(), '8 16', 'the first one and the third one are left');
 select ok(iclock.count_punches(2), 'the first one is counted');
@@ -384,12 +381,11 @@ delete from iclock.punch_rate;
 -- of one that is too large the newest ones are, wherever they stand in it
 savepoint large;
 update iclock.punch_tally
-   set snapshot = format('%1$s:%1$s:', txid_snapshot_xmin(
-                         txid_current_snapshot()) - 10)::txid_snapshot;
+   set snapshot = format('%1$s:%1$s:', :xmin - 10)::txid_snapshot;
 insert into iclock.device (serial_number, status) values ('LARGE', 'active');
 insert into iclock.punch (device_id, local_time, pin, txid)
 select pg_temp.device('LARGE'), timezone('UTC', now()) - i * interval '1 hour',
-       i, txid_snapshot_xmin(txid_current_snapshot()) - 9
+       i, :xmin - 9
   from generate_series(9, 1, -1) as i;
 select ok(iclock.count_punches(2), 'nine at once');
 select is(pg_temp.rest(), '0 4', 'some are counted');
