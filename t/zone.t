@@ -70,8 +70,10 @@ $t->start($t->device_server(http => 'iclock_presence_interval 1h;'),
 my @device = map { sprintf 'ZONE%04d', $_ } 1 .. 64;
 
 is(good(each_of(\&handshake_of, @device)), 64, 'handshakes');
-settle(@device);
+# who listens forgets all, and each device once more when it has been registered
 ok($t->wait_log(qr/listening for notifications/), 'listening');
+$t->notified();
+settle(@device);
 
 my $before = statements();
 my $good = 0;
@@ -205,7 +207,11 @@ ok(wait_until(30, sub { seen('ZONE0001', 'iclock') eq 't' }),
 
 $t->quit();
 $t->psql('DROP DATABASE IF EXISTS other', database => 'postgres');
-$t->psql('CREATE DATABASE other TEMPLATE iclock', database => 'postgres');
+# connections of nginx may be there for a while
+ok(wait_until(30, sub {
+    ($pg->psql_try('CREATE DATABASE other TEMPLATE iclock',
+                   database => 'postgres'))[0] == 0
+}), 'another database');
 $t->start($t->device_server(http => 'iclock_presence_interval 1h;'));
 ok(wait_until(30, sub { good(each_of(\&handshake_of, 'ZONE0001')) }), 'ready');
 is(good(each_of(\&handshake_of, @many)), 2000, '2000 devices are present');
@@ -218,6 +224,6 @@ is($t->psql("SELECT count(last_seen) FROM iclock.device WHERE serial_number"
             . " LIKE 'MANY%'", database => 'other'), 0,
    'but nothing of the others');
 $t->quit();
-$t->psql('DROP DATABASE other', database => 'postgres');
+$t->psql('DROP DATABASE other WITH (FORCE)', database => 'postgres');
 
 $t->done();
