@@ -91,8 +91,11 @@ BEGIN
             place := found.cursor;
         END LOOP;
         COMMIT;
+        -- nothing is held back for a transaction of anybody else
         EXIT WHEN last AND NOT EXISTS (
-            SELECT FROM iclock.punches_since(place));
+            SELECT FROM iclock.punches_since(place))
+            AND txid_snapshot_xmin(txid_current_snapshot())
+                = txid_snapshot_xmax(txid_current_snapshot());
         PERFORM pg_sleep(0.01);
     END LOOP;
 END
@@ -124,6 +127,26 @@ cmp_ok($t->psql('SELECT max(page) FROM seen'), '>', 10, 'in many steps');
 # A dump is restored into another cluster, where transactions have smaller
 # numbers.  Clusters of tests are copies, so the identifier is made another.
 
+sub readable {
+    my ($server) = @_;
+
+    return $server->psql('SELECT count(*), count(DISTINCT pin) FROM'
+                         . ' iclock.punches_since(NULL, 100000)');
+}
+
+
+# a transaction of anybody else, of an autovacuum say, holds back what is newer
+
+sub is_readable {
+    my ($server, $n, $name) = @_;
+    my $seen;
+
+    wait_until(30, sub { ($seen = readable($server)) eq "$n|$n" });
+    is($seen, "$n|$n", $name);
+}
+
+is_readable($pg, 8 * 144 + 1, 'what is read at one go');
+
 my $cursor = $t->psql('SELECT cursor FROM iclock.punches_since(NULL, 100000)'
                       . ' WITH ORDINALITY ORDER BY ordinality DESC LIMIT 1');
 
@@ -146,15 +169,23 @@ sub since {
         . " n)");
 }
 
+sub is_since {
+    my ($server, $after, $pins, $name) = @_;
+    my $seen;
+
+    wait_until(30, sub { ($seen = since($server, $after)) eq $pins });
+    is($seen, $pins, $name);
+}
+
 add($pg, 'unread');
 $t->psql('DO $$ BEGIN FOR i IN 1 .. 5000 LOOP PERFORM txid_current(); COMMIT;'
          . ' END LOOP; END $$');
 add($pg, 'later');
-is(since($pg, $cursor), 'unread later', 'two are left to read');
+is_since($pg, $cursor, 'unread later', 'two are left to read');
 $t->psql('UPDATE iclock.punch_state SET cluster = 1');
 
 SKIP: {
-    skip('pg_dump is older than the server', 15) if !$pg->pg_dump();
+    skip('pg_dump is older than the server', 14) if !$pg->pg_dump();
 
     # roles are not in the dump, and not all of them are there
 
@@ -202,7 +233,8 @@ SKIP: {
     my $last = 'iclock.' . $other->psql("SELECT iclock.partition_name("
         . "date_trunc('month', localtimestamp) + interval '3 months')");
 
-    $other->psql("DROP TABLE $last");
+    # it is not there if the month has just begun
+    $other->psql("DROP TABLE IF EXISTS $last");
 
     my $reader = $other->hold('LOCK TABLE ONLY iclock.punch'
                               . ' IN ACCESS SHARE MODE');
@@ -220,17 +252,13 @@ SKIP: {
     is($other->psql('ALTER ROLE limited RENAME TO renamed; SET ROLE renamed;'
                     . ' SELECT iclock.visible_sites()'), '{Pune}',
        'who was limited is by another name');
-    is(since($other, $cursor), 'unread later early part',
-       'the cursor of old goes on, also to what came before that');
+    is_since($other, $cursor, 'unread later early part',
+             'the cursor of old goes on, also to what came before that');
     add($other, 'last');
-    is(since($other, $cursor), 'unread later early part last',
-       'and to what comes after');
-    is($other->psql('SELECT count(DISTINCT pin) FROM'
-                    . ' iclock.punches_since(NULL, 100000)'), 8 * 144 + 1 + 5,
-       'from the beginning: all of them');
-    is($other->psql('SELECT count(*) FROM'
-                    . ' iclock.punches_since(NULL, 100000)'), 8 * 144 + 1 + 5,
-       'each once');
+    is_since($other, $cursor, 'unread later early part last',
+             'and to what comes after');
+    is_readable($other, 8 * 144 + 1 + 5,
+                'from the beginning: all of them, each once');
 
     # those that come while they are numbered, by later transactions
 
@@ -416,7 +444,7 @@ sub punch {
              . " WHERE serial_number = 'STOR0001'");
 }
 
-# the month that gets no partition, that of a punch, and the first one that stays
+# the month that gets no partition, that of a punch, the first one that is kept
 for ([ -3, -3, -2 ], [ -1, -2, 0 ]) {
     my ($dropped, $punch, $kept) = map { month($_) } @$_;
     my $table = 'iclock.punch_' . $dropped =~ s/-/_/r;
@@ -428,7 +456,8 @@ for ([ -3, -3, -2 ], [ -1, -2, 0 ]) {
 
     $dropper->query("BEGIN; SELECT iclock.drop_before('$kept-01')");
 
-    my $maintain = $pg->background('SELECT iclock.maintain()');
+    my $maintain = $pg->background("SET timezone = 'UTC';"
+                                   . ' SELECT iclock.maintain()');
 
     ok(wait_until(60, sub {
         $t->psql('SELECT count(*) FROM pg_locks WHERE NOT granted'

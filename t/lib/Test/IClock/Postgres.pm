@@ -157,8 +157,9 @@ sub pg_dump {
 }
 
 
-# A copy of the template cluster for the present sql/, which is made when
-# there is none yet.  TEST_TREE is another checkout, whose schema it is then.
+# A copy of the template cluster for the present sql/ and the partitions of this
+# month, which is made when there is none yet.  TEST_TREE is another checkout,
+# whose schema it is then.
 
 sub copy_template {
     my ($self) = @_;
@@ -171,7 +172,8 @@ sub copy_template {
     my @files = glob "$tree/sql/*.sql $tree/sql/*/*.sql";
 
     my $sum = Digest::MD5->new;
-    $sum->add(join "\n", $version, $>, @settings);
+    $sum->add(join "\n", $version, $>, POSIX::strftime('%Y-%m', gmtime),
+                         @settings);
     $sum->add($_, slurp($_)) for @files;
 
     my $template = "$cache/pgtemplate-" . substr $sum->hexdigest, 0, 12;
