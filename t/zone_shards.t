@@ -157,6 +157,9 @@ $t->allow(qr/cache manager process \d+ exited on signal 9/,
 kill 'KILL', $manager;
 
 is($c->read()->status, 200, 'until who had locked them has died');
+# they are given free one after the other
+wait_until(30, sub { !grep { unpack 'J', $_->[1] } shards() })
+    or die "a shard is locked\n";
 is(polls(@device), 640, 'none is locked any more');
 is($m->value('zone_waits_total'), 1, 'it is counted that a worker has waited');
 
