@@ -190,7 +190,7 @@ sub exhaust {
 
         $check->($response) if $check && $response;
 
-        my $served = wait_until(20, sub {
+        my $served = wait_until(60, sub {
             my $again = ask($bytes);
             $check->($again) if $check && $again;
             return $again && $again->status == ($kind eq 'pictures' ? 404
@@ -240,7 +240,8 @@ sub worker_run {
     my ($worker) = $t->workers();
 
     for my $sn (qw/ ALLOC001 ALLOC002 /) {
-        is($t->device($sn)->handshake()->status, 200, "$name: $sn");
+        is($t->device($sn, patience => 30)->handshake()->status, 200,
+           "$name: $sn");
         $t->device($sn)->poll();
     }
 
@@ -257,7 +258,7 @@ sub worker_run {
     note("$name: $tried failures");
 
     is(join(' ', $t->workers()), $worker, "$name: the worker lives");
-    ok(wait_until(10, sub { others() == 0 }), "$name: no request is left");
+    ok(wait_until(60, sub { others() == 0 }), "$name: no request is left");
     is($t->quit(), 0, "$name: it ends");
 
     my %stored = map { $_ => 1 } $t->psql_lines(
