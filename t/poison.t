@@ -253,12 +253,11 @@ for my $code (qw/ no never /) {
        "an error that is raised for \"$code\" fails no one else");
 }
 
-# a connection that is lost within a second is not replaced at once
-sleep 2;
-
 sql("DELETE FROM iclock.work_code");
 sql('DROP TRIGGER refuse ON iclock.work_code');
-is($kinds->upload('WORKCODE', "Code=1\tName=a\nCode=no\tName=b\n")->text,
+# the connection is lost: a new one need not be made at once
+is($t->device('KINDS', patience => 60)
+     ->upload('WORKCODE', "Code=1\tName=a\nCode=no\tName=b\n")->text,
    '200 OK: 2', 'it passes when the error has gone');
 is(sql("SELECT count(*) FROM iclock.work_code"), 2, 'and is stored');
 
@@ -285,6 +284,8 @@ unlike($t->error_log(), qr/connection to PostgreSQL is lost/,
 
 my $halves = $t->device('HALVES01');
 
+# a connection that is lost within its first second is not replaced at once
+sleep 2;
 is($halves->operations("USER PIN=1\tName=first", "USER PIN=2\tName=Mallory",
                        "OPLOG 77\t14\t2026-09-22 10:22:34\t0\t0\t0\t0",
                        "USER PIN=3\tName=Mallory", "USER PIN=4\tName=Mallory",
