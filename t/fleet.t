@@ -367,7 +367,7 @@ is(stored('RECON006'), 4, '3.2: the punches arrive');
             "SET application_name = 'checker'; BEGIN; $check;"
             . ($n == 1 ? ' SELECT pg_advisory_xact_lock(4711);' : '')
             . ' COMMIT');
-        ok(wait_until(10, sub {
+        ok(wait_until(60, sub {
             $t->psql("SELECT count(*) FROM pg_stat_activity WHERE"
                      . " application_name = 'checker'"
                      . " AND wait_event_type = 'Lock'") == $n
@@ -423,7 +423,7 @@ my $hour = $t->psql("SELECT to_char(now() AT TIME ZONE 'UTC'"
 $late->online();
 $late->punch($_, "${hour}00:0$_", withhold => $_ > 2) for 1 .. 5;
 is(stored('RECON005'), 2, 'some punches did not arrive');
-ok(wait_until(10, sub { checks('RECON005') }), 'a check begins on its own');
+ok(wait_until(60, sub { checks('RECON005') }), 'a check begins on its own');
 reconcile($late);
 is(checks('RECON005'), 'agreed|5|5|0|1', 'and they do arrive');
 is(stored('RECON005'), 5, 'all of them');
@@ -438,7 +438,7 @@ $t->psql("DELETE FROM iclock.attendance_check;"
          . " FROM generate_series(100, 119) AS n");
 $t->start($t->device_server(http => 'iclock_verify_interval 1d;'));
 
-ok(wait_until(10, sub { $t->psql("SELECT count(*) FROM iclock.reconciliation"
+ok(wait_until(60, sub { $t->psql("SELECT count(*) FROM iclock.reconciliation"
                                  . " WHERE serial_number LIKE 'NIGHT%'")
                         == 20 }), 'a check of each device');
 is($t->psql("SELECT count(*), count(DISTINCT c.not_before) > 15,"

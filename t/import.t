@@ -133,7 +133,7 @@ import_rows($usb);
 # what came by itself is not doubled, whatever the line ends
 
 $t->psql('DELETE FROM iclock.punch');
-$t->start();
+$t->start($t->device_server(pool => 'timeout=1m'));
 $t->post('/iclock/cdata?SN=AJE0000000133&table=ATTLOG&Stamp=1',
          "1\t2026-11-02 08:59:01\t0\t1\t0\t0\t0\n");
 (my $dos = $attlog) =~ s/\n/\r\n/g;

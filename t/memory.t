@@ -120,7 +120,7 @@ is($t->psql('SELECT count(*) FROM iclock.photo'), 7, 'four photos at once');
 
 my $held;
 
-ok(wait_until(20, sub {
+ok(wait_until(60, sub {
     $held = status($worker, 'RssAnon') - $anonymous;
     return $held * 1024 < length $photo;
 }), 'memory is given back') or diag("$held kB are held");

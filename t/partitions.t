@@ -105,7 +105,7 @@ my $old = month(-9);
 is(tables($old), '', 'nothing is there');
 is(upload("$old-05 08:00:00", "$old-06 08:00:00"), '200 OK: 2',
    'punches of an old month');
-ok(wait_until(60, sub { tables($old) eq partition($old) }),
+ok(wait_until(300, sub { tables($old) eq partition($old) }),
    'they get a partition');
 is(upload("$old-07 08:00:00"), '200 OK: 1', 'another one');
 is(tables($old), partition($old), 'goes there');
@@ -119,7 +119,7 @@ is(upload('1999-01-01 00:00:01', '2099-12-31 23:59:59'), '200 OK: 2',
 my $older = month(-20);
 
 is(upload("$older-01 08:00:00"), '200 OK: 1', 'punches of another month');
-ok(wait_until(60, sub { tables($older) eq partition($older) }),
+ok(wait_until(300, sub { tables($older) eq partition($older) }),
    'get a partition all the same');
 is(tables($_), 'iclock.punch_default', "$_ stays in the default partition")
     for 1999, 2099;
@@ -136,13 +136,13 @@ my @month = map { month(-$_) } 21 .. 40;
 my $count = sub { $t->psql('SELECT count(*) FROM iclock.punch') };
 my $before = $count->();
 
-wait_until(10, sub { $count->() > $before + 100 });
+wait_until(60, sub { $count->() > $before + 100 });
 
 my @text = map { upload("$_-15 08:00:00", "$_-16 08:00:00") } @month;
 
 is(scalar(grep { $_ eq '200 OK: 2' } @text), scalar @month,
    'punches of 20 months under load');
-ok(wait_until(60, sub {
+ok(wait_until(300, sub {
     $t->psql("SELECT count(*) FROM iclock.punch WHERE tableoid::regclass::text"
              . " = to_char(local_time, '\"iclock.punch_\"YYYY_MM')"
              . " AND local_time < '$month[0]-20'"
@@ -165,8 +165,8 @@ is(upload(month(0) . "-02 08:00:0$_"), '200 OK: 1', "punch $_ of now")
     for 1 .. 5;
 is(upload('1999-02-01 00:00:01'), '200 OK: 1', 'a stray one');
 $lock->release();
-ok(wait_until(60, sub { upload("$late-16 08:00:00");
-                        tables($late) eq partition($late) }),
+ok(wait_until(300, sub { upload("$late-16 08:00:00");
+                         tables($late) eq partition($late) }),
    'the partition is made later');
 
 # an operator's transaction that has read everything, and stays open
@@ -180,7 +180,7 @@ is(scalar(grep { $_ eq '200 OK: 1' } @served), 10,
 ok(wait_until(60, sub { failures() > 0 }), 'it is in the way of a partition');
 is(upload("$later-11 08:00:00"), '200 OK: 1', 'not of uploads');
 $lock->release();
-ok(wait_until(60, sub { tables($later) eq partition($later) }),
+ok(wait_until(300, sub { tables($later) eq partition($later) }),
    'the partition is made after it');
 
 
@@ -199,7 +199,7 @@ SKIP: {
                      '-d', $pg->conninfo(user => 'postgres'), '-f', $fifo);
 
     open my $out, '<', $fifo or die "$fifo: $!\n";
-    ok(wait_until(10, sub {
+    ok(wait_until(60, sub {
         $t->psql("SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a"
                  . " USING (pid) WHERE a.application_name = 'pg_dump'"
                  . " AND l.relation = 'iclock.punch_default'::regclass")
@@ -217,7 +217,7 @@ SKIP: {
     waitpid $dump, 0;
     is($?, 0, 'the dump succeeds');
     like($text, qr/^-- PostgreSQL database dump complete$/m, 'it is complete');
-    ok(wait_until(60, sub { tables($dumped) eq partition($dumped) }),
+    ok(wait_until(300, sub { tables($dumped) eq partition($dumped) }),
        'and then the partition is made');
 }
 
@@ -235,7 +235,7 @@ $t->psql("INSERT INTO iclock.punch (device_id, local_time, pin)"
          . " FROM iclock.device d, generate_series(1, 60000) AS n"
          . " WHERE d.serial_number = 'PART0001'");
 
-ok(wait_until(120, sub {
+ok(wait_until(300, sub {
     !$t->psql("SELECT count(*) FROM iclock.punch_default"
               . " WHERE local_time BETWEEN '2000-01-01' AND '2090-01-01'")
 }), 'all of 60,000 find a place');
@@ -276,7 +276,7 @@ $t->start(undef, workers => 1);
 
 my @called = (0);
 
-ok(wait_until(120, sub {
+ok(wait_until(300, sub {
     my $at = $t->psql('NOTIFY iclock_maintain;'
                       . ' SELECT last_value FROM iclock.called');
 

@@ -911,7 +911,10 @@ $t->psql(join '', map {
                             . " '$encoding');\n" } qw/ ONCE- BYTE- CRLF- /
 } 0 .. $#case);
 
-$t->start();
+# where all is slow PostgreSQL may take longer than by default
+my $conf = $t->device_server(pool => 'timeout=1m');
+
+$t->start($conf);
 
 
 # sends the bodies of all cases; each reply is a test with the name of its case
@@ -1083,7 +1086,7 @@ is($t->psql("SELECT count(*) FROM iclock.punch p JOIN iclock.device d"
 
 $t->psql("ALTER ROLE iclock_nginx SET log_statement = 'all'");
 $t->quit();
-$t->start(undef, workers => 1);
+$t->start($conf, workers => 1);
 is($t->device('FEWER')->punches([ 7, $p, 0, 1 ])->text, '200 OK: 1',
    'a line of four columns');
 
@@ -1130,12 +1133,12 @@ dozens('new ones after that', '99|33|4', 'iclock_punch',
        @dozens[60 .. 98]);
 
 $t->quit();
-$t->start(undef, workers => 1);
+$t->start($conf, workers => 1);
 dozens('one of them twice', '139|33|5', 'iclock_new_punches',
        map({ [ $_, $p, 0, 2 ] } 1 .. 40), [ 7, $p, 0, 2 ]);
 
 $t->quit();
-$t->start(undef, workers => 1);
+$t->start($conf, workers => 1);
 $t->psql('ALTER TABLE iclock.punch ADD CONSTRAINT not_66666'
          . " CHECK (pin <> '66666')");
 is($t->device('DOZENS')->punches(map { [ 66600 + $_, $p, 0, 1 ] } 1 .. 80)
@@ -1153,7 +1156,7 @@ is($t->psql("SELECT count(*) FROM iclock.rejected_line r"
 # by the dozen and one by one: the same rows
 
 $t->quit();
-$t->start(undef, workers => 1);
+$t->start($conf, workers => 1);
 
 my @shape = (
     [ 0, 1 ], [ 255, 15, 9 ], [ 1, 4, '', 'x' ], [ 0, 1, 0, 0, 0, 'z' ],
@@ -1191,7 +1194,7 @@ is($t->psql("SELECT count(*), count(DISTINCT kept - 'pin' - 'local_time'"
 # a schema that is older than the module
 
 $t->quit();
-$t->start(undef, workers => 1);
+$t->start($conf, workers => 1);
 $t->psql('ALTER FUNCTION iclock.store_punches RENAME TO other_punches');
 
 my @older = map { [ $_, $p, 0, 4 ] } 1 .. 40;
