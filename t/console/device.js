@@ -107,6 +107,9 @@ const conditions = [
 
 
 async function wrong(t) {
+    // nginx counts punches each minute, and writes to this table then
+    await t.sql(`update iclock.punch_tally set tallied_at = 'infinity'`);
+
     const sn = (i) => `WRONG${String(i).padStart(5, '0')}`;
     const words = (text) => text.replace(/\s+/g, ' ').trim();
 
