@@ -80,7 +80,18 @@ module.exports = async (t) => {
 
     const told = await t.signIn('#/fleet?q=NEW0000002', { prepare: (page) =>
         page.evaluateOnNewDocument(() => {
+            const { fetch } = globalThis;
+
             globalThis.setInterval = () => 0;
+            // and may get them late
+            globalThis.fetch = async (where, option) => {
+                const answer = await fetch(where, option);
+
+                if (/devices\?/.test(where)) {
+                    await globalThis.late;
+                }
+                return answer;
+            };
         }) });
     const row = (sn) => told.page.evaluate((sn) =>
         [...document.querySelectorAll('.rows > .row')].find((row) =>
@@ -106,7 +117,6 @@ module.exports = async (t) => {
     t.is(lists() - many, 0, 'no list was read for it');
     t.ok(singles() > single, 'but this device');
     t.note(`${singles() - single} of the device`);
-    await t.close(told);
     await tab.goto('#/live');
     for (const gate of ['Gate 5', 'Gate 6']) {
         await tab.until((gate) =>
@@ -115,7 +125,28 @@ module.exports = async (t) => {
                 && row.textContent.includes('Was approved')), gate);
         t.ok(true, `the event of ${gate} is seen`);
     }
+
+    // a list is read, for so many; who is removed meanwhile does not come back
+
+    await told.page.evaluate(() => {
+        globalThis.late = new Promise((resolve) => {
+            globalThis.letGo = resolve;
+        });
+    });
+    await t.sql(`select iclock.register_device('NEWER' || n, 'Gate ' || n,
+        'Pune', 'Asia/Kolkata') from generate_series(1, 12) as n`);
+    await t.wait('a list', async () => told.answers.filter((answer) =>
+        /\/devices\?/.test(answer)).length > many);
     await t.api('DELETE', '/devices/NEW0000002');
+    await told.see('No device matches');
+    await told.page.evaluate(() => globalThis.letGo());
+    await told.goto('#/fleet?q=NEW');
+    await t.wait('the list', async () => /Gate 4/.test(await row('NEWER4')));
+    t.is(await row('NEW0000002') ?? 'none', 'none', 'what is removed stays so');
+    await t.close(told);
+
+    await t.sql(`select iclock.delete_device('NEWER' || n)
+                   from generate_series(1, 12) as n`);
     await tab.settled();
     await tab.goto('#/fleet');
     await tab.see('Gate 5');

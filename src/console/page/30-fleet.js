@@ -18,7 +18,8 @@
 
 const fleet = {
   list: [], map: new Map(), at: 0, complete: false, summary: null,
-  summaryAt: 0, loading: null, busy: null, noSummary: false, fault: null
+  summaryAt: 0, loading: null, busy: null, noSummary: false, fault: null,
+  gone: new Set()
 };
 
 const conditionOrder = ['blocked', 'key', 'network', 'new', 'silent_day', 'silent',
@@ -190,6 +191,9 @@ fleet.load = function load() {
 
   const fresh = new Map();
   const first = fleet.at === 0;
+
+  fleet.gone.clear();
+
   const page = (rows) => {
     for (const row of rows) {
       fresh.set(row.id, deviceOf(row, fleet.map.get(row.id)));
@@ -211,6 +215,7 @@ fleet.load = function load() {
       return readAll({ limit: 1000 });
     })
     .then(() => {
+      for (const sn of fleet.gone) fresh.delete(sn);
       fleet.map = fresh;
       fleet.list = Array.from(fresh.values());
       fleet.complete = true;
@@ -253,6 +258,8 @@ function putDevice(row) {
 }
 
 function dropDevice(sn) {
+  // a list that is being read may still have it
+  fleet.gone.add(sn);
   if (!fleet.map.delete(sn)) return;
   fleet.list = fleet.list.filter((d) => d.id !== sn);
   fleetChanged();
