@@ -305,7 +305,7 @@ module.exports = async (t) => {
     await t.wait('it is approved', async () => await t.sql(`select status
         || name from iclock.device where serial_number = 'NEW0000009'`)
         === 'activeGate 9');
-    t.ok(true, 'keys: approved');
+    await tab.see('Gate 9 is approved.', 'keys: approved');
     await named('Block again');
     await tab.press('Enter');
     await t.wait('it is blocked', async () => await t.sql(`select status

@@ -187,8 +187,10 @@ module.exports = async (t) => {
     const row = () => tab.text('.problem .need');
 
     await tab.click('Fetch 31');
+    // which goes by itself after a while
+    const undo = await tab.element('button', 'Undo');
     await t.wait('on its way', async () => /On its way/.test(await row()));
-    await tab.click('Undo');
+    await undo.evaluate((button) => button.click());
     await t.wait('taken back', async () => /Fetch 31/.test(await row()));
     t.unlike(await row(), /On its way/, 'what was taken back is not coming');
 

@@ -85,11 +85,13 @@ module.exports = async (t) => {
         ['logs:read', 'Lines not stored', 'Punches missing'],
         ['commands:read', 'Commands'],
     ]) {
-        const other = await t.signIn('#/problems', { key: await t.makeKey({
-            name: `no ${scope}`, scopes: ['devices:read', 'logs:read',
-                'commands:read', 'events:read'].filter((s) => s !== scope) })
-        });
+        const other = await t.open('#/problems');
 
+        // a busy machine may have no answer within 5 s
+        other.allow(/503/);
+        await other.enter(await t.makeKey({
+            name: `no ${scope}`, scopes: ['devices:read', 'logs:read',
+                'commands:read', 'events:read'].filter((s) => s !== scope) }));
         await other.see('Nothing that your key may read needs you. 1 device.',
                         `${scope}: the all-clear is of the rest`);
         t.unlike(await other.body(), /\b0 (?:lines|missing)/,

@@ -84,15 +84,17 @@ module.exports = async (t) => {
         /\/v1\/(?:events|logs)/.test(r)).length;
     const before = asks();
     const seen = tab.page.evaluate(() => new Promise((resolve) => {
-        const watch = new MutationObserver(() => {
+        const look = () => {
             if (document.body.innerText.includes('SOON')) {
                 watch.disconnect();
                 resolve(Date.now());
             }
-        });
+        };
+        const watch = new MutationObserver(look);
 
         watch.observe(document.body, { subtree: true, childList: true,
                                        characterData: true });
+        look();
     }));
 
     await t.device('LIVE0001', 'punches', `SOON\t${now(1)}\t0\t1`);
