@@ -245,7 +245,7 @@ my %control = (
         'kill "KILL", $t->nginx->{pid}, $t->workers;',
     'no connection to the database is left' =>
         '$t->pg->background("SET application_name = \'iclock/0\';'
-        . ' SELECT pg_sleep(60)");'
+        . ' SELECT pg_sleep(600)");'
         . 'wait_until(30, sub { $t->pg->backends() == 1 }) or die;',
     '' => '',
 );
