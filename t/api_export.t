@@ -42,7 +42,8 @@ EOFQ
 $t->own_operations('logs_list');
 
 $t->start(Test::IClock::API::server($t, listen => 'sndbuf=32k',
-    pool => 'connections=2', http => 'iclock_api_rate off;'), workers => 1);
+    pool => 'connections=2 timeout=55s',
+    http => 'iclock_api_rate off;'), workers => 1);
 
 my $api = Test::IClock::API->new($t);
 my ($worker) = $t->workers();

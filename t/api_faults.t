@@ -53,10 +53,12 @@ $t->psql(sprintf <<'EOFQ', ROWS);
 EOFQ
 $t->own_operations(qw/ logs_list users_list /);
 
-# patient, where nothing has to be given up
+# patient, where nothing has to be given up; but terminals are answered, though
+# the database is frozen
 
 my $server = Test::IClock::API::server($t,
-    pool => 'connections=2 timeout=55s', listen => 'sndbuf=64k',
+    pool => 'connections=2 timeout=55s', device_pool => '',
+    listen => 'sndbuf=64k',
     http => 'iclock_api_rate off; log_format api "$iclock_api_rows";'
             . ' iclock_api_key_cache 1h;',
     server => 'access_log %%PREFIX%%/access.log api;'

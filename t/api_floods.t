@@ -22,8 +22,8 @@ use constant KEYS => 240;
 my $t = Test::IClock->new;
 
 $t->psql('GRANT iclock_api TO iclock_nginx');
-$t->start(Test::IClock::API::server($t, http => 'iclock_api_rate off;',
-                                    pool => 'timeout=55s'), level => 'debug');
+$t->start(Test::IClock::API::server($t, http => 'iclock_api_rate off;'),
+          level => 'debug');
 
 my $api = Test::IClock::API->new($t);
 

@@ -22,7 +22,6 @@ my $t = Test::IClock->new;
 $t->psql('GRANT iclock_api TO iclock_nginx');
 
 $t->start(Test::IClock::API::server($t, http => 'iclock_api_rate off;',
-    pool => 'timeout=55s',
     server => 'client_max_body_size 10m;'
               . ' location /iclock { iclock; iclock_unknown_devices accept;'
               . ' iclock_timezone Asia/Kolkata; }'));

@@ -30,7 +30,8 @@ my $access = $t->dir() . '/access.log';
 $t->psql('GRANT iclock_api TO ' . Test::IClock::Postgres::LOGIN());
 
 my $http = $t->device_server(
-    http => 'iclock_stream clients=' . CLIENTS . ' heartbeat=1s;'
+    http => 'iclock_api_pool timeout=55s;'
+            . ' iclock_stream clients=' . CLIENTS . ' heartbeat=1s;'
             . ' log_format uri "$request $request_uri $args $arg_token";',
     server => "access_log $access uri;" . $m->locations());
 

@@ -29,7 +29,7 @@ system("openssl req -x509 -newkey ec -pkeyopt"
 $t->psql('GRANT iclock_api TO ' . Test::IClock::Postgres::LOGIN());
 
 my $http = $t->device_server(
-    http => 'iclock_stream heartbeat=1s;',
+    http => 'iclock_api_pool timeout=55s; iclock_stream heartbeat=1s;',
     server => 'listen 127.0.0.1:%%PORT_2%% http2;'
               . ' listen 127.0.0.1:%%PORT_3%% ssl http2;'
               . " ssl_certificate $dir/cert.pem;"

@@ -27,16 +27,22 @@ my $json = JSON::PP->new->utf8->canonical;
 
 
 # The contents of http{} with the interface at /v1 on %%PORT%%.  Options:
-# database, pool, listen (of the socket), http, server, location (further
-# lines).
+# database, pool, device_pool (that of terminals), listen (of the socket), http,
+# server, location (further lines).  A backend that stands still for a while is
+# no error, unless that is what is tested.
 
 sub server {
     my ($t, %option) = @_;
 
-    %option = (http => '', server => '', location => '', pool => '',
+    %option = (http => '', server => '', location => '',
+               pool => 'timeout=55s',
+               device_pool => 'timeout=55s connect_timeout=30s',
                listen => '', database => $t->conninfo(), %option);
 
     my $pool = $option{pool} eq '' ? '' : "iclock_api_pool $option{pool};";
+
+    $pool .= " iclock_pool $option{device_pool};"
+        if $option{device_pool} ne '';
 
     return <<END;
     iclock_database "$option{database}";
