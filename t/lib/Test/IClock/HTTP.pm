@@ -12,6 +12,7 @@ use warnings;
 use Carp qw/ croak /;
 use IO::Select;
 use IO::Socket::INET;
+use List::Util qw/ max /;
 use Socket qw/ IPPROTO_TCP TCP_NODELAY SOL_SOCKET SO_LINGER /;
 use Time::HiRes qw/ sleep time /;
 
@@ -185,9 +186,10 @@ sub read {
             return $response;
         }
 
-        return undef if $self->{eof} || time > $until;
+        return undef if $self->{eof};
 
-        my $n = $self->fill($until - time);
+        # what has come while this process stood still is there
+        my $n = $self->fill(max(0, $until - time));
 
         return undef if !defined $n;
 

@@ -111,7 +111,8 @@ sub shared_memory {
 
 
 # Waits until the code returns something true, and returns that.  It asks less
-# often if the answer takes long: other tests need the processors, too.
+# often if the answer takes long: other tests need the processors, too.  It asks
+# once more when the time is over: it may be this process that stood still.
 
 sub wait_until {
     my ($seconds, $code) = @_;
@@ -124,11 +125,9 @@ sub wait_until {
 
         return $value if $value;
 
-        my $now = time;
+        return undef if $asked > $until;
 
-        return undef if $now > $until;
-
-        sleep max(0.02, min(0.2, 2 * ($now - $asked)));
+        sleep max(0.02, min(0.2, 2 * (time - $asked)));
     }
 }
 

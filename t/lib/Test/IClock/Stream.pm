@@ -14,6 +14,7 @@ package Test::IClock::Stream;
 use strict;
 use warnings;
 
+use List::Util qw/ max /;
 use Socket qw/ SOL_SOCKET SO_RCVBUF /;
 use Time::HiRes qw/ time /;
 
@@ -40,7 +41,8 @@ sub new {
                      Accept => 'text/event-stream', -keepalive => 1,
                      @$header));
 
-    $self->_read(15) while !$self->{head} && !$self->{eof};
+    # that long each time
+    $self->_read(time + 15) while !$self->{head} && !$self->{eof};
 
     return $self;
 }
@@ -67,11 +69,7 @@ sub next {
     my $until = time + $seconds;
 
     while (!@{$self->{events}}) {
-        my $left = $until - time;
-
-        return undef if $left <= 0 || $self->{eof};
-
-        $self->_read($left);
+        return undef if $self->{eof} || !$self->_read($until);
     }
 
     my $event = shift @{$self->{events}};
@@ -90,29 +88,28 @@ sub ended {
     my $until = time + $seconds;
 
     while (!$self->{eof}) {
-        my $left = $until - time;
-
-        return 0 if $left <= 0;
-
-        $self->_read($left);
+        return 0 if !$self->_read($until);
     }
 
     return 1;
 }
 
 
+# Reads once, what has come before the time is over or while this process stood
+# still; true if there was something.
+
 sub _read {
-    my ($self, $seconds) = @_;
+    my ($self, $until) = @_;
 
     my $http = $self->{http};
-    my $n = $http->fill($seconds);
+    my $n = $http->fill(max(0, $until - time));
 
-    return if !defined $n;
+    return 0 if !defined $n;
 
     $self->{eof} = 1 if $n == 0;
 
     if (!$self->{head}) {
-        return if $http->{buffer} !~ s/^(.*?\r\n)\r\n//s;
+        return 1 if $http->{buffer} !~ s/^(.*?\r\n)\r\n//s;
 
         $self->{head} = $1;
         $self->{chunked} = $1 =~ /^Transfer-Encoding: chunked/mi;
@@ -134,11 +131,11 @@ sub _read {
         }
     }
 
-    return if $self->status() != 200;
+    return 1 if $self->status() != 200;
 
     $self->_event($1) while $self->{text} =~ s/^(.*?)\n\n//s;
 
-    return;
+    return 1;
 }
 
 
