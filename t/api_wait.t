@@ -66,14 +66,10 @@ sub hold {
 sub held { return scalar(() = $t->error_log() =~ /iclock api wait: \d+ ms/g) }
 
 
-# A cursor behind all that there is: other transactions of PostgreSQL may still
-# run, and what was written meanwhile comes when they have ended.
+# a cursor behind all that there is
 
 sub behind {
-    wait_until(30, sub {
-        $t->psql('SELECT newest IS NOT DISTINCT FROM settled'
-                 . ' FROM iclock.event_status') eq 't'
-    });
+    $t->settled();
 
     return $api->get('/events');
 }

@@ -283,6 +283,22 @@ sub notified {
 }
 
 
+# Waits until all events that there are are settled: older transactions that
+# PostgreSQL still runs, its own or others, keep lists and webhooks, and cursors
+# of streams, from going past what was written meanwhile.
+
+sub settled {
+    my ($self) = @_;
+
+    wait_until(60, sub {
+        $self->psql('SELECT newest IS NOT DISTINCT FROM settled'
+                    . ' FROM iclock.event_status') eq 't'
+    }) or croak 'a transaction keeps events from being settled';
+
+    return;
+}
+
+
 # HTTP
 
 # A connection.  Options: those of Test::IClock::HTTP.
