@@ -89,7 +89,15 @@ is(Test::IClock::API->new($t, prefix => '', key => $api->key)
 is($api->get('')->status, 200, 'the prefix alone');
 is($api->get('/')->status, 200, 'and with a slash');
 is($nobody->get('/')->json->{service}, 'iclock', 'needs no key');
-is_deeply($nobody->get('/health')->json,
+
+# connections are made when nginx has started
+my $health;
+
+wait_until(30, sub {
+    $health = $nobody->get('/health')->json;
+    return $health->{database} && $health->{listening};
+});
+is_deeply($health,
           { database => JSON::PP::true(), listening => JSON::PP::true(),
             webhooks => JSON::PP::false() }, 'health needs none, either');
 

@@ -30,18 +30,28 @@ sub health {
 }
 
 
+# each worker learns it by itself
+
+sub health_says {
+    my ($database) = @_;
+
+    return wait_until(30, sub {
+        $nobody->get('/health')->json->{database} == $database
+    });
+}
+
+
 # before it there may be no connection yet
 
 ok($t->wait_log(qr/SQLSTATE 42501: .* grant the role iclock_module/),
    'the log says why');
 
 ok(health(503), 'without the grant');
-is($nobody->get('/health')->json->{database}, JSON::PP::false(),
-   'the database is not there for us');
+ok(health_says(JSON::PP::false()), 'the database is not there for us');
 
 $t->psql('GRANT iclock_api TO iclock_nginx');
 ok(health(200), 'with it');
-is($nobody->get('/health')->json->{database}, JSON::PP::true(), 'it is there');
+ok(health_says(JSON::PP::true()), 'it is there');
 
 $t->psql('ALTER FUNCTION iclock.keep_events RENAME TO keep_no_events');
 ok(health(503), 'without a function');
@@ -62,7 +72,7 @@ ok(health(200), 'with it');
 
 my $api = Test::IClock::API->new($t);
 
-is($api->get('/devices')->status, 200, 'a key');
+ok(wait_until(30, sub { $api->get('/devices')->status == 200 }), 'a key');
 $t->psql('SET session_replication_role = replica;'
          . ' UPDATE iclock.api_key SET revoked_at = now()');
 
