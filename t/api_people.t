@@ -183,7 +183,11 @@ for my $form (qw/ ndjson csv /) {
 }
 
 # The month gets a partition of its own meanwhile: not notified, so that it is
-# done here.  Each request waits for that, and finds the punches where they are.
+# done here, and nginx, which may be about to look for such months, waits.  Each
+# request waits for that, and finds the punches where they are.
+
+my $calm = $t->pg->hold(
+    q{SELECT pg_advisory_xact_lock(hashtext('iclock.maintain'))});
 
 $t->psql("SET session_replication_role = replica;
           INSERT INTO iclock.punch (device_id, local_time, pin, work_code)
@@ -226,6 +230,7 @@ is($r->json->{data}[0]{punches}, 20, 'so has their day');
 like($payload, qr/"work_code":"7"/, 'and an event all of its punch');
 is($t->psql("SELECT count(*) FROM iclock.punch_2025_05"), 20,
    'they have moved');
+$calm->release();
 
 # removal
 
