@@ -69,8 +69,14 @@ is_deeply([ map { "$_->{attempt} $_->{status}" }
           [ '1 200' ], 'page by page');
 
 
-# paused, resumed, changed
+# paused, resumed, changed; what is not settled yet would come once more
 
+$t->settled();
+ok(Test::IClock::wait_until(30, sub {
+    $t->psql('SELECT bool_and((w.cursor_xid, w.cursor_seq) >= (e.xid, e.seq))'
+             . ' FROM iclock.webhook_endpoint w, iclock.event e'
+             . ' WHERE e.type = 1') eq 't'
+}), 'nginx has done with the punch');
 is($api->post("/webhooks/$id/pause", {})->json->{status}, 'paused', 'paused');
 is($api->post("/webhooks/$id/test", {})->said, '409 conflict', 'no test then');
 $device->punches([ 8, '2026-07-15 09:01:00', 0, 1 ]);
@@ -132,6 +138,8 @@ sub punches {
     return map { [ $_, '2026-07-16 09:00:00', 0, 1 ] } $from .. $to;
 }
 
+# it begins with what is not settled yet
+$t->settled();
 $receiver->answer('/wide', { status => 200 }, { status => 500 });
 $id = $api->post('/webhooks', { url => $receiver->url('/wide'),
                                 types => [ 'attendance.punch' ],
