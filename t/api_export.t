@@ -98,7 +98,9 @@ for (1 .. 4) {
 }
 
 cmp_ok($read, '>', 2 * 1024 * READERS, 'they read a kilobyte at a time');
-cmp_ok($most, '<', 16 * 1024, "a worker takes $most kB more for all of them");
+# a page each, and one while it is made; the answers are 220 MB each
+cmp_ok($most, '<', 3 * 1024 * READERS,
+       "a worker takes $most kB more for all of them");
 is($idle, 4, 'no connection of the pool is held');
 is($api->get('/devices')->status, 200, 'others are served');
 
