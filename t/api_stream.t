@@ -39,6 +39,9 @@ $http =~ s/\}\s*\z//;
 $http =~ s/listen 127.0.0.1:%%PORT%%;/listen 127.0.0.1:%%PORT%% sndbuf=32k;/;
 $http .= '    location /v1 { iclock_api; iclock_api_rate off; } }';
 
+# the first key has events written: nobody else may have the table of punches
+my $key = make_key();
+
 $t->start($http);
 
 
@@ -127,7 +130,6 @@ sub after {
     return $e ? pin($e) : 'nothing';
 }
 
-my $key = make_key();
 my $device = $t->device('STREAM0001');
 my $southern = $t->device('STREAM0002');
 
