@@ -114,6 +114,7 @@ my $terminal = $t->terminal('AKJD193840129');
 
 $terminal->online();
 $terminal->punches([ 'EMP_001', '2026-03-27 08:30:12', 0, 1 ]);
+$t->settled();
 
 my $script = join "\n", <<'END', blocks('sh');
 curl() { command curl -w '\n%{http_code}\n' "$@"; }

@@ -334,6 +334,7 @@ waitpid $handler, 0;
 
 # samples: the check of a signature in Python
 
+$t->settled();
 ($status, $body) = api('POST', '/v1/webhooks',
                        '{"url":"' . $r->url('/python') . '"}');
 is($status, 201, 'a webhook, made through the API');

@@ -139,6 +139,8 @@ $t->nginx->{env} = { LD_PRELOAD => "$dir/names.so",
 sub hook {
     my ($url, $type) = @_;
 
+    $t->settled();
+
     my ($id) = split /\|/, $t->psql('SELECT * FROM iclock.create_webhook('
                                     . "'$url', '{$type}')");
 
@@ -305,6 +307,7 @@ close $deaf;
 
 event('user.enrolled');
 sleep 1;
+$t->settled();
 $began = time;
 $t->reload();
 ok(wait_until(25, sub { !$t->nginx->old_workers() }),
@@ -333,6 +336,7 @@ cmp_ok(($receiver->requests('/again'))[1]{nth}, '>', 1, 'on that one');
 
 my $old = sender();
 
+$t->settled();
 $t->reload();
 $receiver->answer('/again', {});
 $receiver->down();

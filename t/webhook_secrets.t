@@ -49,6 +49,17 @@ sub server {
 
 my $on = "iclock_secret_key $file;";
 
+# the next sender gets nothing that has come
+
+sub reload {
+    my ($http, %option) = @_;
+
+    $t->settled();
+    $t->reload($http, %option);
+
+    return;
+}
+
 # what a new event to the endpoint of this path was signed with
 
 sub signed {
@@ -113,7 +124,7 @@ $shown{$early} = 'made before there was a key';
 # with one they are sealed, those of before, too
 
 keys_are('# the first one seals', '', $key[0]);
-$t->reload(server($on), wait => 1);
+reload(server($on), wait => 1);
 
 ok(wait_until(30, sub {
     $t->psql('SELECT bool_and(sealed_by IS NOT NULL) FROM'
@@ -193,7 +204,7 @@ for my $where ([ dump => $dump ], [ log => $t->error_log() ]) {
 my $sealed = stored($id, 'secret');
 
 keys_are($key[1], $key[0]);
-$t->reload(server($on), wait => 1);
+reload(server($on), wait => 1);
 ok(wait_until(30, sub {
     $t->psql('SELECT count(DISTINCT sealed_by) = 1 AND'
              . " bool_and(sealed_by <> '{$first}') FROM"
@@ -202,7 +213,7 @@ ok(wait_until(30, sub {
 isnt(stored($id, 'secret'), $sealed, 'with other bytes');
 
 keys_are($key[1]);
-$t->reload(server($on), wait => 1);
+reload(server($on), wait => 1);
 ok(signed('/old', $secret), 'without the old key');
 is($api->post('/webhooks', $body, %$named)->json->{secret}, $made,
    'answers that were kept go with it');
@@ -211,7 +222,7 @@ is($api->post('/webhooks', $body, %$named)->json->{secret}, $made,
 # the key is missing, or another one: nothing is sent, and nothing is lost
 
 keys_are($key[2]);
-$t->reload(server($on), wait => 1);
+reload(server($on), wait => 1);
 ok(wait_until(30, sub { $t->error_log() =~
        /webhooks wait for a key of "iclock_secret_key" .*: 4, one is "wh_/ }),
    'without its key the log tells of them');
@@ -226,7 +237,7 @@ is($api->post('/webhooks', $body, %$named)->json->{secret}, undef,
 is($api->post("/webhooks/$new/pause", {})->json->{status}, 'paused',
    'all else can be done');
 
-$t->reload(server(), wait => 1);
+reload(server(), wait => 1);
 is(signed('/old', $secret, 2), 'no request', 'nor without any key');
 ok(wait_until(30, sub {
     (() = $t->error_log() =~ /webhooks wait for a key/g) >= 2
@@ -235,7 +246,7 @@ is(scalar(() = $t->error_log() =~ /webhooks wait for a key/g), 2,
    'which the log says once each');
 
 keys_are($key[2], $key[1]);
-$t->reload(server($on), wait => 1);
+reload(server($on), wait => 1);
 is($receiver->wait_for($count + 2, '/old', 30), $count + 2,
    'with the key all that waited comes');
 ok($receiver->verified(($receiver->requests('/old'))[$count], $secret),
@@ -270,7 +281,7 @@ ok(wait_until(30, sub { told() }),
 # which does not keep the others from being sealed by a new key
 
 keys_are($key[0], $key[2], $key[1]);
-$t->reload(server($on), wait => 1);
+reload(server($on), wait => 1);
 ok(wait_until(30, sub {
     $t->psql("SELECT count(*) FROM iclock.webhook_status WHERE id <> '$sql'"
              . " AND sealed_by <> '{$first}'") eq '0'

@@ -25,6 +25,8 @@ $t->psql('GRANT iclock_api TO iclock_nginx');
 sub hook {
     my ($url) = @_;
 
+    $t->settled();
+
     my ($id) = split /\|/, $t->psql('SELECT * FROM iclock.create_webhook('
                                     . "'$url', '{user.updated}')");
 

@@ -32,6 +32,8 @@ $t->psql('GRANT iclock_api TO iclock_nginx');
 sub hook {
     my ($path, %option) = @_;
 
+    $t->settled();
+
     my %argument = (url => "'" . $receiver->url($path) . "'",
                     types => "'{user.updated}'", %option);
 
