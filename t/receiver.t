@@ -67,7 +67,15 @@ my @job = map { [ 'POST', '/delay', $_ ] } 1 .. 20;
 my @late = $t->concurrently(\@job, port => $r->port, connections => 20);
 
 is(scalar(grep { $_->text eq '200 late' } @late), 20, 'late answers');
-is($r->stats->{most}, 20, 'many at once');
+
+$r->answer('/many', { action => 'hang' });
+
+my @many = map { $t->connect(port => $r->port) } 1 .. 20;
+
+$_->write("POST /many HTTP/1.1\r\nContent-Length: 0\r\n\r\n") for @many;
+is($r->wait_for(20, '/many'), 20, 'many');
+is($r->stats->{most}, 20, 'at once');
+$_->close() for @many;
 
 $r->answer('/huge', { size => 3000000 });
 is(length post('/huge', '')->body, 3000000, 'a huge body');

@@ -151,7 +151,7 @@ sub count {
 sub wait_for {
     my ($self, $n, $path, $seconds) = @_;
 
-    wait_until($seconds || 10, sub { $self->count($path) >= $n });
+    wait_until($seconds || 30, sub { $self->count($path) >= $n });
 
     return $self->count($path);
 }
