@@ -149,10 +149,8 @@ my $later = begin(write_sql(401, 503));
 $t->psql(write_sql(504, 1500));
 wait_until(30, sub { names('/hook') > 600 });
 $late->query('COMMIT');
-wait_until(30, sub { names('/hook') > 900 });
-
-cmp_ok(scalar(grep { $_ > 300 && $_ <= 400 } names('/hook')), '>', 0,
-       'what was committed late does not wait for all the others');
+ok(wait_until(30, sub { grep { $_ > 300 && $_ <= 400 } names('/hook') }),
+   'what was committed late comes while another one is open');
 $later->query('COMMIT');
 came('/hook', 1, 1500, 'each event comes once, whenever it was committed');
 ok(settled($id), 'the cursor follows');
