@@ -57,7 +57,10 @@ is($m->moved_by({ stream_clients_refused_total => 1 })
 my $second = 0;
 
 sub punch {
-    $device->punches([ 7, sprintf('2026-11-20 08:00:%02d', $second++), 0, 1 ]);
+    my ($pin) = (@_, 7);
+
+    $device->punches([ $pin, sprintf('2026-11-20 08:00:%02d', $second++), 0,
+                       1 ]);
 }
 
 # the ring is being filled once a punch comes that way
@@ -68,7 +71,14 @@ ok(wait_until(30, sub { punch(); $first->next(1);
                                                       . '_count') }),
    'events are in the ring, and reach the stream');
 
-1 while $first->next(1);
+# what comes last comes behind all the others
+
+punch(8);
+
+my $last;
+
+do { $last = $first->next(30) } while $last && $last->{data} !~ /"id":"8"/;
+ok($last, 'all of them have come');
 $m->mark();
 punch() for 1 .. 3;
 $first->next(30) for 1 .. 3;
