@@ -242,7 +242,7 @@ like(said($python, sample('enroll.py', "import base64\n"
 # samples: try again after 429
 
 my $slow = $t->psql("SELECT iclock.create_api_key('slow',"
-                    . " ARRAY['users:write'], rate => 30, burst => 1)");
+                    . " ARRAY['users:write'], rate => 10, burst => 1)");
 
 like(said($python, sample('api_request.py', '', <<"END")),
 
