@@ -82,7 +82,7 @@ sub polls {
     my (@device) = @_;
 
     my @c = map { eval { Test::IClock::HTTP->new(port => $_->{port},
-                                                 timeout => 5) } || () }
+                                                 timeout => 60) } || () }
             @device;
 
     $_->write(Test::IClock::HTTP::format_request('GET',
@@ -102,7 +102,7 @@ sub play {
     my @mine = grep { $_ % PROCESSES == $i } 0 .. $#sn;
     my @device = map { my $sn = $sn[$_];
                        [ map { $t->device($sn, port => $_->port(),
-                                          timeout => 5) } @nginx ] } @mine;
+                                          timeout => 60) } @nginx ] } @mine;
     my (%arrived, %forgotten, @answer);
     my $turn = 0;
 
