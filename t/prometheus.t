@@ -105,8 +105,10 @@ ok(wait_until(30, sub { value('up{job="iclock"}') }), 'it scrapes nginx')
     or diag(slurp("$dir/log"));
 ok(wait_until(60, sub { value('iclock_devices{status="active"}') }),
    'nginx knows what the database knows');
-is(value('last_over_time('
-         . 'iclock_records_total{kind="punch",result="stored"}[5m])'), 1,
+
+my $punches = 'iclock_records_total{kind="punch",result="stored"}';
+
+ok(wait_until(30, sub { (value("last_over_time($punches\[5m])") // 0) == 1 }),
    'a punch');
 
 
