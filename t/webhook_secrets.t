@@ -281,7 +281,7 @@ ok(wait_until(30, sub { told() }),
 # which does not keep the others from being sealed by a new key
 
 keys_are($key[0], $key[2], $key[1]);
-reload(server($on), wait => 1);
+reload(server($on), level => 'debug', wait => 1);
 ok(wait_until(30, sub {
     $t->psql("SELECT count(*) FROM iclock.webhook_status WHERE id <> '$sql'"
              . " AND sealed_by <> '{$first}'") eq '0'
@@ -304,6 +304,40 @@ $again = $api->post("/webhooks/$sql/rotate-secret", {})->json->{secret};
 ok(wait_until(30, sub { signed('/sql', $again, 2) eq '1' }),
    'with a new secret it gets its events');
 is(sealed_by($sql) =~ s/,.*//r, $first, 'sealed by the first key');
+
+# while its last result is not stored it is not ours, and not begun anew
+
+sub leases { return scalar(() = $t->error_log() =~ /webhooks: leased: 0,/g) }
+
+# the second one begins when the first has come to its end
+
+sub leased_anew {
+    for (1 .. 2) {
+        my $n = leases();
+
+        $t->psql('SELECT iclock.webhook_changed()');
+        wait_until(30, sub { leases() > $n });
+    }
+}
+
+sub begun { return scalar(() = $t->error_log() =~ /"\Q$sql\E" is ours/g) }
+
+my $session = $t->pg->session();
+
+$session->query('BEGIN');
+$session->query('LOCK TABLE iclock.webhook_attempt IN SHARE MODE');
+is(signed('/sql', $again), 1, 'one more, of which the result has to wait');
+change($sql);
+ok(wait_until(30, sub { told() == 4 }), 'its secret is changed: the log tells');
+leased_anew();
+
+my $begun = begun();
+
+$session->query('COMMIT');
+ok(wait_until(30, sub { leased_anew(); begun() > $begun }),
+   'the result is stored, and it is leased anew');
+leased_anew();
+is(told(), 4, 'once');
 
 
 # wrong files

@@ -344,6 +344,8 @@ void ngx_http_iclock_webhook_free(ngx_http_iclock_webhook_t *w);
 void ngx_http_iclock_webhook_wipe_secrets(ngx_http_iclock_webhook_t *w);
 
 /* ngx_http_iclock_webhooks_seal.c: those of an answer that need it */
+ngx_int_t ngx_http_iclock_webhooks_opens(ngx_http_iclock_sender_t *s,
+    ngx_str_t *row);
 void ngx_http_iclock_webhooks_damaged(ngx_http_iclock_sender_t *s,
     ngx_http_iclock_damaged_t **damaged, ngx_str_t *id);
 void ngx_http_iclock_webhooks_tell(ngx_http_iclock_sender_t *s,

@@ -186,7 +186,7 @@ ngx_http_iclock_webhooks_row(ngx_http_iclock_sender_t *s, ngx_str_t *row)
     if (w && w->gone) {
         /* it begins anew once what was on its way has come to an end */
         w->round = s->round;
-        return NGX_OK;
+        return ngx_http_iclock_webhooks_opens(s, row);
     }
 
     if (w == NULL) {

@@ -203,6 +203,37 @@ ngx_http_iclock_webhooks_sealed(ngx_iclock_query_t *q)
 }
 
 
+/* NGX_DECLINED: somebody has changed the secret of this row of a lease */
+
+ngx_int_t
+ngx_http_iclock_webhooks_opens(ngx_http_iclock_sender_t *s, ngx_str_t *row)
+{
+    ngx_int_t    rc;
+    ngx_str_t   *secret, text;
+    ngx_pool_t  *pool;
+
+    secret = &row[NGX_HTTP_ICLOCK_LEASE_SECRET];
+
+    if (!ngx_http_iclock_secret_sealed(secret)) {
+        return NGX_OK;
+    }
+
+    pool = ngx_create_pool(1024, s->log);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    rc = ngx_http_iclock_secret_open(s->amcf->keyring, pool, secret, &text);
+    if (rc == NGX_OK) {
+        ngx_explicit_memzero(text.data, text.len);
+    }
+
+    ngx_destroy_pool(pool);
+
+    return rc;
+}
+
+
 /* one of those whose secrets nobody can read any more; an empty list is NULL */
 
 void
