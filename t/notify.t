@@ -43,7 +43,9 @@ sub settle {
 }
 
 
-$t->start();
+# a listener that waits so long for its probe gives up only where it is to
+
+$t->start($t->device_server(pool => 'timeout=1m'));
 ok(wait_until(30, \&listening), 'notifications are listened for');
 is($pg->backends('iclock/listen'), 1, 'on one connection');
 
