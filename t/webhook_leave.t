@@ -105,7 +105,10 @@ ok($receiver->wait_for(1, '/hangs/1'), 'a request hangs');
 
 $held = $t->pg->hold('SELECT pg_advisory_lock(42)');
 hooks(1, 'http://127.0.0.1:' . $receiver->port . '/other');
-ok($t->pg->wait_blocked(), 'a lease has to wait');
+ok(wait_until(30, sub {
+    $t->psql("SELECT count(*) FROM pg_stat_activity"
+             . " WHERE wait_event = 'advisory'") > 0
+}), 'a lease has to wait');
 $t->reload($t->device_server());
 $held->release();
 ok(ours(1), 'the lease comes');
@@ -113,7 +116,8 @@ ok(wait_until(30, sub { leased() == 1 }), 'what it has brought is given back');
 like($t->psql('SELECT url FROM iclock.webhook_endpoint'
               . ' WHERE leased_by IS NOT NULL'),
      qr{/hangs/1\z}, 'but what is under way');
-is(scalar(() = $t->nginx->old_workers()), 1, 'which the worker waits for');
+ok(wait_until(30, sub { 1 == (() = $t->nginx->old_workers()) }),
+   'which the worker waits for');
 
 $receiver->down();
 ok(wait_until(30, sub { !$t->nginx->old_workers() }), 'it leaves');
