@@ -73,7 +73,11 @@ like($doc, qr/^ {11}iclock_webhooks on;$/m, 'the configuration: webhooks');
 like($doc, qr/^ {15}location \/v1 \{\n {19}iclock_api;\n {15}\}$/m,
      'and the location');
 
+# a slow machine has a minute for a statement
+
 $t->start($t->device_server(http => <<'END', server => <<'END'));
+    iclock_pool timeout=1m;
+    iclock_api_pool timeout=1m;
     iclock_webhooks on;
     iclock_webhook_http on;
     iclock_webhook_allow 127.0.0.0/8;

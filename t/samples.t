@@ -29,7 +29,11 @@ command({ out => $out }, "$root/tools/npm/fetch", "$root/build/npm") == 0
 
 $t->pg->psql('GRANT iclock_api TO ' . Test::IClock::Postgres::LOGIN());
 
+# a slow machine has a minute for a statement
+
 $t->start($t->device_server(http => <<'END', server => <<'END'));
+    iclock_pool timeout=1m;
+    iclock_api_pool timeout=1m;
     iclock_presence_interval 1s;
     iclock_webhooks on;
     iclock_webhook_http on;

@@ -114,7 +114,9 @@ for (map { "location /x { $_ }" } 'iclock_status xml;', 'iclock_status "";',
 # everything is configured
 
 $t->start($t->device_server(
-    http => 'iclock_webhooks on; iclock_webhook_http on;',
+    pool => 'timeout=1m',
+    http => 'iclock_webhooks on; iclock_webhook_http on;'
+            . ' iclock_api_pool timeout=1m;',
     server => $m->locations() . 'location /v1 { iclock_api; }'));
 
 my $device = $t->device('STATUS01');
