@@ -215,8 +215,11 @@ $t->start(server('5s'), level => 'debug', workers => 2);
 my $device = $t->device('CURL0001');
 $device->handshake();
 
+# what takes longer than five seconds is sent again, and may come more often
+
 event('user.updated');
-is($receiver->wait_for(1, '/fine', 30), 1, 'a webhook is sent');
+ok($receiver->wait_for(1, '/fine', 30) >= 1, 'a webhook is sent');
+wait_until(30, sub { defined sender() });
 
 my ($master) = $t->nginx->{pid};
 my @others = grep { $_ != sender() } $t->workers();
@@ -230,10 +233,12 @@ is((connections($_))[0], 0, 'nor has a worker that does not send')
 # connections that are kept
 
 event('user.deleted', 3);
-is($receiver->wait_for(3 * HOSTS, '/host', 30), 3 * HOSTS,
+ok($receiver->wait_for(3 * HOSTS, '/host', 30) >= 3 * HOSTS,
    'to a dozen of hosts');
-ok(wait_until(30, sub { (connections(sender()))[0] <= IDLE }),
-   'some connections stay open, as many as may');
+ok(wait_until(30, sub {
+    my ($open, $busy) = connections(sender());
+    return $open <= IDLE && !$busy;
+}), 'some connections stay open, as many as may');
 
 my ($kept, $polled) = connections(sender());
 
@@ -241,7 +246,7 @@ cmp_ok($kept, '>', 0, "namely $kept");
 is($polled, 0, 'and the event loop has none of them');
 
 event('user.updated', 5);
-is($receiver->wait_for(6, '/fine', 30), 6, 'more events');
+ok($receiver->wait_for(6, '/fine', 30) >= 6, 'more events');
 cmp_ok($receiver->stats()->{connections}, '<', 5 * HOSTS,
        'connections are used again');
 
@@ -264,7 +269,7 @@ my $began = time;
 
 event('user.updated', 20);
 is($device->poll()->status, 200, 'a device is served meanwhile') for 1 .. 10;
-is($receiver->wait_for(26, '/fine', 25), 26, 'so is another webhook');
+ok($receiver->wait_for(26, '/fine', 25) >= 26, 'so is another webhook');
 cmp_ok(time - $began, '<', 28, 'before the name is known');
 ok(wait_until(25, sub { attempt($slow) =~ /timed out/i }),
    'the time is up before the name is known') or diag attempt($slow);
@@ -316,7 +321,7 @@ cmp_ok(time - $began, '<', 28, 'nor long');
 $t->psql("SELECT iclock.delete_webhook('$slow')");
 
 event('user.updated');
-is($receiver->wait_for(27, '/fine', 30), 27, 'the new one sends');
+ok($receiver->wait_for(27, '/fine', 30) >= 27, 'the new one sends');
 
 
 # libcurl sends again what a connection that was kept has lost: not if the

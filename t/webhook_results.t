@@ -15,6 +15,7 @@ use Time::HiRes qw/ sleep /;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+use Test::IClock::Metrics;
 
 use constant EVENTS => 2500;
 
@@ -22,6 +23,7 @@ use constant EVENTS => 2500;
 use constant RESULTS => 1275;
 
 my $t = Test::IClock->new;
+my $m = Test::IClock::Metrics->new($t);
 my $receiver = $t->receiver();
 
 $t->psql('GRANT iclock_api TO iclock_nginx');
@@ -32,7 +34,8 @@ $receiver->answer('/hook', { status => 200, body => 'x' x 1024 });
 $t->start($t->device_server(
     http => 'iclock_webhooks on; iclock_webhook_http on;'
             . ' iclock_webhook_allow 127.0.0.1/32;'
-            . ' iclock_api_pool timeout=10m;'), level => 'debug');
+            . ' iclock_api_pool timeout=10m;',
+    server => $m->locations()), level => 'debug');
 
 ok(wait_until(30, sub { $t->error_log() =~ /is ours/ }), 'nginx takes it');
 
@@ -53,7 +56,8 @@ ok(wait_until(120, sub {
     ($bytes) = $t->error_log() =~ /results are to be stored first, (\d+) b/;
 }), 'results wait');
 cmp_ok($bytes // 'inf', '<', 8.1 * 1024 * 1024, 'in so much memory');
-sleep 1;
+ok(wait_until(60, sub { $m->value('webhook_connections') == 0 }),
+   'what was on its way has come to an end');
 
 my $count = $receiver->count('/hook');
 

@@ -38,12 +38,13 @@ sub event {
                     . " json_build_object('id', 'x'))");
 }
 
-# status, reason, and the first error
+# status, reason, and errors
 
 sub outcome {
     my ($id) = @_;
 
-    return $t->psql("SELECT e.status, e.status_reason, (SELECT min(a.error)"
+    return $t->psql("SELECT e.status, e.status_reason, (SELECT"
+                    . " string_agg(a.error, ' ')"
                     . ' FROM iclock.webhook_attempt a'
                     . ' WHERE a.endpoint_id = e.id)'
                     . " FROM iclock.webhook_endpoint e WHERE e.id = '$id'");
