@@ -461,7 +461,8 @@ for ([ -3, -3, -2 ], [ -1, -2, 0 ]) {
 
     ok(wait_until(60, sub {
         $t->psql('SELECT count(*) FROM pg_locks WHERE NOT granted'
-                 . " AND relation = 'iclock.punch_default'::regclass"
+                 . " AND relation IN ('iclock.punch'::regclass,"
+                 . " 'iclock.punch_default'::regclass)"
                  . " AND mode = 'AccessExclusiveLock'")
     }), "month $_->[0]: maintain() waits while it is dropped");
     $dropper->query('COMMIT');
