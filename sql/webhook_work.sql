@@ -299,7 +299,7 @@ grant execute on function iclock.webhook_release(text, text[]) to iclock_api;
 -- Events that are due again, at most as many as each endpoint has room for.  They
 -- are due once more in a minute, should the sender vanish.  An endpoint with an
 -- order gets the first one or none; one that is failing, that which was tried
--- least.
+-- least, when its pause is over.
 create or replace function iclock.webhook_due(
         ids    text[],
         rooms  integer[])
@@ -336,7 +336,10 @@ begin
              limit case when e.ordered or e.status = 'failing' then 1
                         else w.room end) as r
          where w.room > 0
-           and (e.status = 'failing' or r.next_at <= iclock.webhook_now())
+           and case when e.status = 'failing'
+                    -- it may have begun to fail since it was looked at
+                    then coalesce(e.next_probe_at, '-infinity')
+                    else r.next_at end <= iclock.webhook_now()
     ), free as (
         -- nobody waits here: results may hold what this one is about
         select f.endpoint_id, f.xid, f.seq

@@ -571,6 +571,9 @@ select pg_temp.suffer(pg_temp.hook('all'), '20 seconds', 'failed', 503)
 select is(pg_temp.status(pg_temp.hook('all')),
           'failing five failures in a row', 'failing by 503');
 select is(pg_temp.passed_on(), null, 'no probe before its time');
+select is_empty($$ select * from iclock.webhook_due(
+                       array[pg_temp.hook('all')], array[1]) $$,
+                'nor if it began to fail after somebody had asked');
 select pg_temp.clock(e.next_probe_at - now())
   from iclock.webhook_endpoint e where e.id = pg_temp.hook('all')
 \gset ignored_
