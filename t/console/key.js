@@ -198,9 +198,9 @@ module.exports = async (t) => {
     await tab.goto('#/settings');
     await tab.click('Sign out');
     await tab.enter(far);
+    tab.allow(/403/);
     await t.sql(`update iclock.api_key
                     set allowed_networks = '{10.9.0.0/16}' where name = 'far'`);
-    tab.allow(/403/);
     await t.wait('it is refused', async () => {
         await tab.page.reload();
         await tab.until(() => document.querySelector('main h1, .signin'));
