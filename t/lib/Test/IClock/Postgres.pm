@@ -655,7 +655,8 @@ sub background {
 }
 
 
-# A session for many small queries, which is cheaper than psql().
+# A session for many small queries, which is cheaper than psql().  Options are
+# keywords of conninfo(): user (the superuser, if there is none), dbname.
 # Returns an object with query(), which returns rows.
 
 sub session {
@@ -677,7 +678,7 @@ sub session {
         $ENV{PGTZ} = 'UTC';
         no warnings 'exec';
         exec 'psql', '-AtqX', '-v', 'ON_ERROR_STOP=1',
-            '-d', $self->conninfo(user => $option{user} || 'postgres');
+            '-d', $self->conninfo(user => 'postgres', %option);
         POSIX::_exit(127);
     }
 
