@@ -34,6 +34,7 @@ typedef struct {
 
 static void zone_die(const char *what);
 static uint64_t zone_clock(clockid_t id);
+static uint64_t zone_turn(void);
 static void zone_nginx(void);
 static ngx_http_iclock_zone_t *zone_create(char *size);
 static void zone_name(ngx_str_t *sn, u_char *buf, uint32_t n);
@@ -53,6 +54,7 @@ ngx_int_t              ngx_ncpu;
 ngx_pid_t              ngx_pid;
 volatile ngx_cycle_t  *ngx_cycle;
 volatile ngx_time_t   *ngx_cached_time;
+volatile ngx_msec_t    ngx_current_msec;
 ngx_module_t           ngx_http_iclock_module;
 
 static ngx_log_t       zone_log;
@@ -78,6 +80,20 @@ zone_clock(clockid_t id)
     clock_gettime(id, &ts);
 
     return ts.tv_sec * 1000000000ull + ts.tv_nsec;
+}
+
+
+/* what nginx would do in each turn of its event loop */
+
+static uint64_t
+zone_turn(void)
+{
+    uint64_t  now;
+
+    now = zone_clock(CLOCK_MONOTONIC);
+    ngx_current_msec = now / 1000000;
+
+    return now;
 }
 
 
@@ -162,6 +178,7 @@ zone_nginx(void)
 
     zone_time.sec = time(NULL);
     ngx_cached_time = &zone_time;
+    (void) zone_turn();
 
     zone_cycle.log = &zone_log;
     ngx_cycle = &zone_cycle;
@@ -316,7 +333,7 @@ zone_visits(ngx_http_iclock_zone_t *zone, uint32_t devices, uint64_t loops,
 
     cpu = zone_clock(CLOCK_PROCESS_CPUTIME_ID);
 
-    for (i = 0; i % 64 || zone_clock(CLOCK_MONOTONIC) < until; i++) {
+    for (i = 0; i % 64 || zone_turn() < until; i++) {
         zone_name(&sn, buf, random() % devices);
         ngx_http_iclock_zone_visit(zone, &visit, &known);
 
