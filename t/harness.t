@@ -112,6 +112,18 @@ isnt($status, 0, 'psql_try fails');
 like($said, qr/division by zero/, 'psql_try says why');
 ok(!eval { $t->psql('SELECT 1/0'); 1 }, 'psql dies');
 
+# who works for all of them is told from who serves somebody
+
+my @helper;
+
+ok(wait_until(30, sub { (@helper = $pg->helpers()) >= 4 }),
+   'processes of the server that serve nobody');
+
+my %serves = map { $_ => 1 } $t->psql_lines('SELECT pid FROM pg_stat_activity'
+                 . " WHERE backend_type = 'client backend'");
+
+is(scalar(grep { $serves{$_} } @helper), 0, 'no backend is one of them');
+
 # what is asked without psql is answered as psql does
 
 for my $sql ("SELECT NULL, 'é;', true, 1.5::numeric, '{}'::jsonb; SELECT 2;",

@@ -124,17 +124,15 @@ sub spent {
 sub processors {
     my ($self) = @_;
 
-    my $postmaster = $self->{t}->pg->{pid};
-    my @process = children($postmaster);
-    my @other = grep { slurp("/proc/$_/cmdline")
-                       =~ /^postgres: (?:checkpointer|background|walwriter
-                           |autovacuum|logical|stats|archiver)/x } @process;
+    my $pg = $self->{t}->pg;
+    my @other = $pg->helpers();
     my %other = map { $_ => 1 } @other;
 
     return {
         nginx => sum0(map { spent($_) } $self->{t}->workers()),
-        backends => spent($postmaster, 1)
-                    + sum0(map { spent($_) } grep { !$other{$_} } @process),
+        backends => spent($pg->{pid}, 1)
+                    + sum0(map { spent($_) } grep { !$other{$_} }
+                                             children($pg->{pid})),
         others => sum0(map { spent($_) } @other),
     };
 }
@@ -326,11 +324,12 @@ sub report {
     my %machine = (
         processors => scalar(() = slurp('/proc/cpuinfo') =~ /^processor/mg),
         model => $cpu, load_at_the_end => $load + 0,
-        nginx => `nginx -v 2>&1` =~ m!nginx/(\S+)! ? $1 : '',
+        # copies: the variable is that of the last match
+        nginx => `nginx -v 2>&1` =~ m!nginx/(\S+)! ? "$1" : '',
         postgresql => run(Test::IClock::Postgres::bindir() . '/postgres',
-                          '--version') =~ /\) (\S+)/ ? $1 : '',
+                          '--version') =~ /\) (\S+)/ ? "$1" : '',
         commit => `git -C '$root' describe --always --dirty 2>/dev/null`
-                  =~ /(\S+)/ ? $1 : '',
+                  =~ /(\S+)/ ? "$1" : '',
         time => POSIX::strftime('%Y-%m-%dT%H:%M:%SZ', gmtime),
     );
 

@@ -733,6 +733,19 @@ sub wait_blocked {
 }
 
 
+# the processes of the server that serve nobody: they write, and clean up
+
+sub helpers {
+    my ($self) = @_;
+
+    return grep { slurp("/proc/$_/cmdline")
+                  =~ /^postgres:[ ](?:archiver|autovacuum|background
+                      |checkpointer|io[ ]worker|logical|slotsync|startup
+                      |stats|walsummarizer|walwriter)/x }
+           children($self->{pid});
+}
+
+
 # how many connections have an application name like that
 
 sub backends {
