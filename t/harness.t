@@ -9,10 +9,12 @@ use strict;
 use warnings;
 
 use FindBin;
+use JSON::PP ();
 use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+use Test::IClock::Figures qw/ figure outcome percentile report /;
 use Test::IClock::Process qw/ command slurp /;
 
 my $t = Test::IClock->new(tcp => 1);
@@ -196,6 +198,39 @@ $pg->start();
 is($t->psql('SELECT i FROM t'), 8, 'what was committed survives a kill');
 $pg->max_connections(20);
 is($t->psql('SHOW max_connections'), 20, 'max_connections');
+
+
+# the figures of t/bench
+
+is(join(' ', map { $_->{reached} // '-' }
+       figure('enough', 0.92, '', '>= 0.92'),
+       figure('too few', 0.919, '', '>= 0.92'),
+       figure('soon', 5, 'ms', '<= 5'), figure('late', 5.1, 'ms', '<= 5'),
+       figure('nothing', undef, 'ms', '<= 5'),
+       figure('never', percentile(0.99, 3, 1, 2), 'ms', '<= 5'),
+       figure('most of them', 1, 'ms', '<= 5', missing => 2),
+       figure('told', 7, 'ms')),
+   '1 0 1 0 0 0 0 -', 'goals that are reached');
+is(percentile(0.5, 4, 4, 1, 3, 2), 3, 'percentile');
+is(percentile(0.5, 3, 2, 1), 2, 'what is missing comes last');
+
+{
+    local @ENV{qw/ BENCH_JSON BENCH_STRICT /}
+        = ($t->dir . '/figures.json', 0);
+
+    my $json = JSON::PP::decode_json(slurp(report('harness', more => 7)));
+
+    is(join(' ', map { $_->{value} // 'null' } @{$json->{table}}),
+       '0.92 0.919 5 5.1 null null 1 7', 'JSON has no endless numbers');
+    is($json->{more}, 7, 'and what else there is');
+    is($json->{machine}{postgresql},
+       $t->psql('SHOW server_version') =~ /^(\S+)/ ? "$1" : '',
+       'of this server');
+    like($json->{machine}{nginx}, qr/^\d+\.\d+\.\d+/, 'and this nginx');
+    is(outcome(0), 0, 'goals are no errors');
+    $ENV{BENCH_STRICT} = 1;
+    is(outcome(0), 1, 'unless they are to be');
+}
 
 
 # the proxy

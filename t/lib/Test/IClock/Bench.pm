@@ -18,8 +18,6 @@ package Test::IClock::Bench;
 use strict;
 use warnings;
 
-use Exporter qw/ import /;
-use File::Basename qw/ dirname /;
 use JSON::PP ();
 use List::Util qw/ sum0 /;
 use POSIX ();
@@ -29,8 +27,6 @@ use Time::HiRes qw/ time /;
 use Test::IClock;
 use Test::IClock::Postgres;
 use Test::IClock::Process qw/ children command slurp wait_until /;
-
-our @EXPORT_OK = qw/ mean median report /;
 
 my $root = $Test::IClock::Postgres::root;
 
@@ -297,48 +293,6 @@ sub status {
     my ($self) = @_;
 
     return JSON::PP::decode_json($self->{t}->get('/status')->body);
-}
-
-
-sub mean { return @_ ? sum0(@_) / @_ : undef }
-
-sub median {
-    my @sorted = sort { $a <=> $b } @_;
-
-    return @sorted ? ($sorted[$#sorted / 2] + $sorted[@sorted / 2]) / 2
-                   : undef;
-}
-
-
-# Writes JSON to BENCH_JSON, or to build/bench/NAME.json, with what it was
-# measured on.
-
-sub report {
-    my ($name, %content) = @_;
-
-    mkdir "$root/build/bench" if !$ENV{BENCH_JSON};
-
-    my $file = $ENV{BENCH_JSON} || "$root/build/bench/$name.json";
-    my ($cpu) = slurp('/proc/cpuinfo') =~ /^model name\s*:\s*(.*)/m;
-    my ($load) = slurp('/proc/loadavg') =~ /^(\S+)/;
-    my %machine = (
-        processors => scalar(() = slurp('/proc/cpuinfo') =~ /^processor/mg),
-        model => $cpu, load_at_the_end => $load + 0,
-        # copies: the variable is that of the last match
-        nginx => `nginx -v 2>&1` =~ m!nginx/(\S+)! ? "$1" : '',
-        postgresql => run(Test::IClock::Postgres::bindir() . '/postgres',
-                          '--version') =~ /\) (\S+)/ ? "$1" : '',
-        commit => `git -C '$root' describe --always --dirty 2>/dev/null`
-                  =~ /(\S+)/ ? "$1" : '',
-        time => POSIX::strftime('%Y-%m-%dT%H:%M:%SZ', gmtime),
-    );
-
-    open my $out, '>', $file or die "$file: $!\n";
-    print $out JSON::PP->new->canonical->pretty->encode(
-        { %content, machine => \%machine });
-    close $out;
-
-    return $file;
 }
 
 
