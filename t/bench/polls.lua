@@ -1,16 +1,16 @@
 -- wrk: polls of many devices
 --
 -- arguments: prefix, devices, "each" for texts that are made one by one: when
--- there are too many to keep
+-- there are too many to keep; the path, if it is not that of polls
 
 local function poll(i)
-    return wrk.format("GET", string.format("/iclock/getrequest?SN=%s%07d",
-                                           prefix, i))
+    return wrk.format("GET", string.format("%s?SN=%s%07d", path, prefix, i))
 end
 
 function init(args)
     prefix = args[1]
     devices = tonumber(args[2])
+    path = args[4] or "/iclock/getrequest"
     requests = {}
     n = 0
 

@@ -3,12 +3,7 @@
 -- arguments: prefix of the serial numbers, lines of an upload, devices,
 -- uploads that each thread makes ready before the time is taken (0: none)
 
-local threads = 0
-
-function setup(thread)
-    thread:set("id", threads)
-    threads = threads + 1
-end
+dofile(debug.getinfo(1, "S").source:match("^@(.*/)") .. "ready.lua")
 
 local function upload()
     -- a prime, so that every terminal has its turn
@@ -41,16 +36,6 @@ function init(args)
     base = os.time({ year = 2026, month = 11, day = 2, hour = 0 })
     n = 0
     uploads = 0
-    ready = {}
-    used = 0
 
-    for i = 1, tonumber(args[4] or 0) do
-        ready[i] = upload()
-    end
-end
-
-function request()
-    used = used + 1
-
-    return ready[used] or upload()
+    make(tonumber(args[4] or 0), upload)
 end

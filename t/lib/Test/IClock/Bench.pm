@@ -7,13 +7,14 @@ package Test::IClock::Bench;
 #
 #   my $bench = Test::IClock::Bench->new(seconds => 3);
 #   $bench->nginx();
-#   my $ours = $bench->wrk(64, 'punches.lua', '/', 'BENCH', 1, 1000);
+#   my $ours = $bench->wrk(64, 'punches.lua', '/',
+#                          argument => [ 'BENCH', 1, 1000 ]);
 #   my $theirs = $bench->pgbench(64, $sql);
 #   $bench->done();
 #
-# A measurement is a hash: rate (a second), requests, p99 of wrk (in ms), and
-# what it took of the processors (microseconds of nginx, backends, others) and
-# of the log (wal, in bytes).
+# A measurement is a hash: rate (a second), requests, of wrk p99 (in ms) and how
+# many requests it made late, and what it took of the processors (microseconds
+# of nginx, backends, others) and of the log (wal, in bytes).
 
 use strict;
 use warnings;
@@ -79,7 +80,9 @@ sub segments {
 
 
 # Starts nginx anew, with an empty zone.  Options: those of device_server() and
-# Test::IClock::Nginx::configuration(); status => 1 for status().
+# Test::IClock::Nginx::configuration(); status => 1 for status().  For what is
+# measured against "return 200" there is a location whose name is as long as
+# that of polls.
 
 sub nginx {
     my ($self, %option) = @_;
@@ -87,7 +90,8 @@ sub nginx {
     my $t = $self->{t};
     my %start = map { exists $option{$_} ? ($_ => delete $option{$_}) : () }
                 qw/ workers connections main events /;
-    my $server = 'location = /ok { default_type text/plain; return 200 OK; }'
+    my $server = 'location = /return/getrequest { default_type text/plain;'
+                 . ' return 200 OK; }'
                  . (delete $option{status}
                     ? 'location = /status { iclock_status json; }' : '');
 
@@ -191,6 +195,9 @@ sub wrk {
 
     push @command, '-s', "$root/t/bench/$script" if $script ne '';
 
+    # scripts wait for each other
+    local $ENV{BENCH_THREADS} = $threads;
+
     return $self->measure($option{lines} || 1, sub {
         my $out = run(@command, $url, '--', @{$option{argument} || []});
 
@@ -198,12 +205,17 @@ sub wrk {
         my ($n) = $out =~ m!(\d+) requests in !;
         my ($p99, $unit) = $out =~ m!^\s+99%\s+([\d.]+)(us|ms|s)\s*$!m;
         my ($socket) = $out =~ m!(Socket errors: .*)!;
+        my ($late) = $out =~ m!^Made late: (\d+)!m;
 
         die "$out\n" if !$option{bad} && $out =~ /Non-2xx or 3xx/
             || $socket && $socket !~ /connect 0, read 0, write 0, timeout 0/;
 
-        return ($rate, $n, p99 => $p99 && $p99 * { us => 1e-3, ms => 1,
-                                                   s => 1e3 }->{$unit});
+        # the time of the client, which the other side does not pay for
+        warn "$late requests were made while they were measured\n" if $late;
+
+        return ($rate, $n, late => $late || 0,
+                p99 => $p99 && $p99 * { us => 1e-3, ms => 1,
+                                        s => 1e3 }->{$unit});
     });
 }
 
