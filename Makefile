@@ -25,6 +25,7 @@
 # make bench-stream             1,000 clients of the live stream
 # make bench-scrapes            what looks at metrics cost
 # make bench-webhooks           what webhooks take
+# make bench-limits             how long others wait for what must come soon
 # make bench-console            the console page with 10,000 devices
 # make bench-growth             large tables and fleets beside small ones
 # make bench-storm              all terminals call at once
@@ -107,8 +108,8 @@ SIMULATOR =	tools/simulator/IClock
 		unit bench bench-ready bench-compare bench-api bench-stream \
 		bench-scrapes bench-webhooks bench-console bench-storm \
 		bench-steady bench-growth bench-simulator bench-zone \
-		bench-instructions bench-bodies fuzz sanitize lint docs \
-		install deb clean deps nginx-src npm FORCE
+		bench-instructions bench-bodies bench-limits fuzz sanitize \
+		lint docs install deb clean deps nginx-src npm FORCE
 
 all:		build
 
@@ -267,6 +268,9 @@ bench-scrapes:	bench-ready
 
 bench-webhooks:	bench-ready
 	@exec t/bench/webhooks
+
+bench-limits:	bench-ready
+	@exec t/bench/limits
 
 bench-console:	bench-ready
 	@exec t/bench/console
