@@ -34,6 +34,8 @@
 # make bench-zone               what the locks of the shared zone cost
 # make bench-instructions       instructions of a poll, by callgrind
 # make bench-bodies             how long large uploads hold up a worker
+# make bench-all                all of these, and one table;
+#                 BENCHES="run limits" picks some, REV=... adds bench-compare
 # make nginx-src  the source of nginx, which make unit, fuzz and lint fetch
 # make npm        packages that tests of the HTTP interface ask, from npm
 # make deps       installs what all of this needs
@@ -108,8 +110,8 @@ SIMULATOR =	tools/simulator/IClock
 		unit bench bench-ready bench-compare bench-api bench-stream \
 		bench-scrapes bench-webhooks bench-console bench-storm \
 		bench-steady bench-growth bench-simulator bench-zone \
-		bench-instructions bench-bodies bench-limits fuzz sanitize \
-		lint docs install deb clean deps nginx-src npm FORCE
+		bench-instructions bench-bodies bench-limits bench-all fuzz \
+		sanitize lint docs install deb clean deps nginx-src npm FORCE
 
 all:		build
 
@@ -253,6 +255,9 @@ bench-ready:
 
 bench:		bench-ready
 	@exec t/bench/run
+
+bench-all:	bench-ready nginx-src
+	@exec t/bench/all '$(REV)'
 
 bench-compare:	bench-ready
 	@exec t/bench/compare '$(REV)'
