@@ -37,7 +37,7 @@ my $m = Test::IClock::Metrics->new($t);
 # The values of the JSON under the names that the text has for them: the table
 # of docs/metrics.md says where they are.
 
-my (%path, %labels);
+my (%path, %labels, %of);
 
 for (slurp("$root/docs/metrics.md")
      =~ /^\| (`iclock_\w+` \|.*) \|$/mg)
@@ -47,6 +47,7 @@ for (slurp("$root/docs/metrics.md")
 
     $path{$name} = $path;
     $labels{$name} = [ $cell[2] =~ /`(\w+)`/g ];
+    $of{$name} = $cell[3];
 }
 
 sub flat {
@@ -274,6 +275,17 @@ $m->counted('a command is cancelled',
               'commands_finished_total{result="cancelled"}' => 1 });
 
 
+# what a device is called, and what it sends as names
+
+$t->psql("SELECT iclock.set_device('STATUS01', name => 'Gate 7',"
+         . " site => 'Nashik')");
+is($t->get('/iclock/Nashik%22%7D?SN=STATUS01')->status, 404,
+   'a path that nobody knows');
+is($t->post('/iclock/cdata?SN=STATUS01&table=Nashik%22%7D&Stamp=1',
+            "1\n")->status, 200, 'a table that nobody knows');
+is($client->get('/Nashik')->status, 404, 'an operation that is none');
+
+
 # both formats say the same
 
 my ($text, %of_text, %of_json, @differ);
@@ -302,6 +314,35 @@ is(join(' ', grep { !defined $of_text{$_} } sort keys %of_json), '',
 is(join(' ', @differ), '', 'they are equal');
 
 
+# histograms: the bounds grow, so do the buckets, and the last one has all
+
+my $values = Test::IClock::Metrics::values_of($text);
+my (%bucket, @wrong);
+
+for (split /\n/, $text) {
+    my ($name, $pairs, $bound, $n)
+        = /^(\w+)_bucket\{(.*?),?le="([^"]+)"\} (\d+)\z/ or next;
+    my $last = $bucket{$name}{$pairs} || [ 0, 0 ];
+
+    push @wrong, $_ if $last->[0] eq '+Inf' || $n < $last->[1]
+                       || ($bound ne '+Inf' && $bound <= $last->[0]);
+    $bucket{$name}{$pairs} = [ $bound, $n ];
+}
+
+cmp_ok(scalar keys %bucket, '>=', 10, 'there are histograms');
+
+for my $name (sort keys %bucket) {
+    for my $pairs (sort keys %{$bucket{$name}}) {
+        my ($bound, $n) = @{$bucket{$name}{$pairs}};
+        my $count = "${name}_count" . ($pairs eq '' ? '' : "{$pairs}");
+
+        push @wrong, $count if $bound ne '+Inf' || $n != $values->{$count};
+    }
+}
+
+is(join("\n", @wrong), '', 'their buckets are in order, +Inf is the count');
+
+
 # the schema
 
 is($m->schema_errors($t->get('/status')->body, $root), '',
@@ -319,8 +360,8 @@ $m->promtool('all of them', $text);
 my $labels = join "\n", $text =~ /\{(.*)\}/g;
 
 like($labels, qr/result="/, 'labels');
-unlike($labels, qr/STATUS0|1001|127\.0\.0\.1|ik_live/,
-       'no serial number, no PIN');
+unlike($labels, qr/STATUS0|1001|127\.0\.0\.1|ik_live|Nashik|Gate/,
+       'no serial number, no PIN, no site');
 is(join(' ', grep { !/^iclock_\w+(?:\{(?:\w+="[\w.+ -]*",?)+\})? [\d.]+\z/ }
              grep { !/^# (?:HELP|TYPE) / } split /\n/, $text), '',
    'every line is well formed');
@@ -361,5 +402,49 @@ my %after = statements();
 
 is(join(' ', grep { $after{$_} - ($before{$_} || 0) >= 200 } keys %after), '',
    'no statement goes with them');
+
+
+# Each value of the database is shown under its own label: here all of them
+# differ.  What they are is tested by sql/statistics.sql.
+
+$t->psql('ALTER FUNCTION iclock.statistics() RENAME TO real_statistics');
+$t->psql(<<'SQL');
+CREATE FUNCTION iclock.statistics()
+    RETURNS TABLE (name text, label text, value double precision)
+    LANGUAGE sql VOLATILE SECURITY DEFINER AS $$
+    SELECT s.name, s.label,
+           1000 + row_number() OVER (ORDER BY s.name, s.label)::float8
+      FROM iclock.real_statistics() s
+$$;
+SQL
+$t->psql('GRANT EXECUTE ON FUNCTION iclock.statistics() TO PUBLIC');
+$t->reload();
+
+my %told;
+
+for ($t->psql_lines('SELECT name, label, value FROM iclock.statistics()')) {
+    my ($name, $label, $value) = split /\|/;
+
+    $name = "iclock_$name";
+    $name .= "{$labels{$name}[0]=\"$label\"}" if $label ne '';
+    $told{$name} = $value;
+}
+
+cmp_ok(scalar keys %told, '>', 30, 'the database tells of much');
+
+my ($now, @other);
+
+wait_until(90, sub {
+    $now = $m->now();
+    @other = grep { ($now->{$_} // '') ne $told{$_} } sort keys %told;
+
+    return !@other;
+});
+
+is(join(' ', @other), '', 'each value stands under its label');
+is(join(' ', grep { my ($name) = /^(\w+)/;
+                    ($of{$name} // '') eq 'database' && !exists $told{$_} }
+             sort keys %$now),
+   'iclock_statistics_timestamp_seconds', 'and there are no others');
 
 $t->done();
