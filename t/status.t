@@ -350,6 +350,16 @@ is($m->schema_errors($t->get('/status')->body, $root), '',
 like($m->schema_errors('{"schema":1}', $root), qr/required/,
      'which refuses others');
 
+# a member that the schema does not have, outside and in a room
+
+for my $place ('"schema":1,', '"zone":{') {
+    my $body = $t->get('/status')->body;
+
+    ok($body =~ s/\Q$place\E/$place"more":1,/, "$place is there");
+    like($m->schema_errors($body, $root), qr/additional properties/,
+         'one member more is refused');
+}
+
 $m->promtool('all of them', $text);
 
 
