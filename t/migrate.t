@@ -310,6 +310,42 @@ wait_until(60, sub { figures()->{counters}{acknowledged} >= $before + 2 });
 is(figures()->{counters}{acknowledged}, $before + 2,
    'nothing came a second time: they got back their stamps');
 
+
+# This server is away, or does not answer: nobody notices, the old one has what
+# there is, and who would keep a connection does not wait for the copy.
+
+$t->reload(configuration());
+
+for my $case ([ 'away', sub { $t->pg->stop() }, sub { $t->pg->start() } ],
+              [ 'frozen', sub { $t->pg->freeze() }, sub { $t->pg->thaw() } ])
+{
+    my ($name, $begin, $end) = @$case;
+    my %before = map { $_ => had($_, 1003) } $gate, $old, $clock;
+
+    $begin->();
+    print $orders "punch $_ 1003\n" for $gate, $old, $clock;
+    ok(wait_until(60, sub { !grep { had($_, 1003) == $before{$_} }
+                            $gate, $old, $clock }),
+       "$name: the old server has a punch of each");
+    ok(wait_until(60, sub { !figures()->{waiting} }),
+       "$name: and has said so");
+
+    my $r = $t->connect()->post("/iclock/cdata?SN=$gate&table=ERRORLOG",
+                                "ErrCode=1\tErrMsg=x\n");
+
+    is($r->text, '200 OK: 1', "$name: an answer");
+    is($r->header('Connection'), 'close',
+       "$name: the next request comes on another connection");
+    $end->();
+
+    # all its connections
+    ok(wait_until(60, sub {
+        !grep { !$_ || $_->status != 200 } $t->concurrently(
+            [ map { [ 'GET', "/iclock/cdata?SN=$gate&type=LastPunch&PIN=1" ] }
+              1 .. 20 ], port => $t->port(2), connections => 20)
+    }), "$name: this server is there again");
+}
+
 close $orders;
 waitpid $pid, 0;
 is($?, 0, 'the terminals have lost nothing') or diag(slurp($log));
@@ -318,8 +354,8 @@ is($?, 0, 'the terminals have lost nothing') or diag(slurp($log));
 # The databases of others.  Half of the punches are there already, as terminals
 # have sent them, and some terminals have called during the trial.
 
-is($t->device($_, port => $t->port(2))->handshake()->status, 401,
-   "$_ is pending") for qw/ SCRIPT02 ESSL0002 BIO00002 /;
+is($t->device($_, port => $t->port(2), patience => 60)->handshake()->status,
+   401, "$_ is pending") for qw/ SCRIPT02 ESSL0002 BIO00002 /;
 
 my $stamp = stamp(time);
 
