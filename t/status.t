@@ -177,12 +177,14 @@ sub moved {
 }
 
 $device->punches($punch[0], [ 1004, '2026-11-20 08:00:03', 0, 1 ],
-                 "1005\tyesterday\t0\t1", "\xff\xfe");
+                 "1005\tyesterday\t0\t1",
+                 "\xff\xfe\t2026-11-20 08:00:04\t0\t1");
 moved('one that is new, one as before, and two that can never be stored',
       { 'records_total{kind="punch",result="stored"}' => 1,
         'records_total{kind="punch",result="duplicate"}' => 1,
         'records_total{kind="punch",result="rejected"}' => 2,
-        'rejected_lines_total{cause="date"}' => 1 });
+        'rejected_lines_total{cause="date"}' => 1,
+        'rejected_lines_total{cause="encoding"}' => 1 });
 
 $device->options('~FWVersion=Ver 8.0', 'UserCount=3');
 $device->options('~FWVersion=Ver 8.0', 'UserCount=4');

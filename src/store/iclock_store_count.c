@@ -40,6 +40,7 @@ _Static_assert((int) NGX_ICLOCK_PUNCH == NGX_ICLOCK_L_KIND_PUNCH
 static const ngx_iclock_store_cause_t  ngx_iclock_store_causes[] = {
     { "packet", NGX_ICLOCK_L_CAUSE_PACKET },
     { "not valid text", NGX_ICLOCK_L_CAUSE_ENCODING },
+    { "invalid UTF-8", NGX_ICLOCK_L_CAUSE_ENCODING },
     { "date and time", NGX_ICLOCK_L_CAUSE_DATE },
     { "unknown table", NGX_ICLOCK_L_CAUSE_TABLE },
     { "unknown record", NGX_ICLOCK_L_CAUSE_TABLE },
