@@ -64,7 +64,10 @@ sub value { return $_[0]->now()->{"iclock_$_[1]"} }
 
 # What has changed since mark() or the last call: what terminals and programs
 # bring about, not what changes by itself.  Options: times => 1, also how long
-# things took.
+# things took; own => 1, also what moves by the work that nginx has of its own,
+# and by connections that come and go.
+
+my $own = qr/event_loop|commit|queue_wait|pool_|statistics|zone_waits/;
 
 sub mark {
     my ($self) = @_;
@@ -85,8 +88,7 @@ sub moved {
 
     my %moved = map { my $d = $now->{$_} - ($before->{$_} // 0);
                       $d ? ("$_" => $d) : () }
-                grep { /_total|_count/ && !/event_loop|commit|queue_wait
-                                            |pool_|statistics|zone_waits/x
+                grep { /_total|_count/ && ($option{own} || $_ !~ $own)
                        && ($option{times} || !/duration_seconds/) }
                 sort keys %$now;
 
