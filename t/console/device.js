@@ -525,13 +525,15 @@ module.exports = async (t) => {
     // "More" is another one now
     await tab.element('main button', 'Set clock');
 
-    // another zone: what there is stays, and back
+    // Another zone: what there is stays, and back.  How much that is nobody
+    // has counted: the terminal tells what it holds itself.
 
     await tab.click('More');
     await tab.click('Zone…');
     await tab.fill('Time zone', 'Asia/Dubai');
     await tab.click('Change zone');
-    await tab.see('the 6 stored ones keep their UTC time',
+    await tab.see('Punches from now on are placed by Asia/Dubai; those that are'
+                  + ' stored keep their UTC time.',
                   'the dialog says what stays');
     await tab.looks('device-zone');
     await tab.click('Change zone', 'dialog button');
