@@ -4,6 +4,67 @@
 
 'use strict';
 
+// A punch, and what is of no device, in each place where a time stands: by the
+// clock of the device, of who looks, and by UTC.
+
+async function everywhere(t, tab) {
+    const due = (await t.api('GET',
+        '/commands?device_id=TIME000001&status=sent'))[1].data[0].answer_due_at;
+
+    for (const [times, hour, asked, zone] of [
+        ['device', '15:11', '22:41', 'Pacific/Auckland'],
+        ['mine', '22:41', '22:41', 'Pacific/Auckland'],
+        ['utc', '09:41', '09:41', 'UTC'],
+    ]) {
+        const shows = async (where, selector, words, about) => {
+            const pattern = new RegExp(words, 'm');
+
+            await tab.goto('#/' + where);
+            await t.wait(about, async () =>
+                pattern.test(await tab.text(selector))).catch(() => null);
+            t.like(await tab.text(selector), pattern, `${times}: ${about}`);
+        };
+
+        await tab.goto('#/settings');
+        await tab.choose('Times', times);
+
+        await shows('fleet?q=TIME', '.rows .c-punch', `, ${hour}$`,
+                    'the last punch of a device');
+        await shows('live', '.rows .c-time', `\\b${hour}:02`,
+                    'a punch that is told');
+        await shows('commands', '.rows .c-asked', `, ${asked}$`,
+                    'when somebody has asked');
+        await shows('commands', '.rows .c-state', 'answer due by '
+            + new Intl.DateTimeFormat('en-US', { timeZone: zone,
+                hour: '2-digit', minute: '2-digit', second: '2-digit',
+                hourCycle: 'h23' }).format(Date.parse(due)),
+                    'and until when an answer is due');
+        await shows('devices/TIME000001', '#tab-body .moment',
+                    `^${hour}:02$`, 'a punch of its list');
+
+        // of one punch all three, and when it was stored
+
+        const stored = await t.sql(`select to_char(
+            received_at at time zone '${zone}', 'HH24:MI')
+            from iclock.punch where pin = '1001'`);
+
+        await tab.click(`${hour}:02`, '#tab-body button');
+        await tab.see('Your time');
+
+        const [device, mine, utc, when] =
+            (await tab.text('.panel .facts dd')).split('\n');
+
+        t.like(device, /15:11:02 \(Asia\/Kolkata\)$/,
+               `${times}: of the device`);
+        t.like(mine, /22:41:02 \(Pacific\/Auckland\)$/,
+               `${times}: of who looks`);
+        t.like(utc, /09:41:02$/, `${times}: and UTC`);
+        t.like(when, new RegExp(`^(?:[^,:]*, )?${stored}`),
+               `${times}: and when it was stored`);
+    }
+}
+
+
 module.exports = async (t) => {
     await t.sql(`select iclock.register_device('TIME000001', 'Gate 1', 'Pune',
                                                'Asia/Kolkata'),
@@ -73,23 +134,35 @@ module.exports = async (t) => {
         await t.close(tab);
     }
 
-    // as who looks wants it
+    // as who looks wants it; one command has waited since the punch, another
+    // was sent just now
+
+    await t.sql(`
+        insert into iclock.command (device_id, body, created_at)
+        select id, 'CHECK', '2026-11-20 09:41:02+00' from iclock.device
+         where serial_number = 'TIME000001';
+        insert into iclock.command (device_id, body, status, sent_at)
+        select id, 'REBOOT', 'sent', now() from iclock.device
+         where serial_number = 'TIME000001';
+        insert into iclock.device_pulse (device_id, last_local_time,
+                                         last_punch_at)
+        select id, '2026-11-20 15:11:03', '2026-11-20 09:41:03+00'
+          from iclock.device where serial_number = 'TIME000001'
+        on conflict (device_id) do update
+        set last_local_time = excluded.last_local_time,
+            last_punch_at = excluded.last_punch_at`);
 
     const tab = await t.signIn('#/settings', { timezone: 'Pacific/Auckland' });
 
-    await tab.choose('Times', 'utc');
-    await tab.goto('#/live');
-    await tab.see(/09:41:02/, 'UTC');
+    await everywhere(t, tab);
 
     const stored = await t.sql(`select to_char(received_at at time zone 'UTC',
         'HH24:MI') from iclock.punch where pin = '1001'`);
 
+    await tab.goto('#/live');
     await tab.see(new RegExp(`late, stored (?:[^,]*, )?${stored}`),
                   'UTC: and when it was stored');
-    await tab.goto('#/settings');
-    await tab.choose('Times', 'mine');
-    await tab.goto('#/live');
-    await tab.see(/22:41:02/, 'mine');
+    await t.sql("delete from iclock.command where body in ('CHECK', 'REBOOT')");
 
     // by the standard
     await tab.goto('#/settings');

@@ -4,15 +4,17 @@
 //   duration(seconds)          8 s, 42 min, 3 h, 3 days
 //   ago(moment)                8 s ago, by the server's clock; '–' for null
 //   age(moment)                seconds since then, or null
-//   timeOf(moment, zone)       15:11:02 in a zone (null: the viewer's)
+//   timeOf(moment, zone)       15:11:02 in a zone (null: of no device, by the
+//                              setting "times" UTC or that of the viewer)
 //   dateOf(moment, zone)       20 Nov 2026
 //   momentOf(moment, zone)     15:11:02 today, else 20 Nov, 15:11
-//   stamp(ms)                  09:41:12 of the viewer, for "Updated"
+//   stamp(ms)                  09:41:12 of no device, for "Updated"
 //   punchTime({ timestamp, local_time, timezone })
 //                              its time of day, by the setting "times"
 //   punchDay(punch)            its day, YYYY-MM-DD, by the same
 //   dayWords('2026-11-20')     Friday 20 November;  dateOfDay() 20 Nov 2026
-//   zoneShown(zone)            whose time is shown there, by the same setting
+//   zoneShown(zone)            whose time is shown there, by the same setting;
+//                              format() asks it for what has no zone
 //   zoneWords(zone)            "Asia/Kolkata", with a mark if it is unknown
 //   zoneKnown(zone), zones()   all that the browser knows
 //   skewWords(seconds)         { n, fast }  "14 min", true
@@ -85,7 +87,7 @@ function format(shape, moment, zone) {
   if (setting('dates') === 'iso' && (shape === 'date' || shape === 'near')) {
     shape = 'iso';
   }
-  return formatter(shape, zone).format(ms);
+  return formatter(shape, zone || zoneShown(null)).format(ms);
 }
 
 function timeOf(moment, zone) {

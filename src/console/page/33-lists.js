@@ -85,7 +85,7 @@ function punchPanel(p) {
     body.append(factList([
       [t('p.time.device'), (local[1] ? dateOfDay(local[1]) + ', ' + local[2]
         : at(p.timezone)) + ' (' + zoneWords(p.timezone) + ')'],
-      [t('p.time.mine'), at(null) + ' (' + viewerZone + ')'],
+      [t('p.time.mine'), at(viewerZone) + ' (' + viewerZone + ')'],
       [t('p.time.utc'), at('UTC')],
       [t('p.stored'), p.received_at ? momentOf(p.received_at, null) + ', '
         + lateWords(p) : '–'],
