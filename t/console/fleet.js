@@ -4,6 +4,58 @@
 
 'use strict';
 
+const fs = require('fs');
+const path = require('path');
+
+const rules = path.join(__dirname, '../../alerts/iclock.rules.yml');
+
+
+// Where an alert leads, a filter says what is shown.
+
+async function alerts(t, tab) {
+    const words = {
+        'fleet?c=silent': 'Silent', 'fleet?c=silent_day': 'Silent for a day',
+        'fleet?c=quiet': 'No punches', 'fleet?c=clock': 'Clock',
+        'fleet?c=missing': 'Punches missing',
+        'fleet?c=lines': 'Lines not stored', 'fleet?c=new': 'New',
+        'fleet?c=commands': 'Unanswered', 'commands?f=failed': 'Failed',
+        'problems': 'All',
+    };
+    const links = new Set(fs.readFileSync(rules, 'utf8')
+        .match(/#\/(?:fleet|commands|problems)[^']*/g));
+    const day = (interval) => t.sql(`update iclock.device
+        set last_seen = now() - interval '${interval}'
+        where serial_number = 'MANY012'`);
+
+    await day('3 days');
+    await tab.page.reload();
+    await tab.inside();
+
+    for (const link of links) {
+        const pattern = new RegExp(`^${words[link.slice(2)]}(?: [\\d,]+)?$`);
+        const pressed = () => tab.text('.chip[aria-pressed=true]');
+
+        await tab.goto(link);
+        await t.wait(link, async () => pattern.test(await pressed()))
+            .catch(() => null);
+        t.like(await pressed(), pattern, `${link}: its filter, and no other`);
+    }
+
+    await tab.goto('#/fleet?c=silent_day');
+    await tab.until(() => document.querySelector('[role=grid]')
+                          .getAttribute('aria-rowcount') === '2');
+    t.is(await tab.text('.rows .c-serial'), 'MANY012',
+         'it leaves what it says');
+    t.like(await tab.text('.chip'), /^Silent for a day 1$/m, 'and counts it');
+    await tab.goto('#/fleet');
+    await tab.until(() => document.querySelector('.chip[aria-pressed=true]')
+                          ?.innerText.startsWith('All'));
+    t.unlike(await tab.text('.chip'), /for a day/,
+             'else it is one of the silent');
+    await day('0');
+}
+
+
 module.exports = async (t) => {
     const add = (sn, name, site, more = '') => t.sql(
         `select iclock.register_device('${sn}', '${name}', '${site}',
@@ -226,6 +278,7 @@ module.exports = async (t) => {
         t.is(await count(), n, `${chip}: so many rows`);
     }
     await t.sql('update iclock.device set muted_until = null');
+    await alerts(t, tab);
 
     await tab.goto('#/fleet?q=gte%204');
     await tab.see('No device matches', 'nothing found: words');

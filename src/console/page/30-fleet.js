@@ -157,19 +157,20 @@ let counted = null;
 function countFleet() {
   const all = { total: fleet.list.length, active: 0, online: 0, needs: 0,
     by: new Map() };
+  const count = (name) => all.by.set(name, (all.by.get(name) || 0) + 1);
 
   for (const d of fleet.list) {
     if (d.muted) {
-      all.by.set('muted', (all.by.get('muted') || 0) + 1);
+      count('muted');
       continue;
     }
     if (d.status === 'online' || d.status === 'offline') all.active++;
     if (d.status === 'online') all.online++;
     if (d.needs) all.needs++;
     for (const c of d.conditions) {
-      const name = c.name === 'silent_day' ? 'silent' : c.name;
-
-      all.by.set(name, (all.by.get(name) || 0) + 1);
+      count(c.name);
+      // one of those that are silent
+      if (c.name === 'silent_day') count('silent');
     }
   }
   return all;

@@ -17,6 +17,7 @@ words({
   'fleet.list': 'Devices', 'fleet.needsYou': 'What needs you',
   'fleet.site': 'Site', 'fleet.sites': 'all', 'fleet.compact': 'Compact',
   'fleet.chips': 'Devices that are', 'fleet.all': 'All',
+  'fleet.silentDay': 'Silent for a day',
   'fleet.reading': 'Reading the devices',
   'col.state': 'State', 'col.device': 'Device', 'col.serial': 'Serial',
   'col.site': 'Site', 'col.call': 'Call', 'col.punch': 'Last punch',
@@ -261,8 +262,10 @@ function fleetView(ctx) {
       ['online', t('c.online'), c.online]];
 
     for (const name of conditionOrder.concat('muted')) {
-      if (name !== 'silent_day' && (c.by.get(name) || name === chosen)) {
-        list.push([name, t('c.' + name), c.by.get(name) || 0]);
+      // those of a day are among the silent ones, unless an alert leads to them
+      if (name === chosen || name !== 'silent_day' && c.by.get(name)) {
+        list.push([name, t(name === 'silent_day' ? 'fleet.silentDay'
+          : 'c.' + name), c.by.get(name) || 0]);
       }
     }
     if (chosen === 'needs') list.push(['needs', t('fleet.needsYou'), c.needs]);
