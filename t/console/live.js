@@ -41,6 +41,60 @@ function wire(port) {
 }
 
 
+// Without TLS, and not from the machine itself, as most sites have it: browsers
+// give such a page no clipboard, and the page says what is read on the way.
+
+async function unencrypted(t, punch) {
+    const there = t.origin.replace('127.0.0.1', 'terminals.test');
+    const tab = await t.open(`${there}/console#/live`);
+
+    await tab.enter(t.key);
+    await tab.see('This connection is not encrypted: the key can be read on the'
+                  + ' way.', 'without TLS: said so');
+    t.is(await tab.page.evaluate(() => isSecureContext), false,
+         'it is no secure context');
+    await tab.see(/Live, \d+ a minute/);
+    await t.device('LIVE0001', 'punches', punch);
+    await tab.see('PLAIN', 'without TLS: it is live');
+
+    await tab.page.evaluate(() => {
+        location.hash = '#/devices/LIVE0001';
+    });
+
+    // as often as it is asked for
+    for (let i = 0; i < 2; i++) {
+        await tab.click('Copy', '.serial button');
+        await tab.until(() => document.activeElement.matches('.serial input'));
+        await tab.page.evaluate(() => document.activeElement.blur());
+    }
+
+    await tab.click('Copy', '.serial button');
+    t.is(await tab.page.evaluate(() =>
+             [...document.querySelectorAll('.serial input')].map((field) =>
+                 [field === document.activeElement, field.value.slice(
+                      field.selectionStart, field.selectionEnd)])),
+         [[true, 'LIVE0001']], 'Copy: it is selected, in one field');
+    t.is((await tab.text('.serial')).match(/Press Ctrl\+C/g)?.length, 1,
+         'and what to press is said once');
+    await tab.axe('without TLS');
+
+    // what changes something
+
+    await tab.click('Set clock', 'main button');
+    await tab.see('Gate 1 is asked to take the time of the server.');
+    await tab.click('Undo');
+    await t.wait('it is taken back', async () => await t.sql(
+        `select status from iclock.command where body = 'CHECK'
+          order by id desc limit 1`) === 'cancelled');
+    t.ok(true, 'without TLS: an act, and back');
+
+    t.is(tab.foreign.filter((url) => !url.startsWith(there + '/')), [],
+         'without TLS: no request to another origin');
+    tab.foreign.length = 0;
+    await t.close(tab);
+}
+
+
 module.exports = async (t) => {
     await t.sql(`select iclock.register_device('LIVE0001', 'Gate 1', 'Pune',
                                                'Asia/Kolkata'),
@@ -369,6 +423,8 @@ module.exports = async (t) => {
              gap < 9900), [], 'one message in 10 s, whatever happens');
     await tab.click('Announce punches', 'input[type=checkbox]');
     await t.close(tab);
+
+    await unencrypted(t, `PLAIN\t${now(3)}\t0\t1`);
 
     // the EventSource of a browser, by a token in place of a key
 

@@ -314,6 +314,8 @@ function empty(...kids) {
 }
 
 function copyButton(source, label) {
+  let box = null;
+
   const el = button(label || t('copy'), async () => {
     const what = typeof source === 'function' ? source() : source;
 
@@ -321,14 +323,17 @@ function copyButton(source, label) {
       await navigator.clipboard.writeText(what);
       text(el, t('copied'));
       announce(t('copied'));
-    } else {
-      const box = h('input.copy', { readonly: true, value: what,
-        'aria-label': t('copy.keys') });
-
-      el.after(box, h('span.meta', t('copy.keys')));
-      box.focus();
-      box.select();
+      return;
     }
+
+    if (box === null || !box.isConnected) {
+      box = h('input.copy', { readonly: true,
+        'aria-label': t('copy.keys') });
+      el.after(box, h('span.meta', t('copy.keys')));
+    }
+    box.value = what;
+    box.focus();
+    box.select();
   }, { kind: 'quiet' });
 
   return el;

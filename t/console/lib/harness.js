@@ -224,7 +224,9 @@ async function main() {
         args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
                '--disable-extensions', '--disable-background-networking',
                '--font-render-hinting=none', '--force-color-profile=srgb',
-               '--no-first-run', '--hide-scrollbars'],
+               '--no-first-run', '--hide-scrollbars',
+               // a name that is not of the machine itself, without TLS
+               '--host-resolver-rules=MAP terminals.test 127.0.0.1'],
     });
 
     try {

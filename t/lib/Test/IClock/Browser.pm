@@ -106,6 +106,9 @@ sub run {
     local %ENV = (%ENV, HOME => $dir,
                   NODE_PATH => "$root/build/npm/node_modules");
 
+    # which Chromium would ask for names that are not of the machine itself
+    delete @ENV{grep { /_proxy\z/i } keys %ENV};
+
     my $pid = open3(my $in, my $out, ">&STDERR",
                     qw/ setpriv --pdeathsig KILL -- node /,
                     "$root/t/console/lib/harness.js", $name,
