@@ -113,6 +113,21 @@ module.exports = async (t) => {
     await tab.click('Mute…', '[role=menuitem]');
     await tab.see('Days (1 to 30)');
     await tab.looks('device-mute');
+
+    // no number of days, or another one than is meant, is not guessed at
+
+    for (const days of ['abc', '0', '60', '1.5']) {
+        await tab.fill('Days (1 to 30)', days);
+        await tab.click('Mute', '.panel button');
+        await tab.until(() => document.activeElement
+                              .getAttribute('aria-invalid') === 'true');
+        t.is(await tab.text('.panel .field .wrong:not([hidden])'),
+             'A whole number from 1 to 30.', `muted for "${days}" days: no`);
+    }
+    t.is(await t.sql(`select count(muted_until) from iclock.device
+                       where serial_number = 'PANEL00001'`), '0',
+         'and it counts as before');
+
     await tab.fill('Days (1 to 30)', '3');
     await mute();
     await tab.looks('device-muted');

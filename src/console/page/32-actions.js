@@ -48,6 +48,7 @@ words({
   'act.mute': 'Mute', 'act.mute.title': 'Mute {name}',
   'act.mute.text': 'A device in repair or in a box leaves the verdict, the counts, metrics and alerts until then.',
   'act.mute.days': 'Days (1 to 30)', 'act.mute.note': 'Note',
+  'act.mute.wrong': 'A whole number from 1 to 30.',
   'act.muted': '{name} counts for nothing until {date}.',
   'act.unmuted': '{name} counts again.',
   'act.remove': 'Remove', 'act.remove.title': 'Remove {name}?',
@@ -414,7 +415,15 @@ function mutePanel(d) {
       value: d.raw.note || '', maxlength: 500 })],
     act: t('act.mute'), needs: 'devices:write',
     async send(v) {
-      const days = Math.max(1, Math.min(30, parseInt(v.days, 10) || 0));
+      const days = /^\d+$/.test(v.days) ? Number(v.days) : 0;
+      const its = shape.fields.get('days');
+
+      if (days < 1 || days > 30) {
+        its.error(t('act.mute.wrong'));
+        its.input.focus();
+        return;
+      }
+
       const until = new Date(now() + days * 86400000 - 60000).toISOString();
 
       closePanel();
