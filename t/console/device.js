@@ -98,12 +98,71 @@ const conditions = [
         insert into iclock.command (device_id, body, status, return_code,
                                     sent_at, finished_at)
         values ($d, 'REBOOT', 'failed', -1001, now(), now())`,
-     /^1 command failed$/, 'It answered that it cannot do that.', ['Show']],
+     /^1 command failed$/, 'Restart: *−1001*.', ['Show', 'Again']],
     ['muted', set(`last_seen = now() - interval '3 days', note = 'in repair',
                    muted_until = now() + interval '5 days'`),
      /^Muted until .+$/, 'It counts for nothing until then: in repair.',
      ['Count it again']],
 ];
+
+
+// Each act that is offered does something: what is seen, or what is so in SQL.
+
+async function acted(t, tab, sn) {
+    const at = (place) => () => tab.page.evaluate((place) =>
+        location.hash.endsWith(place), place);
+    const seen = (words) => async () =>
+        (await tab.text('.panel, dialog')).includes(words);
+    const queued = (body) => async (id) => await t.sql(
+        `select count(*) from iclock.command c
+           join iclock.device d on d.id = c.device_id
+          where d.serial_number = '${id}' and c.status = 'queued'
+            and c.body like '${body}%'`) !== '0';
+    const left = new Map([
+        ['How to connect', at('?tab=setup')],
+        ['Copy address', () => tab.page.evaluate(() => globalThis.copied
+            === 'http://10.0.0.5:8081')],
+        ['Approve…', seen('Punches are placed by this zone')],
+        ['Block', seen('will be refused at its next call')],
+        ['Approve again…', seen('are placed by this zone from now on')],
+        ['Setup', at('?tab=setup')],
+        ['Zone…', seen('Time zone of Gate clock')],
+        ['Set clock', queued('CHECK')],
+        ['Check', at('?tab=check')],
+        ['Read', at('?tab=rejected')],
+        // the days in which it holds more, and not all that it holds
+        ['Fetch', queued('VERIFY SUM ATTLOG %2026-11-20')],
+        ['Show', at('?tab=commands')],
+        ['Again', queued('REBOOT')],
+        ['Count it again', async (id) => await t.sql(
+            `select muted_until is null from iclock.device
+              where serial_number = '${id}'`) === 't'],
+    ]);
+
+    await tab.page.evaluate(() => {
+        navigator.clipboard.writeText = async (text) => {
+            globalThis.copied = text;
+        };
+    });
+
+    for (const [i, [name, , , , acts]] of conditions.entries()) {
+        for (const act of acts.filter((each) => left.has(each))) {
+            const done = left.get(act);
+
+            left.delete(act);
+            await tab.goto(`#/devices/${sn(i)}`);
+            await tab.click(act === 'Copy address' ? act
+                                                   : `${act} Gate ${name}`,
+                            '.todo button');
+            t.ok(await t.wait(act, () => done(sn(i))).catch(() => false),
+                 `${name}: ${act}: it is done`);
+            await tab.press('Escape');
+            await tab.until(() => !document.querySelector('.panel, dialog'));
+        }
+    }
+
+    t.is([...left.keys()], [], 'each act was pressed');
+}
 
 
 async function wrong(t) {
@@ -181,6 +240,8 @@ async function wrong(t) {
                         'Unanswered', 'Failed', 'Muted']) {
         t.like(chips, new RegExp(`^${word} \\d+$`, 'm'), `the list: ${word}`);
     }
+
+    await acted(t, tab, sn);
 
     await t.close(tab);
 }

@@ -262,21 +262,22 @@ module.exports = async (t) => {
 
     const device = ['Set clock', 'Restart…', 'Send again…', 'Zone…', 'Mute…',
                     'Block…', 'Remove…'];
+    const told = ['Again Gate 1', 'Check now', 'Fetch Gate 1'];
     const views = {
         fleet: { 'devices:write': ['Approve… KEY0000003'] },
         'devices/KEY0000001': { 'devices:write': device,
-            'commands:write': ['Check now'] },
+            'commands:write': told },
         'devices/KEY0000002': { 'devices:write': [
             'Approve again… Gate 2', 'Approve again… Gate 2', 'Remove…'] },
         'devices/KEY0000003': { 'devices:write': ['Approve… KEY0000003',
             'Approve… KEY0000003', 'Block KEY0000003', 'Block…', 'Remove…'] },
         'devices/KEY0000001?tab=setup': { 'devices:write': [...device, 'Save'],
-            'commands:write': ['Check now'] },
+            'commands:write': told },
         'devices/KEY0000001?tab=check': {
             'devices:write': [...device, 'Fetch what is missing'],
-            'commands:write': ['Check now', 'Check now'] },
+            'commands:write': [...told, 'Check now'] },
         'devices/KEY0000001?tab=commands': { 'devices:write': device,
-            'commands:write': ['Again: Restart, Gate 1', 'Check now',
+            'commands:write': [...told, 'Again: Restart, Gate 1',
                                'Cancel: Put person 1001, Gate 1'] },
         commands: { 'commands:write': ['Cancel: Put person 1001, Gate 1'] },
         problems: { 'devices:write': ['Approve… KEY0000003',

@@ -48,6 +48,7 @@ words({
   's.full': 'What is stored here stays. Check that nothing is missing before you clear it at the terminal.',
   's.commands': 'It calls but does not answer. It may be busy, or not know the command.',
   's.failed': 'It answered that it cannot do that.',
+  's.failed.one': '{what}: {result}.',
   's.muted': 'It counts for nothing until then{note}.',
   's.note': ': {note}',
 
@@ -63,6 +64,7 @@ words({
   'a.approve': 'Approve…', 'a.block': 'Block', 'a.again': 'Approve again…',
   'a.setup': 'Setup', 'a.zone': 'Zone…', 'a.clock': 'Set clock',
   'a.check': 'Check', 'a.read': 'Read', 'a.fetch': 'Fetch', 'a.show': 'Show',
+  'a.repeat': 'Again',
   'a.open': 'Open', 'a.fix': 'Fix…', 'a.unmute': 'Count it again'
 });
 
@@ -86,7 +88,7 @@ const conditionTable = {
   quiet: ['quiet', 'warn', 'check'],
   full: ['full', 'bad', 'check'],
   commands: ['arrow', 'warn', 'show'],
-  failed: ['arrow', 'warn', 'show'],
+  failed: ['arrow', 'warn', 'show', 'repeat'],
   muted: ['blocked', 'off', 'unmute']
 };
 
@@ -149,6 +151,12 @@ function conditionWords(d, c) {
     case 'quiet':
       return c.value ? [t('s.quiet', { n: Number(c.value) })]
         : [t('s.quiet.nocount')];
+    case 'failed': {
+      const row = failedOne(d, c);
+
+      return row ? tx('s.failed.one', { what: commandText(row),
+        result: resultOf(row) }) : [t('s.failed')];
+    }
     case 'muted':
       return tx('s.muted', { note: d.raw.note
         ? t('s.note', { note: d.raw.note }) : '' });
@@ -172,8 +180,19 @@ function conditionShort(d, c) {
     from: fromWords(d) });
 }
 
+// The one command that has failed, if it was read: 52-view-device.js does that.
+// More of them are a list.
+function failedState(c) {
+  return Number(c.value) === 1 ? String(c.since) : null;
+}
+
+function failedOne(d, c) {
+  return d.failed && d.failed.state === failedState(c) ? d.failed.row : null;
+}
+
 function conditionActs(d, c) {
   return (conditionTable[c.name] || []).slice(2)
+    .filter((name) => name !== 'repeat' || failedOne(d, c))
     .map((name) => actButton(name, d));
 }
 
@@ -190,8 +209,11 @@ function actButton(name, d) {
     clock: [() => setClockOf(d), 'devices:write'],
     check: [tab('check')],
     read: [tab('rejected')],
-    fetch: [tab('check')],
+    fetch: [() => fetchAll(d), may('logs:read') ? 'commands:write'
+      : 'logs:read'],
     show: [tab('commands')],
+    repeat: [() => repeatCommand(d.failed.row).then(() => emit('commands')),
+      'commands:write'],
     open: [() => go(path('devices', d.id))],
     unmute: [() => changeDevice(d, { muted_until: null }), 'devices:write']
   };

@@ -4,7 +4,7 @@
 //   punchPanel(p)       all that is known of one, with its three times
 //   lateWords(p)        "stored 0.2 s later", "late, stored 15:10:46"
 //   commandState(c)     nodes: where a command is, in words
-//   commandWhat(c)      nodes: what it is
+//   commandWhat(c)      nodes: what it is;   resultOf(c)  why it has failed
 //   saveCsv(query, name)  punches as a file, made by the server; above 100,000
 //                       rows the line for curl
 //   curlLine(where)     what a shell reads, in place of the page
@@ -106,6 +106,13 @@ function commandWhat(c) {
     ? [' ', mono(c.user_id)] : null];
 }
 
+// why a command has failed: "the device is full (−1001)"
+function resultOf(c) {
+  return (c.result || '')
+    + (c.return_code === null || c.return_code === undefined ? ''
+      : ' (' + String(c.return_code).replace('-', '−') + ')');
+}
+
 function commandState(c) {
   const d = fleet.map.get(c.device_id);
   const took = c.created_at && c.finished_at
@@ -121,9 +128,7 @@ function commandState(c) {
       return took === null ? t('cs.done.plain')
         : t('cs.done', { d: duration(took) });
     case 'failed':
-      return tx('cs.failed', { result: (c.result || '')
-        + (c.return_code === null || c.return_code === undefined ? ''
-          : ' (' + String(c.return_code).replace('-', '−') + ')') });
+      return tx('cs.failed', { result: resultOf(c) });
     default:
       return table.has('cs.' + c.status) ? t('cs.' + c.status)
         : clean(c.status);

@@ -63,6 +63,7 @@ function deviceView(ctx) {
   let reader = null;
   let gone = false;
   let drawn = '';
+  let failedAsked = null;
 
   ctx.el.append(h('div.dev-head',
     h('div.verdict', setProps(anchor(path('fleet'), icon('back'),
@@ -233,11 +234,38 @@ function deviceView(ctx) {
     }
   }
 
+  // the one that has failed is told of in its words, once for each
+  async function readFailed() {
+    const d = device();
+    const c = d && d.conditions.find((each) => each.name === 'failed');
+    const state = c ? failedState(c) : null;
+
+    if (state === failedAsked || !may('commands:read')) return;
+    failedAsked = state;
+    if (state === null) return;
+
+    try {
+      const rows = (await api('GET', '/commands', { query: { device_id: sn,
+        status: 'failed', finished_since: c.since, limit: 2 },
+      signal: ctx.signal, background: true })).body.data;
+
+      // others may have been done meanwhile, and are not counted
+      if (rows.length !== 1 || !resultOf(rows[0])) return;
+      d.failed = { state, row: rows[0] };
+      drawState();
+    } catch (e) {
+      // what it counts is said without it
+      onlyProblem(e);
+    }
+  }
+
   const soon = () => frames(drawState);
 
   ctx.on('fleet', soon);
+  ctx.on('fleet', readFailed);
   ctx.on('tick', soon);
   ctx.on('recovered', () => {
+    failedAsked = null;
     readDevice();
     if (reader) reader.load();
   });
@@ -263,6 +291,7 @@ function deviceView(ctx) {
 
   ctx.openTab = openTab;
   drawState();
+  readFailed();
   openTab();
   readDevice();
 }

@@ -87,6 +87,20 @@ async function fetchMissing(row) {
     });
 }
 
+// all that is missing on a device, as far as it was asked
+async function fetchAll(d) {
+  try {
+    const ranges = (await api('GET', '/reconciliation', { query: {
+      device_id: d.id, missing: 'true' } })).body.data;
+
+    if (ranges.length === 0) strip(t('problems.none.missing')).done();
+    for (const row of ranges) await fetchMissing(row);
+    emit('commands');
+  } catch (e) {
+    sayProblem(e);
+  }
+}
+
 function serverIssues(s) {
   const w = s.webhooks || {};
   const all = [];
