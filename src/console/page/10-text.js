@@ -3,11 +3,12 @@
 //   words({ 'fleet.none': 'No devices yet.',
 //           'fleet.needs': { one: '{n} needs you.', other: '{n} need you.' } })
 //       adds to the one table of texts; each file adds its own.  {n} chooses
-//       the plural form and is written as a number, any other {name} stands
-//       for a text of the arguments.
+//       the plural form, where there are two, and is written as a number; any
+//       other {name} stands for a text of the arguments.
 //   t(key, args)        a string
 //   tx(key, args)       nodes for h(): texts of the arguments stand in <bdi>,
 //                       numbers do not; an argument may be a node
+//   absent(value)       null or undefined, as members of an answer may be
 //   number(n)           1,204        percent(0.34)    34 %
 //   clean(text)         controls and marks of direction made visible
 //   compare(a, b)       Intl.Collator, "Gate 9" before "Gate 10"
@@ -24,13 +25,16 @@ const plurals = new Intl.PluralRules('en');
 const numbers = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
 const collator = new Intl.Collator(language, { numeric: true });
 
+function absent(value) {
+  return value === null || value === undefined;
+}
+
 function number(n) {
-  return n === null || n === undefined ? '–' : numbers.format(n);
+  return absent(n) ? '–' : numbers.format(n);
 }
 
 function percent(ratio) {
-  return ratio === null || ratio === undefined
-    ? '–' : number(Math.round(ratio * 100)) + '\u00A0%';
+  return absent(ratio) ? '–' : number(Math.round(ratio * 100)) + '\u00A0%';
 }
 
 function compare(a, b) {
@@ -65,7 +69,7 @@ function t(key, args) {
   return template(key, args).replace(/\{(\w+)\}/g, (all, name) => {
     const value = args && args[name];
 
-    if (value === undefined || value === null) return '';
+    if (absent(value)) return '';
     if (typeof value === 'number') return number(value);
     return value instanceof Node ? value.textContent : clean(value);
   });
@@ -77,7 +81,7 @@ function tx(key, args) {
       ? args[part.slice(1, -1)] : undefined;
 
     if (part[0] !== '{') return part;
-    if (value === undefined || value === null) return '';
+    if (absent(value)) return '';
     if (typeof value === 'number') return number(value);
     return value instanceof Node ? value : data(value);
   });

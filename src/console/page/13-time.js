@@ -83,7 +83,7 @@ function formatter(shape, zone) {
 function format(shape, moment, zone) {
   const ms = typeof moment === 'number' ? moment : Date.parse(moment);
 
-  if (!(ms === ms) || moment === null || moment === undefined) return '–';
+  if (!(ms === ms) || absent(moment)) return '–';
   if (setting('dates') === 'iso' && (shape === 'date' || shape === 'near')) {
     shape = 'iso';
   }

@@ -207,7 +207,7 @@ function queryText(query) {
   for (const name of Object.keys(query || {})) {
     const value = query[name];
 
-    if (value !== undefined && value !== null && value !== '') {
+    if (!absent(value) && value !== '') {
       all.append(name, value);
     }
   }

@@ -38,8 +38,7 @@ function view(definition) {
 function path(name, id, query) {
   const all = queryText(query || {});
 
-  return '#/' + name
-    + (id === null || id === undefined ? '' : '/' + encodeURIComponent(id))
+  return '#/' + name + (absent(id) ? '' : '/' + encodeURIComponent(id))
     + all;
 }
 

@@ -40,7 +40,7 @@ function field(o) {
     if (o.value !== undefined) input.value = o.value;
   } else if (kind === 'checkbox') {
     input.checked = Boolean(o.value);
-  } else if (o.value !== null && o.value !== undefined) {
+  } else if (!absent(o.value)) {
     input.value = o.value;
   }
 

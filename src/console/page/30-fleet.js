@@ -58,12 +58,12 @@ function seconds(said) {
 }
 
 function needsYou(d, c) {
-  if (c.needs !== undefined && c.needs !== null) return c.needs;
+  if (!absent(c.needs)) return c.needs;
 
   const wait = patienceOf(c.name);
 
   if (wait === null || d.muted) return false;
-  return c.since === null || c.since === undefined || age(c.since) >= wait;
+  return absent(c.since) || age(c.since) >= wait;
 }
 
 function deviceOf(row, had) {

@@ -97,7 +97,7 @@ function fromWords(d) {
 }
 
 function conditionLabel(d, c) {
-  const n = c.value === null || c.value === undefined ? 1 : Number(c.value);
+  const n = absent(c.value) ? 1 : Number(c.value);
 
   switch (c.name) {
     case 'silent':

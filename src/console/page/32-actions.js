@@ -266,8 +266,7 @@ function zonePanel(d) {
 // commands
 
 function commandWords(c, what) {
-  const took = c.created_at && c.finished_at
-    ? (Date.parse(c.finished_at) - Date.parse(c.created_at)) / 1000 : null;
+  const took = tookOf(c);
 
   switch (c.status) {
     case 'done':

@@ -5,6 +5,7 @@
 //   lateWords(p)        "stored 0.2 s later", "late, stored 15:10:46"
 //   commandState(c)     nodes: where a command is, in words
 //   commandWhat(c)      nodes: what it is;   resultOf(c)  why it has failed
+//   tookOf(c)           seconds from asking to the end, or null
 //   saveCsv(query, name)  punches as a file, made by the server; above 100,000
 //                       rows the line for curl
 //   curlLine(where)     what a shell reads, in place of the page
@@ -109,14 +110,18 @@ function commandWhat(c) {
 // why a command has failed: "the device is full (−1001)"
 function resultOf(c) {
   return (c.result || '')
-    + (c.return_code === null || c.return_code === undefined ? ''
+    + (absent(c.return_code) ? ''
       : ' (' + String(c.return_code).replace('-', '−') + ')');
+}
+
+function tookOf(c) {
+  return c.created_at && c.finished_at
+    ? (Date.parse(c.finished_at) - Date.parse(c.created_at)) / 1000 : null;
 }
 
 function commandState(c) {
   const d = fleet.map.get(c.device_id);
-  const took = c.created_at && c.finished_at
-    ? (Date.parse(c.finished_at) - Date.parse(c.created_at)) / 1000 : null;
+  const took = tookOf(c);
 
   switch (c.status) {
     case 'queued':

@@ -24,7 +24,7 @@ words({
   'col.clock': 'Clock', 'col.wait': 'Wait', 'col.memory': 'Memory',
   'fleet.sub': '{serial}, clock {clock}, {n} waiting, memory {memory}',
   'fleet.lastPunch': 'last punch {at}',
-  'fleet.picked': { one: '{n} selected', other: '{n} selected' },
+  'fleet.picked': '{n} selected',
   'fleet.unpick': 'Clear selection',
   'many.title': '{act}: {n} devices', 'many.typed': 'More than 20 devices at once.',
   'many.going': '{act}: {n} of {of}.',

@@ -93,8 +93,7 @@ function deviceView(ctx) {
       d.raw.firmware ? data(d.raw.firmware) : null,
       t('dev.there', { at: timeOf(now(), d.timezone || 'UTC').slice(0, 5),
         zone: zoneWords(d.timezone) }),
-      d.raw.users === undefined || d.raw.users === null ? null
-        : t('dev.people', { n: d.raw.users }),
+      absent(d.raw.users) ? null : t('dev.people', { n: d.raw.users }),
       d.memory === null ? null : t('dev.memory', { p: percent(d.memory) })]
       .filter((each) => each && each.textContent !== '')
       .map((each) => h('span', each)));

@@ -204,8 +204,8 @@ const tabMakers = {
 };
 
 function checkState(r) {
-  const missing = r.missing !== undefined && r.missing !== null ? r.missing
-    : (r.device_count || 0) - (r.stored_count || 0);
+  const missing = absent(r.missing)
+    ? (r.device_count || 0) - (r.stored_count || 0) : r.missing;
 
   if (r.status === 'differs' && missing > 0) {
     return h('span.label', { 'data-tone': 'bad' },

@@ -77,7 +77,7 @@ function scopeList(names) {
 }
 
 function listWords(list) {
-  if (list === null || list === undefined) return t('set.all');
+  if (absent(list)) return t('set.all');
   return list.flatMap((each, i) => [i ? ', ' : '', data(each)]);
 }
 

@@ -6,11 +6,11 @@
 // were stored, from GET /logs.
 
 words({
-  'live.rate': { one: 'Live, {n} a minute', other: 'Live, {n} a minute' },
+  'live.rate': 'Live, {n} a minute',
   'live.polling': 'Refreshed every 10 s', 'live.wait': 'Connecting',
   'live.off': 'Not known since {at}.', 'live.paused': 'Paused',
   'live.pause': 'Pause', 'live.goOn': 'Go on', 'live.space': 'space',
-  'live.new': { one: '{n} new while paused', other: '{n} new while paused' },
+  'live.new': '{n} new while paused',
   'live.show': 'Show them',
   'live.earlier': { one: '{n} earlier event is not shown', other: '{n} earlier events are not shown' },
   'live.site': 'Site', 'live.device': 'Device', 'live.kinds': 'Show',

@@ -7,8 +7,8 @@
 words({
   'commands.open': 'Under way', 'commands.failed': 'Failed',
   'commands.done': 'Finished', 'commands.list': 'Commands',
-  'commands.verdict': { one: '{n} under way', other: '{n} under way' },
-  'commands.verdictFailed': { one: '{n} failed in 24 h', other: '{n} failed in 24 h' },
+  'commands.verdict': '{n} under way',
+  'commands.verdictFailed': '{n} failed in 24 h',
   'commands.asked': 'Asked', 'commands.device': 'Device',
   'commands.what': 'What', 'commands.state': 'State', 'commands.by': 'By',
   'commands.act': 'Act', 'commands.cancel': 'Cancel', 'commands.again': 'Again',

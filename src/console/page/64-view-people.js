@@ -17,8 +17,8 @@ words({
   'people.finger': 'Finger', 'people.face': 'Face', 'people.palm': 'Palm',
   'people.card': 'Card', 'people.yes': 'yes',
   'people.onAll': 'On all devices', 'people.onNone': 'On no device',
-  'people.nWaiting': { one: '{n} waiting', other: '{n} waiting' },
-  'people.nFailed': { one: '{n} failed', other: '{n} failed' },
+  'people.nWaiting': '{n} waiting',
+  'people.nFailed': '{n} failed',
   'people.none': 'No people yet. They appear here when a terminal uploads them, or when you add one.',
   'people.noMatch': 'No person matches “{q}”.', 'people.noState': 'No person in that state.',
   'people.reading': 'Reading more'

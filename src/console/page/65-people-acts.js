@@ -10,7 +10,7 @@ words({
   'person.synced': 'Has it', 'person.pending': 'Waits for its next call',
   'person.failed': 'Failed', 'person.failedBy': 'Failed: {why}',
   'person.skipped': '{what} was left out: {reason}',
-  'person.kinds': { one: '{n} {kind}', other: '{n} {kind}' },
+  'person.kinds': '{n} {kind}',
   'kind.fingerprint': 'finger', 'kind.face': 'face', 'kind.palm': 'palm',
   'kind.vein': 'vein', 'kind.other': 'other', 'kind.card': 'card',
   'kind.version': '{what}, version {version}',
@@ -35,10 +35,10 @@ words({
   'person.cardHelp': 'The number of a card, if there is one.',
   'person.devices': 'Devices', 'person.allSites': 'All sites',
   'person.everyone': 'Select all shown', 'person.filter': 'Find a device',
-  'person.chosen': { one: '{n} chosen', other: '{n} chosen' },
+  'person.chosen': '{n} chosen',
   'person.choose': 'Choose a device first.', 'person.many': 'Send to {n} devices?',
   'person.manyText': 'So that it is not done by a slip.',
-  'person.manyAct': 'Send', 'person.more': { one: '{n} more; find them by name.', other: '{n} more; find them by name.' },
+  'person.manyAct': 'Send', 'person.more': '{n} more; find them by name.',
   'person.enrolKind': 'What', 'person.enrolFinger': 'Finger',
   'person.enrolHelp': '{who} must stand at {device} within 60 s.',
   'person.enrolAct': 'Ask {device} for it',
@@ -82,7 +82,7 @@ function templateWords(templates) {
 async function showPerson(ctx) {
   const pin = ctx.id;
 
-  if (pin === null || pin === undefined) {
+  if (absent(pin)) {
     if (personPanel.pin !== null) closePanel();
     return;
   }

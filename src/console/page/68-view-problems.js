@@ -3,7 +3,7 @@
 //   #/problems?f=lines
 
 words({
-  'problems.open': { one: '{n} open', other: '{n} open' },
+  'problems.open': '{n} open',
   'problems.all': 'All', 'problems.devices': 'Devices',
   'problems.lines': 'Lines not stored', 'problems.missing': 'Punches missing',
   'problems.commands': 'Commands', 'problems.server': 'Server',
@@ -17,9 +17,9 @@ words({
   'problems.askText': 'It uploads what it holds once more; none is stored twice. Lines that are wrong in the terminal stay wrong.',
   'problems.askAct': 'Ask {device}', 'problems.asking': '{device} is to send “{table}” again.',
   'problems.asked': '{device} sends “{table}” again at its next call.',
-  'problems.tooMany': { one: 'The newest {n} are read; the whole list:', other: 'The newest {n} are read; the whole list:' },
+  'problems.tooMany': 'The newest {n} are read; the whole list:',
   'problems.range': '{device}, {range}: terminal holds {there}, stored {here}',
-  'problems.fetch': { one: 'Fetch {n}', other: 'Fetch {n}' },
+  'problems.fetch': 'Fetch {n}',
   'problems.fetching': '{device} is asked for what is missing.',
   'problems.fetched': '{device} sends what is missing at its next call.',
   'problems.filling': 'On its way', 'problems.show': 'Show',
@@ -39,7 +39,7 @@ words({
   'problems.none.missing': 'No punches are missing, as far as terminals were asked.',
   'problems.none.commands': 'No command has failed in 24 h.',
   'problems.none.server': 'All is well.',
-  'problems.more': { one: 'And {n} more', other: 'And {n} more' }
+  'problems.more': 'And {n} more'
 });
 
 function groupLines(rows) {
