@@ -373,19 +373,59 @@ module.exports = async (t) => {
     await tab.see(/No device NOBODY|Not found for this key/,
                   'a device that is gone: words');
 
-    // a key of one site
+    // a key of one site: each view has something of it, and nothing of what
+    // there is of another
+
+    for (const [sn, name, pin] of [['MANY002', 'Pune-too', '8000'],
+                                   ['MANY005', 'Nashik-only', '9000']])
+    {
+        await t.sql(`update iclock.device set name = '${name}'
+                      where serial_number = '${sn}'`);
+        await t.device(sn, 'handshake');
+        await t.device(sn, 'punches', `${pin}1\t2026-11-20 15:11:02\t0\t1`,
+                                      `${pin}2\t2026-02-30 08:31:00\t0\t1`);
+        await t.api('POST', '/users', { user_id: `${pin}1`, name,
+                                        device_ids: [sn] });
+    }
 
     const key = await t.makeKey({ name: 'pune', sites: ['Pune'],
         scopes: ['devices:read', 'events:read', 'logs:read', 'users:read',
                  'commands:read'] });
 
-    const other = await t.signIn('#/fleet', { key });
+    const other = await t.signIn('#/fleet?q=MANY00', { key });
+    const foreign = /Nashik|9000\d|MANY00[13579]/;
 
-    await other.see('Door 2');
-
-    for (const view of ['fleet', 'live', 'people', 'commands', 'problems']) {
+    for (const [view, words] of [['fleet?q=MANY00', 'Pune-too'],
+                                 ['people', 'Pune-too'],
+                                 ['commands', 'Put person 80001'],
+                                 ['problems', 'Pune-too: 1 line'],
+                                 ['live', '80001']])
+    {
         await other.goto('#/' + view);
+        await other.see(words, `${view}: what is of the site`);
         await other.settled();
-        t.unlike(await other.body(), /Nashik/, `${view} of one site only`);
+        t.unlike(await other.body(), foreign, `${view} of one site only`);
     }
+
+    // what happens while it looks
+
+    await other.see(/Live, \d+ a minute/);
+    for (const [sn, pin] of [['MANY005', '90003'], ['MANY002', '80003']]) {
+        await t.device(sn, 'punches', `${pin}\t2026-11-20 15:11:03\t0\t1`);
+    }
+    await other.see('80003', 'live: a punch of the site');
+    t.unlike(await other.body(), foreign, 'and none of another');
+
+    // each line that was not stored
+
+    await other.goto('#/problems');
+    await other.click('Read');
+    await other.see('80002', 'problems: a line of the site');
+    t.unlike(await other.body(), foreign, 'and none of another');
+
+    other.allow(/404/);
+    await other.goto('#/devices/MANY007');
+    await other.see('No device MANY007 for this key. It may belong to another'
+                    + ' site.', 'a device of another site: words');
+    t.unlike(await other.body(), /Door 7|Nashik/, 'and no more than that');
 };
