@@ -56,6 +56,104 @@ async function alerts(t, tab) {
 }
 
 
+// Every column, both ways.  Of nine devices each has another value, 1 to 8 of
+// something, each time in another order, and one has none: it is the last, both
+// ways.
+
+async function sorts(t, tab, first) {
+    const eight = `generate_series(1, 8) as n
+                   join iclock.device d on d.serial_number = 'MANY00' || n`;
+
+    await t.sql(`
+        update iclock.device d
+           set site = 'Hall ' || 4 + n * 4 % 9,
+               last_seen = now() - n * 2 % 9 * interval '10 s',
+               punch_count = n * 5 % 9 * 10
+          from generate_series(1, 8) as n
+         where d.serial_number = 'MANY00' || n;
+        update iclock.device
+           set site = null, last_seen = null, punch_count = -1
+         where serial_number = 'MANY009';
+        insert into iclock.device_option (device_id, name, value)
+        select d.id, 'MaxAttLogCount', '10' from ${eight};
+        insert into iclock.device_pulse (device_id, last_punch_at, skew_at,
+                                         clock_skew)
+        select d.id, now() - n * 7 % 9 * interval '1 day', now(),
+               (n % 2 * 2 - 1) * (n * 8 % 9) * interval '3 s' from ${eight}
+        on conflict (device_id) do update
+        set last_punch_at = excluded.last_punch_at,
+            skew_at = excluded.skew_at, clock_skew = excluded.clock_skew;
+        insert into iclock.command (device_id, body)
+        select d.id, 'INFO' from ${eight}
+         cross join generate_series(1, n * 2 % 9)`);
+    await tab.page.reload();
+    await tab.inside();
+
+    for (const [column, by, back] of [
+        ['site', 'site', 'site desc'],
+        ['call', 'called desc', 'called'],
+        ['punch', 'punched desc', 'punched'],
+        ['clock', 'clock', 'clock desc'],
+        ['wait', 'waiting', 'waiting desc'],
+        ['memory', 'memory', 'memory desc'],
+    ]) {
+        for (const [sort, order] of [[column, by], ['-' + column, back]]) {
+            const expected = await t.sql(`
+                select string_agg(serial_number, ' ' order by ${order}
+                                      nulls last, serial_number)
+                  from (select d.serial_number,
+                               substring(d.site from '[0-9]+')::integer as site,
+                               d.last_seen as called,
+                               u.last_punch_at as punched,
+                               abs(extract(epoch from u.clock_skew)) as clock,
+                               (select count(*) from iclock.command c
+                                 where c.device_id = d.id
+                                   and c.status = 'queued') as waiting,
+                               nullif(d.punch_count, -1) as memory
+                          from iclock.device d
+                          left join iclock.device_pulse u on u.device_id = d.id
+                         where d.serial_number like 'MANY00_') as d`);
+            let got = '';
+
+            await tab.goto(`#/fleet?q=MANY00&s=${sort}`);
+            await t.wait(sort, async () => (got = await first()) === expected)
+                .catch(() => null);
+            t.is(got, expected, `sorted by ${sort}, as SQL does`);
+        }
+    }
+
+    // of one site
+
+    const rows = (n) => tab.page.evaluate((n) => document.querySelector(
+        '[role=grid]').getAttribute('aria-rowcount') === String(n + 1), n);
+
+    await tab.goto('#/fleet');
+    for (const site of ['Pune', 'Hall 7']) {
+        const n = Number(await t.sql(`select count(*) from iclock.device
+            where site = '${site}' and removed_at is null`));
+
+        await tab.choose('Site', site);
+        t.ok(await t.wait(site, () => rows(n)).catch(() => false),
+             `${site}: ${n} devices, as SQL has`);
+        t.is(await tab.page.evaluate(() => new URLSearchParams(
+                 location.hash.split('?')[1]).get('site')), site,
+             'and the address has it');
+    }
+
+    await t.sql(`
+        update iclock.device d
+           set site = case n % 2 when 0 then 'Pune' else 'Nashik' end,
+               last_seen = now() - case n when 7 then interval '42 min'
+                                   else interval '0' end, punch_count = -1
+          from generate_series(1, 9) as n
+         where d.serial_number = 'MANY00' || n;
+        delete from iclock.device_option where name = 'MaxAttLogCount';
+        update iclock.device_pulse
+           set last_punch_at = null, clock_skew = null, skew_at = null;
+        delete from iclock.command where body = 'INFO'`);
+}
+
+
 module.exports = async (t) => {
     const add = (sn, name, site, more = '') => t.sql(
         `select iclock.register_device('${sn}', '${name}', '${site}',
@@ -279,6 +377,7 @@ module.exports = async (t) => {
     }
     await t.sql('update iclock.device set muted_until = null');
     await alerts(t, tab);
+    await sorts(t, tab, first);
 
     await tab.goto('#/fleet?q=gte%204');
     await tab.see('No device matches', 'nothing found: words');
