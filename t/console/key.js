@@ -152,6 +152,47 @@ module.exports = async (t) => {
                  field.labels[0]?.textContent.startsWith(label))?.value)),
          ['4711', 'Stores'], 'and what was half written');
 
+    // the stream tells of it at once: nothing is asked from time to time here
+
+    const quick = await t.makeKey({ name: 'quick', scopes });
+    const watched = await t.open('#/settings', { prepare: (page) =>
+        page.evaluateOnNewDocument(() => {
+            globalThis.setInterval = () => 0;
+        }) });
+
+    watched.allow(/401/);
+    await watched.enter(quick);
+    await watched.until(() =>
+        document.querySelector('.stream').dataset.state === 'live');
+    await watched.settled();
+
+    const asked = watched.requests.length;
+    const began = Date.now();
+
+    await revoke(quick);
+    await watched.see('This key does not work any more.',
+                      'revoked: a page that does nothing says so');
+    t.note(`${Date.now() - began} ms after it was revoked`);
+    // another worker may not have heard of it yet
+    t.is(watched.requests.slice(asked).filter((r) => r.includes('/v1/')
+             && !/\/v1\/(?:events|key)$/.test(r)), [],
+         'by its stream, and by no other request');
+
+    // without a stream by what is asked next
+
+    const deaf = await t.makeKey({ name: 'deaf', scopes: ['users:read'] });
+
+    await watched.enter(deaf);
+    await revoke(deaf);
+    await t.wait('it is asked for', async () => {
+        await watched.goto('#/people');
+        await watched.settled();
+        await watched.goto('#/settings');
+        return /This key does not work any more\./.test(await watched.body());
+    });
+    t.ok(true, 'revoked, without events:read: at its next request');
+    await t.close(watched);
+
     // a key that may see less than the one before
 
     const next = await t.makeKey({ name: 'next', scopes });
