@@ -172,7 +172,20 @@ module.exports = async (t) => {
     await add('FLEET00001', 'Gate 1', 'Pune');
     await tab.page.reload();
     await tab.see('Gate 1');
-    await tab.see(/The active device is online/, 'one: singular');
+    await tab.see('The active device is online. Nothing needs you.',
+                  'one: singular');
+
+    await t.sql(`insert into iclock.rejected_line (device_id, table_name, line,
+                                                   reason)
+                 select id, 'ATTLOG', 'x', 'no such date' from iclock.device`);
+    await tab.page.reload();
+    await tab.see('The active device is online. 1 needs you.',
+                  'one that needs somebody');
+    await t.sql(`truncate iclock.rejected_line;
+                 update iclock.device
+                    set last_seen = now() - interval '42 min'`);
+    await tab.page.reload();
+    await tab.see('1 device is silent.', 'one that is silent');
 
     await t.sql(`select iclock.register_device('MANY' || to_char(n, 'FM000'),
         'Door ' || n, case when n % 2 = 0 then 'Pune' else 'Nashik' end,
@@ -469,8 +482,28 @@ module.exports = async (t) => {
 
     tab.allow(/404/);
     await tab.goto('#/devices/NOBODY');
-    await tab.see(/No device NOBODY|Not found for this key/,
-                  'a device that is gone: words');
+    await tab.see('No device NOBODY for this key. It may belong to another'
+                  + ' site.', 'a device that is gone: words');
+
+    // and one that goes while it is looked at: what the view asks from time to
+    // time does not come
+
+    await tab.page.evaluate(() => {
+        globalThis.every = globalThis.setInterval;
+        globalThis.setInterval = () => 0;
+    });
+    await tab.goto('#/devices/MANY010');
+    await tab.see('Door 10');
+    await tab.until(() =>
+        document.querySelector('.stream').dataset.state === 'live');
+    await t.api('DELETE', '/devices/MANY010');
+    await tab.see('No device MANY010 for this key. It may belong to another'
+                  + ' site.', 'removed while it is open: words');
+    t.unlike(await tab.text('main'), /Door 10|Set clock/,
+             'and nothing to be done');
+    await tab.page.evaluate(() => {
+        globalThis.setInterval = globalThis.every;
+    });
 
     // a key of one site: each view has something of it, and nothing of what
     // there is of another
