@@ -167,6 +167,26 @@ module.exports = async (t) => {
     await tab.see('Lines not stored 61', 'all are counted');
     t.like(await tab.text('main'), /The newest 50 are read/, 'though not read');
 
+    // bytes that are no text, and a blank at its end
+
+    await t.sql(`insert into iclock.rejected_line (device_id, table_name, line,
+                                                   reason)
+                 select id, 'ATTLOG', decode('3130ff0920', 'hex'), 'no text'
+                   from iclock.device where serial_number = 'CMD00002'`);
+    await tab.goto('#/devices/CMD00002?tab=rejected');
+
+    const newest = () => tab.page.evaluate(() => {
+        const line = document.querySelector('code.line');
+
+        return line && [line.textContent, getComputedStyle(line).whiteSpace];
+    });
+
+    await t.wait('it is listed', async () =>
+        (await newest())?.[0].startsWith('10')).catch(() => null);
+    t.is(await newest(), ['10\\xff TAB  ', 'pre-wrap'],
+         'a line that is no text: its bytes, and the blank behind them');
+    await tab.goto('#/problems');
+
     // the terminal holds more than is stored
 
     for (let n = 0; n < 31; n++) {
