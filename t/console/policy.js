@@ -174,14 +174,20 @@ module.exports = async (t) => {
     await other.close();
     frame.close();
 
-    // an interface in another place
+    // an interface in another place, whose name may be another text in HTML
 
-    const away = await t.open(`${t.origin}/elsewhere`);
+    for (const [page, api] of [['elsewhere', '/x/v1'],
+                               ['escaped', '/x&amp/v1']])
+    {
+        const away = await t.open(`${t.origin}/${page}`);
 
-    await away.enter(t.key);
-    await away.see('No devices yet.', 'the interface is where "api" says');
-    await away.settled();
-    t.is(away.requests.filter((r) => /\/v1/.test(r)
-             && !r.includes(`${t.origin}/x/v1/`)), [],
-         'and nowhere else');
+        await away.enter(t.key);
+        await away.see('No devices yet.',
+                       `${page}: the interface is where "api" says`);
+        await away.settled();
+        t.is(away.requests.filter((r) => /\/v1/.test(r)
+                 && !r.includes(t.origin + api + '/')), [],
+             'and nowhere else');
+        await t.close(away, page);
+    }
 };

@@ -65,7 +65,7 @@ const hearing = new Set();
 
 async function heard(response) {
     const url = new URL(response.url());
-    const [, path] = url.pathname.match(/^(?:\/x)?\/v1(\/.*|)$/) || [];
+    const [, path] = url.pathname.match(/^(?:\/x[^/]*)?\/v1(\/.*|)$/) || [];
     const headers = response.headers();
 
     if (!given.answers || path === undefined

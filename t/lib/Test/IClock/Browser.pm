@@ -30,10 +30,10 @@ my $root = $Test::IClock::Nginx::root;
 
 
 # The contents of http{} with terminals, interface and console page at
-# /console on %%PORT%%, and a page at /elsewhere whose interface is in another
-# place.  Options: those of Test::IClock::device_server(), and api, console
-# (further lines of these locations), timeout (of the interface; 30s, as a
-# browser tells of each 503).
+# /console on %%PORT%%, and pages at /elsewhere and /escaped whose interface is
+# in another place.  Options: those of Test::IClock::device_server(), and api,
+# console (further lines of these locations), timeout (of the interface; 30s, as
+# a browser tells of each 503).
 
 sub server {
     my ($t, %option) = @_;
@@ -63,6 +63,8 @@ $http
         location = /console { $console }
         location /x/v1 { iclock_api; }
         location = /elsewhere { iclock_console api=/x/v1; }
+        location /x&amp/v1 { iclock_api; }
+        location = /escaped { iclock_console api=/x&amp/v1; }
     }
 END
 }
