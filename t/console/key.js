@@ -55,7 +55,7 @@ module.exports = async (t) => {
     const places = await tab.page.evaluate(() => ({
         url: location.href, title: document.title,
         dom: document.documentElement.outerHTML,
-        local: JSON.stringify(localStorage), history: history.length,
+        local: JSON.stringify(localStorage),
         state: JSON.stringify(history.state), cookie: document.cookie,
     }));
 
@@ -64,6 +64,13 @@ module.exports = async (t) => {
     }
 
     t.ok(!tab.requests.some((r) => r.includes(secret)), 'nor in an address');
+
+    const devtools = await tab.page.createCDPSession();
+    const { entries } = await devtools.send('Page.getNavigationHistory');
+
+    t.ok(entries.length > 0 && !JSON.stringify(entries).includes(secret),
+         'nor in what Back leads to', JSON.stringify(entries));
+    await devtools.detach();
 
     await tab.page.evaluate(() => {
         navigator.clipboard.writeText = async (text) => {
