@@ -47,7 +47,9 @@ function contrasts(t) {
         }
     }
     for (const state of ['ok', 'warn', 'bad', 'new']) {
-        pairs.push([state, 'soft-' + state, 4.5]);
+        pairs.push([state, 'soft-' + state, 4.5], [state, 'selection', 4.5],
+                   ['text', 'soft-' + state, 4.5],
+                   ['accent', 'soft-' + state, 4.5]);
     }
     pairs.push(['on-accent', 'accent', 4.5]);
 
@@ -99,6 +101,64 @@ async function spaced(t, tab, view) {
             document.adoptedStyleSheets = [];
         });
     }
+}
+
+
+// Keys of a row, of a device and of Live; and where the focus goes.
+
+async function keys(t, tab) {
+    const at = (selector) => tab.until((s) =>
+        document.activeElement.matches(s), selector);
+
+    // "a" is the act of the row, which has the focus again behind it
+
+    await t.device('NEW0000010', 'handshake');
+    await tab.goto('#/fleet?q=NEW0000010');
+    await tab.until(() => document.querySelector('.rows > .row')?.innerText
+                          .includes('NEW0000010'));
+    await tab.page.focus('.rows > .row');
+    await tab.press('a');
+    await at('.panel input');
+    t.like(await tab.text('.panel h2'), /Approve NEW0000010/,
+           'a: the act of the row');
+    await tab.press('Escape');
+    await tab.until(() => !document.querySelector('.panel'));
+    await at('.rows > .row');
+    t.ok(true, 'Escape: and back to the row');
+
+    // the next device and the one before, at the same tab
+
+    await tab.goto('#/devices/KEYS0017?tab=people');
+    for (const [key, sn] of [[']', 'KEYS0018'], [']', 'KEYS0019'],
+                             ['[', 'KEYS0018']])
+    {
+        await at('h1');
+        await tab.press(key);
+        t.ok(await t.wait(sn, () => tab.page.evaluate((hash) =>
+                 location.hash === hash, `#/devices/${sn}?tab=people`))
+                 .catch(() => false), `${key}: ${sn}`);
+    }
+
+    // Space: Live stands, and goes on
+
+    await tab.goto('#/live');
+    await at('h1');
+    await tab.press(' ');
+    await tab.see('Go on', 'Space: Live stands still');
+    await tab.press(' ');
+    await tab.until(() => /Pause/.test(
+        document.querySelector('.head .side').innerText));
+    t.ok(true, 'Space: and goes on');
+
+    // it is also the key of the button that does the same
+
+    await tab.page.focus('.head .side button');
+    await tab.press(' ');
+    await tab.frames();
+    t.like(await tab.text('.head .side'), /^Go on/,
+           'Space on the button: once');
+    await tab.press(' ');
+    await t.sql("select iclock.delete_device('NEW0000010')");
 }
 
 
@@ -339,8 +399,15 @@ module.exports = async (t) => {
     t.like(await tab.page.evaluate(() => location.hash), /^#\/people/,
            'not while typing');
     await tab.page.evaluate(() => document.activeElement.blur());
+    for (const key of ['Control', 'Alt', 'Meta']) {
+        await tab.page.keyboard.down(key);
+        await tab.press('g', 'c');
+        await tab.page.keyboard.up(key);
+    }
     await tab.press('?');
     await tab.see('Previous and next row', '? lists the keys');
+    t.like(await tab.page.evaluate(() => location.hash), /^#\/people/,
+           'nor with keys that are of the browser');
     await tab.looks('keys');
     await tab.press('Escape');
 
@@ -355,6 +422,7 @@ module.exports = async (t) => {
     await tab.click('One-key shortcuts', 'input[type=checkbox]');
 
     t.ok(await to('button'), 'Tab comes to the buttons');
+    await keys(t, tab);
 
     // targets, by mouse and by finger
 
