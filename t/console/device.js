@@ -443,6 +443,41 @@ async function large(t, tab, dir) {
 }
 
 
+// What was done is said for 20 s, and for as long as somebody is in it: here
+// they are over when the test says so.
+
+async function said20(t, tab, act) {
+    const strips = () => tab.page.evaluate(() =>
+        [[...globalThis.ends.values()].filter((f) =>
+             /note\.close/.test(f)).length,
+         document.querySelectorAll('.strip').length]);
+
+    await tab.page.evaluate(() => {
+        const { setTimeout, clearTimeout } = globalThis;
+        const ends = globalThis.ends = new Map();
+        let ids = 1e9;
+
+        globalThis.timers = { setTimeout, clearTimeout };
+        globalThis.setTimeout = (f, ms, ...more) => ms === 20000
+            ? ends.set(++ids, f) && ids : setTimeout(f, ms, ...more);
+        globalThis.clearTimeout = (id) =>
+            ends.delete(id) || clearTimeout(id);
+    });
+
+    await act();
+    t.is(await strips(), [1, 1], 'what is done: said for 20 s');
+    await tab.page.focus('.strip button');
+    t.is(await strips(), [0, 1], 'and for as long as somebody is in it');
+    await tab.page.evaluate(() => document.activeElement.blur());
+    t.is(await strips(), [1, 1], 'and 20 s after that');
+    await tab.page.evaluate(() => {
+        Object.assign(globalThis, globalThis.timers);
+        globalThis.ends.forEach((f) => /note\.close/.test(f) && f());
+    });
+    t.is((await strips())[1], 0, 'no longer');
+}
+
+
 // Setup sends what was changed there, and nothing else.
 
 async function setup(t) {
@@ -470,9 +505,11 @@ async function setup(t) {
     await tab.element('input', 'Name');
     await tab.settled();
     await tab.fill('Name', 'Gate 3');
-    await tab.click('Save');
-    await saved('Gate 3');
-    await said();
+    await said20(t, tab, async () => {
+        await tab.click('Save');
+        await saved('Gate 3');
+        await tab.see('is saved.');
+    });
     t.is(await its('location'), 'Lobby', 'setup: the place stays');
     await shows('Place', 'Lobby');
 
