@@ -119,12 +119,20 @@ module.exports = async (t) => {
         + ' is lost.'), 4);
     t.ok(true, 'the database is away: words');
     await tab.see('Gate 1', 'the list stays');
-    t.unlike(await tab.body(), /All 1 active|1 active device is online/,
+    await tab.until(() => /Not known since \d\d:\d\d:\d\d\./.test(
+        document.querySelector('main h1').innerText));
+    t.like(await tab.text('main .updated'), /^Updated \d\d:\d\d:\d\d$/,
+           'and with its age');
+    t.unlike(await tab.text('main h1'), /online|Nothing needs you/,
              'without an all-clear');
     await tab.looks('fault-database');
     await t.postgres('start');
     await t.wait('recovery', async () => await bars() === '', 4);
     t.ok(true, 'it recovers alone');
+    // whose device may have been silent for long
+    await tab.until(() => /The active device is online|1 device is silent/.test(
+        document.querySelector('main h1').innerText));
+    t.ok(true, 'and has its verdict again');
 
     // nginx is reloaded and restarted while somebody types
 
@@ -270,6 +278,77 @@ module.exports = async (t) => {
         t.is(await tab.page.evaluate(() => globalThis.shifts), [],
              `${slow}: nothing has moved`);
     }
+
+    // neither a moment before: timers of 200 ms and of 8 s end when the test
+    // says so
+
+    const timers = await tab.page.evaluateOnNewDocument(() => {
+        const { setTimeout, clearTimeout } = globalThis;
+        const ends = globalThis.ends = new Map();
+        let ids = 1e9;
+
+        globalThis.setTimeout = (f, ms, ...more) => ms === 200 || ms === 8000
+            ? ends.set(++ids, { f, ms }) && ids : setTimeout(f, ms, ...more);
+        globalThis.clearTimeout = (id) =>
+            ends.delete(id) || clearTimeout(id);
+    });
+    const end = (ms) => tab.page.evaluate((ms) =>
+        globalThis.ends.forEach((each) => each.ms === ms && each.f()), ms);
+    const drawn = () => tab.page.evaluate(() =>
+        [document.querySelector('.bone') !== null,
+         /Still waiting/.test(document.querySelector('main').innerText)]);
+
+    how = 'hold';
+    await tab.page.reload();
+    await t.wait('a list is asked for', () => held.length > 0);
+    await tab.frames();
+    t.is(await drawn(), [false, false], 'before 200 ms: no bars');
+    await end(200);
+    t.is(await drawn(), [true, false], 'before 8 s: no words');
+    await end(8000);
+    t.is(await drawn(), [true, true], 'after that: both');
+    release();
+    await tab.see('No people yet.');
+    await tab.page.removeScriptToEvaluateOnNewDocument(timers.identifier);
+
+    // answers that are not of the API, or have no end
+
+    await tab.page.reload();
+    await tab.see('No people yet.');
+    await tab.page.evaluate(() => {
+        const { fetch } = globalThis;
+        const answers = {
+            html: () => new Response('<h1>Welcome</h1>', {
+                headers: { 'Content-Type': 'text/html' } }),
+            large: () => new Response(new ReadableStream({
+                pull(out) {
+                    out.enqueue(new Uint8Array(1 << 20));
+                },
+                cancel() {
+                    globalThis.given = 'up';
+                },
+            }), { headers: { 'Content-Type': 'application/json' } }),
+        };
+
+        globalThis.fetch = async (where, option) =>
+            /\/v1\/users/.test(where) ? answers[globalThis.kind]()
+                                      : fetch(where, option);
+    });
+
+    for (const [kind, words] of [
+        ['html', 'The server answered something else than the API. Is "api="'
+         + ' of iclock_console right?'],
+        ['large', 'The answer is larger than 16 MB and was not read.'],
+    ]) {
+        await tab.goto('#/settings');
+        await tab.page.evaluate((kind) => {
+            globalThis.kind = kind;
+        }, kind);
+        await tab.goto('#/people');
+        await tab.see(words, `an answer, ${kind}: words`);
+    }
+    t.is(await tab.page.evaluate(() => globalThis.given), 'up',
+         'and the rest of it is not waited for');
 
     // a view that is gone to before it is known who has signed in
 
