@@ -240,7 +240,8 @@ kill 'TERM', $names;
 waitpid $names, 0;
 
 
-# nginx's own address: a name of a terminal's server would be one
+# The address of nginx itself: a name of a terminal's server would be one.  Here
+# it is one of this machine, and refused as such; t/unit/unit_hook.c has others.
 
 $t->reload(server('iclock_webhook_http on;'), wait => 1);
 $id = hook('http://127.0.0.1:' . $t->port() . '/iclock/ping');

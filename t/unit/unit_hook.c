@@ -48,6 +48,9 @@ static void unit_test_signatures(void);
 static void unit_test_addresses(void);
 static void unit_test_allowed(void);
 static void unit_test_listening(void);
+static void unit_test_wildcard(void);
+static void unit_listen(ngx_iclock_hook_rules_t *rules, const char *address,
+    ngx_pool_t *pool);
 static void unit_test_urls(void);
 static void unit_test_headers(void);
 static void unit_test_retry(void);
@@ -246,6 +249,7 @@ unit_test_hook(void)
     unit_test_addresses();
     unit_test_allowed();
     unit_test_listening();
+    unit_test_wildcard();
     unit_test_urls();
     unit_test_headers();
     unit_test_retry();
@@ -394,18 +398,73 @@ unit_test_allowed(void)
 static void
 unit_test_listening(void)
 {
-    ngx_str_t                 text;
-    ngx_addr_t                addr;
     ngx_pool_t               *pool;
-    ngx_array_t              *listening;
-    ngx_listening_t          *ls;
     ngx_iclock_hook_rules_t   rules;
 
     pool = unit_pool();
 
+    unit_listen(&rules, "8.8.8.8", pool);
+
+    unit_ok(unit_refused(&rules, "8.8.8.8", 8443), "own address is refused");
+    unit_ok(unit_refused(&rules, "::ffff:8.8.8.8", 8443), "wrapped, too");
+    unit_ok(!unit_refused(&rules, "8.8.8.8", 443), "another port is not");
+    unit_ok(!unit_refused(&rules, "8.8.4.4", 8443), "nor another address");
+
+    ngx_destroy_pool(pool);
+}
+
+
+/*
+ * A wildcard stands for each address of this machine.  The only one that is
+ * known here is refused anyway, so that no network is refused in this test.
+ */
+
+static void
+unit_test_wildcard(void)
+{
+    ngx_pool_t               *pool;
+    ngx_iclock_hook_rules_t   rules;
+
+    pool = unit_pool();
+
+    unit_listen(&rules, "0.0.0.0", pool);
+    rules.refused->nelts = 0;
+
+    unit_ok(unit_refused(&rules, "127.0.0.1", 8443),
+            "a wildcard: an address of the machine is refused");
+    unit_ok(unit_refused(&rules, "::ffff:127.0.0.1", 8443),
+            "a wildcard: wrapped, too");
+    unit_ok(!unit_refused(&rules, "127.0.0.1", 443),
+            "a wildcard: another port is not");
+    unit_ok(!unit_refused(&rules, "8.8.8.8", 8443),
+            "a wildcard: nor the address of another machine");
+
+    unit_listen(&rules, "::", pool);
+    rules.refused->nelts = 0;
+
+    unit_ok(unit_refused(&rules, "127.0.0.1", 8443),
+            "a wildcard of IPv6 stands for addresses of IPv4, too");
+    unit_ok(!unit_refused(&rules, "127.0.0.1", 443),
+            "with its port alone");
+
+    ngx_destroy_pool(pool);
+}
+
+
+/* the rules of an nginx that listens on port 8443 of this address */
+
+static void
+unit_listen(ngx_iclock_hook_rules_t *rules, const char *address,
+    ngx_pool_t *pool)
+{
+    ngx_str_t         text;
+    ngx_addr_t        addr;
+    ngx_array_t      *listening;
+    ngx_listening_t  *ls;
+
     listening = ngx_array_create(pool, 1, sizeof(ngx_listening_t));
     ls = ngx_array_push(listening);
-    unit_set(&text, "8.8.8.8");
+    unit_set(&text, address);
 
     if (ngx_parse_addr(pool, &addr, text.data, text.len) != NGX_OK) {
         abort();
@@ -416,16 +475,9 @@ unit_test_listening(void)
     ls->sockaddr = addr.sockaddr;
     ls->socklen = addr.socklen;
 
-    if (ngx_iclock_hook_rules(&rules, NULL, listening, pool) != NGX_OK) {
+    if (ngx_iclock_hook_rules(rules, NULL, listening, pool) != NGX_OK) {
         abort();
     }
-
-    unit_ok(unit_refused(&rules, "8.8.8.8", 8443), "own address is refused");
-    unit_ok(unit_refused(&rules, "::ffff:8.8.8.8", 8443), "wrapped, too");
-    unit_ok(!unit_refused(&rules, "8.8.8.8", 443), "another port is not");
-    unit_ok(!unit_refused(&rules, "8.8.4.4", 8443), "nor another address");
-
-    ngx_destroy_pool(pool);
 }
 
 
