@@ -11,6 +11,7 @@ use warnings;
 
 use FindBin;
 use Test::More;
+use Time::HiRes qw/ sleep /;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
@@ -79,6 +80,20 @@ $_->close() for @many;
 
 $r->answer('/huge', { size => 3000000 });
 is(length post('/huge', '')->body, 3000000, 'a huge body');
+
+# one who heeds says no more than is read
+
+$r->answer('/heed', { size => 100000, heed => 1 });
+$c = $t->connect(port => $r->port);
+$c->write("POST /heed HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+
+sub sent { $r->count('/heed') ? ($r->requests('/heed'))[0]{sent} : 0 }
+
+ok(wait_until(30, sub { sent() }), 'an answer begins');
+sleep 0.2;
+cmp_ok(sent(), '<', 1000, 'nothing is read, and no more is said');
+is(length $c->read('POST')->body, 100000, 'then all of it');
+$c->close();
 
 $r->answer('/close', { action => 'close' }, { action => 'reset' },
                      { partial => 19 }, { raw => "SSH-2.0\r\n" });

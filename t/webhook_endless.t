@@ -14,6 +14,10 @@ use Test::More;
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
 
+# what is read: of bodies, and of all that libcurl reads over for their sake
+use constant READ => 65536;
+use constant WIRE => 4 * READ;
+
 my $t = Test::IClock->new;
 my $receiver = $t->receiver();
 
@@ -58,7 +62,7 @@ sub attempt {
 for my $name (sort keys %answer) {
     my ($raw, $endless) = @{$answer{$name}};
 
-    $receiver->answer("/$name", { raw => $raw, endless => $endless,
+    $receiver->answer("/$name", { raw => $raw, endless => $endless, heed => 1,
                                   times => 1 }, { status => 204 });
     $id{$name} = hook($name);
 }
@@ -77,7 +81,8 @@ ok(wait_until(30, sub {
 $t->psql("SELECT iclock.event_write('user.updated', null, '{\"id\":\"1\"}')");
 is($receiver->wait_for(1, '/good', 30), 1, 'one that is good gets the event');
 
-ok(wait_until(60, sub {
+# as long as they may take, nearly
+ok(wait_until(240, sub {
     $t->psql('SELECT count(DISTINCT endpoint_id) FROM iclock.webhook_attempt')
     == 1 + keys %answer
 }), 'all others have come to an end') or diag($t->psql(
@@ -85,9 +90,10 @@ ok(wait_until(60, sub {
 
 for my $name (sort keys %answer) {
     my ($request) = $receiver->requests("/$name");
+    my $most = READ + ($name =~ /^(?:body|chunk)\z/ ? READ : WIRE);
 
     cmp_ok(attempt($name, 'duration_ms'), '<', 300000, "$name: was cut off");
-    cmp_ok($request->{sent}, '<', 64e6, "$name: nobody listens to the end");
+    cmp_ok($request->{sent}, '<', $most, "$name: nobody listens to the end");
 
     # who says 200 and too much has got it; else it is tried again
     if (attempt($name, 'error') eq '') {

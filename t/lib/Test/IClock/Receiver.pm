@@ -22,6 +22,8 @@ package Test::IClock::Receiver;
 #   when      only for requests that have this text; does not count as a turn
 #   size      so many bytes as body, as fast as they are read
 #   trickle   seconds between bytes of the answer
+#   heed      1: a piece at a time, the next one when the peer, on this machine
+#             and by IPv4, has read those before
 #   raw       these bytes instead of an answer; the connection is closed then
 #   endless   behind that, these bytes again and again
 #   partial   so many bytes of the answer, then the connection is closed
@@ -119,7 +121,8 @@ sub answer {
 
     for my $answer (@answer) {
         my @bad = grep { !/^(?:status|body|headers|delay|times|when|size
-                              |trickle|raw|endless|partial|close|action)\z/x }
+                              |trickle|heed|raw|endless|partial|close
+                              |action)\z/x }
                   keys %$answer;
         croak "no such answer: @bad" if @bad;
     }
@@ -406,6 +409,9 @@ use warnings;
 use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_LINGER TCP_NODELAY /;
 use Time::HiRes qw/ time /;
 
+# of an answer that heeds its reader
+use constant PIECE => 16384;
+
 
 sub do_answer {
     my ($self, $path, $answers) = @_;
@@ -689,22 +695,15 @@ sub output {
     my ($self, $c) = @_;
 
     my $trickle = $c->{answer} && $c->{answer}{trickle};
+    my $heed = $c->{answer} && $c->{answer}{heed};
 
-    while (1) {
-        if ($c->{out} eq '' && $c->{more}) {
-            my $n = $c->{more} < 65536 ? $c->{more} : 65536;
+    refill($c);
 
-            $c->{out} = 'x' x $n;
-            $c->{more} -= $n;
-
-        } elsif ($c->{out} eq '' && defined $c->{endless}) {
-            $c->{out} = $c->{endless};
-        }
-
-        last if $c->{out} eq '';
+    while ($c->{out} ne '') {
+        return $self->later($c, 0.02) if $heed && unread($c);
 
         my $n = syswrite $c->{socket}, $c->{out},
-                         $trickle ? 1 : length $c->{out};
+                         $trickle ? 1 : $heed ? PIECE : length $c->{out};
 
         if (!defined $n) {
             return $self->end($c) if !$!{EAGAIN};
@@ -714,13 +713,9 @@ sub output {
 
         substr $c->{out}, 0, $n, '';
         $c->{request}{sent} += $n;
+        refill($c);
 
-        if ($trickle && $c->{out} ne '') {
-            $c->{due} = time + $trickle;
-            $self->{waiting}{$c->{fd}} = $c;
-            vec($self->{write}, $c->{fd}, 1) = 0;
-            return;
-        }
+        return $self->later($c, $trickle) if $trickle && $c->{out} ne '';
     }
 
     vec($self->{write}, $c->{fd}, 1) = 0;
@@ -731,6 +726,68 @@ sub output {
     $self->{answering}--;
 
     return $self->request($c);
+}
+
+
+# what comes next, when all is written that there was
+
+sub refill {
+    my ($c) = @_;
+
+    return if $c->{out} ne '';
+
+    if ($c->{more}) {
+        my $n = $c->{more} < 65536 ? $c->{more} : 65536;
+
+        $c->{out} = 'x' x $n;
+        $c->{more} -= $n;
+
+    } elsif (defined $c->{endless}) {
+        $c->{out} = $c->{endless};
+    }
+
+    return;
+}
+
+
+# goes on in so many seconds
+
+sub later {
+    my ($self, $c, $seconds) = @_;
+
+    $c->{due} = time + $seconds;
+    $self->{waiting}{$c->{fd}} = $c;
+    vec($self->{write}, $c->{fd}, 1) = 0;
+
+    return;
+}
+
+
+# whether the peer, on this machine, has yet to read something, or to get it; of
+# IPv6 nothing is known
+
+sub unread {
+    my ($c) = @_;
+
+    my $peer = $c->{socket}->peerport() or return 0;
+    my ($ours, $theirs) = map { sprintf ':%04X', $_ }
+                          $c->{socket}->sockport(), $peer;
+
+    open my $in, '<', '/proc/net/tcp' or die "/proc/net/tcp: $!";
+
+    # number, addresses, state, bytes to be sent and to be read
+    while (my $line = <$in>) {
+        next if index($line, $theirs) < 0;
+
+        my (undef, $from, $to, undef, $left) = split ' ', $line;
+        my ($ports, $out, $kept) = (substr($from, -5) . substr($to, -5),
+                                    split /:/, $left);
+
+        return 1 if $ports eq "$ours$theirs" && hex $out
+                    || $ports eq "$theirs$ours" && hex $kept;
+    }
+
+    return 0;
 }
 
 
