@@ -4,7 +4,7 @@
 
 # A database that answers, and does not serve: without the grant, or with an
 # older schema.  /health says so, though nobody calls anything else, and the log
-# tells of each reason.  And keys that are revoked while nothing is notified.
+# tells of each reason.  And keys that change while nothing is notified.
 
 use strict;
 use warnings;
@@ -15,6 +15,7 @@ use Test::More;
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
 use Test::IClock::API;
+use Test::IClock::Stream;
 
 my $t = Test::IClock->new;
 my $begin = time;
@@ -67,17 +68,50 @@ $t->psql('ALTER FUNCTION iclock.keep_no_events RENAME TO keep_events');
 ok(health(200), 'with it');
 
 
-# a key is believed for so long as iclock_api_key_cache says, if no notification
-# tells of its end
+# A key is believed for so long as iclock_api_key_cache says, if no notification
+# tells of what has changed.  The database itself looks at the key whenever
+# something is asked; who only listens asks nothing.
 
-my $api = Test::IClock::API->new($t);
+my $api = Test::IClock::API->new($t, rate => 6000);
 
-ok(wait_until(30, sub { $api->get('/devices')->status == 200 }), 'a key');
-$t->psql('SET session_replication_role = replica;'
-         . ' UPDATE iclock.api_key SET revoked_at = now()');
 
-ok(wait_until(30, sub { $api->get('/devices')->status == 401 }),
-   'is revoked, and nothing is notified: it ends when it is asked for again');
+sub unnoticed {
+    my ($change) = @_;
+
+    $t->psql('SET session_replication_role = replica;'
+             . " UPDATE iclock.api_key SET $change");
+
+    return;
+}
+
+
+# what nginx goes by
+
+sub policy {
+    return $api->get('/devices')->header('RateLimit-Policy') || '';
+}
+
+
+ok(wait_until(30, sub { policy() =~ /q=6000;/ }), 'a key');
+
+unnoticed('rate = 7000');
+ok(wait_until(60, sub { policy() =~ /q=7000;/ }),
+   'is changed, and nothing is notified: nginx asks for it again');
+
+my $stream;
+
+ok(wait_until(30, sub {
+    $stream = Test::IClock::Stream->new(port => $t->port(),
+        uri => '/v1/events',
+        header => [ Authorization => 'Bearer ' . $api->key ]);
+
+    return $stream->status() == 200;
+}), 'a stream');
+
+unnoticed('revoked_at = now()');
+ok($stream->ended(60), 'ends with its key, though nothing is notified');
+is(($stream->next(0) || {})->{event}, 'bye', 'and is told so');
+is($api->get('/devices')->said, '401 bad_key', 'so does what is asked');
 
 
 $t->psql('REVOKE iclock_api FROM iclock_nginx');
