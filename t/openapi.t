@@ -159,7 +159,23 @@ $t->post('/iclock/cdata?SN=OPENAPI01&table=OPERLOG',
          . "FP PIN=7\tFID=0\tSize=8\tValid=1\tTMP=AAECAwQFBgc=\n");
 $terminal->punches(map { [ 7, "2026-03-0$_ 08:00:00", 0, 1 ] } 1 .. 9);
 
-my (@done, %last);
+my (@done, @headless);
+
+# status and headers, but for those of one answer alone, and how the body comes
+
+sub head_of {
+    my ($r) = @_;
+
+    my %h = %{$r->headers};
+
+    delete $h{'transfer-encoding'};
+
+    for my $name (qw/ date ratelimit x-request-id /) {
+        $h{$name} = '' if exists $h{$name};
+    }
+
+    return join "\n", $r->status, map { "$_: $h{$_}" } sort keys %h;
+}
 
 # runs a request; the names of its path are those of the document
 
@@ -167,17 +183,32 @@ sub call {
     my ($method, $template, $path, $body, %header) = @_;
 
     my $key = delete $header{-key} || $key{key};
-    my $r = $t->_http($method, "/v1$path", $body,
-                      Authorization => "Bearer $key",
-                      defined $body ? ('Content-Type' => 'application/json')
-                                    : (), %header);
+    my @rest = ("/v1$path", $body, Authorization => "Bearer $key",
+                defined $body ? ('Content-Type' => 'application/json')
+                              : (), %header);
+    my $r = $t->_http($method, @rest);
 
     push @done, { method => lc $method, template => $template,
                   path => $path, status => $r->status,
                   type => ($r->header('content-type') // '')
                           =~ s/;.*//r, body => $r->body };
 
+    push @headless, $path if $method eq 'GET' && !has_head($r, @rest);
+
     return eval { $json->decode($r->body) } || {};
+}
+
+# whether HEAD has the headers of GET; what is said may have become longer since
+
+sub has_head {
+    my ($r, @rest) = @_;
+
+    for (1 .. 5) {
+        return 1 if head_of($t->_http('HEAD', @rest)) eq head_of($r);
+        $r = $t->_http('GET', @rest);
+    }
+
+    return 0;
 }
 
 call('GET', '/', '/');
@@ -304,6 +335,7 @@ is(join(', ', grep { !$did{$_} } sort keys %told), '',
    'every operation of the document was asked');
 is(join(', ', grep { !$told{$_} } sort keys %did), '',
    'and the document has each that was');
+is(join(', ', @headless), '', 'HEAD has the headers of GET');
 
 # a success that cannot be would keep a wrong one from being noticed
 
