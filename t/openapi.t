@@ -313,6 +313,42 @@ call('POST', "/webhooks/{id}/$_", "/webhooks/$hook/$_")
 call('POST', '/webhooks/{id}/resend', "/webhooks/$hook/resend",
      '{"state":"dead"}');
 call('GET', "/webhooks/{id}/$_", "/webhooks/$hook/$_") for qw/ attempts dead /;
+
+# What nobody knows is refused, in the query as in the body, before anything is
+# done: a slip of the pen must not have a program change more than it means to.
+
+my %place = (devices => 'OPENAPI01', users => 7, commands => $id,
+             webhooks => $hook, events => 'evt_none', sandbox => 'BOX1');
+my @lax;
+
+for my $route (@route) {
+    my ($method, $template) = @$route;
+
+    # what needs no key knows no parameters
+    next if $document->{paths}{$template}{lc $method}{security};
+
+    my ($kind) = $template =~ m!^/(\w+)!;
+    my $path = $template =~ s/\{\w+\}/$place{$kind}/r;
+    my $bodied = $method !~ /^(?:GET|DELETE)\z/;
+    my @key = $kind eq 'sandbox' ? (-key => $key{test}) : ();
+    my $said = call($method, $template, "$path?nosuch=1",
+                    $bodied ? '{}' : undef, @key);
+
+    push @lax, "$method $template: a parameter"
+        if ($said->{code} // '') ne 'bad_request'
+           || ($said->{detail} // '') !~ /"nosuch"/;
+
+    next if !$bodied;
+
+    $said = call($method, $template, $path, '{"nosuch":1}', @key);
+
+    push @lax, "$method $template: a member"
+        if ($said->{code} // '') ne 'unknown_field'
+           || ($said->{errors}[0]{pointer} // '') ne '#/nosuch';
+}
+
+is(join(', ', @lax), '', 'what is not known is refused, by each operation');
+
 call('DELETE', '/webhooks/{id}', "/webhooks/$hook");
 
 call('POST', '/sandbox/devices', '/sandbox/devices',
