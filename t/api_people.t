@@ -242,4 +242,41 @@ is($api->get('/users/EMP_001')->said, '404 not_found', 'gone');
 is(scalar @{$api->get('/logs?user_id=EMP_001')->json->{data}}, 100,
    'punches stay');
 
+# Days on which clocks change: in Berlin an hour that is skipped, with one
+# behind it, and one that comes twice, with one before it.  Who reads them gets
+# what PostgreSQL makes of the local time, in summer as in winter.
+
+$t->psql("INSERT INTO iclock.device (serial_number, status, timezone)"
+         . " VALUES ('BERLIN', 'active', 'Europe/Berlin')");
+
+my @local = ('2026-03-29 02:30:00', '2026-03-29 03:45:00',
+             '2026-10-25 01:45:00', '2026-10-25 02:30:00');
+
+is($t->device('BERLIN')->punches(map { [ 7, $_, 0, 1 ] } @local)->text,
+   '200 OK: 4', 'punches of days on which clocks change');
+
+my $moments = join ', ', $t->psql_lines(sprintf <<'END', join ',', @local);
+SELECT to_char(t, 'YYYY-MM-DD"T"HH24:MI:SS') || ' Europe/Berlin '
+       || to_char(t AT TIME ZONE 'Europe/Berlin' AT TIME ZONE 'UTC',
+                  'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+  FROM unnest(string_to_array('%s', ',')::timestamp[]) AS t
+ ORDER BY t
+END
+
+$r = $api->get('/logs?device_id=BERLIN');
+is(join(', ', sort map { "$_->{local_time} $_->{timezone} $_->{timestamp}" }
+                   @{$r->json->{data}}), $moments, 'their times in the list');
+
+my @event;
+
+ok(wait_until(60, sub {
+    $r = $api->get('/events?device_id=BERLIN&types=attendance.punch&after=0');
+    @event = @{($r->json || {})->{data} || []};
+
+    return @event == 4;
+}), 'and events');
+is(join(', ', sort map { "$_->{punch}{local_time} $_->{device}{timezone}"
+                         . " $_->{punch}{timestamp}" } @event), $moments,
+   'have the same times');
+
 $t->done();
