@@ -2,8 +2,8 @@
 
 # Copyright (C) the ngx_http_iclock_module authors
 
-# Receivers that are away for minutes and for days, by a clock that the test
-# moves.
+# Receivers that are away for minutes and for days, or do not answer, by clocks
+# that the test moves.
 
 use strict;
 use warnings;
@@ -65,6 +65,10 @@ sub names {
 
 my %pause;
 
+# whether timers of nginx stand still
+
+my $still = 1;
+
 # Moves the clock to where something is to be tried again, unless it is on its
 # way already, and waits until it was tried.  One statement tells how often that
 # was before and when it is due: an attempt between two of them would count as
@@ -88,13 +92,28 @@ sub next_attempt {
         . ' max(at) AS last FROM iclock.webhook_attempt'
         . " WHERE endpoint_id = '$id') a WHERE e.id = '$id') d");
     my ($before, $seconds, $n, $pause) = split /\|/, $row;
+    my $tried = sub { ($session->query($attempts))[0] > $before };
 
     $pause{$id}{$n} = $pause if $pause;
     $clock->to($clock->now() + $seconds + 1) if $seconds;
 
-    return wait_until(30, sub {
-        ($session->query($attempts))[0] > $before;
-    });
+    return $still ? soon($tried) : wait_until(30, $tried);
+}
+
+# Waits until something is so, for which two seconds of nginx pass at most: one
+# has a tick in it.
+
+sub soon {
+    my ($so) = @_;
+
+    $clock->pass(1000);
+
+    for (1 .. 4) {
+        return 1 if wait_until(2, $so);
+        $clock->pass(250);
+    }
+
+    return wait_until(60, $so);
 }
 
 # Tries again until something is so, at most that often.
@@ -112,24 +131,70 @@ sub try_until {
 
 
 # The clock may move while PostgreSQL is asked, and leases run out: no other
-# worker takes them.
+# worker takes them.  Timers of nginx stand still, if they are to: then it takes
+# no time but what the test lets pass.
 
-$t->start($t->device_server(pool => 'timeout=1h', http => 'iclock_webhooks on;'
-          . ' iclock_api_pool timeout=1h;'
-          . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.1/32;'),
-          workers => 1);
+sub start {
+    my ($limits) = @_;
+
+    my $before = length $t->error_log();
+
+    $t->nginx->{env} = { %{$clock->environment()},
+                         $still ? (CLOCK_STILL => 1) : () };
+    $t->start($t->device_server(pool => 'timeout=1h',
+              http => 'iclock_webhooks on; iclock_api_pool timeout=1h;'
+              . ' iclock_webhook_http on; iclock_webhook_allow 127.0.0.1/32;'
+              . ($limits ? " iclock_webhook_limits $limits;" : '')),
+              workers => 1);
+    ok(wait_until(60, sub {
+        $clock->pass(10);
+        substr($t->error_log(), $before) =~ /iclock: listening for notif/ }),
+       'nginx listens');
+}
+
+# ends an nginx whose timers stand still
+
+sub over {
+    kill 'QUIT', $t->nginx->{pid};
+    ok(wait_until(60, sub { $clock->pass(1000); !$t->nginx->running() }),
+       'nginx ends');
+    is($t->nginx->{status}, 0, 'with status 0');
+}
+
+# A hook that nginx has taken: from now on it needs no timer to send what it
+# hears of.
+
+sub taken {
+    my ($path, $type) = @_;
+
+    my $id = hook($path, $type);
+
+    ok(wait_until(60, sub {
+        return 1 if endpoint($id, 'leased_by') ne '';
+        $clock->pass(10);
+        return 0;
+    }), "nginx takes $path");
+
+    return $id;
+}
+
+sub attempts {
+    my ($id) = @_;
+
+    return ($session->query('SELECT count(*) FROM iclock.webhook_attempt'
+                            . " WHERE endpoint_id = '$id'"))[0];
+}
 
 
 # a minute and a half
 
-my $id = hook('/minutes', 'user.updated');
+start();
+
+my $id = taken('/minutes', 'user.updated');
 
 $receiver->down();
-sleep 0.3;
 events(1, 1, 'user.updated');
-ok(wait_until(30, sub {
-    $t->psql('SELECT count(*) FROM iclock.webhook_attempt') >= 1
-}), 'a receiver is down');
+ok(wait_until(60, sub { attempts($id) }), 'a receiver is down');
 
 ok(try_until($id, 8, sub { endpoint($id, 'status') eq 'failing' }),
    'five failures in a row');
@@ -142,21 +207,23 @@ ok(wait_until(30, sub {
                       . " AND query LIKE '%webhook_work(%'"))[0]
 }), 'nobody asks for work');
 events(2, 300, 'user.updated');
-next_attempt($id) for 1, 2;
+ok(next_attempt($id), 'it is tried again') for 1, 2;
 $receiver->up();
-next_attempt($id);
-ok(wait_until(60, sub { $receiver->count('/minutes') >= 300 }),
-   'so does all that waited');
+ok(next_attempt($id), 'and once more, which it answers');
+ok(soon(sub { $receiver->count('/minutes') >= 300 }),
+   'all that waited comes within two seconds');
 is(join(' ', sort { $a <=> $b } names('/minutes')), join(' ', 1 .. 300),
    'each event once');
 ok(wait_until(30, sub { endpoint($id, 'status') eq 'active' }),
    'the endpoint is active');
 
-# An attempt is as late as the machine is slow, but never early.  A pause that
-# was over before anybody could look at it counts as right.
+# An attempt is never early, and none was later than two seconds.  Nothing is
+# tried while the test looks when that will be, unless it looks for as long.
 
-my @at = $t->psql_lines('SELECT extract(epoch FROM at)'
-                        . ' FROM iclock.webhook_attempt ORDER BY at LIMIT 8');
+my @attempt = map { [ split /\|/ ] }
+              $t->psql_lines('SELECT extract(epoch FROM at), status'
+                             . ' FROM iclock.webhook_attempt'
+                             . ' ORDER BY at, id LIMIT 8');
 my $seen = 0;
 
 for my $n (1 .. 7) {
@@ -166,15 +233,68 @@ for my $n (1 .. 7) {
     $seen++ if $pause;
     cmp_ok(abs(($pause || $nominal) - $nominal), '<=', 0.1001 * $nominal,
            "about $nominal s after attempt $n");
-    cmp_ok($at[$n] - $at[$n - 1], '>=', 0.89 * $nominal,
+    cmp_ok($attempt[$n][0] - $attempt[$n - 1][0], '>=', 0.89 * $nominal,
            'the next one is not early');
 }
 
-cmp_ok($seen, '>=', 3, 'pauses were seen');
+cmp_ok($seen, '>=', 6, 'pauses were seen');
+is(join(' ', map { $_->[1] || '-' } @attempt), '- - - - - - - 200',
+   'the eighth attempt delivers');
 $t->psql("SELECT iclock.delete_webhook('$id')");
 
 
+# A receiver that does not answer is waited for as long as it may take, and not
+# longer: 15 seconds, or what was set.
+
+for my $case ([ '/hangs', 14_000, 2_000 ], [ '/hangs2s', 1_500, 1_000 ]) {
+    my ($path, $less, $more) = @$case;
+
+    if ($path eq '/hangs2s') {
+        over();
+        start('timeout=2s');
+    }
+
+    $id = taken($path, 'template.enrolled');
+    $receiver->answer($path, { action => 'hang' }, {});
+    events(1, 1, 'template.enrolled');
+    is($receiver->wait_for(1, $path, 60), 1, "$path: a receiver hangs");
+
+    $clock->pass($less);
+
+    # with the second one nginx has been through its timers
+
+    is($t->get('/iclock/ping?SN=HANGS')->text, '200 OK', "$path: time passes")
+        for 1, 2;
+
+    # what the receiver was about to be told it is told before the second one
+
+    is($receiver->stats()->{answering}, 1, "$path: nginx waits") for 1, 2;
+    is(attempts($id), 0, "$path: and says nothing");
+
+    $clock->pass($more);
+    ok(wait_until(60, sub { attempts($id) }), "$path: then it does not");
+    like($t->psql('SELECT error FROM iclock.webhook_attempt'
+                  . " WHERE endpoint_id = '$id'"), qr/timed out/i,
+         "$path: the reason is kept");
+    ok(wait_until(30, sub { $receiver->stats()->{answering} == 0 }),
+       "$path: the request is over");
+
+    ok(next_attempt($id), "$path: it is sent once more");
+
+    my ($again) = $receiver->requests($path, 1);
+
+    is($again->{headers}{'iclock-attempt'}, 2, "$path: which is counted");
+    is($again->{status}, 200, "$path: and answered");
+    $t->psql("SELECT iclock.delete_webhook('$id')");
+}
+
+over();
+
+
 # a day
+
+$still = 0;
+start();
 
 $id = hook('/day', 'user.deleted');
 $receiver->down();

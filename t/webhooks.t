@@ -301,22 +301,6 @@ ok(wait_until(30, sub { $t->psql('SELECT count(*) FROM iclock.webhook_retry'
    'until one is whole');
 
 
-# a receiver that does not answer
-
-$t->reload($t->device_server(http => HOOKS =~ s/30s/2s/r), level => 'debug',
-           wait => 1);
-($id) = hook('/slow', types => "'{door.state}'");
-$receiver->answer('/slow', { action => 'hang' }, {});
-events(1, 1, 'door.state');
-ok($receiver->wait_for(2, '/slow', 60) >= 2, 'no answer in time: once more');
-is(request('/slow', 1)->{headers}{'iclock-attempt'}, 2, 'which is counted');
-like($t->psql('SELECT error FROM iclock.webhook_attempt WHERE endpoint_id ='
-              . " '$id' ORDER BY attempt LIMIT 1"), qr/timed out/i,
-     'the reason is kept');
-$t->psql("SELECT iclock.delete_webhook('$id')");
-$t->reload($t->device_server(http => HOOKS), level => 'debug', wait => 1);
-
-
 # a test
 
 ($id) = hook('/test');
