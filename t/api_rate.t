@@ -20,6 +20,7 @@ my $t = Test::IClock->new;
 $t->psql('GRANT iclock_api TO iclock_nginx');
 $t->start(Test::IClock::API::server($t, server => <<'EOFC'));
         location /slow { iclock_api; iclock_api_rate rate=1r/m burst=3; }
+        location /hundred { iclock_api; iclock_api_rate rate=1r/m burst=100; }
         location /fast { iclock_api; iclock_api_rate rate=50r/s; }
         location /free { iclock_api; iclock_api_rate off; }
 EOFC
@@ -107,6 +108,18 @@ my $slow = at('/slow');
 # the first one alone: its time is not behind the others'
 is($slow->get('/devices')->status, 200, 'a slow location');
 is(said(burst($slow, 4)), '200: 2, 429 rate: 2', 'burst');
+
+# another one comes a minute later
+my $hundred = at('/hundred');
+
+$start = time;
+is($hundred->get('/devices')->status, 200, 'a hundred: the first one');
+
+my $said = said(burst($hundred, 100));
+
+ok($said eq '200: 99, 429 rate: 1' || time - $start >= 60,
+   'a hundred: of 101 one is too many') or diag($said);
+
 is(at('/fast')->get('/devices')->header('RateLimit-Policy'),
    '"default";q=3000;w=60', 'a rate per second');
 is(at('/free')->get('/devices')->header('RateLimit'), undef, 'off');
