@@ -279,4 +279,22 @@ is(join(', ', sort map { "$_->{punch}{local_time} $_->{device}{timezone}"
                          . " $_->{punch}{timestamp}" } @event), $moments,
    'have the same times');
 
+# as many as there may be at once, and one more
+
+sub people {
+    my ($n) = @_;
+
+    return { device_id => 'AKJD193840129',
+             users => [ map { { user_id => "C$_", name => "Person $_" } }
+                        1 .. $n ] };
+}
+
+$r = $api->post('/users/batch', people(1000));
+is($r->status, 201, 'a thousand users') or diag($r->body);
+is(scalar(grep { $_->{status} == 201 } @{$r->json->{results}}), 1000,
+   'each of them');
+$r = $api->post('/users/batch', people(1001));
+is($r->said, '422 invalid', 'one more is too many');
+is($r->json->{errors}[0]{pointer}, '#/users', 'of them');
+
 $t->done();
