@@ -106,9 +106,12 @@ $t->reload();
 
 # the bytes themselves, their base64, and hex as PostgreSQL writes it
 
-my %log = (error => $t->error_log(), access => slurp($access));
+my %log = (error => $t->error_log(), access => slurp($access),
+           PostgreSQL => slurp($t->pg->{log}));
 
 cmp_ok(length $log{error}, '>', 100_000, 'the log has much to say');
+like($log{PostgreSQL}, qr/operation "users_create" of the API: /,
+     'and PostgreSQL tells of the failure');
 
 for my $where (sort keys %log) {
     for my $what (sort keys %secret) {
