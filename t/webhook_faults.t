@@ -22,6 +22,9 @@ use constant HOOKS => 'iclock_webhooks on; iclock_webhook_http on;'
                       . ' iclock_webhook_allow 127.0.0.1/32;'
                       . ' iclock_webhook_limits timeout=30s;';
 
+# half of the endpoints of two machines
+use constant HALF => HOOKS =~ s/30s/30s endpoints=4/r;
+
 my $t = Test::IClock->new;
 my $receiver = $t->receiver();
 my $other = Test::IClock::Nginx->new($t->dir() . '/other');
@@ -400,7 +403,7 @@ cmp_ok($receiver->stats()->{answering}, '<', 25, 'requests have to wait');
 unlike($t->error_log(), qr/worker_connections are not enough/,
        'some connections are left');
 delete_hooks(@hang, $id);
-change(HOOKS, workers => 2);
+change(HALF, workers => 2);
 
 
 # a transaction of another database holds the horizon back
@@ -434,13 +437,15 @@ ok(wait_until(30, sub {
 delete_hooks($id);
 
 
-# two machines
+# two machines, neither of which takes all
 
-$other->start($t->device_server(http => HOOKS));
+$other->start($t->device_server(http => HALF));
 
 my @id = hooks('/two', 8);
 
 ok(all_taken(8), 'two machines share endpoints');
+is($t->psql('SELECT count(DISTINCT leased_by) FROM iclock.webhook_endpoint'),
+   2, 'both have some');
 
 stream(1, 50, 0.002)->wait();
 ok(all_came("/two$_", 50), "endpoint $_ gets all") for 1 .. 8;

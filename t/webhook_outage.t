@@ -373,4 +373,23 @@ my ($again) = grep { $_->{body} =~ /poison/ && $_->{status} == 200 }
 
 is($again->{headers}{'webhook-id'}, $event, 'with the same id');
 
+
+# nginx dies, and whoever comes then, which is another one, has its endpoints
+# when the leases are over
+
+$id = taken('/dies', 'door.state');
+
+my $dead = endpoint($id, 'leased_by');
+
+$t->nginx->kill_all();
+is($t->psql('SELECT leased_until <= iclock.webhook_now()'
+            . " + interval '30 seconds' FROM iclock.webhook_endpoint"
+            . " WHERE id = '$id'"), 't', 'a lease is for half a minute');
+start();
+events(1, 1, 'door.state');
+$clock->to($clock->now() + 31);
+is($receiver->wait_for(1, '/dies', 60), 1,
+   'half a minute later its endpoints are taken over');
+isnt(endpoint($id, 'leased_by'), $dead, 'by another one');
+
 $t->done();
