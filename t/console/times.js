@@ -112,8 +112,6 @@ module.exports = async (t) => {
             (d) => d.charCodeAt(0) - 0x966);
 
         t.like(digits, /15:11:02/, `${zones}: the time of the terminal`);
-        t.like(digits, /02:30:00\s*(?:GMT|UTC|\S*)[+]?\d/,
-               `${zones}: an hour that comes twice has its offset`);
 
         // days and numbers as people write them there
 
@@ -205,6 +203,53 @@ module.exports = async (t) => {
              time.startsWith(day + ', ')), 'an event of yesterday has its day',
          await later.text('.rows .c-time'));
     await t.close(later);
+
+    // An hour that comes twice, for who is in the zone of the terminal, where
+    // no other offset stands: which of the two it was.  A later one has none.
+
+    const near = await t.signIn('#/live', { timezone: 'Europe/Berlin',
+                                            language: 'en-GB' });
+    const twice = ['1091', '1092', '1093'];
+    const times = ['02:30:00 GMT+2', '02:30:00 GMT+1', '04:30:00'];
+
+    // a row, and where its PIN and its time stand in it
+    const timesOf = (row, pin, time) => near.page.evaluate(
+        (row, pin, time, pins) => {
+            const all = new Map([...document.querySelectorAll(row)].map((e) =>
+                [e.querySelector(pin)?.innerText,
+                 e.querySelector(time)?.innerText.replace(/^[^,]*, /, '')]));
+
+            return pins.map((pin) => all.get(pin) ?? null);
+        }, row, pin, time, twice);
+
+    await near.see(/Live, \d+ a minute/);
+    await t.sql(`insert into iclock.punch (device_id, local_time, pin, status,
+                                           verify, punched_at)
+        select d.id, p.punched_at at time zone 'Europe/Berlin', p.pin, 0, 1,
+               p.punched_at
+          from iclock.device d,
+               (values ('1091', timestamptz '2026-10-25 02:30:00+02'),
+                       ('1092', timestamptz '2026-10-25 02:30:00+01'),
+                       ('1093', timestamptz '2026-10-25 04:30:00+01'))
+               as p (pin, punched_at)
+         where d.serial_number = 'TIME000002'`);
+
+    let shown;
+
+    await t.wait('three punches in Live', async () => {
+        shown = await timesOf('.rows > .row', '.c-pin', '.c-time');
+        return shown.every((time) => time !== null);
+    });
+    t.is(shown, times, 'Live: an hour that comes twice has its offset');
+    await t.wait('three punches of the terminal', async () => {
+        await near.goto('#/settings');
+        await near.goto('#/devices/TIME000002');
+        await near.settled();
+        shown = await timesOf('#tab-body tr', 'a .mono', 'button .mono');
+        return shown.every((time) => time !== null);
+    });
+    t.is(shown, times, 'and among the punches of its terminal');
+    await t.close(near);
 
     // from right to left, and back
 
