@@ -348,7 +348,6 @@ module.exports = async (t) => {
                 ms > 400 && ms < 2500 && ms !== 1000 ? ms / 10 : ms, ...more);
         }) });
     tab.allow(/ERR_|Failed to load/);
-    tab.foreign.length = 0;
     await tab.enter(t.key);
     await tab.see(/Live, \d+ a minute/);
 
@@ -412,6 +411,8 @@ module.exports = async (t) => {
         !/Live, \d+ a minute/.test(document.body.innerText));
     t.ok(true, 'and it is not live');
     await tab.looks('live-offline');
+    t.is(tab.foreign.filter((url) => !url.startsWith(away + '/')), [],
+         'cut off: no request to another origin');
     tab.foreign.length = 0;
     await t.close(tab);
 
