@@ -15,9 +15,6 @@ const evil = [
     '{n} ${x} {{y}}',
 ];
 
-// where the first of them stands
-const shown = /^(?:fleet|people|problems|devices\/EVIL0000)$/;
-
 const quote = (text) => `'${text.replace(/'/g, "''")}'`;
 
 
@@ -109,48 +106,147 @@ async function olympus(t) {
 }
 
 
-module.exports = async (t) => {
-    for (const [i, text] of evil.entries()) {
-        const sn = `EVIL000${i}`;
+// as the page writes what has no shape of its own
+const visible = (text) => text.replace('\u202E', '\u27E8202E\u27E9')
+    .replace('\u2066', '\u27E82066\u27E9').replace('\u0007', '\u2407');
 
-        await t.sql(`select iclock.register_device('${sn}');
+// a line as the server shows it: nothing that looks like a value
+const line = (text) => text.replace(/=/g, ' ');
+
+
+// All of these texts stand in a part of the page, as texts, and it fits.
+
+async function shows(t, tab, view, texts, part) {
+    let missing;
+
+    await t.wait(view, async () => {
+        missing = await tab.page.evaluate((part, texts) => {
+            const words = (document.querySelector(part)?.innerText || '')
+                .replace(/\s+/g, ' ');
+
+            return texts.filter((text) => !words.includes(text));
+        }, part, texts.map(visible));
+        return missing.length === 0;
+    }).catch(() => null);
+
+    t.is(missing, [], `${view}: they are shown`);
+    await tab.settled();
+    t.is(await tab.page.evaluate(() => [globalThis.owned ?? null,
+             document.querySelectorAll('img, iframe').length,
+             document.scripts.length]), [null, 0, 1],
+         `${view}: nothing runs, it is text`);
+    t.ok(!/[\u202A-\u202E\u2066-\u2069\u0007]/.test(await tab.body()),
+         `${view}: marks of direction are visible`);
+
+    for (const width of [390, 1280]) {
+        await tab.size(width, 844);
+        await tab.frames();
+        await tab.fits(`${view}, ${width}`);
+    }
+}
+
+
+module.exports = async (t) => {
+    const gate = (i) => `EVIL000${i}`;
+
+    // a punch of each, of somebody who has the same name
+    const punches = (letter) => t.sql(evil.map((text, i) => `
+        insert into iclock.person (site, pin, name)
+        values (${quote(text)}, '${letter}${i}', ${quote(text)});
+        insert into iclock.punch (device_id, local_time, pin, status, verify,
+                                  punched_at)
+        select id, localtimestamp(0), '${letter}${i}', 0, 1, now()
+          from iclock.device where serial_number = '${gate(i)}'`).join(';'));
+
+    for (const [i, text] of evil.entries()) {
+        await t.sql(`select iclock.register_device('${gate(i)}');
             update iclock.device set name = ${quote(text)},
             site = ${quote(text)}, last_seen = now() - interval '1 hour'
-            where serial_number = '${sn}';
-            insert into iclock.person (site, pin, name)
-            values (${quote(text)}, 'P${i}', ${quote(text)});
+            where serial_number = '${gate(i)}';
             insert into iclock.rejected_line
             (device_id, table_name, line, reason)
-            select id, 'ATTLOG', convert_to(${quote(text)}, 'UTF8'),
-                   'no such date'
-              from iclock.device where serial_number = '${sn}'`);
-        await t.sql(`select iclock.set_clock('${sn}')`).catch(() => null);
+            select id, 'ATTLOG', convert_to(${quote(line(text))}, 'UTF8'),
+                   ${quote(text)}
+              from iclock.device where serial_number = '${gate(i)}'`);
+        t.is((await t.api('POST', `/devices/${gate(i)}/reboot`))[0], 202,
+             `${gate(i)} has a command`);
     }
 
+    await punches('P');
     await t.sql(`insert into iclock.person (site, pin, name)
-        values ('', '__proto__', '__proto__')`).catch(() => null);
+        values ('', '__proto__', '__proto__');
+        insert into iclock.punch (device_id, local_time, pin, status, verify,
+                                  punched_at)
+        select id, localtimestamp(0), '__proto__', 0, 1, now()
+          from iclock.device where serial_number = '${gate(3)}'`);
 
-    for (const view of ['fleet', 'devices/EVIL0000', 'devices/EVIL0002',
-                        'people', 'commands', 'problems', 'live']) {
-        const tab = await t.signIn('#/' + view, { width: 390, height: 844 });
+    const tab = await t.signIn('#/fleet', { height: 844 });
+    const count = (n) => tab.until((n) => document.querySelector('[role=grid]')
+        ?.getAttribute('aria-rowcount') === String(n + 1), n);
 
-        await tab.settled();
-        t.is(await tab.page.evaluate(() => globalThis.owned ?? null), null,
-             `${view}: nothing runs`);
-        t.is(await tab.page.evaluate(() =>
-                 document.querySelectorAll('main img, main script').length),
-             0, `${view}: it is text`);
-        if (shown.test(view)) {
-            await tab.see(img, `${view}: it is shown`);
-        }
-        t.ok(!/[\u202A-\u202E\u2066-\u2069\u0007]/.test(await tab.body()),
-             `${view}: marks of direction are visible`);
-        await tab.fits(view);
-
-        await tab.size(1280, 800);
-        await tab.fits(`${view}, wide`);
-        await t.close(tab, view);
+    for (const view of ['fleet?q=EVIL', 'people', 'commands', 'live']) {
+        await tab.goto('#/' + view);
+        await shows(t, tab, view, evil, '.rows');
     }
 
+    // in the live view by the stream, too
+
+    const told = () => tab.page.evaluate(() =>
+        [...document.querySelectorAll('.rows > .row')].map((row) =>
+            row.querySelector('.c-pin').textContent + ' '
+            + row.querySelector('.c-name').textContent)
+            .filter((words) => words.startsWith('Q')).sort());
+    let got;
+
+    await tab.see(/Live, \d+ a minute/);
+    await punches('Q');
+    await t.wait('their punches', async () =>
+        (got = await told()).length === evil.length).catch(() => null);
+    t.is(got, evil.map((text, i) => `Q${i} ${visible(text)}`),
+         'live: the names that are told');
+    await shows(t, tab, 'live, told', evil, '.rows');
+
+    // lines that were not stored: as they are, and why
+
+    await tab.goto('#/problems');
+    await t.wait('all lines are unfolded', () => tab.page.evaluate((n) => {
+        const all = [...document.querySelectorAll('[data-fold]')];
+        const next = all.find((fold) => fold.ariaExpanded === 'false');
+
+        next?.click();
+        return all.length >= n && !next;
+    }, evil.length));
+    await shows(t, tab, 'problems', [...evil, ...evil.map(line)], '.problems');
+    got = await tab.page.evaluate(() =>
+        [...document.querySelectorAll('.raws .line')].map((e) =>
+            e.textContent));
+    t.is(evil.filter((text) => !got.includes(visible(line(text)))), [],
+         'problems: each line, and nothing else in it');
+
+    for (const [i, text] of evil.entries()) {
+        for (const [view, texts, part] of [
+            [`devices/${gate(i)}`, [text], '.dev-head'],
+            [`devices/${gate(i)}?tab=rejected`, [line(text)], '#tab-body'],
+            [`people/P${i}`, [text], '.panel'],
+        ]) {
+            await tab.goto('#/' + view);
+            await shows(t, tab, view, texts, part);
+        }
+    }
+
+    // names that objects have of their own
+
+    await tab.goto('#/people/__proto__');
+    await shows(t, tab, 'people/__proto__', ['__proto__', 'On no terminal.'],
+                '.panel');
+    await tab.goto('#/people?site=__proto__');
+    await count(2);
+    await shows(t, tab, 'people?site=__proto__', ['__proto__'], '.rows');
+    await tab.goto('#/fleet?site=__proto__');
+    await count(1);
+    t.is(await tab.text('.rows .c-serial'), gate(3),
+         'fleet?site=__proto__: the one that is there');
+
+    await t.close(tab, 'what strangers have written');
     await olympus(t);
 };
