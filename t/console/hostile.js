@@ -234,6 +234,32 @@ module.exports = async (t) => {
         }
     }
 
+    // the longest one in what floats, whose buttons have it, too
+
+    const floats = async (view) => {
+        for (const width of [390, 1280]) {
+            await tab.size(width, 844);
+            await tab.frames();
+            t.is(await tab.page.evaluate(() =>
+                     [...document.querySelectorAll('dialog, .panel .body')]
+                         .map((e) => e.scrollWidth <= e.clientWidth)), [true],
+                 `${view}, ${width}: as wide as it may be`);
+        }
+    };
+
+    await tab.goto(`#/devices/${gate(2)}`);
+    await tab.click('More');
+    await tab.click('Block…', '[role=menuitem]');
+    await tab.element('dialog button', `Block ${evil[2]}`);
+    await floats('a dialog');
+    await tab.press('Escape');
+    await tab.until(() => !document.querySelector('dialog'));
+    await tab.goto('#/people/P2');
+    await tab.click('Change…', '.panel button');
+    await tab.element('.panel button', `Save ${evil[2]}`);
+    await tab.element('.panel button', `Back to ${evil[2]}`);
+    await floats('a panel');
+
     // names that objects have of their own
 
     await tab.goto('#/people/__proto__');
