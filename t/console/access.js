@@ -330,6 +330,18 @@ const small = (tab, least) => tab.page.evaluate((least) => {
 }, least);
 
 
+// Each title stands above its column: by name, from where to where.
+
+const columns = (tab, row) => tab.page.evaluate((row) =>
+    [...document.querySelector(row).children].filter((cell) =>
+        cell.checkVisibility()).map((cell) => {
+            const box = cell.getBoundingClientRect();
+
+            return `${cell.className.match(/\bc-\w+/)} ${
+                Math.round(box.left)} ${Math.round(box.right)}`;
+        }), row);
+
+
 // targets, by mouse and by finger
 
 async function targets(t) {
@@ -382,13 +394,21 @@ async function targets(t) {
         await tab.element('.panel input', 'Select all shown');
         await all('a panel');
 
-        // a finger on a table
+        // a table that has no room for all columns, with a finger and without
 
-        if (touch) {
-            await tab.goto('#/fleet');
-            await tab.size(1024, 768, touch);
+        for (const [view, wide] of [['fleet', 1280], ['fleet', 1024],
+                                    ['people/4711', 800], ['live', 800]])
+        {
+            const row = '.rows > .row:not([data-mark~=other])';
+            const name = `${view}, ${wide}`;
+
+            await tab.goto('#/' + view);
+            await tab.size(wide, 768, touch);
             await tab.settled();
-            await all('fleet, wide');
+            await tab.until((row) => document.querySelector(row), row);
+            t.is(await columns(tab, '.heads'), await columns(tab, row),
+                 `${name}: each title above its column`);
+            await all(name);
         }
 
         await t.close(tab);

@@ -68,7 +68,8 @@ function grid(o) {
   for (const c of columns) headRow.append(headCell(c));
 
   function headCell(c) {
-    const cell = h('div.cell.c-' + c.id + (c.num ? '.num' : ''),
+    const cell = h('div.cell.c-' + c.id + (c.num ? '.num' : '')
+      + (c.mid === false ? '.wide-only' : ''),
       { role: 'columnheader' });
 
     if (c.by) {
@@ -86,7 +87,8 @@ function grid(o) {
   }
 
   function headKeys(event) {
-    const buttons = Array.from(headRow.querySelectorAll('button'));
+    const buttons = Array.from(headRow.querySelectorAll('button'))
+      .filter((each) => each.offsetParent);
     const i = buttons.indexOf(event.currentTarget);
 
     if (event.key === 'ArrowDown') focusRow(from());
