@@ -9,7 +9,7 @@
 const fs = require('fs');
 const path = require('path');
 
-const font = require('./lib/boxes.js')();
+const boxes = require('./lib/boxes.js');
 
 const stored = path.join(__dirname, 'pictures');
 const write = process.env.TEST_PICTURES === 'write';
@@ -50,24 +50,6 @@ const freeze = (began, stands) => {
 
         return new Response(body, { status: answer.status, headers });
     };
-};
-
-
-// In the page: words are boxes, and nothing blinks.
-
-const dress = async (bytes) => {
-    const face = new FontFace('boxes', Uint8Array.from(atob(bytes), (c) =>
-        c.charCodeAt(0)));
-    const sheet = new CSSStyleSheet();
-
-    await face.load();
-    document.fonts.add(face);
-    sheet.replaceSync(`* { font-family: boxes !important;
-                           font-synthesis: none !important;
-                           caret-color: transparent !important }
-        input[type=date] { inline-size: 9rem !important }
-        ::-webkit-datetime-edit { visibility: hidden !important }`);
-    document.adoptedStyleSheets = [sheet];
 };
 
 
@@ -160,7 +142,7 @@ module.exports = async (t) => {
     let patient = true;
 
     fs.mkdirSync(stored, { recursive: true });
-    await tab.page.evaluate(dress, font.toString('base64'));
+    await boxes(tab.page);
 
     // what is drawn late is waited for, as long as nothing was wrong
     const same = async (name) => {

@@ -4,6 +4,9 @@
 
 'use strict';
 
+const boxes = require('./lib/boxes.js');
+
+
 // A punch, and what is of no device, in each place where a time stands: by the
 // clock of the device, of who looks, and by UTC.
 
@@ -241,6 +244,11 @@ module.exports = async (t) => {
         return shown.every((time) => time !== null);
     });
     t.is(shown, times, 'Live: an hour that comes twice has its offset');
+    await boxes(near.page);
+    t.is(await near.page.evaluate(() =>
+             [...document.querySelectorAll('.rows .c-time')].filter((cell) =>
+                 cell.scrollWidth > cell.clientWidth).map((e) => e.innerText)),
+         [], 'Live: and none of it is cut off');
     await t.wait('three punches of the terminal', async () => {
         await near.goto('#/settings');
         await near.goto('#/devices/TIME000002');

@@ -136,14 +136,14 @@ function liveLate(event) {
 
 function liveColumns() {
   return [
-    { id: 'time', title: t('live.time'), width: '10.5rem', area: 'c',
+    { id: 'time', title: t('live.time'), width: '12.5rem', area: 'c',
       fill(cell, e) {
         const time = eventTime(e);
 
         redo(cell, JSON.stringify([time, liveLate(e)]), () => [time, liveLate(e)
           && h('span.if-narrow', ', ', liveLate(e))]);
       } },
-    { id: 'site', title: t('live.site'), width: 'minmax(0, 8rem)',
+    { id: 'site', title: t('live.site'), width: 'minmax(0, 6rem)',
       fill(cell, e) {
         const site = e.device && e.device.site || '–';
 

@@ -2,7 +2,7 @@
 
 // A font of which each character is the same box, and a blank is none: where
 // words stand does not depend on the fonts of a machine, so that pictures can
-// be compared.
+// be compared, and widths be judged.
 
 'use strict';
 
@@ -78,4 +78,22 @@ function font() {
 }
 
 
-module.exports = font;
+// In the page: words are boxes, and nothing blinks.
+
+const dress = async (bytes) => {
+    const face = new FontFace('boxes', Uint8Array.from(atob(bytes), (c) =>
+        c.charCodeAt(0)));
+    const sheet = new CSSStyleSheet();
+
+    await face.load();
+    document.fonts.add(face);
+    sheet.replaceSync(`* { font-family: boxes !important;
+                           font-synthesis: none !important;
+                           caret-color: transparent !important }
+        input[type=date] { inline-size: 9rem !important }
+        ::-webkit-datetime-edit { visibility: hidden !important }`);
+    document.adoptedStyleSheets = [sheet];
+};
+
+
+module.exports = (page) => page.evaluate(dress, font().toString('base64'));
