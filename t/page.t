@@ -276,4 +276,27 @@ check("refused: $_", $_)
         'function api() {}', "const c = `b\nb`;",
         "words({ 'nav.fleet': 'b' });";
 
+
+# README.md has what the page is allowed to take in a browser
+
+sub rows {
+    my ($file, $part, $row) = @_;
+
+    my ($rows) = slurp("$root/$file") =~ $part;
+    my @found;
+
+    push @found, "$1: $2 $3" while $rows =~ /$row/g;
+    s/(\d),(?=\d)/$1/g for @found;
+
+    return \@found;
+}
+
+my $budgets = rows('t/console/load.js', qr/^const budgets = \[\n(.*?)^\];/ms,
+                   qr/^ +\['([^']+)', ([\d.]+), '([^']*)'\],$/m);
+
+cmp_ok(@$budgets, '>', 10, 'the page has budgets');
+is_deeply(rows('README.md', qr/^`make bench-console`(.*?)\n\n\n/ms,
+               qr/^\| (.+?) +\| ([\d.,]+) ?(\S*) +\|$/m),
+          $budgets, 'README.md has them');
+
 $t->done();

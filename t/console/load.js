@@ -12,6 +12,28 @@ const rate = Number(process.env.BENCH_EVENTS || 50);
 const seconds = Number(process.env.BENCH_SECONDS || 60);
 
 
+// What may be taken, as README.md has it; twice as much is a failure.
+
+const budgets = [
+    ['first paint', 200, 'ms'],
+    ['verdict after signing in, 420 devices', 600, 'ms'],
+    ['first rows of all devices', 800, 'ms'],
+    ['all of them', 2500, 'ms'],
+    ['elements in the document', 2500, ''],
+    ['scrolling, 95 % of the frames', 16.7, 'ms'],
+    ['scrolling, the worst frame', 50, 'ms'],
+    ['key press in search to paint', 50, 'ms'],
+    ['sorting by name', 100, 'ms'],
+    ['a punch on the screen, 95 % of them', 250, 'ms'],
+    ['main thread while events come', 15, '%'],
+    ['the longest task then', 50, 'ms'],
+    ['heap afterwards', 45, 'MB'],
+    ['what it has grown', 5, 'MB'],
+    ['the longest task at 10,000 at once', 50, 'ms'],
+    ['layout shift, in millionths', 0, ''],
+];
+
+
 // In the page: how long from now until there is what is asked for, painted.
 
 const until = (what, n) => new Promise((resolve) => {
@@ -38,7 +60,9 @@ const until = (what, n) => new Promise((resolve) => {
 module.exports = async (t) => {
     const rows = [];
 
-    function row(what, got, budget, unit) {
+    function row(what, got) {
+        const [, budget, unit] = budgets.find(([name]) => name === what);
+
         rows.push([what, Math.round(got * 10) / 10, budget, unit]);
         fs.writeFileSync(process.env.BENCH_FIGURES, JSON.stringify(rows));
         t.ok(got <= 2 * budget, `${what}: ${Math.round(got * 10) / 10} ${unit}`
@@ -69,13 +93,13 @@ module.exports = async (t) => {
     const paint = await t.wait('paint', () => tab.page.evaluate(() =>
         performance.getEntriesByType('paint')[0]?.startTime));
 
-    row('first paint', paint, 200, 'ms');
+    row('first paint', paint);
     await tab.fill('API key', t.key);
 
     const verdict = tab.page.evaluate(until, 'verdict', 0);
 
     await tab.press('Enter');
-    row('verdict after signing in, 420 devices', await verdict, 600, 'ms');
+    row('verdict after signing in, 420 devices', await verdict);
     await tab.context.close();
     t.tabs.pop();
 
@@ -91,13 +115,13 @@ module.exports = async (t) => {
     const all = tab.page.evaluate(until, 'all', devices);
 
     await tab.press('Enter');
-    row('first rows of all', await first, 800, 'ms');
-    row('all of them', await all, 2500, 'ms');
+    row('first rows of all devices', await first);
+    row('all of them', await all);
 
     // elements, scrolling, searching, sorting
 
     row('elements in the document', await tab.page.evaluate(() =>
-        document.querySelectorAll('*').length), 2500, '');
+        document.querySelectorAll('*').length));
 
     const frames = await tab.page.evaluate(() => new Promise((resolve) => {
         const times = [];
@@ -117,9 +141,9 @@ module.exports = async (t) => {
         requestAnimationFrame(step);
     }));
 
-    row('scrolling, frames p95', frames[Math.floor(frames.length * 0.95)],
-        16.7, 'ms');
-    row('scrolling, the worst', frames[frames.length - 1], 50, 'ms');
+    row('scrolling, 95 % of the frames',
+        frames[Math.floor(frames.length * 0.95)]);
+    row('scrolling, the worst frame', frames[frames.length - 1]);
     await tab.page.evaluate(() => window.scrollTo(0, 0));
 
     const typed = await tab.page.evaluate(() => new Promise((resolve) => {
@@ -132,17 +156,30 @@ module.exports = async (t) => {
             resolve(performance.now() - start)));
     }));
 
-    row('key press in search to paint', typed, 50, 'ms');
+    row('key press in search to paint', typed);
+
+    // By name, among them one that is new: what is sorted once is remembered.
+    // It needs nobody, so that nothing moves.
+
+    await tab.goto('#/fleet?s=serial');
+    await t.sql(`insert into iclock.device (serial_number, name, site, timezone,
+                                            status, last_seen)
+        values ('LOADNEW001', 'Door 0', 'Site 1', 'Asia/Kolkata', 'active',
+                now())`);
+    await t.wait('a new device', () => tab.page.evaluate((n) =>
+        document.querySelector('[role=grid]').getAttribute('aria-rowcount')
+        === String(n), devices + 2), 4);
+    await tab.settled();
 
     const sorted = await tab.page.evaluate(() => new Promise((resolve) => {
         const start = performance.now();
 
-        document.querySelector('.c-name .sorter, .sorter').click();
+        document.querySelector('.heads .c-name .sorter').click();
         requestAnimationFrame(() => setTimeout(() =>
             resolve(performance.now() - start)));
     }));
 
-    row('sorting', sorted, 100, 'ms');
+    row('sorting by name', sorted);
 
     // events: from the upload of one to the screen
 
@@ -173,7 +210,7 @@ module.exports = async (t) => {
     }
 
     took.sort((a, b) => a - b);
-    row('a punch on the screen, p95', took[18], 250, 'ms');
+    row('a punch on the screen, 95 % of them', took[18]);
 
     // many
 
@@ -223,11 +260,11 @@ module.exports = async (t) => {
     const share = (await busy() - before) / ((Date.now() - begin) / 1000);
     const long = await tasks.jsonValue();
 
-    row(`main thread at ${rate} events/s`, share * 100, 15, '%');
-    row('the longest task then', Math.max(0, ...long), 50, 'ms');
-    row('heap afterwards', await heap(), 45, 'MB');
+    row('main thread while events come', share * 100);
+    row('the longest task then', Math.max(0, ...long));
+    row('heap afterwards', await heap());
     if (full !== null) {
-        row('what it has grown', await heap() - full, 5, 'MB');
+        row('what it has grown', await heap() - full);
     }
 
     // all at once
@@ -241,7 +278,7 @@ module.exports = async (t) => {
           join iclock.device d on d.serial_number = 'LOAD000001'`);
     await tab.see('C10000.');
     row('the longest task at 10,000 at once',
-        Math.max(0, ...await tasks.jsonValue()), 50, 'ms');
+        Math.max(0, ...await tasks.jsonValue()));
 
     // but for those that come of a key or a click
     const moved = await tab.page.evaluate(() => new Promise((resolve) => {
@@ -252,7 +289,7 @@ module.exports = async (t) => {
         setTimeout(() => resolve(0), 1000);
     }));
 
-    row('layout shift, in millionths', moved * 1e6, 0, '');
+    row('layout shift, in millionths', moved * 1e6);
 
     t.note(rows.map(([what, got, budget, unit]) => what.padEnd(42)
         + `${got} ${unit}`.padStart(12) + `   budget ${budget}`).join('\n'));
