@@ -24,6 +24,7 @@ const budgets = [
     ['scrolling, the worst frame', 50, 'ms'],
     ['key press in search to paint', 50, 'ms'],
     ['sorting by name', 100, 'ms'],
+    ['a punch on the screen, the fastest', 125, 'ms'],
     ['a punch on the screen, 95 % of them', 250, 'ms'],
     ['main thread while events come', 15, '%'],
     ['the longest task then', 50, 'ms'],
@@ -210,6 +211,7 @@ module.exports = async (t) => {
     }
 
     took.sort((a, b) => a - b);
+    row('a punch on the screen, the fastest', took[0]);
     row('a punch on the screen, 95 % of them', took[18]);
 
     // many
