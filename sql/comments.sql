@@ -467,7 +467,7 @@ comment on column iclock.webhook_retry.xid is 'Event: its transaction';
 comment on column iclock.webhook_retry.seq is 'and number';
 comment on column iclock.webhook_retry.state is 'retrying; resend: somebody has asked for it; dead: given up';
 comment on column iclock.webhook_retry.attempts is 'How often it was sent';
-comment on column iclock.webhook_retry.first_at is 'First attempt, from which its day counts: another one when it is asked for anew';
+comment on column iclock.webhook_retry.first_at is 'First attempt, from which its day counts: another one when it is asked for anew, or has waited in an order';
 comment on column iclock.webhook_retry.next_at is 'Next attempt; of dead ones, when they were given up';
 comment on column iclock.webhook_retry.taken is 'A sender has it, since it was asked for';
 comment on column iclock.webhook_retry.last_status is 'Last answer; NULL: none';

@@ -68,7 +68,7 @@ comment on column iclock.webhook_status.sites is 'Sites whose events it gets; NU
 comment on column iclock.webhook_status.devices is 'Serial numbers of the devices whose events it gets; NULL: all';
 comment on column iclock.webhook_status.mode is 'live, or test: events of simulated devices only';
 comment on column iclock.webhook_status.status is 'active; failing: one event at a time is tried; paused; disabled: resume_webhook() goes on';
-comment on column iclock.webhook_status.status_reason is 'Why: unreachable (for a day), gone (it answered 410), address (it may not be called), key (that was revoked)';
+comment on column iclock.webhook_status.status_reason is 'Why: unreachable (for a day, or two where events have an order), gone (it answered 410), address (it may not be called), key (that was revoked)';
 comment on column iclock.webhook_status.failing_since is 'First failure since it last succeeded';
 comment on column iclock.webhook_status.failures is 'Failures in a row';
 comment on column iclock.webhook_status.next_probe_at is 'When it is tried next, if it is failing or has asked for a pause';

@@ -6,7 +6,9 @@
 -- endpoint that has refused five times in a row is failing: it gets one event at
 -- a time, after pauses that grow to a quarter of an hour, until one succeeds; a
 -- new event at once, if it has answered and refused few others only.
--- After a day without success it is disabled.
+-- After a day without success it is disabled; but where events have an order and
+-- the receiver answers, it is the event that is dead by then, and the next one
+-- has its turn.  If that one is refused for a day, too, it was not the event.
 
 create or replace function iclock.webhook_milliseconds(pause interval)
     returns text
@@ -299,7 +301,8 @@ grant execute on function iclock.webhook_release(text, text[]) to iclock_api;
 -- Events that are due again, at most as many as each endpoint has room for.  They
 -- are due once more in a minute, should the sender vanish.  An endpoint with an
 -- order gets the first one or none; one that is failing, that which was tried
--- least, when its pause is over.
+-- least, when its pause is over.  What has waited behind others of its batch, or
+-- since somebody asked for it again, has its day from here.
 create or replace function iclock.webhook_due(
         ids    text[],
         rooms  integer[])
@@ -320,7 +323,7 @@ as $$
 begin
     return query
     with picked as (
-        select r.endpoint_id, r.xid, r.seq
+        select r.endpoint_id, r.xid, r.seq, e.ordered
           from unnest($1, $2) as w (id, room)
           join iclock.webhook_endpoint e on e.id = w.id
          cross join lateral (
@@ -342,13 +345,20 @@ begin
                     else r.next_at end <= iclock.webhook_now()
     ), free as (
         -- nobody waits here: results may hold what this one is about
-        select f.endpoint_id, f.xid, f.seq
+        select f.endpoint_id, f.xid, f.seq, p.ordered
           from iclock.webhook_retry f
           join picked p using (endpoint_id, xid, seq)
            for update of f skip locked
     ), taken as (
         update iclock.webhook_retry t
-           set next_at = iclock.webhook_now() + interval '60 seconds',
+           set first_at = case when p.ordered and t.attempts <= 1
+                                    -- not while nobody knows what became of it
+                                    and not t.taken
+                                    and t.first_at < iclock.webhook_now()
+                                                     - interval '1 hour'
+                               then iclock.webhook_now()
+                               else t.first_at end,
+               next_at = iclock.webhook_now() + interval '60 seconds',
                taken = true
           from free p
          where t.endpoint_id = p.endpoint_id and t.xid = p.xid
@@ -977,6 +987,17 @@ comment on function iclock.webhook_work(text, jsonb) is
 grant execute on function iclock.webhook_work(text, jsonb) to iclock_api;
 
 
+create or replace function iclock.webhook_answers(status integer)
+    returns boolean
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce($1 <> all (array[429, 502, 503, 504]), false)
+$$;
+comment on function iclock.webhook_answers(integer) is
+    'Whether this is an answer of a receiver, and not of one that is busy, or of '
+    'a proxy in front of one that is away';
+
 -- What an attempt led to makes the endpoint active, failing or disabled.  An
 -- event that the receiver does not want, of which 400, 409, 413, 415, 417 and
 -- 422 speak, counts once: it says nothing of the others.
@@ -991,6 +1012,8 @@ declare
     moment   constant timestamptz := iclock.webhook_now();
     tally    record;
     pause    interval;
+    passed   boolean := false;
+    since    timestamptz;
 begin
     if not endpoint.enabled then
         return endpoint;
@@ -1003,6 +1026,8 @@ begin
            bool_or(a.outcome = 'gone') as gone,
            bool_or(a.outcome = 'address') as address,
            max(a.attempt) filter (where a.bad) as attempt,
+           (array_agg(a.status order by a.n desc)
+                filter (where a.outcome <> 'delivered'))[1] as last_status,
            max(case when a.retry_after > 3600 then 3600
                     else a.retry_after end)
                filter (where a.status in (429, 502, 503, 504)) as after
@@ -1042,9 +1067,30 @@ begin
         return endpoint;
     end if;
 
-    if tally.delivered > 0 then
+    -- An order waits for its first event, which has a day of its own.  That the
+    -- receiver answers, and refuses this one, says nothing of those behind it:
+    -- webhook_refused() makes it dead, since the endpoint is active then.  Unless
+    -- the one before had its day, too, and nothing has succeeded since.
+    if endpoint.ordered and tally.failed > 0 and tally.delivered = 0 then
+        select r.first_at into since
+          from iclock.webhook_retry r
+         where r.endpoint_id = endpoint.id
+           and r.state <> 'dead'
+         order by r.xid, r.seq
+         limit 1;
+
+        since := coalesce(since, moment);
+        passed := endpoint.status = 'failing'
+                  and since <= moment - interval '24 hours'
+                  and iclock.webhook_answers(tally.last_status)
+                  and (endpoint.failing_since
+                       < since - interval '23 hours') is not true;
+    end if;
+
+    if tally.delivered > 0 or passed then
         endpoint.failures := 0;
-        endpoint.failing_since := null;
+        endpoint.failing_since := case when passed
+                                       then endpoint.failing_since end;
         endpoint.probes := 0;
         endpoint.probing := false;
         endpoint.next_probe_at := null;
@@ -1052,12 +1098,14 @@ begin
         endpoint.status_reason := null;
     end if;
 
-    if tally.tail > 0 then
+    if tally.tail > 0 and not passed then
         endpoint.failures := endpoint.failures + tally.tail;
         endpoint.failing_since := coalesce(endpoint.failing_since, moment);
     end if;
 
-    if endpoint.failing_since <= moment - interval '24 hours'
+    since := coalesce(since, endpoint.failing_since);
+
+    if since <= moment - interval '24 hours'
        and endpoint.status = 'failing' and tally.failed > 0
     then
         endpoint.status := 'disabled';
@@ -1087,7 +1135,7 @@ begin
         -- the last one after a day
         endpoint.next_probe_at := least(
             moment + pause,
-            greatest(endpoint.failing_since + interval '24 hours',
+            greatest(since + interval '24 hours',
                      moment + interval '1 second'));
     end if;
 
@@ -1245,9 +1293,8 @@ create or replace function iclock.webhook_choosy(endpoint_id text)
     set search_path = pg_catalog, iclock, pg_temp
 as $$
     select coalesce(count(*) < 5
-                    and bool_and(r.last_status is not null
-                                 and r.last_status <> all (
-                                     array[429, 502, 503, 504])), false)
+                    and bool_and(iclock.webhook_answers(r.last_status)),
+                    false)
       from (select o.last_status
               from iclock.webhook_retry o
              where o.endpoint_id = $1

@@ -24,10 +24,11 @@ $t->psql('GRANT iclock_api TO iclock_nginx');
 
 
 sub hook {
-    my ($path, $types) = @_;
+    my ($path, $types, $more) = @_;
 
     my ($id) = split /\|/, $t->psql('SELECT * FROM iclock.create_webhook('
-        . "'" . $receiver->url($path) . "', '{$types}')");
+        . "'" . $receiver->url($path) . "', '{$types}'" . ($more // '')
+        . ')');
 
     return $id;
 }
@@ -372,6 +373,28 @@ my ($again) = grep { $_->{body} =~ /poison/ && $_->{status} == 200 }
               $receiver->requests('/one');
 
 is($again->{headers}{'webhook-id'}, $event, 'with the same id');
+$t->psql("SELECT iclock.delete_webhook('$id')");
+
+
+# the same in front of others that have to wait for it
+
+$id = hook('/order', 'user.updated', ', ordered => true');
+$receiver->answer('/order', { when => '"poison"', status => 500 }, {});
+$event = $t->psql("SELECT iclock.event_write('user.updated', null,"
+                  . " json_build_object('id', 'poison'))");
+events(1, 3, 'user.updated');
+ok(try_until($id, 8, sub { endpoint($id, 'status') eq 'failing' }),
+   'an event that is always refused ends an order for a while');
+is(scalar(() = names('/order')), 0, 'nothing comes before it');
+$clock->to($clock->now() + 23.5 * 3600);
+ok(try_until($id, 20, sub {
+    return grep { $_ eq 'dead' }
+           $session->query('SELECT state FROM iclock.webhook_retry'
+                           . " WHERE endpoint_id = '$id'");
+}), 'it is dead after a day');
+ok(wait_until(30, sub { names('/order') >= 3 }), 'the others are sent');
+is(join(' ', names('/order')), '1 2 3', 'in their order');
+is(endpoint($id, 'status'), 'active', 'and the endpoint is active');
 
 
 # nginx dies, and whoever comes then, which is another one, has its endpoints

@@ -103,7 +103,8 @@ declare
     given  text[];
     next   timestamptz;
 begin
-    loop
+    -- a pause that is none would take for ever
+    for n in 1 .. 1000 loop
         given := array(select w.event_id from pg_temp.work(id, most) w);
         if given <> '{}' then
             times := times || round(extract(epoch from iclock.webhook_now()
@@ -112,8 +113,12 @@ begin
         end if;
 
         select case when e.status = 'failing' then e.next_probe_at
-               else (select min(r.next_at) from iclock.webhook_retry r
-                      where r.endpoint_id = e.id and r.state <> 'dead') end
+               -- an order waits for its first one
+               else (select r.next_at from iclock.webhook_retry r
+                      where r.endpoint_id = e.id and r.state <> 'dead'
+                      order by case when e.ordered then r.xid end,
+                               case when e.ordered then r.seq end, r.next_at
+                      limit 1) end
           into next
           from iclock.webhook_endpoint e where e.id = $1 and e.enabled;
 
@@ -818,11 +823,11 @@ select is((select l.ordered || l.batch || l.concurrency
 insert into iclock.punch (device_id, local_time, pin, status, verify)
 select pg_temp.device('H-A'), timestamp '2026-06-01' + make_interval(secs => n),
        n::text, 0, 1
-  from generate_series(1, 5) as n;
+  from generate_series(1, 6) as n;
 select is_empty($$ select * from pg_temp.work(pg_temp.hook('all')) $$,
                 'what others may come before does not go out');
 select pg_temp.settle() \gset ignored_
-select is(pg_temp.pins(pg_temp.hook('all')), '1,2,3,4,5', 'in order');
+select is(pg_temp.pins(pg_temp.hook('all')), '1,2,3,4,5,6', 'in order');
 select pg_temp.tell(pg_temp.hook('all'), array(
            select h.event_id from pg_temp.handed h order by h.n limit 1),
            'failed', 500) \gset ignored_
@@ -835,12 +840,94 @@ select is((select array_agg(w.kind || (w.payload::json #>> '{user,id}'))
 select pg_temp.tell(pg_temp.hook('all'), array(
            select h.event_id from pg_temp.handed h order by h.n limit 1),
            'delivered', 200) \gset ignored_
-select is(pg_temp.pins(pg_temp.hook('all')), '2,3,4,5', 'and the others');
+select is(pg_temp.pins(pg_temp.hook('all')), '2,3,4,5,6', 'and the others');
 select ok(pg_temp.doubling(t[1:12], 900), 'it is tried alone')
   from pg_temp.suffer(pg_temp.hook('all'), '12 hours', 'failed', 500, 1)
        as t;
 select is((select count(*)::int from iclock.webhook_retry), 1,
           'no other event was tried');
+
+-- for a day, by a receiver that answers: this one is dead, and no other waits
+
+select pg_temp.suffer(pg_temp.hook('all'), '13 hours', 'failed', 500, 1)
+\gset ignored_
+select is(pg_temp.status(pg_temp.hook('all')), 'active',
+          'one that is always refused does not end an order');
+select is((select concat_ws(' ', e.failures, e.next_probe_at)
+             from iclock.webhook_endpoint e), '0', 'nor does it count any more');
+select is((select array_agg(d.last_status || ' '
+                            || (d.dead_at - d.first_at
+                                between interval '24 hours'
+                                    and interval '24 hours 2 seconds'))
+             from iclock.webhook_dead d), '{500 true}', 'it is dead after a day');
+select is(pg_temp.pins(pg_temp.hook('all')), '3,4,5,6', 'the next ones go on');
+
+-- Refused together they are tried one by one: each has a day, whatever those
+-- before it took.  One has succeeded: so the first one is dead again.
+
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select h.event_id from pg_temp.handed h order by h.n desc
+            offset 3 limit 1), 'delivered', 200) \gset ignored_
+select pg_temp.tell(pg_temp.hook('all'), array(
+           select h.event_id from pg_temp.handed h order by h.n desc limit 3),
+           'failed', 404) \gset ignored_
+select pg_temp.suffer(pg_temp.hook('all'), '25 hours', 'failed', 404, 1)
+\gset ignored_
+select is((select array_agg(r.state || ' ' || (r.attempts > 5)
+                            order by r.xid, r.seq)
+             from iclock.webhook_retry r),
+          '{dead true,dead true,retrying true,retrying false}',
+          'one is dead, the next one is tried, the last one waits');
+select is(pg_temp.status(pg_temp.hook('all')),
+          'failing five failures in a row', 'by five more failures');
+
+-- who refuses everything, like a wrong address
+
+select pg_temp.suffer(pg_temp.hook('all'), '22 hours', 'failed', 404, 1)
+\gset ignored_
+select is(pg_temp.status(pg_temp.hook('all')),
+          'failing five failures in a row', 'not before its day is over');
+select pg_temp.suffer(pg_temp.hook('all'), '3 hours', 'failed', 404, 1)
+\gset ignored_
+select is(pg_temp.status(pg_temp.hook('all')), 'disabled unreachable',
+          'two that are refused for a day, one after the other');
+select is((select array_agg(r.state order by r.xid, r.seq)
+             from iclock.webhook_retry r), '{dead,dead,retrying,retrying}',
+          'the second one is not lost');
+
+-- The day is that of the event, for pauses as well, however long nothing has
+-- succeeded; who does not answer is away.
+
+create function pg_temp.after_days(status integer, first interval)
+    returns text language plpgsql as $$
+declare
+    hook    constant text := pg_temp.hook('all');
+    moment  constant timestamptz := iclock.webhook_now();
+begin
+    perform iclock.resume_webhook(hook);
+    update iclock.webhook_endpoint e
+       set status = 'failing', next_probe_at = moment, probes = 9,
+           failing_since = moment - interval '2 days';
+    update iclock.webhook_retry r
+       set first_at = moment - $2
+     where r.state = 'retrying';
+    perform pg_temp.tell(hook, array(
+        select w.event_id from pg_temp.work(hook, 1) w), 'failed', $1);
+    return pg_temp.status(hook)
+           || (select concat(' ' || (e.next_probe_at
+                                     > moment + interval '2 minutes'))
+                 from iclock.webhook_endpoint e);
+end
+$$;
+select is(pg_temp.after_days(s, f), r,
+          'after ' || coalesce(s::text, 'nothing') || ', ' || f)
+  from (values (500, interval '1 hour', 'failing true'),
+               (503, '1 hour', 'failing true'),
+               (503, '2 days', 'disabled unreachable'),
+               (null, '2 days', 'disabled unreachable')) as x (s, f, r);
+select is((select count(*)::int from iclock.webhook_dead), 2,
+          'and of its events none is dead');
+delete from iclock.event e where e.xid = pg_current_xact_id();
 select iclock.delete_webhook(pg_temp.hook('all')) \gset ignored_
 delete from pg_temp.hook;
 select pg_temp.clock('0') \gset ignored_
