@@ -17,6 +17,7 @@ use Test::IClock::Process qw/ slurp /;
 
 my $t = Test::IClock->new(pg => 0);
 my $root = "$FindBin::Bin/..";
+my $authorities = '/etc/ssl/certs/ca-certificates.crt';
 
 # a good value, where it may be (m: http only, l: also below), bad values
 
@@ -47,6 +48,18 @@ my @directive = (
     [ iclock_api_base => 'https://a.example/v1', 'l',
       qw{ a.example /v1 https:// https://a.example/ https://a.example/v1/
           https://a.example/v1?x https:///x off }, '"https://a<b"', '""' ],
+    [ iclock_webhook_limits => 'endpoints=1 concurrency=1 timeout=100ms'
+                               . ' connect_timeout=100ms idle=1', 'm',
+      qw/ 10 speed=1 endpoints=0 endpoints=100001 endpoints=x concurrency=0
+          concurrency=4097 timeout=0 timeout=99ms timeout=300001ms timeout=x
+          connect_timeout=0 connect_timeout=99ms connect_timeout=6m idle=0
+          idle=65537 idle= /, 'idle=1 idle=2' ],
+    [ iclock_webhook_allow => 'off', 'm', qw{ localhost 10.0.0.0/33 10.0 },
+      'off 10.0.0.0/8' ],
+    [ iclock_webhook_http => 'on', 'm', qw/ yes 1 /, 'on off' ],
+    [ iclock_webhook_trusted_certificate => $authorities, 'm',
+      "$authorities $authorities" ],
+    [ iclock_secret_key => 'off', 'm', 'off off' ],
 );
 
 
@@ -126,6 +139,9 @@ passes("$_ off", configuration('', "$_ off;"))
 passes('iclock_api_cors *', configuration('', 'iclock_api_cors *;'));
 passes('a larger default above', configuration('iclock_api_page default=50;',
                                                'iclock_api_page max=10;'));
+passes('the largest limits of webhooks', configuration(
+    'iclock_webhook_limits endpoints=100000 concurrency=4096 timeout=5m'
+    . ' connect_timeout=5m idle=65536;', ''));
 
 refused('iclock_api twice', 'iclock_api;', configuration('', 'iclock_api;'),
         qr/is duplicate/);
@@ -140,9 +156,59 @@ passes("iclock_api in location $_",
        configuration('', '', "location $_ {\niclock_api;\n}"))
     for '/', '= /v2', '^~ /v3/';
 
+
+# Files that are not what they should be.  Webhooks are off here: they are read
+# all the same.
+
+my ($certificate) = slurp($authorities)
+                    =~ /(-----BEGIN CERTIFICATE-----.*?^-----END [^\n]*\n)/ms;
+
+sub file {
+    my ($text) = @_;
+    my $name = $t->dir . '/file.pem';
+
+    open my $file, '>', $name or die "$name: $!";
+    print $file $text;
+    close $file;
+
+    return $name;
+}
+
+sub refused_file {
+    my ($directive, $what, $name, $pattern) = @_;
+    my $line = "$directive $name;";
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    refused("$directive: $what", $line, configuration($line, ''), $pattern);
+
+    return;
+}
+
+passes('a single certificate', configuration(
+    'iclock_webhook_trusted_certificate ' . file($certificate) . ';', ''));
+
+for ([ 'nothing' => '' ],
+     [ 'something else' => "certificates\n" ],
+     [ 'a key' => $certificate =~ s/CERTIFICATE/PRIVATE KEY/gr ],
+     [ 'one that is cut off' => $certificate . substr($certificate, 0, -40) ])
+{
+    my ($what, $text) = @$_;
+
+    refused_file('iclock_webhook_trusted_certificate', $what, file($text),
+                 qr/is no file of certificates/);
+}
+
+refused_file('iclock_webhook_trusted_certificate', 'a directory', $t->dir,
+             qr/is no file of certificates/);
+refused_file($_, 'no file', '/none', qr!"/none" failed \(2: !)
+    for qw/ iclock_webhook_trusted_certificate iclock_secret_key /;
+refused_file('iclock_secret_key', 'a file without keys', file("# none\n"),
+             qr/has 0 keys/);
+
+
 my %covered = map { $_->[0] => 1 } @directive;
-my @missing = grep { !/^iclock_(?:api|stream|webhook_\w+|secret_key)\z/
-                     && !$covered{$_} }
+my @missing = grep { !/^iclock_api\z/ && !$covered{$_} }
               map { slurp($_) =~ /\{\s*ngx_string\("(iclock\w*)"\),
                                   \s*NGX_HTTP_\w+\|/gx }
               glob "$root/src/api/*.c";

@@ -250,41 +250,6 @@ ok(wait_until(30, sub { refused($id) }), 'own address');
 $t->psql("SELECT iclock.delete_webhook('$id')");
 
 
-# wrong values
-
-for my $wrong ([ 'iclock_webhook_limits timeout=0' => 'timeout=0' ],
-               [ 'iclock_webhook_limits speed=1' => 'speed=1' ],
-               [ 'iclock_webhook_limits endpoints=x' => 'endpoints=x' ],
-               [ 'iclock_webhook_limits concurrency=0' => 'concurrency=0' ],
-               [ 'iclock_webhook_limits idle=0' => 'idle=0' ],
-               [ 'iclock_webhook_limits' => 'number of arguments' ],
-               [ 'iclock_webhook_limits idle=1 idle=2' => 'duplicate' ],
-               [ 'iclock_webhook_allow' => 'number of arguments' ],
-               [ 'iclock_webhook_http on off' => 'number of arguments' ],
-               [ 'iclock_webhook_http on; iclock_webhook_http on'
-                 => 'duplicate' ],
-               [ 'iclock_webhook_trusted_certificate a b'
-                 => 'number of arguments' ],
-               [ 'iclock_webhook_limits connect_timeout=9h' => '9h' ],
-               [ 'iclock_webhook_allow 10.0.0.0/33' => '10.0.0.0/33' ],
-               [ 'iclock_webhook_allow localhost' => 'localhost' ],
-               [ 'iclock_webhook_allow off 10.0.0.0/8' => 'off' ],
-               [ 'iclock_webhook_http yes' => 'yes' ],
-               [ 'iclock_webhooks maybe' => 'maybe' ],
-               [ 'iclock_webhook_trusted_certificate /none' => '/none' ])
-{
-    my ($line, $what) = @$wrong;
-    my ($name) = $line =~ /^(\w+)/;
-    my ($status, $said) = $t->nginx_t(
-        $t->device_server(http => $name eq 'iclock_webhooks' ? "$line;"
-                                  : "iclock_webhooks on; $line;"));
-
-    isnt($status, 0, "$line: refused");
-    like($said, qr/\Q$name\E/, 'its name is said');
-    like($said, qr/\Q$what\E/, 'and what is wrong');
-    like($said, qr/ in \S+\.conf:\d+/, 'and where');
-}
-
 unlike($t->error_log(), qr/BEGIN|PRIVATE|whsec_/, 'no secrets in the log');
 
 $t->done();

@@ -7,12 +7,18 @@
 #include "ngx_http_iclock_webhooks.h"
 #include "ngx_http_iclock_setting.h"
 
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
 
 static void *ngx_http_iclock_webhooks_create_conf(ngx_conf_t *cf);
 static char *ngx_http_iclock_webhooks_init_conf(ngx_conf_t *cf, void *conf);
 static ngx_int_t ngx_http_iclock_webhooks_init(ngx_conf_t *cf);
+static char *ngx_http_iclock_webhooks_trust(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 static ngx_int_t ngx_http_iclock_webhooks_certificate(ngx_conf_t *cf,
     ngx_http_iclock_webhooks_conf_t *wcf);
+static ngx_uint_t ngx_http_iclock_webhooks_authorities(ngx_str_t *file);
 static ngx_int_t ngx_http_iclock_webhooks_name(ngx_conf_t *cf,
     ngx_http_iclock_webhooks_conf_t *wcf);
 static char *ngx_http_iclock_webhooks_allow(ngx_conf_t *cf,
@@ -68,7 +74,7 @@ static ngx_command_t  ngx_http_iclock_webhooks_commands[] = {
 
     { ngx_string("iclock_webhook_trusted_certificate"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_http_iclock_set,
+      ngx_http_iclock_webhooks_trust,
       ngx_http_iclock_webhooks_main(trusted_certificate),
       ngx_http_iclock_text(NULL, "/etc/ssl/certs/ca-certificates.crt") },
 
@@ -167,11 +173,29 @@ ngx_http_iclock_webhooks_init(ngx_conf_t *cf)
     wcf->hook.resolver = amcf->pool.resolver;
     wcf->hook.resolver_timeout = amcf->pool.resolver_timeout;
 
-    if (ngx_http_iclock_webhooks_certificate(cf, wcf) != NGX_OK) {
+    if (wcf->hook.trusted_certificate.data == NULL
+        && ngx_http_iclock_webhooks_certificate(cf, wcf) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
     return ngx_http_iclock_webhooks_name(cf, wcf);
+}
+
+
+static char *
+ngx_http_iclock_webhooks_trust(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char  *rv;
+
+    rv = ngx_http_iclock_set(cf, cmd, conf);
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return (ngx_http_iclock_webhooks_certificate(cf, conf) == NGX_OK)
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 
@@ -202,9 +226,47 @@ ngx_http_iclock_webhooks_certificate(ngx_conf_t *cf,
                            ngx_close_file_n " \"%V\" failed", &file);
     }
 
+    if (!ngx_http_iclock_webhooks_authorities(&file)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"iclock_webhook_trusted_certificate\": \"%V\" "
+                           "is no file of certificates", &file);
+        return NGX_ERROR;
+    }
+
     wcf->hook.trusted_certificate = file;
 
     return NGX_OK;
+}
+
+
+/* what libcurl will read: one that is damaged spoils the others */
+
+static ngx_uint_t
+ngx_http_iclock_webhooks_authorities(ngx_str_t *file)
+{
+    int           n;
+    X509_STORE   *store;
+    X509_LOOKUP  *lookup;
+
+    n = 0;
+    store = X509_STORE_new();
+
+    if (store) {
+        lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+
+        if (lookup) {
+            n = X509_load_cert_file(lookup, (char *) file->data,
+                                    X509_FILETYPE_PEM);
+        }
+
+        X509_STORE_free(store);
+    }
+
+    /* nginx believes that what is in there is its own */
+
+    ERR_clear_error();
+
+    return n > 0;
 }
 
 
