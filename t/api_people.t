@@ -164,6 +164,8 @@ is($r->header('Content-Type'), 'application/x-ndjson', 'days as ndjson');
 is(JSON::PP::decode_json($r->body)->{span}, 14388, 'days as ndjson: a line');
 is($api->get('/attendance/daily?start_date=2026-03-27&format=xml')->said,
    '400 bad_request', 'in no other format');
+is($api->get('/logs?format=csv&limit=1')->said, '400 bad_request',
+   'whole, not some of it');
 
 # more than a page of 5,000
 

@@ -96,7 +96,8 @@ static const char  ngx_http_iclock_api_openapi_prefer[] =
 
 
 static const ngx_http_iclock_api_typed_t  ngx_http_iclock_api_typed[] = {
-    { "limit", "{\"type\":\"integer\",\"minimum\":1}" },
+    { "limit", "{\"type\":\"integer\",\"minimum\":1,\"description\":"
+      "\"Items of a page; ndjson and csv come whole, without it\"}" },
     { "wait", "{\"type\":\"integer\",\"minimum\":0,\"maximum\":30}" },
     { "online", "{\"type\":\"boolean\"}" },
     { "purge", "{\"type\":\"boolean\"}" },

@@ -309,6 +309,13 @@ select is((pg_temp.logs('all', '{"site":"Nowhere"}',
   from unnest(array['json', 'csv', 'ndjson']) as form;
 select is((pg_temp.logs('test', '{}', '{"format":"ndjson"}')).body, '',
           'nothing');
+select is(pg_temp.code(pg_temp.logs('all', '{"limit":"1"}',
+                           jsonb_build_object('format', form))) || ' '
+          || pg_temp.code(pg_temp.days('all',
+                 '{"start_date":"2026-03-27","limit":"1"}',
+                 jsonb_build_object('format', form))),
+          '400 bad_request 400 bad_request', form || ' has no limit')
+  from unnest(array['csv', 'ndjson']) as form;
 
 insert into iclock.punch (device_id, local_time, pin, punched_at)
 select pg_temp.device('M' || 1 + i % 9),
