@@ -749,6 +749,7 @@ declare
                                 and request ->> 'method' in ('POST', 'PATCH');
     key     iclock.api_key;
     answer  iclock_api.reply;
+    target  text;
 begin
     -- the only one for everybody
     if operation = 'service' then
@@ -790,12 +791,19 @@ begin
     end if;
 
     if writes or request ->> 'scope' = 'templates:read' then
+        target := (select string_agg(p.value, '/' order by p.key desc)
+                     from jsonb_each_text(request -> 'path') as p);
+
+        -- what was made is not in the path
+        if target is null and answer.headers ? 'Location' then
+            target := coalesce(answer.body::json ->> 'user_id',
+                               answer.body::json ->> 'id');
+        end if;
+
         insert into iclock.api_audit (key_id, operation, target, status,
                                       address, request_id)
-        values (key.id, operation,
-                (select string_agg(p.value, '/' order by p.key desc)
-                   from jsonb_each_text(request -> 'path') as p),
-                answer.status, (request ->> 'address')::inet,
+        values (key.id, operation, target, answer.status,
+                (request ->> 'address')::inet,
                 request ->> 'request_id');
     end if;
 

@@ -384,7 +384,7 @@ comment on column iclock.api_audit.id is 'Key';
 comment on column iclock.api_audit.at is 'When';
 comment on column iclock.api_audit.key_id is 'Key that was used';
 comment on column iclock.api_audit.operation is 'What was asked for: the function of schema iclock_api';
-comment on column iclock.api_audit.target is 'What it was about, as the path of the request says: serial number, user, command';
+comment on column iclock.api_audit.target is 'What it was about, as the path of the request says, or what was made: serial number, user, command, webhook; NULL: many';
 comment on column iclock.api_audit.status is 'Status of the answer';
 comment on column iclock.api_audit.address is 'Where the request came from';
 comment on column iclock.api_audit.request_id is 'X-Request-Id of the answer';

@@ -235,7 +235,7 @@ select pg_temp.api('face', 't_fails', 'GET', '/users/{id}/templates',
 select results_eq(
     $$ select operation, target, status, host(address), request_id
          from iclock.api_audit order by id $$,
-    $$ values ('devices_create', null::text, 201, '192.0.2.1', 'r1'),
+    $$ values ('devices_create', 'I2', 201, '192.0.2.1', 'r1'),
               ('devices_delete', 'NOSUCH', 404, '2001:db8::1', 'r1'),
               ('t_fails', '7', 500, '192.0.2.1', 'r1') $$,
     'who wrote, and who read templates');

@@ -131,6 +131,9 @@ select is((select json_array_length(body::json -> 'commands') from made), 2,
           'two commands');
 select is((select headers ->> 'Location' from made), '/users/EMP_001',
           'where it is');
+select is((select a.target from iclock.api_audit a
+            where a.operation = 'users_create'
+            order by a.id desc limit 1), 'EMP_001', 'and who it was');
 savepoint other;
 select r.headers ->> 'Location' as place
   from pg_temp.create('all', '{"device_id":"N1","user_id":"50%"}') as r \gset

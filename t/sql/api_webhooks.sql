@@ -64,6 +64,10 @@ select pg_temp.member(:'made', 'id') as id \gset
 select is((:'made'::iclock_api.reply).headers, jsonb_build_object(
           'Location', 'https://x.test/v1/webhooks/' || :'id'),
           'with its address');
+select is((select a.target from iclock.api_audit a
+            where a.operation = 'webhooks_create'
+            order by a.id desc limit 1), :'id',
+          'and noted with its name');
 select is(array(select json_object_keys((:'made'::iclock_api.reply)
                                         .body::json)),
           '{id,url,description,types,sites,devices,mode,status,status_reason,'
