@@ -100,6 +100,7 @@ wait_until(30, sub {
 is_deeply($health,
           { database => JSON::PP::true(), listening => JSON::PP::true(),
             webhooks => JSON::PP::false() }, 'health needs none, either');
+is($nobody->get('/health?from=a')->status, 200, 'and looks at no parameter');
 
 my $r = $api->delete('/devices');
 

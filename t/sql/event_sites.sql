@@ -113,6 +113,12 @@ select count(iclock.event_write('webhook.disabled', null,
   from unnest(array[:'live', :'pune']) as i \gset ignored_
 select is(iclock.resend_webhook(:'live', since => now() - interval '1 hour'), 1,
           'that one itself was given up it is not told');
+select is(iclock.webhook_wants('wh_a', null, s, d, 'live', 17::smallint,
+                               'webhook.disabled', null, null, null,
+                               '{"webhook":{"id":"wh_b"}}'),
+          s is null and d is null, 'another is told, if it wants all of it')
+  from (values (null::text[], null::text[]), ('{Pune}', null),
+               (null, '{M-1}')) as w (s, d);
 
 -- braces that are none
 
