@@ -13,6 +13,7 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+use Test::IClock::Process qw/ slurp /;
 
 my $t = Test::IClock->new(tcp => 1);
 my $access = $t->dir() . '/access.log';
@@ -23,6 +24,7 @@ my %secret = (
     password => 'p4ssw0rd-of-a-user',
     template => encode_base64('template of a finger, which is long', ''),
     database => 'p4ssw0rd-of-the-database',
+    case => 'k3y-in-any-case',
 );
 
 my $database = $t->conninfo(host => '127.0.0.1',
@@ -75,6 +77,47 @@ $t->psql('ALTER TABLE iclock.device_user_ RENAME TO device_user');
 $t->pg->stop();
 is(post($upload, $lines), 503, 'no database');
 $t->pg->start();
+
+# names of keys in any case, with what is around them escaped or not
+
+my @name = slurp("$FindBin::Bin/../src/http/ngx_http_iclock_args.c")
+           =~ /ngx_http_iclock_arg\("(\w+)", comm_key\)/g;
+
+cmp_ok(scalar @name, '>', 1, 'names of keys');
+
+my (%same_end, @uri);
+
+for my $name (@name) {
+    my @case = ('');
+
+    for my $c (split //, $name) {
+        @case = map { ($_ . lc $c, $_ . uc $c) } @case;
+    }
+
+    push @{$same_end{substr $_, -1}}, "$_=$secret{case}" for @case;
+}
+
+for my $case (values %same_end) {
+    push @uri, '/iclock/nowhere?' . join '&', splice @$case, 0, 128
+        while @$case;
+}
+
+for my $name ('token', map { ($_, lc $_, uc $_) } @name) {
+    push @uri, map { "/iclock/nowhere$_$secret{case}" }
+               "?$name=", "?x=1&$name=", "?x=1%26$name=", "?x=%3f$name=",
+               "?x?$name=", "%3F$name=", "?$name%3D", "?$name%3d",
+               "?x=1%26$name%3d";
+}
+
+my @response = $t->concurrently(
+    [ map { [ 'GET', $_, undef, Referer => "http://a$_" ] } @uri ],
+    connections => 8);
+
+is(scalar(grep { $_ && $_->status == 404 } @response), scalar @uri,
+   'names of keys in any case');
+ok(wait_until(30, sub {
+    @uri == grep { /nowhere\S+\*{15}/ } split /^/, slurp($access)
+}), 'stars in all of them');
 
 $t->reload();
 
