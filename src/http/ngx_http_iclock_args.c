@@ -21,6 +21,8 @@ static ngx_uint_t ngx_http_iclock_key_ends(u_char *p, u_char *last);
 static ngx_uint_t ngx_http_iclock_quoted(u_char *p, u_char *last);
 static const ngx_http_iclock_arg_t *ngx_http_iclock_find_arg(u_char *name,
     size_t len);
+static ngx_uint_t ngx_http_iclock_usual(u_char *p, u_char *end,
+    ngx_uint_t plus);
 static ngx_int_t ngx_http_iclock_unescape(ngx_pool_t *pool, ngx_str_t *value,
     u_char *p, u_char *end, ngx_uint_t plus);
 static ngx_uint_t ngx_http_iclock_plain(ngx_str_t *value);
@@ -78,7 +80,7 @@ ngx_http_iclock_parse_args(ngx_http_request_t *r,
 
     for (p = r->args.data; p < last; p = end + 1) {
 
-        end = ngx_strlchr(p, last, '&');
+        end = memchr(p, '&', last - p);
         if (end == NULL) {
             end = last;
         }
@@ -281,6 +283,7 @@ ngx_http_iclock_parse_arg(ngx_http_request_t *r, ngx_http_iclock_args_t *args,
 {
     u_char                       *p;
     ngx_str_t                    *value;
+    ngx_uint_t                    plus;
     const ngx_http_iclock_arg_t  *arg;
 
     p = ngx_strlchr(name, end, '=');
@@ -304,10 +307,18 @@ ngx_http_iclock_parse_arg(ngx_http_request_t *r, ngx_http_iclock_args_t *args,
 
     /* some hold spaces and never a plus, which keys and stamps may hold */
 
-    return ngx_http_iclock_unescape(r->pool, value, p + 1, end,
-                                    value == &args->info
-                                    || value == &args->table
-                                    || value == &args->time);
+    plus = (value == &args->info || value == &args->table
+            || value == &args->time);
+
+    /* what is logged has asterisks in place of the key: that is a copy */
+
+    if (value != &args->comm_key && ngx_http_iclock_usual(p + 1, end, plus)) {
+        value->data = p + 1;
+        value->len = end - value->data;
+        return NGX_OK;
+    }
+
+    return ngx_http_iclock_unescape(r->pool, value, p + 1, end, plus);
 }
 
 
@@ -326,6 +337,22 @@ ngx_http_iclock_find_arg(u_char *name, size_t len)
     }
 
     return NULL;
+}
+
+
+/* text that stands in the URI as it is: nginx keeps that with the request */
+
+static ngx_uint_t
+ngx_http_iclock_usual(u_char *p, u_char *end, ngx_uint_t plus)
+{
+    for ( /* void */ ; p < end; p++) {
+
+        if (*p < ' ' || *p > '~' || *p == '%' || (*p == '+' && plus)) {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
