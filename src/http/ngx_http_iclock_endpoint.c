@@ -132,8 +132,14 @@ ngx_http_iclock_is_name(const ngx_str_t *name, ngx_str_t *uri,
 
     p = uri->data + uri->len - name->len;
 
-    return (p == uri->data || (tail && p[-1] == '/'))
-           && ngx_strncasecmp(name->data, p, name->len) == 0;
+    if (p != uri->data && !(tail && p[-1] == '/')) {
+        return 0;
+    }
+
+    /* nearly all write it like this */
+
+    return ngx_memcmp(name->data, p, name->len) == 0
+           || ngx_strncasecmp(name->data, p, name->len) == 0;
 }
 
 
@@ -211,7 +217,9 @@ ngx_http_iclock_strip_prefix(ngx_http_request_t *r, ngx_str_t *name)
 #endif
 
     if (name->len < clcf->name.len
-        || ngx_filename_cmp(name->data, clcf->name.data, clcf->name.len) != 0)
+        || (ngx_memcmp(name->data, clcf->name.data, clcf->name.len) != 0
+            && ngx_filename_cmp(name->data, clcf->name.data, clcf->name.len)
+               != 0))
     {
         return clcf->noname;
     }
