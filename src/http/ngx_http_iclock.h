@@ -436,7 +436,7 @@ ngx_int_t ngx_http_iclock_init_count(ngx_conf_t *cf);
 
 /* ngx_http_iclock_args.c */
 
-/* returns NGX_OK or NGX_ERROR (out of memory) */
+/* into args that are zero; returns NGX_OK or NGX_ERROR (out of memory) */
 ngx_int_t ngx_http_iclock_parse_args(ngx_http_request_t *r,
     ngx_http_iclock_args_t *args);
 

@@ -74,8 +74,6 @@ ngx_http_iclock_parse_args(ngx_http_request_t *r,
 {
     u_char  *p, *last, *end;
 
-    ngx_memzero(args, sizeof(ngx_http_iclock_args_t));
-
     last = r->args.data + r->args.len;
 
     for (p = r->args.data; p < last; p = end + 1) {

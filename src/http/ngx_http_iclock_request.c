@@ -194,16 +194,9 @@ ngx_http_iclock_retry_later(ngx_http_request_t *r)
 ngx_int_t
 ngx_http_iclock_reply(ngx_http_request_t *r, ngx_str_t *text)
 {
-    ngx_int_t                 rc;
     ngx_http_complex_value_t  cv;
 
     static ngx_str_t  type = ngx_string("text/plain");
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
 
 #if (NGX_HTTP_GZIP)
     /* devices read no compressed replies, whatever they accept */

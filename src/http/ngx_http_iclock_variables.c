@@ -95,6 +95,8 @@ ngx_http_iclock_variable_sn(ngx_http_request_t *r,
                                                              : NULL);
     }
 
+    ngx_memzero(&args, sizeof(ngx_http_iclock_args_t));
+
     if (ngx_http_iclock_parse_args(r, &args) != NGX_OK) {
         return NGX_ERROR;
     }
