@@ -9,13 +9,16 @@ use warnings;
 
 use FindBin;
 use Test::More;
+use Time::HiRes qw/ sleep /;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
+use Test::IClock::Metrics;
 use Test::IClock::Process qw/ slurp /;
 
 my $t = Test::IClock->new;
 my $pg = $t->pg;
+my $m = Test::IClock::Metrics->new($t);
 
 
 # one request for each of the serial numbers, 64 at a time
@@ -128,7 +131,7 @@ $pg->start();
 # more devices than there is room for
 
 is($t->quit(), 0, 'quit');
-$t->start($t->device_server(zone => 'iclock:64k'));
+$t->start($t->device_server(zone => 'iclock:64k', server => $m->locations()));
 
 my @many = map { sprintf 'MANY%05d', $_ } 1 .. 2000;
 
@@ -148,6 +151,32 @@ $pg->stop();
 is(good(each_of(\&poll_of, @last)), 32, 'small zone: the last ones are known');
 cmp_ok(good(each_of(\&poll_of, @many[0 .. 31])), '<', 32,
        'small zone: others are not');
+$pg->start();
+
+
+# who has called last is given up last
+
+my $room = $m->value('zone_devices');
+my @caller = @many[0 .. 31];
+my @silent = @many[32 .. 31 + int $room / 2];
+my @more = @many[1000 .. 1000 + $room - 65];
+
+cmp_ok($room, '>=', 128, 'small zone: there is room for some');
+ok(wait_until(30, sub { good(each_of(\&handshake_of, @caller)) == 32 }),
+   'small zone: devices that go on calling');
+# who listens has forgotten all by then
+$t->notified();
+settle(@caller);
+is(good(each_of(\&handshake_of, @silent)), scalar @silent,
+   'small zone: those that do not');
+# a device is not moved twice in a second
+sleep 1.5;
+is(good(each_of(\&poll_of, @caller)), 32, 'small zone: they call again');
+is(good(each_of(\&handshake_of, @more)), scalar @more, 'small zone: more come');
+$pg->stop();
+is(good(each_of(\&poll_of, @caller)), 32, 'small zone: who called is known');
+cmp_ok(good(each_of(\&poll_of, @silent)), '<', scalar @silent,
+       'small zone: who was silent is not');
 $pg->start();
 
 
@@ -225,5 +254,46 @@ is($t->psql("SELECT count(last_seen) FROM iclock.device WHERE serial_number"
    'but nothing of the others');
 $t->quit();
 $t->psql('DROP DATABASE other WITH (FORCE)', database => 'postgres');
+
+
+# When a device has called is known to a second, and who is served after he was
+# refused is not refused any more, however soon.
+
+sub poll_with {
+    return $t->get("/iclock/getrequest?SN=ZONE0001&pushcommkey=$_[0]")->status;
+}
+
+$t->start($t->device_server(http => 'iclock_presence_interval 1h;'),
+          workers => 1);
+$t->psql("UPDATE iclock.device SET comm_key = 'sample1'"
+         . " WHERE serial_number = 'ZONE0001'");
+ok(wait_until(30, sub { poll_with('wrong') == 403 }), 'a device has a key');
+ok(wait_until(30, sub { good(each_of(\&poll_of, 'ZONE0002')) }),
+   'another one has none');
+is(poll_with('sample1'), 200, 'it is served');
+is(poll_with('wrong'), 403, 'refused');
+# moments are two milliseconds
+sleep 0.05;
+is(poll_with('sample1'), 200, 'and served again');
+sleep 1.2;
+
+my $now = $t->psql('SELECT clock_timestamp()');
+
+is(good(each_of(\&poll_of, 'ZONE0002')), 1, 'the other one calls again');
+$t->reload($t->device_server(http => 'iclock_presence_interval 1s;'),
+           wait => 1);
+ok(wait_until(60, sub {
+    $t->psql('SELECT count(*) FROM iclock.device_refusal')
+}), 'that it was refused is saved');
+ok(wait_until(60, sub {
+    $t->psql('SELECT count(*) FROM iclock.device_conditions()'
+             . " WHERE condition = 'key'") eq '0'
+}), 'and that it was served since');
+ok(wait_until(60, sub {
+    $t->psql("SELECT p.last_seen > timestamptz '$now' - interval '1100 ms'"
+             . ' FROM iclock.device_presence p JOIN iclock.device d'
+             . " ON d.id = p.device_id WHERE d.serial_number = 'ZONE0002'")
+        eq 't'
+}), 'and that the other one has called again');
 
 $t->done();

@@ -10,6 +10,9 @@
 /* for how many seconds the zone believes that a device may not speak */
 #define NGX_HTTP_ICLOCK_RECHECK  30
 
+/* how exact presence is, and who is given up first: milliseconds */
+#define NGX_HTTP_ICLOCK_TOUCHED  1000
+
 
 static void ngx_http_iclock_zone_recognize(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
@@ -27,6 +30,8 @@ static void ngx_http_iclock_zone_enter(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_known_t *known, ngx_uint_t key);
 static void ngx_http_iclock_zone_touch(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_addr_t *addr);
+static ngx_uint_t ngx_http_iclock_zone_touched(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_addr_t *addr, uint32_t now);
 static void ngx_http_iclock_zone_describe(ngx_http_iclock_zone_t *zone,
     ngx_http_iclock_node_t *node, ngx_http_iclock_visit_t *visit,
     ngx_iclock_device_t *device);
@@ -224,15 +229,31 @@ ngx_http_iclock_zone_enter(ngx_http_iclock_shard_t *shard,
 
     known->marked = node->marked;
     known->news = (visit->info && visit->info != node->info);
-    node->marked = 0;
+
+    if (node->marked) {
+        node->marked = 0;
+    }
 }
 
+
+/*
+ * Memory that is written has to be fetched anew by the processors of all other
+ * workers, that of the neighbours in the list, too: a second is exact enough.
+ */
 
 static void
 ngx_http_iclock_zone_touch(ngx_http_iclock_shard_t *shard,
     ngx_http_iclock_node_t *node, ngx_http_iclock_addr_t *addr)
 {
-    node->seen = ngx_http_iclock_moment();
+    uint32_t  now;
+
+    now = ngx_http_iclock_moment();
+
+    if (ngx_http_iclock_zone_touched(node, addr, now)) {
+        return;
+    }
+
+    node->seen = now;
     node->addr = *addr;
     node->inside = 1;
 
@@ -242,6 +263,29 @@ ngx_http_iclock_zone_touch(ngx_http_iclock_shard_t *shard,
     if (node->status != NGX_ICLOCK_DEVICE_UNKNOWN) {
         ngx_http_iclock_zone_note_seen(shard, node);
     }
+}
+
+
+/*
+ * Whether all of it was noted less than a second ago.  What has been saved is
+ * noted again, and so is who was refused meanwhile: it was served since.
+ */
+
+static ngx_uint_t
+ngx_http_iclock_zone_touched(ngx_http_iclock_node_t *node,
+    ngx_http_iclock_addr_t *addr, uint32_t now)
+{
+    if (node->seen == 0 || now - node->seen >= NGX_HTTP_ICLOCK_TOUCHED
+        || node->denied || !node->inside)
+    {
+        return 0;
+    }
+
+    if (!node->dirty && node->status != NGX_ICLOCK_DEVICE_UNKNOWN) {
+        return 0;
+    }
+
+    return ngx_memcmp(&node->addr, addr, sizeof(ngx_http_iclock_addr_t)) == 0;
 }
 
 
