@@ -14,27 +14,18 @@
 #include "ngx_http_iclock.h"
 
 
-/* 256 bytes: what the allocator takes for any of them */
+/*
+ * 256 bytes: what the allocator takes for any of them, four lines of the cache.
+ * Who looks for a device reads the first line of others.  A poll without
+ * anything to note reads the first three of its own, and what moves a device to
+ * the end of its list writes to the third one of its neighbours.
+ */
 typedef struct {
     ngx_rbtree_node_t           node;
-    ngx_queue_t                 queue;
-    ngx_queue_t                 unsaved;
     int64_t                     id;
-    uint64_t                    changed;    /* number of the last change */
     uint32_t                    generation;
-    uint32_t                    checked;    /* seconds */
-    uint32_t                    seen;       /* moment: to be saved; 0: no */
-    uint32_t                    info;       /* hash of the last INFO */
-    uint32_t                    banned;     /* seconds: outsider was seen */
-    uint32_t                    denied;     /* moment: to be saved; 0: no */
     uint32_t                    origin;     /* configured database */
     uint32_t                    database;   /* of the id */
-    uint16_t                    policy;     /* towards an unknown device */
-    int16_t                     utc_offset; /* minutes */
-    ngx_http_iclock_addr_t      addr;
-    ngx_http_iclock_addr_t      refused;    /* it gave a wrong key */
-    ngx_http_iclock_addr_t      outsider;   /* not in allowed_networks */
-    ngx_http_iclock_digest_t    key;
     u_char                      status;
     u_char                      encoding;
     u_char                      len;
@@ -51,12 +42,34 @@ typedef struct {
         u_char                  sn[NGX_HTTP_ICLOCK_MAX_SN];
         uint32_t                words[NGX_HTTP_ICLOCK_MAX_SN / 4];
     };
+
+    uint32_t                    seen;       /* moment: to be saved; 0: no */
+    uint32_t                    denied;     /* moment: to be saved; 0: no */
+    uint32_t                    info;       /* hash of the last INFO */
+    ngx_http_iclock_addr_t      addr;
+    uint16_t                    policy;     /* towards an unknown device */
+    int16_t                     utc_offset; /* minutes */
+    uint32_t                    checked;    /* seconds */
+    uint32_t                    banned;     /* seconds: outsider was seen */
+    uint64_t                    changed;    /* number of the last change */
+    ngx_queue_t                 queue;
+
+    ngx_queue_t                 unsaved;
+    ngx_http_iclock_addr_t      refused;    /* it gave a wrong key */
+    ngx_http_iclock_addr_t      outsider;   /* not in allowed_networks */
+    ngx_http_iclock_digest_t    key;
 } ngx_http_iclock_node_t;
 
 
 /* fails to compile if a device takes more */
 typedef u_char  ngx_http_iclock_node_fits_t[
     (sizeof(ngx_http_iclock_node_t) <= 256) ? 1 : -1];
+
+_Static_assert(NGX_PTR_SIZE != 8
+               || (offsetof(ngx_http_iclock_node_t, sn) == 64
+                   && offsetof(ngx_http_iclock_node_t, seen) == 128
+                   && offsetof(ngx_http_iclock_node_t, unsaved) == 192),
+               "lines of ngx_http_iclock_node_t");
 
 
 /*

@@ -255,7 +255,10 @@ ngx_http_iclock_zone_touch(ngx_http_iclock_shard_t *shard,
 
     node->seen = now;
     node->addr = *addr;
-    node->inside = 1;
+
+    if (!node->inside) {
+        node->inside = 1;
+    }
 
     ngx_queue_remove(&node->queue);
     ngx_http_iclock_zone_enqueue(shard, node);
