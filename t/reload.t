@@ -178,9 +178,11 @@ is(upload($_)->status, 200, "before: $_") for @device;
 
 $t->psql("UPDATE pg_database SET datallowconn = false WHERE datname = 'other'",
          database => 'postgres');
-$t->psql("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-         . " WHERE datname IN ('other', 'iclock') AND backend_type = 'client"
-         . " backend'", database => 'postgres');
+ok(wait_until(60, sub {
+    $t->psql('SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity'
+             . " WHERE datname IN ('other', 'iclock')"
+             . " AND backend_type = 'client backend'",
+             database => 'postgres') == 0 }), 'nobody is there');
 $t->psql($_, database => 'postgres')
     for 'ALTER DATABASE other RENAME TO gone',
         'ALTER DATABASE iclock RENAME TO other';
