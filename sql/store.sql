@@ -9,7 +9,8 @@
 -- told of the error that is caught here.
 --
 -- Both inserts are that of the statement "iclock_punch": each device is locked
--- once, so that none is deleted meanwhile.
+-- once, so that none is deleted meanwhile, and the arrays are read in the list
+-- of a SELECT (src/store/iclock_store_rows.h tells why).
 create or replace function iclock.store_punches(
         device_ids    bigint[],
         zones         text[],
@@ -57,8 +58,10 @@ begin
                u.temperature::numeric, string_to_array(u.job_codes, E'\t'),
                string_to_array(u.tip_codes, E'\t'),
                string_to_array(u.extra, E'\t')
-          from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                      $14, $15)
+          from (select unnest($1), unnest($2), unnest($3), unnest($4),
+                       unnest($5), unnest($6), unnest($7), unnest($8),
+                       unnest($9), unnest($10), unnest($11), unnest($12),
+                       unnest($13), unnest($14), unnest($15))
                as u (device_id, zone, pin, local_time, status, verify,
                      work_code, id_number, record_type, mask, temperature,
                      job_codes, tip_codes, extra, utc_offset)
@@ -95,8 +98,10 @@ begin
            u.temperature::numeric, string_to_array(u.job_codes, E'\t'),
            string_to_array(u.tip_codes, E'\t'),
            string_to_array(u.extra, E'\t')
-      from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13,
-                  $14, $15)
+      from (select unnest($1), unnest($2), unnest($3), unnest($4),
+                   unnest($5), unnest($6), unnest($7), unnest($8),
+                   unnest($9), unnest($10), unnest($11), unnest($12),
+                   unnest($13), unnest($14), unnest($15))
            as u (device_id, zone, pin, local_time, status, verify,
                  work_code, id_number, record_type, mask, temperature,
                  job_codes, tip_codes, extra, utc_offset)

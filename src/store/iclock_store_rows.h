@@ -68,28 +68,31 @@
     ngx_iclock_form(ngx_iclock_names_, kind) kind##_COLUMNS(ngx_iclock_name)
 
 
-/* ngx_iclock_numbers(kind): "$1, $2, $3", as many as there are names */
+/*
+ * ngx_iclock_numbers(kind): "$1, $2, $3", as many as there are names, and
+ * ngx_iclock_unnested(kind): "unnest($1), unnest($2), unnest($3)"
+ */
 
-#define ngx_iclock_to_1   "$1"
-#define ngx_iclock_to_2   ngx_iclock_to_1 ", $2"
-#define ngx_iclock_to_3   ngx_iclock_to_2 ", $3"
-#define ngx_iclock_to_4   ngx_iclock_to_3 ", $4"
-#define ngx_iclock_to_5   ngx_iclock_to_4 ", $5"
-#define ngx_iclock_to_6   ngx_iclock_to_5 ", $6"
-#define ngx_iclock_to_7   ngx_iclock_to_6 ", $7"
-#define ngx_iclock_to_8   ngx_iclock_to_7 ", $8"
-#define ngx_iclock_to_9   ngx_iclock_to_8 ", $9"
-#define ngx_iclock_to_10  ngx_iclock_to_9 ", $10"
-#define ngx_iclock_to_11  ngx_iclock_to_10 ", $11"
-#define ngx_iclock_to_12  ngx_iclock_to_11 ", $12"
-#define ngx_iclock_to_13  ngx_iclock_to_12 ", $13"
-#define ngx_iclock_to_14  ngx_iclock_to_13 ", $14"
-#define ngx_iclock_to_15  ngx_iclock_to_14 ", $15"
-#define ngx_iclock_to_16  ngx_iclock_to_15 ", $16"
-#define ngx_iclock_to_17  ngx_iclock_to_16 ", $17"
-#define ngx_iclock_to_18  ngx_iclock_to_17 ", $18"
-#define ngx_iclock_to_19  ngx_iclock_to_18 ", $19"
-#define ngx_iclock_to_20  ngx_iclock_to_19 ", $20"
+#define ngx_iclock_to_1(a, b)   a "$1" b
+#define ngx_iclock_to_2(a, b)   ngx_iclock_to_1(a, b) ", " a "$2" b
+#define ngx_iclock_to_3(a, b)   ngx_iclock_to_2(a, b) ", " a "$3" b
+#define ngx_iclock_to_4(a, b)   ngx_iclock_to_3(a, b) ", " a "$4" b
+#define ngx_iclock_to_5(a, b)   ngx_iclock_to_4(a, b) ", " a "$5" b
+#define ngx_iclock_to_6(a, b)   ngx_iclock_to_5(a, b) ", " a "$6" b
+#define ngx_iclock_to_7(a, b)   ngx_iclock_to_6(a, b) ", " a "$7" b
+#define ngx_iclock_to_8(a, b)   ngx_iclock_to_7(a, b) ", " a "$8" b
+#define ngx_iclock_to_9(a, b)   ngx_iclock_to_8(a, b) ", " a "$9" b
+#define ngx_iclock_to_10(a, b)  ngx_iclock_to_9(a, b) ", " a "$10" b
+#define ngx_iclock_to_11(a, b)  ngx_iclock_to_10(a, b) ", " a "$11" b
+#define ngx_iclock_to_12(a, b)  ngx_iclock_to_11(a, b) ", " a "$12" b
+#define ngx_iclock_to_13(a, b)  ngx_iclock_to_12(a, b) ", " a "$13" b
+#define ngx_iclock_to_14(a, b)  ngx_iclock_to_13(a, b) ", " a "$14" b
+#define ngx_iclock_to_15(a, b)  ngx_iclock_to_14(a, b) ", " a "$15" b
+#define ngx_iclock_to_16(a, b)  ngx_iclock_to_15(a, b) ", " a "$16" b
+#define ngx_iclock_to_17(a, b)  ngx_iclock_to_16(a, b) ", " a "$17" b
+#define ngx_iclock_to_18(a, b)  ngx_iclock_to_17(a, b) ", " a "$18" b
+#define ngx_iclock_to_19(a, b)  ngx_iclock_to_18(a, b) ", " a "$19" b
+#define ngx_iclock_to_20(a, b)  ngx_iclock_to_19(a, b) ", " a "$20" b
 
 #define ngx_iclock_places_ROWS   0
 #define ngx_iclock_places_ZONED  0, 0
@@ -99,6 +102,8 @@
 #define ngx_iclock_21st(p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12,   \
                         p13, p14, p15, p16, p17, p18, p19, p20, p21, ...)    \
     p21
+
+/* one of the macros above, whose arguments follow */
 
 #define ngx_iclock_count_columns(...)                                        \
     ngx_iclock_21st(__VA_ARGS__,                                             \
@@ -110,17 +115,26 @@
         ngx_iclock_to_5, ngx_iclock_to_4, ngx_iclock_to_3,                   \
         ngx_iclock_to_2, ngx_iclock_to_1, 0)
 
-#define ngx_iclock_numbers(kind)                                             \
-    ngx_iclock_count_columns(ngx_iclock_form(ngx_iclock_places_, kind)        \
-                             kind##_COLUMNS(ngx_iclock_place))
+#define ngx_iclock_each_number(kind, before, after)                          \
+    ngx_iclock_count_columns(ngx_iclock_form(ngx_iclock_places_, kind)       \
+                             kind##_COLUMNS(ngx_iclock_place))               \
+    (before, after)
+
+#define ngx_iclock_numbers(kind)   ngx_iclock_each_number(kind, "", "")
+#define ngx_iclock_unnested(kind)  ngx_iclock_each_number(kind, "unnest(", ")")
 
 _Static_assert(NGX_ICLOCK_STORE_PARAMS <= 20, "ngx_iclock_to_21");
 
 
-/* the records of a kind, as the source of rows that a statement reads */
+/*
+ * The records of a kind, as the source of rows that a statement reads.  In the
+ * list of a SELECT the arrays are read side by side, and NULL follows the
+ * shorter ones, as in FROM: but there PostgreSQL first makes a temporary table
+ * of each.
+ */
 
 #define ngx_iclock_rows(kind, alias)                                         \
-    "unnest(" ngx_iclock_numbers(kind) ")"                                   \
+    "(SELECT " ngx_iclock_unnested(kind) ")"                                 \
     " AS " alias " (" ngx_iclock_names(kind) ")"
 
 /* the same with "ord", their order in the batch */
