@@ -667,6 +667,9 @@ for ([ 'FINGERTMP', 'FP', 1, 10 ], [ 'FPTMP', 'FP', 1, 10 ],
            "$table PIN=1\tFID=2\tTMP=AAAA\n", 'OK: 1',
            "template|$source|1|$type|2|0|$version|0|0|1|0|000000");
 }
+upload('the same template three times', 'FINGERTMP', join('', map {
+       "PIN=1\tFID=2\tTMP=AAA$_\n" } 'A' .. 'C'), 'OK: 3',
+       'template|FP|1|1|2|0|10|0|0|1|0|000002');
 upload('templatev10, its own keys', 'templatev10',
        "Pin=1\tFingerID=3\tValid=1\tTemplate=AAAA\n", 'OK: 1',
        'template|FP|1|1|3|0|10|0|0|1|0|000000');
@@ -787,6 +790,8 @@ upload('an identity card without tag', 'IDCARD', $card =~ s/^IDCARD //r,
        'OK: 1', $card_row);
 upload('an identity card not bound to a user', 'IDCARD',
        "IDCARD PIN=0\tIDNum=21X\tName=A\n", 'OK: 1', 'card|21X|0|||A');
+upload('the same identity card three times', 'IDCARD', join('', map {
+       "IDCARD IDNum=21X\tName=$_\n" } 'A' .. 'C'), 'OK: 3', 'card|21X||||C');
 upload('an identity card without number', 'IDCARD',
        "IDCARD PIN=2\tName=A\n", 'OK: 1',
        "rejected|IDCARD|id_number is empty|IDCARD PIN=2\tName=A");
@@ -809,6 +814,8 @@ upload('no error', 'ERRORLOG', "what?\n", 'OK',
        'rejected|ERRORLOG|no known field|what?');
 upload('work codes', 'WORKCODE', "WORKCODE PIN=1\tCODE=7\tName=Weld\n"
        . "Code=8\tName=Paint\n", 'OK: 2', 'work|7|Weld|1', 'work|8|Paint');
+upload('the same work code three times', 'WORKCODE', join('', map {
+       "Code=7\tName=$_\n" } qw/ Weld Paint Drill /), 'OK: 3', 'work|7|Drill');
 upload('a work code without code', 'WORKCODE', "WORKCODE Name=Weld\n",
        'OK: 1', 'rejected|WORKCODE|code is empty|WORKCODE Name=Weld');
 

@@ -200,14 +200,14 @@ static ngx_int_t
 ngx_iclock_store_build_record(ngx_iclock_store_build_t *build,
     ngx_iclock_store_job_t *job, ngx_iclock_record_t *record)
 {
-    ngx_uint_t                 i;
+    ngx_uint_t                 i, flags;
     const ngx_iclock_kind_t   *kind;
     ngx_iclock_pg_array_t     *param;
     ngx_iclock_store_group_t  *group;
 
-    if (ngx_iclock_store_statements[record->kind].flags
-        & NGX_ICLOCK_ST_SINGLE)
-    {
+    flags = ngx_iclock_store_statements[record->kind].flags;
+
+    if (flags & NGX_ICLOCK_ST_SINGLE) {
         return ngx_iclock_store_build_single(build, job, record);
     }
 
@@ -222,8 +222,15 @@ ngx_iclock_store_build_record(ngx_iclock_store_build_t *build,
         return NGX_ERROR;
     }
 
-    if ((ngx_iclock_store_statements[record->kind].flags & NGX_ICLOCK_ST_ZONED)
+    if ((flags & NGX_ICLOCK_ST_ZONED)
         && ngx_iclock_pg_array_bytes(param++, &job->timezone) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if ((flags & NGX_ICLOCK_ST_ORDERED)
+        && ngx_iclock_pg_array_int4(param++, (int32_t) group->params[0].nelts)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }

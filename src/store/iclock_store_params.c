@@ -15,6 +15,8 @@
 
 static ngx_int_t ngx_iclock_store_add_text(ngx_iclock_pg_array_t *param,
     ngx_str_t *s);
+static ngx_int_t ngx_iclock_store_add_number(ngx_iclock_store_group_t *group,
+    ngx_uint_t n);
 
 
 /* by ngx_iclock_device_status_e */
@@ -49,6 +51,16 @@ ngx_iclock_store_add_text(ngx_iclock_pg_array_t *param, ngx_str_t *s)
 }
 
 
+/* of the row: of several about the same the last one counts */
+
+static ngx_int_t
+ngx_iclock_store_add_number(ngx_iclock_store_group_t *group, ngx_uint_t n)
+{
+    return ngx_iclock_pg_array_int4(&group->params[n],
+                                    (int32_t) group->jobs.nelts);
+}
+
+
 ngx_int_t
 ngx_iclock_store_add_greeting(ngx_iclock_store_group_t *group,
     ngx_iclock_store_job_t *job, void *data)
@@ -78,8 +90,13 @@ ngx_iclock_store_add_greeting(ngx_iclock_store_group_t *group,
         return NGX_ERROR;
     }
 
-    return ngx_iclock_pg_array_int4(&group->params[6],
-                                    (int32_t) g->told_delay);
+    if (ngx_iclock_pg_array_int4(&group->params[6], (int32_t) g->told_delay)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_store_add_number(group, 7);
 }
 
 
@@ -130,12 +147,13 @@ ngx_iclock_store_add_stamp(ngx_iclock_store_group_t *group,
     ngx_keyval_t *kv = data;
 
     if (ngx_iclock_pg_array_int8(&group->params[0], job->device_id) != NGX_OK
-        || ngx_iclock_pg_array_bytes(&group->params[1], &kv->key) != NGX_OK)
+        || ngx_iclock_pg_array_bytes(&group->params[1], &kv->key) != NGX_OK
+        || ngx_iclock_pg_array_bytes(&group->params[2], &kv->value) != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    return ngx_iclock_pg_array_bytes(&group->params[2], &kv->value);
+    return ngx_iclock_store_add_number(group, 3);
 }
 
 

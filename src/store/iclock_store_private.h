@@ -12,7 +12,7 @@
 #include "iclock_store.h"
 
 
-/* of a statement: a device, a time zone and the columns */
+/* of a statement: a device, a time zone or a number, and the columns */
 #define NGX_ICLOCK_STORE_PARAMS  (NGX_ICLOCK_MAX_COLUMNS + 2)
 
 
@@ -35,18 +35,19 @@ _Static_assert(NGX_ICLOCK_STATEMENTS <= 63, "ngx_iclock_pg_batch_add()");
 
 
 /* how records are sent, see iclock_store_rows.h */
-#define NGX_ICLOCK_ST_ROWS    0x00
-#define NGX_ICLOCK_ST_ZONED   0x01
-#define NGX_ICLOCK_ST_SINGLE  0x02
+#define NGX_ICLOCK_ST_ROWS     0x00
+#define NGX_ICLOCK_ST_ZONED    0x01
+#define NGX_ICLOCK_ST_SINGLE   0x02
+#define NGX_ICLOCK_ST_ORDERED  0x20
 
 /* in a transaction of its own: what it waits for or fails at is its own */
-#define NGX_ICLOCK_ST_ALONE   0x04
+#define NGX_ICLOCK_ST_ALONE    0x04
 
 /* not idempotent: never sent again */
-#define NGX_ICLOCK_ST_ONCE    0x08
+#define NGX_ICLOCK_ST_ONCE     0x08
 
 /* it may write events, as records do */
-#define NGX_ICLOCK_ST_EVENTS  0x10
+#define NGX_ICLOCK_ST_EVENTS   0x10
 
 
 /* the rows that one statement of a batch is about */

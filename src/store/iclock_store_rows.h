@@ -11,6 +11,8 @@
  *
  *   ROWS    the device and the columns, an array each
  *   ZONED   the same, with the time zone of the location after the device
+ *   ORDERED the same as ROWS, with the number of the record in the batch after
+ *           the device: "ord"
  *   SINGLE  a statement for each record, whose values are not copied
  */
 
@@ -51,6 +53,9 @@
 #define ngx_iclock_types_ZONED(kind)                                         \
     NGX_ICLOCK_ARRAY_BIGINT, NGX_ICLOCK_ARRAY_TEXT,                          \
     kind##_COLUMNS(ngx_iclock_array)
+#define ngx_iclock_types_ORDERED(kind)                                       \
+    NGX_ICLOCK_ARRAY_BIGINT, NGX_ICLOCK_ARRAY_INTEGER,                       \
+    kind##_COLUMNS(ngx_iclock_array)
 #define ngx_iclock_types_SINGLE(kind)                                        \
     NGX_ICLOCK_SINGLE_BIGINT, kind##_COLUMNS(ngx_iclock_single)
 
@@ -59,8 +64,9 @@
 
 /* ngx_iclock_names(kind): "device_id, pin, local_time" */
 
-#define ngx_iclock_names_ROWS   "device_id"
-#define ngx_iclock_names_ZONED  "device_id, zone"
+#define ngx_iclock_names_ROWS     "device_id"
+#define ngx_iclock_names_ZONED    "device_id, zone"
+#define ngx_iclock_names_ORDERED  "device_id, ord"
 
 #define ngx_iclock_name(constant, name, type)  ", " name
 
@@ -94,8 +100,9 @@
 #define ngx_iclock_to_19(a, b)  ngx_iclock_to_18(a, b) ", " a "$19" b
 #define ngx_iclock_to_20(a, b)  ngx_iclock_to_19(a, b) ", " a "$20" b
 
-#define ngx_iclock_places_ROWS   0
-#define ngx_iclock_places_ZONED  0, 0
+#define ngx_iclock_places_ROWS     0
+#define ngx_iclock_places_ZONED    0, 0
+#define ngx_iclock_places_ORDERED  0, 0
 
 #define ngx_iclock_place(constant, name, type)  , 0
 
@@ -136,12 +143,6 @@ _Static_assert(NGX_ICLOCK_STORE_PARAMS <= 20, "ngx_iclock_to_21");
 #define ngx_iclock_rows(kind, alias)                                         \
     "(SELECT " ngx_iclock_unnested(kind) ")"                                 \
     " AS " alias " (" ngx_iclock_names(kind) ")"
-
-/* the same with "ord", their order in the batch */
-
-#define ngx_iclock_ordered_rows(kind, alias)                                 \
-    "unnest(" ngx_iclock_numbers(kind) ") WITH ORDINALITY"                   \
-    " AS " alias " (" ngx_iclock_names(kind) ", ord)"
 
 
 #endif /* _ICLOCK_STORE_ROWS_H_INCLUDED_ */

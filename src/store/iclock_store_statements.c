@@ -96,7 +96,7 @@ static const char  ngx_iclock_operation_text[] =
     "(array_agg(u." column " ORDER BY u.ord DESC)"                           \
     " FILTER (WHERE u." column " IS NOT NULL))[1] AS " column
 
-#define NGX_ICLOCK_USER_FORM  ROWS
+#define NGX_ICLOCK_USER_FORM  ORDERED
 
 static const char  ngx_iclock_user_text[] =
     "INSERT INTO iclock.device_user AS t (device_id, pin, name, privilege,"
@@ -116,7 +116,7 @@ static const char  ngx_iclock_user_text[] =
     ngx_iclock_last("access_group") ", " ngx_iclock_last("time_zone") ", "
     ngx_iclock_last("verify") ", " ngx_iclock_last("vice_card") ", "
     ngx_iclock_last("starts_at") ", " ngx_iclock_last("ends_at")
-    " FROM " ngx_iclock_ordered_rows(NGX_ICLOCK_USER, "u")
+    " FROM " ngx_iclock_rows(NGX_ICLOCK_USER, "u")
     " GROUP BY u.device_id, u.pin) s"
     " LEFT JOIN iclock.device_user o"
     " ON o.device_id = s.device_id AND o.pin = s.pin"
@@ -145,7 +145,7 @@ static const char  ngx_iclock_user_text[] =
     " EXCLUDED.starts_at, EXCLUDED.ends_at)";
 
 
-#define NGX_ICLOCK_TEMPLATE_FORM  ROWS
+#define NGX_ICLOCK_TEMPLATE_FORM  ORDERED
 
 static const char  ngx_iclock_template_text[] =
     "INSERT INTO iclock.template AS t (device_id, pin, type, no, index,"
@@ -161,7 +161,7 @@ static const char  ngx_iclock_template_text[] =
     " coalesce(minor_version, -1) AS minor_version,"
     " coalesce(format, -1) AS format, coalesce(valid, -1) AS valid,"
     " coalesce(duress, -1) AS duress, coalesce(source, '') AS source, data,"
-    " ord FROM " ngx_iclock_ordered_rows(NGX_ICLOCK_TEMPLATE, "v") ") u"
+    " ord FROM " ngx_iclock_rows(NGX_ICLOCK_TEMPLATE, "v") ") u"
     " ORDER BY u.device_id, u.pin, u.type, u.no, u.index, u.major_version,"
     " u.ord DESC) n"
     " WHERE NOT EXISTS (SELECT FROM iclock.template o"
@@ -204,7 +204,7 @@ static const char  ngx_iclock_photo_text[] =
     " WHERE t.content IS DISTINCT FROM EXCLUDED.content";
 
 
-#define NGX_ICLOCK_IDENTITY_CARD_FORM  ROWS
+#define NGX_ICLOCK_IDENTITY_CARD_FORM  ORDERED
 
 static const char  ngx_iclock_identity_card_text[] =
     "INSERT INTO iclock.identity_card (device_id, pin, sn_number, id_number,"
@@ -219,7 +219,7 @@ static const char  ngx_iclock_identity_card_text[] =
     " coalesce(u.address, ''), coalesce(u.additional_info, ''),"
     " coalesce(u.issuer, ''), u.photo, u.fp_template1, u.fp_template2,"
     " coalesce(u.reserve, ''), coalesce(u.notice, '')"
-    " FROM " ngx_iclock_ordered_rows(NGX_ICLOCK_IDENTITY_CARD, "u")
+    " FROM " ngx_iclock_rows(NGX_ICLOCK_IDENTITY_CARD, "u")
     " ORDER BY u.device_id, coalesce(u.id_number, ''), u.ord DESC"
     " ON CONFLICT (device_id, id_number) DO UPDATE SET pin = EXCLUDED.pin,"
     " sn_number = EXCLUDED.sn_number, dn_number = EXCLUDED.dn_number,"
@@ -232,13 +232,13 @@ static const char  ngx_iclock_identity_card_text[] =
     " notice = EXCLUDED.notice, updated_at = now()";
 
 
-#define NGX_ICLOCK_WORK_CODE_FORM  ROWS
+#define NGX_ICLOCK_WORK_CODE_FORM  ORDERED
 
 static const char  ngx_iclock_work_code_text[] =
     "INSERT INTO iclock.work_code AS t (device_id, code, name, pin)"
     " SELECT n.* FROM (SELECT DISTINCT ON (u.device_id, u.code) u.device_id,"
     " u.code, coalesce(u.name, '') AS name, coalesce(u.pin, '') AS pin"
-    " FROM " ngx_iclock_ordered_rows(NGX_ICLOCK_WORK_CODE, "u")
+    " FROM " ngx_iclock_rows(NGX_ICLOCK_WORK_CODE, "u")
     " ORDER BY u.device_id, u.code, u.ord DESC) n"
     " WHERE NOT EXISTS (SELECT FROM iclock.work_code o"
     " WHERE o.device_id = n.device_id AND o.code = n.code"
@@ -268,7 +268,7 @@ static const char  ngx_iclock_device_error_text[] =
     " ON CONFLICT DO NOTHING";
 
 
-#define NGX_ICLOCK_OPTION_FORM  ROWS
+#define NGX_ICLOCK_OPTION_FORM  ORDERED
 
 #define ngx_iclock_option_rows                                               \
     "WITH o AS (INSERT INTO iclock.device_option AS t"                       \
@@ -276,7 +276,7 @@ static const char  ngx_iclock_device_error_text[] =
     " (u.device_id, u.name) u.device_id, u.name, coalesce(u.value, '')"      \
     " AS value FROM (SELECT v.device_id,"                                    \
     " ltrim(v.name, '~') AS name, v.value, v.ord FROM "                      \
-    ngx_iclock_ordered_rows(NGX_ICLOCK_OPTION, "v") ") AS u"                 \
+    ngx_iclock_rows(NGX_ICLOCK_OPTION, "v") ") AS u"                         \
     " ORDER BY u.device_id, u.name, u.ord DESC) n"                           \
     " WHERE NOT EXISTS (SELECT FROM iclock.device_option o"                  \
     " WHERE o.device_id = n.device_id AND o.name = n.name"                   \
@@ -348,7 +348,7 @@ static const char  ngx_iclock_greeted_option_text[] =
     ngx_iclock_option_rows ","
     " held AS (SELECT d.id FROM iclock.device d WHERE d.id = ANY (ARRAY("
     "SELECT s.device_id FROM s UNION ALL SELECT g.id"
-    " FROM (SELECT unnest($4) AS serial_number LIMIT cardinality($4)) v"
+    " FROM (SELECT unnest($5) AS serial_number LIMIT cardinality($5)) v"
     " JOIN iclock.device g ON g.serial_number = v.serial_number"
     " WHERE EXISTS (SELECT FROM s)))"
     " ORDER BY d.id FOR NO KEY UPDATE),"
@@ -356,14 +356,14 @@ static const char  ngx_iclock_greeted_option_text[] =
     " SELECT count(*) FROM o";
 
 
-#define NGX_ICLOCK_REPLY_FORM  ROWS
+#define NGX_ICLOCK_REPLY_FORM  ORDERED
 
 static const char  ngx_iclock_reply_text[] =
     "SELECT iclock.answer_commands(array_agg(u.device_id ORDER BY u.ord),"
     " array_agg(u.command_id ORDER BY u.ord),"
     " array_agg(u.return_code ORDER BY u.ord),"
     " array_agg(u.reply ORDER BY u.ord))"
-    " FROM " ngx_iclock_ordered_rows(NGX_ICLOCK_REPLY, "u")
+    " FROM " ngx_iclock_rows(NGX_ICLOCK_REPLY, "u")
     " WHERE u.command_id IS NOT NULL";
 
 
@@ -383,7 +383,9 @@ static const char  ngx_iclock_rejected_text[] =
 
 /* whoever shakes hands has called: presence, which follows, may take a while */
 
-static const Oid  ngx_iclock_greet_types[] = { TX, TX, TX, TX, TX, I4, I4 };
+static const Oid  ngx_iclock_greet_types[] = {
+    TX, TX, TX, TX, TX, I4, I4, I4
+};
 
 static const char  ngx_iclock_greet_text[] =
     "WITH u AS MATERIALIZED (SELECT DISTINCT ON (d.id) d.id, v.*,"
@@ -397,7 +399,8 @@ static const char  ngx_iclock_greet_text[] =
     " FROM (SELECT n.serial_number, n.push_version, n.language, n.dialect,"
     " n.zone, nullif(n.told_offset, " ngx_iclock_text(NGX_ICLOCK_NO_OFFSET) ")"
     " AS told_offset, n.told_delay, n.ord"
-    " FROM unnest($1, $2, $3, $4, $5, $6, $7) WITH ORDINALITY"
+    " FROM (SELECT unnest($1), unnest($2), unnest($3), unnest($4),"
+    " unnest($5), unnest($6), unnest($7), unnest($8))"
     " AS n (serial_number, push_version, language, dialect, zone,"
     " told_offset, told_delay, ord)" ngx_iclock_few ") v"
     " JOIN iclock.device d ON d.serial_number = v.serial_number"
@@ -438,13 +441,13 @@ static const char  ngx_iclock_lookup_text[] =
 
 /* a stamp that the device has not read yet must not be overwritten */
 
-static const Oid  ngx_iclock_stamp_types[] = { I8, TX, TX };
+static const Oid  ngx_iclock_stamp_types[] = { I8, TX, TX, I4 };
 
 static const char  ngx_iclock_stamp_text[] =
     "INSERT INTO iclock.upload_stamp AS t (device_id, table_name, stamp)"
     " SELECT n.* FROM (SELECT DISTINCT ON (u.device_id, u.table_name)"
     " u.device_id, u.table_name, u.stamp"
-    " FROM unnest($1, $2, $3) WITH ORDINALITY"
+    " FROM (SELECT unnest($1), unnest($2), unnest($3), unnest($4))"
     " AS u (device_id, table_name, stamp, ord)"
     " ORDER BY u.device_id, u.table_name, u.ord DESC) n"
     " WHERE NOT EXISTS (SELECT FROM iclock.upload_stamp o"
