@@ -838,6 +838,7 @@ is(join(',', grep { /option/ } transactions($had)), 'iclock_option',
 
 my %parameters = (
     iclock_greet => [ ('text') x 5, ('integer') x 3 ],
+    iclock_lookup => [ ('text') x 3, 'integer' ],
     iclock_option => [ 'bigint', 'integer', 'text', 'text' ],
     iclock_greeted_option => [ 'bigint', 'integer', ('text') x 3 ],
     iclock_operation => [ 'bigint', 'text', 'timestamp', 'integer',

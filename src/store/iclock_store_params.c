@@ -51,7 +51,10 @@ ngx_iclock_store_add_text(ngx_iclock_pg_array_t *param, ngx_str_t *s)
 }
 
 
-/* of the row: of several about the same the last one counts */
+/*
+ * Of the row: results name it, and of several about the same the last one
+ * counts.
+ */
 
 static ngx_int_t
 ngx_iclock_store_add_number(ngx_iclock_store_group_t *group, ngx_uint_t n)
@@ -136,7 +139,11 @@ ngx_iclock_store_add_lookup(ngx_iclock_store_group_t *group,
         return NGX_ERROR;
     }
 
-    return ngx_iclock_store_add_text(&group->params[2], &l->address);
+    if (ngx_iclock_store_add_text(&group->params[2], &l->address) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_iclock_store_add_number(group, 3);
 }
 
 

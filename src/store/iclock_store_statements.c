@@ -424,14 +424,14 @@ static const char  ngx_iclock_register_text[] =
     "SELECT iclock.register_devices($1, $2, $3)";
 
 
-static const Oid  ngx_iclock_lookup_types[] = { TX, TX, TX };
+static const Oid  ngx_iclock_lookup_types[] = { TX, TX, TX, I4 };
 
 #define ngx_iclock_device_column(field, type, expression)  ", " expression
 
 static const char  ngx_iclock_lookup_text[] =
     "SELECT u.ord" NGX_ICLOCK_EACH_DEVICE_COLUMN(ngx_iclock_device_column)
-    " FROM unnest($1, $2, $3) WITH ORDINALITY"
-    " AS u (serial_number, zone, address, ord)"
+    " FROM (SELECT unnest($1), unnest($2), unnest($3), unnest($4)"
+    ngx_iclock_few ") AS u (serial_number, zone, address, ord)"
     " JOIN iclock.device d ON d.serial_number = u.serial_number"
     " CROSS JOIN LATERAL (SELECT"
     " string_agg(t.table_name || E'\\t' || t.stamp, E'\\n') AS stamps,"

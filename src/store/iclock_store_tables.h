@@ -129,9 +129,9 @@
                                                                              \
     /* of the clock from UTC, in minutes: now, and by the last handshake */  \
     X(utc_offset, integer,                                                   \
-      "(extract(epoch FROM (now()"                                           \
+      "((date_part('epoch', now()"                                           \
       " AT TIME ZONE coalesce(d.timezone, u.zone))"                          \
-      " - (now() AT TIME ZONE 'UTC')) / 60)::integer")                       \
+      " - date_part('epoch', now())) / 60)::integer")                        \
     X(told_offset, integer,                                                  \
       "coalesce(d.told_offset, " ngx_iclock_text(NGX_ICLOCK_NO_OFFSET) ")")  \
     X(told_delay, integer, "d.told_delay")                                   \
