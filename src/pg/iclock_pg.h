@@ -31,12 +31,14 @@
 #define NGX_ICLOCK_PG_INT8              20
 #define NGX_ICLOCK_PG_INT4              23
 #define NGX_ICLOCK_PG_TEXT              25
+#define NGX_ICLOCK_PG_OID               26
 #define NGX_ICLOCK_PG_TIMESTAMP         1114
 #define NGX_ICLOCK_PG_BYTEA_ARRAY       1001
 #define NGX_ICLOCK_PG_INT4_ARRAY        1007
 #define NGX_ICLOCK_PG_TEXT_ARRAY        1009
 #define NGX_ICLOCK_PG_INT8_ARRAY        1016
 #define NGX_ICLOCK_PG_TIMESTAMP_ARRAY   1115
+#define NGX_ICLOCK_PG_TIMESTAMPTZ       1184
 
 #define NGX_ICLOCK_PG_SQLSTATE_LEN      5
 
@@ -223,14 +225,16 @@ struct ngx_iclock_pg_batch_s {
 
 typedef struct {
     /*
-     * A query that returns one text, which differs where ids mean something
-     * else; NULL: there is none.
+     * A query that returns one row, which differs where ids mean something
+     * else: the bytes of each value in binary format, as bytea.  The first
+     * column is "iclock_identity".  NULL: there is none.
      */
     const char                 *identity;
 
     /*
      * The statement that begins each transaction.  It raises
-     * NGX_ICLOCK_PG_OTHER_DATABASE if the identity is not its parameter.
+     * NGX_ICLOCK_PG_OTHER_DATABASE if its parameters, as many as the identity
+     * has columns, are not what that is now.
      */
     const ngx_iclock_pg_statement_t  *guard;
 

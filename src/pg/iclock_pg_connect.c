@@ -332,7 +332,7 @@ ngx_iclock_pg_connect_setup(ngx_iclock_pg_conn_t *conn)
 {
     ngx_iclock_pg_conn_state(conn, NGX_ICLOCK_PG_SETUP);
     conn->database = 0;
-    conn->identity_len = 0;
+    conn->nidentity = 0;
 
     if (PQsendQuery(conn->pg, conn->setup) == 0
         || ngx_iclock_pg_conn_flush(conn) != NGX_OK)
@@ -381,26 +381,57 @@ ngx_iclock_pg_connect_input(ngx_iclock_pg_conn_t *conn)
 }
 
 
-/* the setup may ask for a column of this name */
+/*
+ * The setup may ask for a column of this name, and others behind it: bytes of
+ * values, or NULL.
+ */
 
 static void
 ngx_iclock_pg_connect_identify(ngx_iclock_pg_conn_t *conn, PGresult *res)
 {
-    size_t     len;
-    u_char    *p;
-    uint32_t   hash;
+    int          i, n, len;
+    u_char      *p, *last;
+    uint32_t     hash;
+    const char  *value;
 
-    if (PQntuples(res) != 1 || PQfnumber(res, "iclock_identity") != 0) {
+    n = PQnfields(res);
+
+    if (PQntuples(res) != 1 || PQfnumber(res, "iclock_identity") != 0
+        || n > NGX_ICLOCK_PG_IDENTITY)
+    {
         return;
     }
 
-    p = (u_char *) PQgetvalue(res, 0, 0);
-    len = ngx_min(ngx_strlen(p), NGX_ICLOCK_PG_IDENTITY_LEN);
-    hash = ngx_crc32_long(p, len);
+    p = conn->identity;
+    last = p + NGX_ICLOCK_PG_IDENTITY_LEN;
 
-    ngx_memcpy(conn->identity, p, len);
-    conn->identity_len = len;
+    for (i = 0; i < n; i++) {
 
+        if (PQgetisnull(res, 0, i)) {
+            conn->identity_len[i] = -1;
+            continue;
+        }
+
+        /* \x and two digits for each byte */
+
+        value = PQgetvalue(res, 0, i);
+        len = PQgetlength(res, 0, i) / 2 - 1;
+
+        if (len > last - p) {
+            return;
+        }
+
+        conn->identity_len[i] = len;
+
+        while (len-- > 0) {
+            value += 2;
+            *p++ = (u_char) ngx_hextoi((u_char *) value, 2);
+        }
+    }
+
+    conn->nidentity = n;
+
+    hash = ngx_crc32_long(conn->identity, p - conn->identity);
     conn->database = hash ? hash : 1;
 }
 

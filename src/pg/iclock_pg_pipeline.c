@@ -112,12 +112,14 @@ static ngx_int_t
 ngx_iclock_pg_pipeline_guard(ngx_iclock_pg_member_t *member,
     ngx_iclock_pg_batch_t *batch)
 {
+    u_char                *p;
+    ngx_uint_t             i;
     ngx_iclock_pg_exec_t  *exec;
     ngx_iclock_pg_conn_t  *conn;
 
     conn = &member->conn;
 
-    if (conn->identity_len == 0) {
+    if (conn->nidentity == 0) {
         return NGX_OK;
     }
 
@@ -127,8 +129,20 @@ ngx_iclock_pg_pipeline_guard(ngx_iclock_pg_member_t *member,
         return NGX_ERROR;
     }
 
-    exec->values[0] = (char *) conn->identity;
-    exec->lengths[0] = (int) conn->identity_len;
+    p = conn->identity;
+
+    for (i = 0; i < conn->nidentity; i++) {
+
+        if (conn->identity_len[i] < 0) {
+            /* a NULL pointer is NULL */
+            continue;
+        }
+
+        exec->values[i] = (char *) p;
+        exec->lengths[i] = conn->identity_len[i];
+
+        p += conn->identity_len[i];
+    }
 
     return NGX_OK;
 }

@@ -15,6 +15,8 @@
 
 #define NGX_ICLOCK_PG_SETUP_LEN  2048
 
+/* columns of the identity, and the bytes of all of them */
+#define NGX_ICLOCK_PG_IDENTITY      3
 #define NGX_ICLOCK_PG_IDENTITY_LEN  128
 
 /* of names in PostgreSQL, with the NUL */
@@ -122,7 +124,8 @@ struct ngx_iclock_pg_conn_s {
 
     ngx_msec_t                  since;      /* it was established */
     uint32_t                    database;   /* hash of its identity */
-    size_t                      identity_len;
+    ngx_uint_t                  nidentity;  /* columns, one after the other */
+    int                         identity_len[NGX_ICLOCK_PG_IDENTITY];
     u_char                      identity[NGX_ICLOCK_PG_IDENTITY_LEN];
 
     unsigned                    established:1;

@@ -29,39 +29,39 @@ static void ngx_iclock_store_notified(const char *channel,
 /*
  * Ids are those of a table, until another backup is restored into it, which
  * begins by emptying it and so gives it another file, or a server takes over
- * that may have lost the last ones.
+ * that may have lost the last ones.  Whoever has no right to the schema is told
+ * so by a statement, not by this.
  */
 
-#define ngx_iclock_store_identity(table)                                     \
-    "SELECT concat_ws('/', extract(epoch from pg_postmaster_start_time()),"  \
-    " d.oid, pg_relation_filepath(d.oid)) AS iclock_identity"                \
-    " FROM (SELECT (" table ") AS oid OFFSET 0) d"
-
-
-/* whoever has no right to the schema is told so by a statement */
-
 #define NGX_ICLOCK_STORE_IDENTITY                                            \
-    ngx_iclock_store_identity(                                               \
-        "SELECT c.oid FROM pg_class c"                                       \
-        " JOIN pg_namespace n ON n.oid = c.relnamespace"                     \
-        " WHERE n.nspname = 'iclock' AND c.relname = 'device'")
+    "SELECT oidsend(d.oid) AS iclock_identity,"                              \
+    " textsend(pg_relation_filepath(d.oid)),"                                \
+    " timestamptz_send(pg_postmaster_start_time())"                          \
+    " FROM (SELECT (SELECT c.oid FROM pg_class c"                            \
+    " JOIN pg_namespace n ON n.oid = c.relnamespace"                         \
+    " WHERE n.nspname = 'iclock' AND c.relname = 'device')"                  \
+    " AS oid OFFSET 0) d"
 
 
 /*
- * The table is named so that it is locked: whoever replaces it waits for the
- * end of the transaction, or is seen here.  This begins every transaction: it
- * reads no catalog.
+ * The table is named so that it is locked, and the statement planned anew if
+ * there is another one: whoever replaces it waits for the end of the
+ * transaction, or is seen here.  This begins every transaction: it reads no
+ * catalog, and turns no number into a text.
  */
 
-static const Oid  ngx_iclock_store_guard_types[] = { NGX_ICLOCK_PG_TEXT };
+static const Oid  ngx_iclock_store_guard_types[] = {
+    NGX_ICLOCK_PG_OID, NGX_ICLOCK_PG_TEXT, NGX_ICLOCK_PG_TIMESTAMPTZ
+};
 
 static const ngx_iclock_pg_statement_t  ngx_iclock_store_guard = {
     "iclock_guard",
     "SELECT iclock.other_database()"
     " FROM (SELECT count(*) FROM iclock.device WHERE false) t"
-    " WHERE $1 IS DISTINCT FROM ("
-    ngx_iclock_store_identity("to_regclass('iclock.device')::oid") ")",
-    1,
+    " WHERE $1 IS DISTINCT FROM 'iclock.device'::regclass::oid"
+    " OR $2 IS DISTINCT FROM pg_relation_filepath('iclock.device')"
+    " OR $3 IS DISTINCT FROM pg_postmaster_start_time()",
+    3,
     ngx_iclock_store_guard_types
 };
 
