@@ -1160,6 +1160,19 @@ is($t->psql("SELECT count(*) FROM iclock.rejected_line r"
    'it is kept');
 
 
+# nothing is written of a column before the first line that has it
+
+is($t->device('LASTONE')->punches((map { [ $_, $p, 0, 1 ] } 1 .. 99),
+                                  [ 100, $p, 0, 1, 0, 0, 0, 1, 36.6, 97.9 ])
+     ->text, '200 OK: 100', 'columns that the last of many lines has alone');
+is($t->psql("SELECT count(*), string_agg(CASE WHEN mask <> -1 OR"
+            . " temperature IS NOT NULL OR extra IS NOT NULL THEN"
+            . " concat_ws(' ', pin, mask, temperature, extra) END, ',')"
+            . " FROM iclock.punch p JOIN iclock.device d"
+            . " ON d.id = p.device_id WHERE serial_number = 'LASTONE'"),
+   '100|100 1 36.6 {1,36.6,97.9}', 'are those of the last line');
+
+
 # by the dozen and one by one: the same rows
 
 $t->quit();

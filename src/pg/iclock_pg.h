@@ -95,7 +95,10 @@ typedef struct {
 } ngx_iclock_pg_statement_t;
 
 
-/* an array parameter in binary format that grows as values are added */
+/*
+ * An array parameter in binary format that grows as values are added.  As long
+ * as all of them are NULL it takes no memory.
+ */
 typedef struct {
     u_char                     *start;
     u_char                     *last;
@@ -107,9 +110,10 @@ typedef struct {
 } ngx_iclock_pg_array_t;
 
 
+void ngx_iclock_pg_array_init(ngx_iclock_pg_array_t *array, ngx_pool_t *pool,
+    Oid type);
+
 /* all return NGX_OK or NGX_ERROR (out of memory) */
-ngx_int_t ngx_iclock_pg_array_init(ngx_iclock_pg_array_t *array,
-    ngx_pool_t *pool, Oid type);
 ngx_int_t ngx_iclock_pg_array_null(ngx_iclock_pg_array_t *array);
 ngx_int_t ngx_iclock_pg_array_int4(ngx_iclock_pg_array_t *array, int32_t n);
 ngx_int_t ngx_iclock_pg_array_int8(ngx_iclock_pg_array_t *array, int64_t n);
@@ -120,7 +124,10 @@ ngx_int_t ngx_iclock_pg_array_bytes(ngx_iclock_pg_array_t *array,
 int ngx_iclock_pg_int4(u_char *p, int32_t n);
 int ngx_iclock_pg_int8(u_char *p, int64_t n);
 
-/* the parameter value; valid until the next value is added */
+/*
+ * The parameter value; valid until the next value is added.  It is NULL if no
+ * value of the array is anything else.
+ */
 void ngx_iclock_pg_array_value(ngx_iclock_pg_array_t *array,
     const char **value, int *length);
 

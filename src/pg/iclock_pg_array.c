@@ -14,26 +14,21 @@
 
 static u_char *ngx_iclock_pg_array_push(ngx_iclock_pg_array_t *array,
     size_t size, int32_t len);
+static ngx_int_t ngx_iclock_pg_array_grow(ngx_iclock_pg_array_t *array,
+    size_t size);
 static u_char *ngx_iclock_pg_write32(u_char *p, uint32_t n);
 
 
-ngx_int_t
+/* without memory: most columns of punches have no value in a whole batch */
+
+void
 ngx_iclock_pg_array_init(ngx_iclock_pg_array_t *array, ngx_pool_t *pool,
     Oid type)
 {
-    array->start = ngx_palloc(pool, NGX_ICLOCK_PG_ARRAY_SIZE);
-    if (array->start == NULL) {
-        return NGX_ERROR;
-    }
+    ngx_memzero(array, sizeof(ngx_iclock_pg_array_t));
 
-    array->last = array->start + NGX_ICLOCK_PG_ARRAY_HEADER;
-    array->end = array->start + NGX_ICLOCK_PG_ARRAY_SIZE;
-    array->nelts = 0;
-    array->nulls = 0;
     array->type = type;
     array->pool = pool;
-
-    return NGX_OK;
 }
 
 
@@ -41,6 +36,15 @@ ngx_int_t
 ngx_iclock_pg_array_null(ngx_iclock_pg_array_t *array)
 {
     array->nulls++;
+
+    if (array->start == NULL) {
+
+        /* the first value writes it */
+
+        array->nelts++;
+
+        return NGX_OK;
+    }
 
     return ngx_iclock_pg_array_push(array, 0, -1) ? NGX_OK : NGX_ERROR;
 }
@@ -119,6 +123,12 @@ ngx_iclock_pg_array_value(ngx_iclock_pg_array_t *array, const char **value,
 {
     u_char  *p;
 
+    if (array->start == NULL) {
+        *value = NULL;
+        *length = 0;
+        return;
+    }
+
     p = ngx_iclock_pg_write32(array->start, 1);
     p = ngx_iclock_pg_write32(p, array->nulls ? 1 : 0);
     p = ngx_iclock_pg_write32(p, array->type);
@@ -137,25 +147,12 @@ ngx_iclock_pg_array_push(ngx_iclock_pg_array_t *array, size_t size,
     int32_t len)
 {
     u_char  *p;
-    size_t   used, need;
 
-    if ((size_t) (array->end - array->last) < size + 4) {
-
-        used = array->last - array->start;
-        need = ngx_max(2 * (size_t) (array->end - array->start),
-                       used + size + 4);
-
-        p = ngx_palloc(array->pool, need);
-        if (p == NULL) {
-            return NULL;
-        }
-
-        ngx_memcpy(p, array->start, used);
-        (void) ngx_pfree(array->pool, array->start);
-
-        array->start = p;
-        array->last = p + used;
-        array->end = p + need;
+    if ((array->start == NULL
+         || (size_t) (array->end - array->last) < size + 4)
+        && ngx_iclock_pg_array_grow(array, size + 4) != NGX_OK)
+    {
+        return NULL;
     }
 
     p = ngx_iclock_pg_write32(array->last, (uint32_t) len);
@@ -164,6 +161,47 @@ ngx_iclock_pg_array_push(ngx_iclock_pg_array_t *array, size_t size,
     array->nelts++;
 
     return p;
+}
+
+
+/* until now there may have been no value: what is then written are NULLs */
+
+static ngx_int_t
+ngx_iclock_pg_array_grow(ngx_iclock_pg_array_t *array, size_t size)
+{
+    u_char  *p;
+    size_t   used, need;
+
+    if (array->start) {
+        used = array->last - array->start;
+        need = 2 * (size_t) (array->end - array->start);
+
+    } else {
+        used = NGX_ICLOCK_PG_ARRAY_HEADER + 4 * array->nulls;
+        need = NGX_ICLOCK_PG_ARRAY_SIZE;
+    }
+
+    need = ngx_max(need, used + size);
+
+    p = ngx_palloc(array->pool, need);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (array->start) {
+        ngx_memcpy(p, array->start, used);
+        (void) ngx_pfree(array->pool, array->start);
+
+    } else {
+        /* -1 is the length of a NULL */
+        ngx_memset(p + NGX_ICLOCK_PG_ARRAY_HEADER, 0xff, 4 * array->nulls);
+    }
+
+    array->start = p;
+    array->last = p + used;
+    array->end = p + need;
+
+    return NGX_OK;
 }
 
 

@@ -406,13 +406,8 @@ ngx_iclock_store_build_group(ngx_iclock_store_build_t *build,
     st = &ngx_iclock_store_statements[statement];
 
     for (i = 0; i < st->pg.nparams; i++) {
-
-        if (ngx_iclock_pg_array_init(&group->params[i], build->batch->params,
-                             ngx_iclock_store_element_type(st->pg.types[i]))
-            != NGX_OK)
-        {
-            return NULL;
-        }
+        ngx_iclock_pg_array_init(&group->params[i], build->batch->params,
+                             ngx_iclock_store_element_type(st->pg.types[i]));
     }
 
     if (ngx_array_init(&group->jobs, build->batch->pool, 4,
@@ -512,9 +507,9 @@ ngx_iclock_store_build_execs(ngx_iclock_store_build_t *build)
 
 
 /*
- * A column of records that no record of the batch has is sent as NULL, and
- * not as an array of NULLs: unnest() makes the same of both.  PostgreSQL goes
- * over each array by itself.
+ * A column that no row of the batch has is sent as NULL, and not as an array of
+ * NULLs: unnest() makes the same of both.  PostgreSQL goes over each array by
+ * itself.
  */
 
 static ngx_int_t
@@ -540,12 +535,6 @@ ngx_iclock_store_build_exec(ngx_iclock_store_build_t *build,
         if (n == NGX_ICLOCK_ST_GREETED_OPTION && i == st->pg.nparams - 1) {
             /* serial numbers */
             param = &build->groups[NGX_ICLOCK_ST_GREET]->params[0];
-        }
-
-        if (group->statement < NGX_ICLOCK_KINDS
-            && param->nulls == param->nelts)
-        {
-            continue;
         }
 
         ngx_iclock_pg_array_value(param, &exec->values[i], &exec->lengths[i]);
