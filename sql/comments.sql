@@ -183,7 +183,7 @@ comment on column iclock.identity_card.fp_template1 is 'First fingerprint; not f
 comment on column iclock.identity_card.fp_template2 is 'Second fingerprint; not for readers';
 comment on column iclock.identity_card.reserve is 'Reserved field';
 comment on column iclock.identity_card.notice is 'Note';
-comment on column iclock.identity_card.updated_at is 'When it was last reported';
+comment on column iclock.identity_card.updated_at is 'When it was first reported as it is';
 
 comment on table iclock.work_code is 'Work codes of devices';
 comment on column iclock.work_code.device_id is 'Device';

@@ -995,6 +995,18 @@ my @first = rows('ONCE-');
 is($first[$_], join("\n", sort @{$case[$_]{rows}}), "$case[$_]{name}: rows")
     for 0 .. $#case;
 
+# where identity cards are, and who has written or locked them last
+
+sub cards {
+    return $t->psql("SELECT string_agg(concat_ws(' ', c.ctid, c.xmin, c.xmax),"
+                    . " ',' ORDER BY c.device_id, c.id_number), count(*) > 5"
+                    . " FROM iclock.identity_card c JOIN iclock.device d"
+                    . " ON d.id = c.device_id"
+                    . " WHERE d.serial_number LIKE 'ONCE-%'");
+}
+
+my $cards = cards();
+
 for ([ 'sent again', 'ONCE-' ],
      [ 'one byte at a time', 'BYTE-', split => 1 ],
      [ 'with CRLF', 'CRLF-', crlf => 1 ])
@@ -1007,6 +1019,9 @@ for ([ 'sent again', 'ONCE-' ],
 
     is($rows[$_], $first[$_], "$pass: $case[$_]{name}: rows") for 0 .. $#case;
 }
+
+is(cards(), $cards, 'sent again: identity cards are not written again');
+like($cards, qr/\|t\z/, 'there are some');
 
 
 # Bodies that end anywhere: each is taken, and the next one, too.

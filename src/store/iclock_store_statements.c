@@ -206,21 +206,37 @@ static const char  ngx_iclock_photo_text[] =
 
 #define NGX_ICLOCK_IDENTITY_CARD_FORM  ORDERED
 
+#define ngx_iclock_card_columns(row)                                         \
+    row ".pin, " row ".sn_number, " row ".dn_number, " row ".name, "         \
+    row ".gender, " row ".nation, " row ".birthday, " row ".valid_info, "    \
+    row ".address, " row ".additional_info, " row ".issuer, " row ".photo, " \
+    row ".fp_template1, " row ".fp_template2, " row ".reserve, " row ".notice"
+
 static const char  ngx_iclock_identity_card_text[] =
-    "INSERT INTO iclock.identity_card (device_id, pin, sn_number, id_number,"
-    " dn_number, name, gender, nation, birthday, valid_info, address,"
-    " additional_info, issuer, photo, fp_template1, fp_template2, reserve,"
-    " notice)"
-    " SELECT DISTINCT ON (u.device_id, coalesce(u.id_number, ''))"
-    " u.device_id, coalesce(u.pin, ''), coalesce(u.sn_number, ''),"
-    " coalesce(u.id_number, ''), coalesce(u.dn_number, ''),"
-    " coalesce(u.name, ''), coalesce(u.gender, -1), coalesce(u.nation, -1),"
-    " coalesce(u.birthday, ''), coalesce(u.valid_info, ''),"
-    " coalesce(u.address, ''), coalesce(u.additional_info, ''),"
-    " coalesce(u.issuer, ''), u.photo, u.fp_template1, u.fp_template2,"
-    " coalesce(u.reserve, ''), coalesce(u.notice, '')"
+    "INSERT INTO iclock.identity_card AS t (device_id, id_number, pin,"
+    " sn_number, dn_number, name, gender, nation, birthday, valid_info,"
+    " address, additional_info, issuer, photo, fp_template1, fp_template2,"
+    " reserve, notice)"
+    " SELECT n.* FROM (SELECT DISTINCT ON (u.device_id,"
+    " coalesce(u.id_number, '')) u.device_id,"
+    " coalesce(u.id_number, '') AS id_number, coalesce(u.pin, '') AS pin,"
+    " coalesce(u.sn_number, '') AS sn_number,"
+    " coalesce(u.dn_number, '') AS dn_number, coalesce(u.name, '') AS name,"
+    " coalesce(u.gender, -1) AS gender, coalesce(u.nation, -1) AS nation,"
+    " coalesce(u.birthday, '') AS birthday,"
+    " coalesce(u.valid_info, '') AS valid_info,"
+    " coalesce(u.address, '') AS address,"
+    " coalesce(u.additional_info, '') AS additional_info,"
+    " coalesce(u.issuer, '') AS issuer, u.photo, u.fp_template1,"
+    " u.fp_template2, coalesce(u.reserve, '') AS reserve,"
+    " coalesce(u.notice, '') AS notice"
     " FROM " ngx_iclock_rows(NGX_ICLOCK_IDENTITY_CARD, "u")
-    " ORDER BY u.device_id, coalesce(u.id_number, ''), u.ord DESC"
+    " ORDER BY u.device_id, coalesce(u.id_number, ''), u.ord DESC) n"
+    " WHERE NOT EXISTS (SELECT FROM iclock.identity_card o"
+    " WHERE o.device_id = n.device_id AND o.id_number = n.id_number"
+    " AND (" ngx_iclock_card_columns("o") ") IS NOT DISTINCT FROM ("
+    ngx_iclock_card_columns("n") "))"
+    " ORDER BY n.device_id, n.id_number"
     " ON CONFLICT (device_id, id_number) DO UPDATE SET pin = EXCLUDED.pin,"
     " sn_number = EXCLUDED.sn_number, dn_number = EXCLUDED.dn_number,"
     " name = EXCLUDED.name, gender = EXCLUDED.gender,"
@@ -229,7 +245,9 @@ static const char  ngx_iclock_identity_card_text[] =
     " additional_info = EXCLUDED.additional_info, issuer = EXCLUDED.issuer,"
     " photo = EXCLUDED.photo, fp_template1 = EXCLUDED.fp_template1,"
     " fp_template2 = EXCLUDED.fp_template2, reserve = EXCLUDED.reserve,"
-    " notice = EXCLUDED.notice, updated_at = now()";
+    " notice = EXCLUDED.notice, updated_at = now()"
+    " WHERE (" ngx_iclock_card_columns("t") ") IS DISTINCT FROM ("
+    ngx_iclock_card_columns("EXCLUDED") ")";
 
 
 #define NGX_ICLOCK_WORK_CODE_FORM  ORDERED
