@@ -458,6 +458,75 @@ is($t->psql($count), $connections, 'no connection was opened');
 $t->quit();
 
 
+# Of a large upload an eighth goes out together while nothing else waits, and
+# 512 lines while something does: it waits behind a transaction that waits for
+# a lock.
+
+$t->start($t->device_server(pool => "$patient connections=1",
+                            http => 'iclock_presence_interval 1h;'),
+          workers => 1, level => 'debug');
+$t->notified();
+$t->post(url($_, ''), "\n") for 0 .. 2;
+
+sub jobs_since {
+    my ($begun, $of) = @_;
+
+    return scalar(() = substr($t->error_log(), $begun)
+                       =~ /iclock job: $of records/g);
+}
+
+$lock = $t->pg->hold('LOCK TABLE iclock.punch IN SHARE ROW EXCLUSIVE MODE');
+
+my $begun = length $t->error_log();
+my @parts = begin(0, "1\t2026-01-02 10:00:00\n");
+
+ok($t->pg->wait_blocked(), 'a transaction is under way');
+push @parts, begin(1, join '', dense(++$n, 8192));
+ok(wait_until(300, sub { jobs_since($begun, 8192) }), 'a large upload waits');
+push @parts, begin(2, "1\t2026-01-02 10:00:00\n");
+ok(wait_until(300, sub { jobs_since($begun, 1) > 1 }), 'a small one, too');
+$lock->release();
+is(join(' ', map { $_->read()->text() } @parts),
+   '200 OK: 1 200 OK: 8192 200 OK: 1', 'they are stored');
+is($t->psql("SELECT (array_agg(lines ORDER BY txid))[1] || ' ' || max(lines)"
+            . ' FROM (SELECT txid, count(*) AS lines FROM iclock.punch'
+            . " WHERE pin = '$n' GROUP BY txid) AS s"), '512 1024',
+   'little of the large one beside the small one, then more');
+$t->quit();
+
+
+# A part that takes too long fails the upload.  It comes again, and smaller ones
+# go out then: or else it would never be stored.  The trigger says what the
+# server would after statement_timeout.
+
+$t->psql(<<'SQL');
+CREATE FUNCTION public.slow_part() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN IF (SELECT count(*) FROM added) > 512 THEN
+         RAISE query_canceled; END IF;
+     RETURN NULL; END';
+CREATE TRIGGER slow_part AFTER INSERT ON iclock.punch
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT
+    EXECUTE FUNCTION public.slow_part();
+SQL
+
+$t->start($t->device_server(pool => "$patient connections=1",
+                            http => 'iclock_presence_interval 1h;'),
+          workers => 1);
+$t->notified();
+$t->post(url(0, ''), "\n");
+
+my $slow = join '', dense(++$n, 8192);
+
+is($t->post(url(0, ''), $slow, -timeout => 300)->status(), 503,
+   'a part that takes too long');
+is($t->post(url(0, ''), $slow, -timeout => 300)->text(), '200 OK: 8192',
+   'it comes again, and takes several');
+is(stored($n), 8192, 'it is stored');
+$t->psql('DROP TRIGGER slow_part ON iclock.punch;'
+         . ' DROP FUNCTION public.slow_part');
+$t->quit();
+
+
 # Requests that share a transaction are answered in several turns of the event
 # loop.  They wait for one that waits for a lock, then for a lock of their own.
 

@@ -154,6 +154,7 @@ struct ngx_iclock_pg_job_s {
     size_t                      bytes;      /* of all items, about */
     size_t                      held;       /* in memory, until it is done */
     ngx_uint_t                  alone;      /* in its transaction */
+    ngx_uint_t                  cheap;      /* its items are, to PostgreSQL */
 
     /* NGX_ICLOCK_PG_SIDE_*, which do not share a transaction; 0: of either */
     ngx_uint_t                  side;

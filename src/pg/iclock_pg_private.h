@@ -28,6 +28,14 @@
 /* items of one job in one batch, so that large uploads hold up no one */
 #define NGX_ICLOCK_PG_SLICE        512
 
+/*
+ * And while there is no one else, of a job whose items are cheap: a part of it,
+ * so that its parameters take little memory beside it, but no more than what
+ * takes a turn of the event loop for 3 ms.
+ */
+#define NGX_ICLOCK_PG_SLICE_PART   8
+#define NGX_ICLOCK_PG_SLICE_MAX    4096
+
 /* and their bytes: what is built takes a turn of the event loop */
 #define NGX_ICLOCK_PG_SLICE_BYTES  (1024 * 1024)
 
@@ -386,6 +394,7 @@ struct ngx_iclock_pg_pool_s {
     ngx_event_t                 shrink;     /* of idle connections */
     ngx_event_t                 backoff;
     ngx_msec_t                  delay;
+    ngx_msec_t                  slow;       /* a large part was; 0: never */
 
     u_char                      application[NGX_ICLOCK_PG_APPLICATION_LEN];
     u_char                      setup[NGX_ICLOCK_PG_SETUP_LEN];

@@ -13,6 +13,9 @@
 /* a worker that shuts down goes on as long as this timer is set, in ms */
 #define NGX_ICLOCK_PG_DONE_TIMER  1000
 
+/* so long after a large part was too slow none goes out, in ms */
+#define NGX_ICLOCK_PG_SLOW        600000
+
 
 static void ngx_iclock_pg_queue_put(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job);
@@ -20,6 +23,8 @@ static void ngx_iclock_pg_queue_count(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job, ngx_int_t n);
 static size_t ngx_iclock_pg_queue_size(ngx_iclock_pg_job_t *job,
     ngx_uint_t n);
+static ngx_uint_t ngx_iclock_pg_queue_part(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_batch_t *batch, ngx_iclock_pg_job_t *job);
 static ngx_uint_t ngx_iclock_pg_queue_slice(ngx_iclock_pg_pool_t *pool,
     ngx_iclock_pg_job_t *job, ngx_uint_t max, size_t *size);
 static ngx_int_t ngx_iclock_pg_queue_take(ngx_iclock_pg_pool_t *pool,
@@ -214,8 +219,9 @@ ngx_iclock_pg_queue_collect(ngx_iclock_pg_pool_t *pool)
         job = ngx_queue_data(ngx_queue_head(&pool->jobs),
                              ngx_iclock_pg_job_t, queue);
 
-        n = ngx_min(job->nitems - job->next,
-                    pool->conf->batch_records - batch->nitems);
+        n = ngx_iclock_pg_queue_part(pool, batch, job);
+        n = ngx_min(n, job->nitems - job->next);
+        n = ngx_min(n, pool->conf->batch_records - batch->nitems);
         n = ngx_iclock_pg_queue_slice(pool, job, n, &size);
 
         if (batch->slices.nelts
@@ -249,6 +255,32 @@ ngx_iclock_pg_queue_collect(ngx_iclock_pg_pool_t *pool)
 
 
 /*
+ * Others that wait, or come along, do not wait for much of one job.  Where
+ * there are none, each transaction that is left out is one flush less; but what
+ * was too much for the time that a transaction may take would be so again.
+ */
+
+static ngx_uint_t
+ngx_iclock_pg_queue_part(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_batch_t *batch, ngx_iclock_pg_job_t *job)
+{
+    ngx_uint_t  n;
+
+    if (!job->cheap || pool->njobs > 1 || batch->slices.nelts
+        || (pool->slow
+            && ngx_current_msec - pool->slow < NGX_ICLOCK_PG_SLOW))
+    {
+        return NGX_ICLOCK_PG_SLICE;
+    }
+
+    n = ngx_min(job->nitems / NGX_ICLOCK_PG_SLICE_PART,
+                NGX_ICLOCK_PG_SLICE_MAX);
+
+    return ngx_max(n, NGX_ICLOCK_PG_SLICE);
+}
+
+
+/*
  * How many of the next items go out together, and their bytes: long lines may
  * come one after the other among many that are short.
  */
@@ -261,7 +293,6 @@ ngx_iclock_pg_queue_slice(ngx_iclock_pg_pool_t *pool,
     ngx_uint_t  n;
 
     all = 0;
-    max = ngx_min(max, NGX_ICLOCK_PG_SLICE);
     limit = ngx_min(pool->conf->batch_bytes, NGX_ICLOCK_PG_SLICE_BYTES);
 
     for (n = 0; n < max; n++) {

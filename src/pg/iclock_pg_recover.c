@@ -247,6 +247,12 @@ ngx_iclock_pg_recover_apart(ngx_iclock_pg_member_t *member,
     pool = member->pool;
 
     if (batch->apart || batch->slices.nelts == 1) {
+
+        if (batch->nitems > NGX_ICLOCK_PG_SLICE) {
+            /* it comes again, and goes out in small parts then */
+            pool->slow = ngx_current_msec;
+        }
+
         ngx_iclock_pg_recover_log(member);
         ngx_iclock_pg_queue_settle(pool, batch, rc);
         return;

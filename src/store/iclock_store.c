@@ -300,6 +300,7 @@ ngx_iclock_store_submit(ngx_iclock_store_job_t *job)
 
     work->pg.bytes = job->upload.bytes;
     work->pg.side = ngx_iclock_store_side(job->upload.kinds);
+    work->pg.cheap = (job->upload.kinds == (uint32_t) 1 << NGX_ICLOCK_PUNCH);
     work->pg.database = job->database;
 
     /* the records are parts of the body, or of what was unpacked from it */
