@@ -17,7 +17,11 @@ use Test::IClock;
 
 my $t = Test::IClock->new;
 
-$t->start($t->device_server(location => 'client_body_buffer_size 16m;'),
+# Each connection has buffers of its own, and a slow machine takes another one
+# than before.
+
+$t->start($t->device_server(pool => 'connections=1',
+                            location => 'client_body_buffer_size 16m;'),
           workers => 1);
 
 my $url = '/iclock/cdata?SN=LARGE00001&Stamp=9999';
