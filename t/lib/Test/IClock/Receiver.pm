@@ -359,8 +359,7 @@ sub _serve {
         listen => $listen, address => $address, port => $port, by_fd => {},
         answers => { '*' => [ {} ] }, requests => [], by_path => {},
         connections => 0, answering => 0, most => 0, read => '', write => '',
-        looked => 0,
-        waiting => {},
+        looked => 0, waiting => {},
     }, 'Test::IClock::Receiver::Server';
 
     my $command = '';
@@ -778,7 +777,8 @@ sub unread {
 
     $self->look_at_sockets() if time - $self->{looked} >= PAUSE / 2;
 
-    return $self->{full}{"out $ours$theirs"} || $self->{full}{"in $theirs$ours"};
+    return $self->{full}{"out $ours$theirs"}
+           || $self->{full}{"in $theirs$ours"};
 }
 
 
