@@ -243,7 +243,9 @@ cmp_ok($again, '<', ROUGH / 2, 'no more were sent again than had to be');
 my $complaints = $other->complaints();
 is($other->stop(), 0, 'the other nginx exits with status 0');
 unlike($complaints, qr/Sanitizer|runtime error:/, 'and without complaints');
-unlike($other->error_log() =~ s/.*exited on signal 9.*\n//gr,
+# some die with a lock of the zone: the master takes it, and says so
+my $killed = qr/exited on signal 9|zone "iclock\/\d+" was locked by/;
+unlike($other->error_log() =~ s/.*$killed.*\n//gr,
        qr/\[(?:alert|crit|emerg)\]|open socket #/,
        'nothing bad in its error log');
 
