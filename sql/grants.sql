@@ -14,6 +14,7 @@ grant execute on function
     iclock.visible_sites(),
     iclock.visible_devices(),
     iclock.visible_stays(),
+    iclock.punch_days(),
     iclock.stood_there(bigint, timestamp, bigint[], tsrange[]),
     iclock.may_see(text, text[])
    to public;

@@ -227,6 +227,20 @@ for my $function (qw/ daily shift monthly /) {
     like($plan, qr/pin = '1'/, "$function: a condition goes down to the table");
 }
 
+# a condition on the day of a view picks what is read, whatever else there is
+
+for my $view (qw/ daily shift /) {
+    my $plan = $t->psql("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF)"
+                        . " SELECT * FROM iclock.${view}_attendance"
+                        . " WHERE day = '2026-11-02' AND pin = '1'",
+                        user => 'analyst');
+
+    like($plan, qr/Scan on attendance_day .* loops=1\)/, "$view: of one day")
+        or diag($plan);
+    unlike($plan, qr/on punch_\d/, "$view: of no partition as a whole");
+    unlike($plan, qr/JIT/, "$view: nothing is compiled for it");
+}
+
 # what README shows a newcomer
 
 for my $title ('Connect a terminal', 'Read the data', 'Send commands') {

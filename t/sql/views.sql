@@ -233,6 +233,48 @@ select results_eq(
         where pin = '9008' $$,
     $$ select * from iclock.daily_attendance
         where pin = '9008' and day = '2026-07-21' $$, 'the same by a function');
+
+-- the views go by days: those of months, and of punches that have none
+
+insert into iclock.device (serial_number, status, site, timezone)
+values ('T-LARVIK', 'active', 'Larvik', 'UTC');
+select iclock.set_site('Larvik', day_starts => '12:00',
+                       double_punch_interval => '1 minute');
+select pg_temp.punch('T-LARVIK', '9010', t)
+  from unnest(array['2000-01-01 00:00:30', '2000-01-01 08:00',
+                    '2071-03-01 11:00', '2071-03-01 23:59:50',
+                    '2071-03-02 00:00:20', '2071-03-02 08:00',
+                    '2026-07-31 23:00', '2026-08-01 07:00',
+                    '2026-08-01 12:00']::timestamp[]) as t;
+select results_eq(
+    $$ select day, punches from iclock.daily_attendance
+        where pin = '9010' order by day $$,
+    $$ values (date '2000-01-01', 2::bigint), ('2026-07-31', 1),
+              ('2026-08-01', 2), ('2071-03-01', 2), ('2071-03-02', 1) $$,
+    'days without a month have the time of no partition');
+select results_eq(
+    $$ select day, punches from iclock.shift_attendance
+        where pin = '9010' order by day $$,
+    $$ values (date '1999-12-31', 2::bigint), ('2026-07-31', 2),
+              ('2026-08-01', 1), ('2071-02-28', 1), ('2071-03-01', 2) $$,
+    'a shift begins on the day before');
+select set_eq('select * from iclock.daily_attendance',
+              $$ select * from iclock.daily_attendance_between('-infinity',
+                                                               'infinity') $$,
+              'days one by one are the days all at once');
+select set_eq('select * from iclock.shift_attendance',
+              $$ select * from iclock.shift_attendance_between('-infinity',
+                                                               'infinity') $$,
+              'and so are shifts');
+create table iclock.punch_before (like iclock.punch including all);
+with old as (delete from iclock.punch_default
+              where local_time < '2001-01-01' returning *)
+insert into iclock.punch_before select * from old;
+alter table iclock.punch attach partition iclock.punch_before
+    for values from (minvalue) to ('2001-01-01');
+select is((select count(*)::int from iclock.daily_attendance
+            where day = '2000-01-01' and pin = '9010'), 1,
+          'so are days of a partition without a beginning');
 select iclock.set_site('Berlin', double_punch_interval => '1 minute');
 
 -- records of identity verification
