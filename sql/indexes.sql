@@ -164,8 +164,9 @@ select format('create index %s %I on %s '
                      join pg_inherits a on a.inhrelid = i.indexrelid
                     where i.indrelid = p.oid
                       and a.inhparent = 'iclock.punch_brin_idx'::regclass)
-   and to_regclass(format('%I.%I', p.relnamespace::regnamespace::text,
-                          left(p.relname, 50) || '_brin_idx')) is null
+   and not exists (select from pg_class c
+                    where c.relnamespace = p.relnamespace
+                      and c.relname = left(p.relname, 50) || '_brin_idx')
 \gexec
 
 set lock_timeout = '500ms';

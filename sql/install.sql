@@ -29,10 +29,12 @@ select count(set_config('citus.enable_ddl_propagation', 'off', false))
 \set relations %
 
 -- Sessions that have something of the schema in use, or, where all others have
--- to come to an end, any transaction.
+-- to come to an end, any transaction.  It sees all that we may see, whatever
+-- role is set.
 create or replace function pg_temp.blockers(all_of_them boolean)
     returns text
-    language sql
+    language sql security definer
+    set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(
         (select string_agg(
@@ -80,12 +82,109 @@ end
 $$;
 select pg_temp.look_for_deadlocks_after('100ms') \gset ignored_
 
+-- What belongs to another role is upgraded by that role: what is new would be
+-- ours, and functions of before might not use it.  Returns what the setting
+-- "role" has to be.  What comes after the commit is done by us, with the rights
+-- of that role.
+create or replace function pg_temp.role_of_schema()
+    returns text
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    become  constant text :=
+        case when current_setting('server_version_num')::integer >= 160000
+             then 'set' else 'member' end;
+    holder  record;
+    mixed   text;
+begin
+    select n.nspowner as oid, r.rolname as name, r.rolsuper as super
+      into holder
+      from pg_namespace n
+      join pg_roles r on r.oid = n.nspowner
+     where n.nspname = 'iclock'
+       and r.rolname <> current_user;
+
+    if not found then
+        return current_setting('role');
+    end if;
+
+    if not pg_has_role(holder.oid, become)
+       or not pg_has_role(holder.oid, 'usage')
+       or not pg_has_role(session_user, holder.oid, become)
+    then
+        raise insufficient_privilege
+            using message = format('the schema iclock belongs to "%s", and '
+                                   '"%s"%s may not act as that role',
+                                   holder.name, current_user,
+                                   case when session_user <> current_user
+                                   then format(', logged in as "%s",',
+                                               session_user)
+                                   else '' end),
+                  hint = 'Log in as that role, as a member of it that '
+                         'inherits its rights and may set it, or as a '
+                         'superuser.';
+    end if;
+
+    -- the role could not replace what is another's
+    select string_agg(o.what, ', ')
+      into mixed
+      from (select format('%s is of "%s"', x.name, r.rolname) as what
+              from (select c.oid::regclass::text, c.relnamespace, c.relowner
+                      from pg_class c
+                     where c.relkind in ('r', 'p', 'v', 'c')
+                    union all
+                    select p.oid::regprocedure::text, p.pronamespace,
+                           p.proowner
+                      from pg_proc p
+                    union all
+                    select 'the schema ' || n.nspname, n.oid, n.nspowner
+                      from pg_namespace n) as x (name, namespace, role)
+              join pg_namespace s on s.oid = x.namespace
+              join pg_roles r on r.oid = x.role
+             where s.nspname in ('iclock', 'iclock_api')
+               and x.role <> holder.oid
+             order by 1
+             limit 5) as o;
+
+    if mixed is not null then
+        if not holder.super then
+            raise warning 'the schema iclock belongs to "%", but not all that '
+                          'is in it: functions of the one role may fail to use '
+                          'what is another''s', holder.name
+                using hint = format('Give all of it to that role, as README.md '
+                                    'says; among others, %s.', mixed);
+        end if;
+        return current_setting('role');
+    end if;
+
+    if not has_database_privilege(holder.oid, current_database()::text,
+                                  'create')
+       or not has_database_privilege(holder.oid, current_database()::text,
+                                     'temporary')
+    then
+        raise insufficient_privilege
+            using message = format('"%s", whom the schema iclock belongs to, '
+                                   'may not create schemas or temporary tables',
+                                   holder.name),
+                  hint = format('GRANT CREATE, TEMPORARY ON DATABASE %I TO %I;',
+                                current_database(), holder.name);
+    end if;
+
+    return holder.name;
+end
+$$;
+select current_setting('role') as own_role,
+       pg_temp.role_of_schema() as schema_role \gset
+
 select to_regclass('iclock.schema_version') is not null as prepare \gset
 \if :prepare
 select max(version) < 4 as prepare from iclock.schema_version \gset
 \endif
 \if :prepare
+select set_config('role', :'schema_role', false) \gset ignored_
 \ir 004_prepare.sql
+select set_config('role', :'own_role', false) \gset ignored_
 \endif
 
 begin;
@@ -113,6 +212,7 @@ end
 $$;
 
 \ir roles.sql
+select set_config('role', :'schema_role', true) \gset ignored_
 \ir schema.sql
 
 set local lock_timeout = '500ms';
