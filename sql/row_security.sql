@@ -19,9 +19,13 @@ begin
                         and a.attname in ('device_id', 'site')
                       order by a.attname
                       limit 1) end as key,
-               p.polname
+               exists (select from pg_policy p
+                        where p.polrelid = c.oid
+                          and p.polname = 'sites') as sites,
+               exists (select from pg_policy p
+                        where p.polrelid = c.oid
+                          and p.polname = 'module') as module
           from pg_class c
-          left join pg_policy p on p.polrelid = c.oid and p.polname = 'sites'
          where c.relnamespace = 'iclock'::regnamespace
            and c.relkind in ('r', 'p')
            and not c.relispartition
@@ -29,7 +33,7 @@ begin
     loop
         continue when open.key is null;
 
-        if open.polname is null then
+        if not open.sites then
             execute format(
                 'create policy sites on %s using (%s)', open.name,
                 case
@@ -51,6 +55,10 @@ begin
                 else format('iclock.may_see(%I, '
                             '(select iclock.visible_sites()))', open.key)
                 end);
+        end if;
+
+        -- a dump has lost it that was restored before there was this role
+        if not open.module then
             execute format('create policy module on %s to iclock_module '
                            'using (true)', open.name);
         end if;

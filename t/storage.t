@@ -16,7 +16,7 @@ use Test::More;
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
 use Test::IClock::Postgres;
-use Test::IClock::Process qw/ command /;
+use Test::IClock::Process qw/ command slurp /;
 
 my $t = Test::IClock->new;
 my $pg = $t->pg;
@@ -185,7 +185,7 @@ is_since($pg, $cursor, 'unread later', 'two are left to read');
 $t->psql('UPDATE iclock.punch_state SET cluster = 1');
 
 SKIP: {
-    skip('pg_dump is older than the server', 14) if !$pg->pg_dump();
+    skip('pg_dump is older than the server', 17) if !$pg->pg_dump();
 
     # roles are not in the dump, and not all of them are there
 
@@ -277,6 +277,23 @@ SKIP: {
                     . " WHERE pin = 'beside' AND txid > txid_base"), 1,
        'what comes meanwhile is numbered, too');
     $other->stop();
+
+    # who makes backups reads everything, and still not by policies
+
+    $t->psql('CREATE ROLE saver LOGIN;'
+             . ' GRANT USAGE ON SCHEMA iclock, iclock_api TO saver;'
+             . ' GRANT SELECT ON ALL TABLES IN SCHEMA iclock TO saver;'
+             . ' GRANT SELECT ON ALL SEQUENCES IN SCHEMA iclock TO saver');
+
+    my $saved = $t->dir . '/saved.sql';
+    my @save = ($pg->pg_dump(), '-n', 'iclock', '-d',
+                $pg->conninfo(user => 'saver'));
+
+    isnt(command({ out => $saved }, @save), 0, 'a backup by another role');
+    like(slurp($saved), qr/would be affected by row-level security policy/,
+         'fails for the policies');
+    $t->psql('ALTER ROLE saver BYPASSRLS');
+    is(command({ out => '/dev/null' }, @save), 0, 'but not with BYPASSRLS');
 }
 
 

@@ -88,6 +88,10 @@ drop index iclock.device_option_room_idx;
 create index device_option_capacity_idx on iclock.device_option
     (device_id, value) where name = 'MaxAttLogCount';
 
+-- a policy that a dump lost, which was restored before there were the roles
+
+drop policy module on iclock.device_user;
+
 -- the site's own
 
 create or replace function iclock.self_service(serial_number text, pin text,
@@ -112,6 +116,16 @@ select 't', t.tgname, pg_get_triggerdef(t.oid), ''
 
 \ir ../../sql/install.sql
 
+select is_empty(
+    $$ select s.polrelid::regclass
+         from pg_policy s
+        where s.polname = 'sites'
+          and not exists (select from pg_policy m
+                           where m.polrelid = s.polrelid
+                             and m.polname = 'module'
+                             and m.polroles
+                                 = array['iclock_module'::regrole]::oid[]) $$,
+    'nginx has its policy beside each of those by sites');
 select is(iclock.self_service('a', 'b', 'c'), 'own',
           'an upgrade keeps the site''s self_service()');
 select is(iclock.verify_decision('a', 'b'), 'no', 'and verify_decision()');
