@@ -350,6 +350,26 @@ sub passfile {
 passes('a passfile', passfile('good', "# x\n127.0.0.1:1:x:y:hunter2\n"));
 passes('a passfile of stars', passfile('stars', "*:*:*:*:hunter2\n"));
 
+{
+    my ($status, $said) = $t->nginx_t(passfile('open', "*:*:*:*:hunter2\n",
+                                               0644));
+
+    is($status, 0, 'a passfile that everybody may read');
+    like($said, qr/\[warn\].*passfile": "\Q$passfile\E" is open to everybody/,
+         'is warned of');
+}
+
+# a host that has an address alone is known by that
+
+for my $host ([ 'hostaddr=127.0.0.2', '127.0.0.2' ],
+              [ 'host=db.example hostaddr=127.0.0.2', 'db.example' ])
+{
+    passfile('', "$host->[1]:*:x:y:hunter2\n");
+    passes("a passfile, $host->[0]", configuration('http', [
+        "iclock_database \"$host->[0] dbname=x user=y\";",
+        "iclock_database_passfile $passfile;" ]));
+}
+
 for ([ 'no line fits', "127.0.0.1:2:x:y:hunter2\n" ], [ 'empty', '' ]) {
     my ($name, $text) = @$_;
     my ($status, $said) = $t->nginx_t(passfile($name, $text));

@@ -75,6 +75,13 @@ ngx_iclock_pg_passfile_read(ngx_conf_t *cf, ngx_str_t *name, ngx_str_t *text)
     size = 0;
 
     if (ngx_fd_info(fd, &fi) != NGX_FILE_ERROR) {
+
+        if (fi.st_mode & (S_IROTH|S_IWOTH)) {
+            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                               "\"iclock_database_passfile\": \"%V\" is open "
+                               "to everybody", name);
+        }
+
         size = (size_t) ngx_file_size(&fi);
         text->data = ngx_pnalloc(cf->temp_pool, size + 1);
     }
@@ -103,7 +110,12 @@ static ngx_int_t
 ngx_iclock_pg_passfile_host(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
     ngx_iclock_pg_host_t *host, ngx_str_t *text)
 {
-    u_char  *p, *last, *end, *dst;
+    u_char     *p, *last, *end, *dst;
+    ngx_str_t  *name;
+
+    /* as libpq does it: what has no name is known by its address */
+
+    name = host->name.len ? &host->name : host->addrs;
 
     p = text->data;
     last = text->data + text->len;
@@ -119,7 +131,7 @@ ngx_iclock_pg_passfile_host(ngx_conf_t *cf, ngx_iclock_pg_server_t *server,
             continue;
         }
 
-        if (!ngx_iclock_pg_passfile_match(&p, end, &host->name, "localhost")
+        if (!ngx_iclock_pg_passfile_match(&p, end, name, "localhost")
             || !ngx_iclock_pg_passfile_match(&p, end, &host->port, "5432")
             || !ngx_iclock_pg_passfile_match(&p, end, &server->dbname, "")
             || !ngx_iclock_pg_passfile_match(&p, end, &server->user, ""))
