@@ -3,7 +3,7 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # conf.example is a configuration that nginx accepts, and shows every
-# directive that there is.
+# directive that there is; so is what README.md begins with.
 
 use strict;
 use warnings;
@@ -55,6 +55,24 @@ for my $name (sort keys %directive) {
     like($conf, qr/\b$name\b/, "conf.example shows $name");
 }
 
+# its logs are rotated with nginx's own, and what is said of Prometheus
+# elsewhere finds its location
+
+is(join(' ', grep { !/\.log\z/ } $conf =~ m!\s(/var/log/nginx/[^\s;]+)!g), '',
+   'each log is one of those that logrotate looks after');
+
+my ($path) = $conf =~ /^ *# location = (\S+) \{\n *# +iclock_status /m;
+my ($listen) = $conf =~ /^ *listen (\d+);/m;
+
+for my $file (qw! alerts/iclock.rules.yml docs/metrics.md !) {
+    my $text = slurp("$root/$file");
+
+    is(join(' ', $text =~ /metrics_path: (\S+)/g), $path // 'none',
+       "$file: the path for Prometheus");
+    is(join(' ', $text =~ /targets: \[ "127\.0\.0\.1:(\d+)"/g), $listen,
+       "$file: and the port");
+}
+
 # those that are comments would be accepted, too
 
 my $all = $local;
@@ -65,5 +83,37 @@ $all =~ s/.*iclock_database_passfile.*//;
 ($status, $said) = $t->nginx_t(undef, raw => $all);
 
 is($status, 0, 'also with what is commented out') or diag($said);
+
+# what README begins with: with load_module, and as it is with the package
+
+my $readme = slurp("$root/README.md");
+my ($first) = $readme =~ /^4\. Configure nginx:\n\n((?:\ {7}.*\n|\n)+)/m;
+my ($include) = $readme =~ m!^\ {4}(include\ /etc/nginx/modules-enabled
+                                   /\*\.conf;)$!mx;
+
+ok($first && $include, 'README has a first configuration')
+    or BAIL_OUT('no configuration');
+
+$first =~ s/^ {7}//mg;
+$first =~ s!^user .*;$!error_log %%PREFIX%%/error.log; pid %%PREFIX%%/pid;!m;
+$first =~ s/listen \d+;/listen 127.0.0.1:%%PORT%%;/;
+$first =~ s/^http \{\n/http {\naccess_log off;\n$temp/m;
+
+my $enabled = $t->dir . '/modules-enabled';
+
+mkdir $enabled or die "$enabled: $!";
+open my $load, '>', "$enabled/50-mod-http-iclock.conf" or die "$enabled: $!";
+print $load "load_module $module;\n";
+close $load;
+
+$include =~ s!/etc/nginx/modules-enabled!$enabled!;
+
+for my $how ("load_module $module;", $include) {
+    my $text = $first =~ s/^load_module modules\/\S+;/$how/mr;
+
+    ($status, $said) = $t->nginx_t(undef, raw => $text);
+    is($status, 0, "nginx -t accepts it: $how") or diag($said);
+    ok(index($text, $how) == 0, 'at its top');
+}
 
 $t->done();
