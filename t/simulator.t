@@ -54,6 +54,9 @@ sub stored {
 # the manual
 
 is(command({ out => "$dir/help" }, $simulator, '--help'), 0, '--help');
+is(command({ out => "$dir/man" }, $simulator, '--man'), 0, '--man');
+like(slurp("$dir/man"), qr/^NAME\n +iclock-simulator - plays.*^SEE ALSO$/ms,
+     'is the manual');
 is(command({ out => "$dir/md" }, "$root/tools/pod2md", $simulator), 0,
    'the manual as Markdown');
 
