@@ -188,6 +188,8 @@ for my $user ([], @other ? [ @other ] : ()) {
                 . " WHERE revoked_at IS NULL)"), '0|0',
        'and no webhook or key that works');
     ok(!-e "$dir/pg", 'there is no private cluster');
+    is((stat "$dir/nginx.conf")[2] & 077, 0,
+       'nobody else reads the file, which may have a password');
 
     unlink $out;
     $env->{ICLOCK_DATABASE} = 'host=/nonexistent dbname=x';
