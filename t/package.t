@@ -283,6 +283,12 @@ sub upgrades {
          'and what is left to do') if $had != $has;
     is(schema('--check', @schema), 0, '--check: all is well');
     stored('the old module, with the new schema,', 2);
+    ok(wait_until(30, sub {
+        my $device = $t->device('OLDER001');
+
+        return $device->photo('20261120080002-2.jpg', "\xff\xd8\xff\xd9")
+                      ->status == 200;
+    }), 'and a photo');
 
     $t->quit();
     serves($there);
