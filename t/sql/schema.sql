@@ -89,8 +89,10 @@ select is_empty(
         where pronamespace = any (array['iclock',
                                         'iclock_api']::regnamespace[])
           and prosecdef
-          and not coalesce(proconfig::text like '%search_path=pg_catalog%',
-                           false) $$,
+          and not exists (select
+                            from unnest(proconfig) as c
+                           where c ~ ('^search_path=pg_catalog'
+                                      '(, iclock)?, pg_temp$')) $$,
     'SECURITY DEFINER functions do not follow the search path of the caller');
 
 select is_empty(
