@@ -200,4 +200,21 @@ for my $name (sort keys %rule) {
 
 cmp_ok($sentences, '>=', 6, 'sentences were compared');
 
+# what to do about each stands in docs/alerts.md, by how urgent it is
+
+my %severity = map { (split / /, $asked{$_})[1] => 1 } keys %asked;
+my %told;
+
+for my $part (split /^## /m, slurp("$dir/../docs/alerts.md")) {
+    my ($severity) = $part =~ /^(\w+): /;
+
+    push @{$told{lc($severity // '')}}, $part =~ /^### (\w+)\n\n\S/mg;
+}
+
+for my $severity (sort keys %severity) {
+    is(join(' ', sort @{$told{$severity} || []}),
+       join(' ', sort grep { $asked{$_} =~ /^\w+ $severity / } keys %asked),
+       "docs/alerts.md: what is $severity");
+}
+
 done_testing();

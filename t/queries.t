@@ -3,8 +3,8 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # The worked queries of README.md, taken from there: what they return, and that
-# they read only the partitions they have to; and the SQL that README begins
-# with.
+# they read only the partitions they have to; the SQL that README begins with,
+# and that of docs/alerts.md.
 
 use strict;
 use warnings;
@@ -249,6 +249,29 @@ for my $title ('Connect a terminal', 'Read the data', 'Send commands') {
 
     like($sql, qr/SELECT/, "$title: README has SQL");
     is(($t->pg->psql_try($sql))[0], 0, "$title: it runs") or diag($sql);
+}
+
+# what an operator whom an alert has woken is told to ask
+
+my $alerts = slurp("$FindBin::Bin/../docs/alerts.md");
+my @asked = $alerts =~ /^```sql\n(.*?)^```$/msg;
+my ($delete) = $alerts =~ /^ {4}(DELETE .*?;)$/ms;
+
+cmp_ok(scalar @asked, '>', 8, 'docs/alerts.md has SQL');
+
+for my $sql (@asked) {
+    my ($from) = $sql =~ /\bFROM (\S+)/;
+    my ($status, undef, $err) = $t->pg->psql_try($sql);
+
+    is($status, 0, "it runs: $from") or diag($err);
+}
+
+is(($t->pg->psql_try($delete // 'none'))[0], 0, 'what deletes, too');
+
+for my $name ($alerts =~ /`(?:SELECT )?iclock\.(\w+)\(/g) {
+    isnt($t->psql("SELECT count(*) FROM pg_proc WHERE proname = '$name'"
+                  . " AND pronamespace = 'iclock'::regnamespace"), 0,
+         "there is $name()");
 }
 
 $t->done();
