@@ -30,6 +30,13 @@ my %secret = (
 my $database = $t->conninfo(host => '127.0.0.1',
                             password => $secret{database});
 
+# the log of PostgreSQL has all that nginx asks, without parameters, as README
+# says
+
+$t->psql('ALTER ROLE iclock_nginx SET log_min_duration_statement = 0;'
+         . ' ALTER ROLE iclock_nginx SET log_parameter_max_length = 0;'
+         . ' ALTER ROLE iclock_nginx SET log_error_verbosity = terse');
+
 # on the level "debug" nginx itself quotes request lines
 
 $t->start($t->device_server(database => $database,
@@ -122,6 +129,10 @@ ok(wait_until(30, sub {
 $t->reload();
 
 my %log = (error => $t->error_log(), pages => $pages);
+
+$log{postgresql} = slurp($t->pg->{log});
+like($log{postgresql}, qr/duration: [\d.]+ ms +(?:bind|execute) /,
+     'PostgreSQL logs what nginx asks');
 
 open my $f, '<', $access or die "$access: $!";
 $log{access} = do { local $/; <$f> };
