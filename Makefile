@@ -43,6 +43,7 @@
 #
 # NGINX_SRC=dir   build for this nginx source tree instead, and test with it
 # NGINX_CONF=...  further options for its configure
+# MODULES=dir     where make install puts the module: where nginx looks for it
 # LIBPQ_INC=dir, LIBPQ_LIB=dir    another libpq than the system's
 # ICLOCK_DATABASE=conninfo, ONCE=1    see tools/run
 

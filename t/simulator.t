@@ -82,6 +82,9 @@ is(join(' ', grep { $manual !~ /^\*\*$_\*\*<br>$/m }
 
 is((play('--model', 'nonesuch'))[0], 2, 'an unknown model');
 is((play('--server', 'nowhere'))[0], 2, 'an address that is none');
+is((play(@$_))[0], 2, "not an option: @$_")
+    for [ '--nonesuch' ], [ 'word' ], [ '--rate', 'often' ],
+        [ '--devices', 0 ], [ '--connections', 901 ];
 
 
 # All models together: what they have recorded is stored, once.  Those of
