@@ -475,4 +475,19 @@ SKIP: {
     $other->stop();
 }
 
+# pg_upgrade brings a database into another cluster, too, but with its numbers:
+# the tables are as they were, and what the catalog has of them is new
+
+$cursor = cursor();
+$t->psql('ALTER TABLE iclock.event_state DROP CONSTRAINT event_state_pkey,'
+         . ' ADD CONSTRAINT event_state_pkey PRIMARY KEY (single)');
+$t->psql('UPDATE iclock.event_state SET cluster = 1');
+add($pg, 'upgraded');
+ok(wait_until(60, sub {
+    $t->psql('SELECT iclock.maintain()');
+    return $t->psql('SELECT iclock.events_restored()') eq 'f';
+}), 'maintain() sees to events that pg_upgrade has brought');
+add($pg, 'after');
+is_fed('upgraded after', 'a cursor of before goes on', $pg, $cursor);
+
 $t->done();

@@ -297,6 +297,44 @@ SKIP: {
 }
 
 
+# pg_upgrade brings a database into another cluster, too, but with its numbers:
+# the tables are as they were, and what the catalog has of them is new.
+
+sub upgrade {
+    $t->psql('ALTER TABLE iclock.punch_state'
+             . ' DROP CONSTRAINT punch_state_pkey,'
+             . ' ADD CONSTRAINT punch_state_pkey PRIMARY KEY (single)');
+    $t->psql('UPDATE iclock.punch_state SET cluster = 1');
+    return;
+}
+
+sub is_maintained {
+    my ($name) = @_;
+
+    ok(wait_until(30, sub {
+        $t->psql('SELECT iclock.maintain()');
+        return $t->psql('SELECT cluster = iclock.cluster()'
+                        . ' FROM iclock.punch_state') eq 't';
+    }), $name);
+    return;
+}
+
+# also where there was no dump
+$t->psql('UPDATE iclock.punch_state SET cluster = iclock.cluster()');
+
+$cursor = $t->psql('SELECT cursor FROM iclock.punches_since(NULL, 100000)'
+                   . ' WITH ORDINALITY ORDER BY ordinality DESC LIMIT 1');
+upgrade();
+add($pg, 'early');
+is_maintained('upgraded, and a punch came first');
+is_since($pg, $cursor, 'early', 'the cursor of before goes on');
+add($pg, 'then');
+upgrade();
+is_maintained('upgraded once more, by itself');
+add($pg, 'late');
+is_since($pg, $cursor, 'early then late', 'and that does no harm');
+
+
 # what is not to be kept goes, but for a row that somebody has locked
 
 $t->psql("UPDATE iclock.retention SET age = '1 day'");

@@ -281,7 +281,20 @@ grant iclock_reader to t_pune;
 select is(pg_temp.sees(r, 'device_status'), 'A-1 A-2', r || ', and a namesake')
   from unnest(array['t_asha', 't_pune']) as r;
 drop role t_pune;
+
+-- as README has it, before the database goes to another cluster
+insert into iclock.role_site (role, site)
+select a.rolname, s.site
+  from iclock.role_site s join pg_roles a on a.oid = s.role_oid
+ where s.cluster = iclock.cluster()
+    on conflict do nothing;
+update iclock.role_site set cluster = 1, role_oid = 1
+ where role in ('t_poona', 't_pune');
+select is(pg_temp.sees('t_asha', 'device_status'), 'A-1 A-2',
+          'in another cluster, by the name of now');
 alter role t_poona rename to t_pune;
+delete from iclock.role_site where role = 't_poona';
+update iclock.role_site set role = 't_pune' where role = 't_pune';
 
 -- a role that is missing limits nobody and is in nobody's way; one that is made
 -- anew has the limits of its name
