@@ -55,6 +55,11 @@ for my $name (sort keys %directive) {
     like($conf, qr/\b$name\b/, "conf.example shows $name");
 }
 
+# it asks for no file that another system may not have
+
+is(join(' ', $conf =~ s/^\s*#.*//mgr =~ m!\s(/etc/[^\s;]+)!g), '',
+   'nothing of /etc is needed');
+
 # its logs are rotated with nginx's own, and what is said of Prometheus
 # elsewhere finds its location
 
