@@ -127,4 +127,43 @@ ok($t->wait_log(qr/\[error\].*webhook "\Q$id\E" was given up/, 60),
 is($t->psql("SELECT status FROM iclock.webhook_endpoint WHERE id = '$id'"),
    'disabled', 'as does the database');
 
+
+# What PostgreSQL refuses again and again is told no more, nor is then where the
+# endpoint stands: an event that was refused must not be passed over.
+
+sub enrolled {
+    my ($id) = @_;
+
+    return $t->psql("SELECT iclock.event_write('user.enrolled', null,"
+                    . " json_build_object('id', '$id'))");
+}
+
+sub delivered {
+    my ($id) = @_;
+
+    return grep { $_->{status} == 200
+                  && JSON::PP::decode_json($_->{body})->{user}{id} eq $id }
+                $receiver->requests('/lost');
+}
+
+$t->settled();
+$id = $t->psql("SELECT id FROM iclock.create_webhook('"
+               . $receiver->url('/lost') . "', '{user.enrolled}')");
+
+$receiver->answer('/lost', { status => 500 }, { status => 200 });
+ok($t->wait_log(qr/"\Q$id\E" is ours/, 60), 'nginx takes a third one');
+
+my $results = 'EXECUTE ON FUNCTION iclock.webhook_results(text, jsonb)';
+
+$t->psql("REVOKE $results FROM iclock_api");
+enrolled('first');
+ok($receiver->wait_for(1, '/lost', 60), 'an event is refused');
+enrolled('second');
+ok($receiver->wait_for(2, '/lost', 60), 'the next one is not');
+ok($t->wait_log(qr/\[error\].*results of webhooks were not stored/, 120),
+   'PostgreSQL does not store that');
+
+$t->psql("GRANT $results TO iclock_api");
+ok(wait_until(60, sub { delivered('first') }), 'the first one comes again');
+
 $t->done();

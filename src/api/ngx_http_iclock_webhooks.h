@@ -259,6 +259,7 @@ struct ngx_http_iclock_webhook_s {
     unsigned                    held:1;     /* until results are told */
     unsigned                    probe:1;    /* one may be sent */
     unsigned                    moved:1;    /* the cursor, and nobody knows */
+    unsigned                    lost:1;     /* nobody is told where it is */
     unsigned                    waits:1;    /* is in the turn */
     unsigned                    more:1;     /* than there was room for */
     unsigned                    last:1;     /* look, before it is released */
@@ -372,6 +373,8 @@ void ngx_http_iclock_letter_take(ngx_http_iclock_letter_t *l);
 void ngx_http_iclock_letter_settle(ngx_http_iclock_letter_t *l);
 /* moves the cursor over what is done */
 void ngx_http_iclock_webhook_advance(ngx_http_iclock_webhook_t *w);
+/* drops it, and its cursor: what came of it PostgreSQL does not know */
+void ngx_http_iclock_webhook_lose(ngx_http_iclock_webhook_t *w);
 
 /* ngx_http_iclock_webhooks_look.c */
 ngx_http_iclock_look_t *ngx_http_iclock_look_create(

@@ -136,7 +136,7 @@ ngx_http_iclock_webhook_advance(ngx_http_iclock_webhook_t *w)
         ngx_memcpy(w->cursor.data, l->cursor.data, l->cursor.len);
         w->cursor.len = l->cursor.len;
 
-        if (!w->moved) {
+        if (!w->moved && !w->lost) {
             w->moved = 1;
             ngx_http_iclock_sender_timer(&w->sender->flush,
                                          NGX_HTTP_ICLOCK_WEBHOOK_FLUSH);
@@ -144,4 +144,19 @@ ngx_http_iclock_webhook_advance(ngx_http_iclock_webhook_t *w)
 
         ngx_http_iclock_letter_free(l);
     }
+}
+
+
+/*
+ * Results that come later are told, but not the cursor: it would pass over
+ * events that were refused, of which nobody has heard.
+ */
+
+void
+ngx_http_iclock_webhook_lose(ngx_http_iclock_webhook_t *w)
+{
+    w->lost = 1;
+    w->moved = 0;
+
+    ngx_http_iclock_webhook_drop(w);
 }

@@ -66,7 +66,7 @@ ngx_http_iclock_look_create(ngx_http_iclock_sender_t *s, ngx_str_t *settled,
             next = ngx_queue_next(q);
             w = ngx_queue_data(q, ngx_http_iclock_webhook_t, queue);
 
-            ngx_http_iclock_webhook_drop(w);
+            ngx_http_iclock_webhook_lose(w);
         }
 
         s->settled.len = 0;

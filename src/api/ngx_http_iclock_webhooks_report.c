@@ -357,7 +357,7 @@ ngx_http_iclock_report_refused(ngx_http_iclock_sender_t *s,
          e = ngx_queue_next(e))
     {
         r = ngx_queue_data(e, ngx_http_iclock_result_t, queue);
-        ngx_http_iclock_webhook_drop(r->webhook);
+        ngx_http_iclock_webhook_lose(r->webhook);
     }
 
     return NGX_OK;
