@@ -544,6 +544,34 @@ punch($device, 'LIVE');
 is(after($late, 'AGAIN'), 'LIVE', 'it goes on live');
 $_->close() for $late, $s;
 
+
+# More than is read ahead, and an older transaction is open: a stream that
+# begins before that waits, and what comes then does not pass over it.
+
+$t->reload($http, level => 'debug');
+$t->settled();
+
+$hold = $t->pg()->hold('SELECT pg_current_xact_id()');
+$settled = $t->psql('SELECT iclock.event_cursor()');
+
+$t->psql('INSERT INTO iclock.event (type, data)'
+         . q{ SELECT 10, json_build_object('id', n::text, 'name', null)}
+         . ' FROM generate_series(1, 65600) AS n');
+
+$s = stream($key, args => 'types=user.updated', last => $settled);
+
+ok($t->wait_log(qr/stream: read, rc: 0, rows: 65536,/, 120),
+   'a stream looks as far ahead as it may');
+$t->psql(q{SELECT iclock.event_write('user.updated', null,
+                                     '{"id":"newest","name":null}')});
+is($s->next(5), undef, 'and shows nothing yet');
+
+$hold->release();
+$e = $s->next(60);
+is($e ? pin($e) : 'nothing', 1, 'then all, from the first one on');
+$s->close();
+
+
 # without notifications
 
 $t->allow(qr/no connection to PostgreSQL for notifications/);

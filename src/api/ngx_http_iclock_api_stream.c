@@ -410,6 +410,7 @@ ngx_http_iclock_api_stream_refilter(ngx_http_iclock_api_stream_t *s,
 
     ngx_http_iclock_api_filter_free(&s->filter);
     s->filter = filter;
+    s->place.waits = 0;
 }
 
 

@@ -41,6 +41,7 @@ typedef enum {
 typedef struct {
     ngx_str_t                   text;       /* allocated by ngx_alloc() */
     ngx_uint_t                  most;
+    ngx_uint_t                  waits;      /* for some to be settled */
 } ngx_http_iclock_api_place_t;
 
 

@@ -102,6 +102,7 @@ ngx_http_iclock_api_place_move(ngx_http_iclock_api_place_t *place,
 
     if (value[NGX_HTTP_ICLOCK_API_EVENT_GONE].data) {
         *rows = 0;
+        place->waits = 0;
         value = &value[NGX_HTTP_ICLOCK_API_EVENT_PLACE];
 
         return (ngx_http_iclock_api_place_set(place, value->data, value->len)
@@ -118,6 +119,7 @@ ngx_http_iclock_api_place_move(ngx_http_iclock_api_place_t *place,
         }
 
         place->most = NGX_HTTP_ICLOCK_API_STREAM_PAGE;
+        place->waits = 0;
 
         value = ngx_iclock_query_value(q, 0, NGX_HTTP_ICLOCK_API_EVENT_PLACE);
 
@@ -149,8 +151,14 @@ ngx_http_iclock_api_place_page(ngx_http_iclock_api_place_t *place,
 
     if (*rows == 0) {
 
-        if (place->most >= NGX_HTTP_ICLOCK_API_STREAM_AHEAD) {
-            /* it has to wait until some are settled */
+        if (place->waits
+            || place->most >= NGX_HTTP_ICLOCK_API_STREAM_AHEAD)
+        {
+            /* until some are settled, which the first page tells */
+
+            place->most = NGX_HTTP_ICLOCK_API_STREAM_PAGE;
+            place->waits = 1;
+
             return NGX_OK;
         }
 
@@ -160,6 +168,7 @@ ngx_http_iclock_api_place_page(ngx_http_iclock_api_place_t *place,
         return NGX_OK;
     }
 
+    place->waits = 0;
     *more = 1;
 
     value = ngx_iclock_query_value(q, *rows - 1,

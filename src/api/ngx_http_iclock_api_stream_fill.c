@@ -336,4 +336,5 @@ ngx_http_iclock_api_stream_forget(ngx_http_iclock_api_streams_t *streams)
     streams->filled.text.data = NULL;
     streams->filled.text.len = 0;
     streams->filled.most = 0;
+    streams->filled.waits = 0;
 }

@@ -119,6 +119,12 @@ ngx_http_iclock_api_stream_read_done(ngx_iclock_query_t *q)
         return;
     }
 
+    if (s->place.waits) {
+        /* the ring has what comes, and not what waits: it is asked again */
+        s->failing = 1;
+        return;
+    }
+
     ngx_http_iclock_api_stream_follow(s);
 }
 
