@@ -548,6 +548,8 @@ $_->close() for $late, $s;
 # More than is read ahead, and an older transaction is open: a stream that
 # begins before that waits, and what comes then does not pass over it.
 
+$t->psql('ALTER ROLE ' . Test::IClock::Postgres::LOGIN()
+         . " SET track_functions = 'pl'");
 $t->reload($http, level => 'debug');
 $t->settled();
 
@@ -570,6 +572,16 @@ $hold->release();
 $e = $s->next(60);
 is($e ? pin($e) : 'nothing', 1, 'then all, from the first one on');
 $s->close();
+
+# of the feed it is asked once for each page, not for each event of it
+
+sub asked {
+    return $t->psql('SELECT coalesce(sum(calls), 0) FROM'
+                    . " pg_stat_user_functions WHERE funcname = 'event_gone'");
+}
+
+ok(wait_until(60, sub { asked() > 0 }), 'what is not kept is asked for');
+cmp_ok(asked(), '<', 10000, 'page by page');
 
 
 # without notifications

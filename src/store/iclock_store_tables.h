@@ -205,12 +205,15 @@
     X(NGX_ICLOCK_QUERY_STREAM_END, stream_end, 0,                            \
       "SELECT iclock.event_cursor(true)")                                    \
                                                                              \
-    /* place; types, sites, devices, mode: NULL is all; rows */              \
+    /*                                                                       \
+     * place; types, sites, devices, mode: NULL is all; rows.  Without        \
+     * OFFSET what is said of the feed would be asked anew for each row.      \
+     */                                                                      \
     X(NGX_ICLOCK_QUERY_STREAM_READ, stream_read, 6,                          \
       "SELECT c.place, c.gone, e.cursor, e.settled::text, e.event_id,"       \
       " e.type, e.site, e.device, e.sandbox::text, e.payload"                \
       " FROM (SELECT iclock.event_cursor(true) AS place,"                    \
-      " iclock.event_gone($1) AS gone) c"                                    \
+      " iclock.event_gone($1) AS gone OFFSET 0) c"                           \
       " LEFT JOIN iclock.read_events($1, $2::smallint[], $3::text[],"        \
       " $4::text[], $5, $6::integer, true) e ON true"                        \
       " ORDER BY e.cursor COLLATE \"C\"")                                    \
