@@ -90,6 +90,34 @@ comment on function iclock.webhook_terms(iclock.webhook_endpoint) is
     'another one are not for it';
 
 
+-- Leases that are about to end.  Nobody waits for long here: for who has one of
+-- the endpoints in a transaction that goes on, no lease would be renewed.
+create or replace function iclock.webhook_renew(
+        sender  text,
+        ids     text[],
+        until   timestamptz)
+    returns void
+    language plpgsql
+    set search_path = pg_catalog, iclock, pg_temp
+    set lock_timeout = '300ms'
+as $$
+begin
+    perform iclock.webhook_lock($2);
+
+    update iclock.webhook_endpoint e
+       set leased_until = $3
+     where e.id = any ($2)
+       and e.leased_by = $1;
+
+exception when lock_not_available then
+    null;
+end
+$$;
+comment on function iclock.webhook_renew(text, text[], timestamptz) is
+    'Renews leases of a sender, or none of them, if somebody has one of the '
+    'endpoints for long';
+
+
 -- their columns have changed
 drop function if exists iclock.webhook_lease(text, integer);
 drop function if exists iclock.webhook_lease(text, integer, text[]);
@@ -134,6 +162,18 @@ begin
      where h.leased_by = $1
        and iclock.webhook_opens(h, $3);
 
+    -- somebody had these whenever it was their turn; we have locked none yet
+    ending := array(select h.id
+                      from iclock.webhook_endpoint h
+                     where h.leased_by = $1
+                       and iclock.webhook_opens(h, $3)
+                       and h.leased_until > moment
+                       and h.leased_until < moment + interval '20 seconds');
+
+    if ending <> '{}' then
+        perform iclock.webhook_renew($1, ending, until);
+    end if;
+
     -- who has one of them now may wait for another one: the next call renews it
     update iclock.webhook_endpoint e
        set leased_until = until
@@ -143,21 +183,6 @@ begin
                 where h.leased_by = $1
                   and iclock.webhook_opens(h, $3)
                   for no key update skip locked));
-
-    ending := array(select h.id
-                      from iclock.webhook_endpoint h
-                     where h.leased_by = $1
-                       and iclock.webhook_opens(h, $3)
-                       and h.leased_until < moment + interval '20 seconds');
-
-    if ending <> '{}' then
-        perform iclock.webhook_lock(ending);
-
-        update iclock.webhook_endpoint e
-           set leased_until = until
-         where e.id = any (ending)
-           and e.leased_by = $1;
-    end if;
 
     update iclock.webhook_endpoint e
        set leased_by = $1, leased_until = until, probing = false

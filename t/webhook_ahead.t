@@ -229,4 +229,32 @@ $deletes->query("SELECT iclock.delete_webhook('$id[0]')");
 $deletes->query('COMMIT');
 is($tells->wait(), 'deleted deleted', 'and nobody for them');
 
+
+# Somebody has one for long: its lease ends, and nobody waits for him who has
+# the others.  They are not for nginx; a clock that goes ahead has them end.
+
+$t->psql('DO $$ BEGIN PERFORM iclock.create_webhook('
+         . join('), iclock.create_webhook(',
+                map { "'" . $receiver->url("/late$_") . "', '{user.updated}'" }
+                    1 .. 2) . ');'
+         . ' UPDATE iclock.webhook_endpoint SET leased_by = \'late\','
+         . " leased_until = now() + interval '1 hour'"
+         . " WHERE url LIKE '%/late_'; END \$\$");
+
+my @late = $t->psql_lines('SELECT id FROM iclock.webhook_endpoint'
+                          . " WHERE leased_by = 'late' ORDER BY id");
+my $keeps = begin("SELECT id FROM iclock.webhook_endpoint"
+                  . " WHERE id = '$late[1]' FOR UPDATE");
+
+is(eval { $t->psql("SET iclock.clock = '3585 seconds';"
+                   . " SET statement_timeout = '30s';"
+                   . ' SELECT count(*) > 0'
+                   . " FROM iclock.webhook_lease('late', 2)") } // $@, 't',
+   'nobody waits for one that somebody has for long');
+is($t->psql('SELECT a.leased_until > b.leased_until'
+            . ' FROM iclock.webhook_endpoint a, iclock.webhook_endpoint b'
+            . " WHERE a.id = '$late[0]' AND b.id = '$late[1]'"), 't',
+   'and the others are leased');
+$keeps->query('ROLLBACK');
+
 $t->done();
