@@ -235,6 +235,9 @@ declare
     given   record;
     before  bytea;
 begin
+    perform iclock.webhook_lock(array(
+        select s.id from jsonb_to_recordset($2) as s (id text)));
+
     for given in
         select s.id, s.old, iclock.webhook_sealed(s.new) as new
           from jsonb_to_recordset($2) as s (id text, old text, new text)

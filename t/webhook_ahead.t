@@ -255,6 +255,21 @@ is($t->psql('SELECT a.leased_until > b.leased_until'
             . ' FROM iclock.webhook_endpoint a, iclock.webhook_endpoint b'
             . " WHERE a.id = '$late[0]' AND b.id = '$late[1]'"), 't',
    'and the others are leased');
+
+# nor has who seals secrets one of them locked while he waits for another
+
+my $seals = $t->pg->background("SELECT iclock.webhook_seal('late', '["
+    . join(', ', map { qq({"id":"$_","old":"another"}) } @late) . "]')");
+
+ok(wait_until(30, sub {
+    $t->psql("SELECT count(*) FROM pg_stat_activity WHERE query LIKE"
+             . " '%webhook_seal(''late%' AND wait_event_type = 'Lock'")
+}), 'who seals secrets waits');
+is(eval { $t->psql('SELECT count(*) FROM (SELECT e.id'
+                   . ' FROM iclock.webhook_endpoint e'
+                   . " WHERE e.id = '$late[0]' FOR UPDATE NOWAIT) AS f") }
+   // $@, 1, 'and has none locked');
 $keeps->query('ROLLBACK');
+$seals->wait();
 
 $t->done();
