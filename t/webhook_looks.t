@@ -75,6 +75,26 @@ ok(ours(4), 'one more');
 event();
 ok(wait_until(30, sub { $receiver->requests('/new') }), 'it is served, too');
 
+
+# A lease that is not renewed ends, and another nginx may have the endpoints.
+
+my $lease = 'EXECUTE ON FUNCTION iclock.webhook_lease(text, integer, text[])';
+my $over = qr/nothing is sent before a lease/;
+
+$t->psql("REVOKE $lease FROM iclock_api");
+ok($t->wait_log(qr/webhooks: leased: -1,.*$over/s, 120),
+   'a sender knows that its leases may have ended');
+
+my $sent = $receiver->count();
+
+event();
+ok($t->wait_log(qr/$over.*looked for work: 0, events: [2-9].*$over/s, 60),
+   'what it gets then');
+is($receiver->count(), $sent, 'is not sent');
+$t->psql("GRANT $lease TO iclock_api");
+ok($receiver->wait_for($sent + 4, undef, 60), 'before the next one');
+
+
 $t->psql('REVOKE EXECUTE ON FUNCTION iclock.webhook_work(text, jsonb)'
          . ' FROM iclock_api');
 sleep 1;

@@ -26,6 +26,9 @@
 #define NGX_HTTP_ICLOCK_WEBHOOK_RESULTS  256
 #define NGX_HTTP_ICLOCK_WEBHOOK_RETRY    1000   /* a query that failed */
 
+/* a lease of 30 seconds, less what it may take to notice that it has ended */
+#define NGX_HTTP_ICLOCK_WEBHOOK_OURS     29000
+
 /* secrets that one statement seals, about */
 #define NGX_HTTP_ICLOCK_WEBHOOK_SEALS    100
 
@@ -173,6 +176,7 @@ struct ngx_http_iclock_sender_s {
     ngx_connection_t           *alarm;      /* told when nginx shuts down */
 
     ngx_msec_t                  leased;     /* when the lease was last taken */
+    ngx_msec_t                  renewed;    /* by one that was answered */
     ngx_uint_t                  round;      /* of leases */
     ngx_uint_t                  nwebhooks;
     ngx_uint_t                  changed;    /* endpoints, when last leased */
@@ -340,7 +344,6 @@ void ngx_http_iclock_webhook_status(ngx_http_iclock_webhook_t *w,
     ngx_str_t *status, ngx_str_t *probe_in);
 /* forgets what waits for it, and it itself once nothing is on its way */
 void ngx_http_iclock_webhook_drop(ngx_http_iclock_webhook_t *w);
-void ngx_http_iclock_webhook_reset(ngx_http_iclock_webhook_t *w);
 void ngx_http_iclock_webhook_free(ngx_http_iclock_webhook_t *w);
 void ngx_http_iclock_webhook_wipe_secrets(ngx_http_iclock_webhook_t *w);
 
@@ -375,6 +378,7 @@ void ngx_http_iclock_letter_settle(ngx_http_iclock_letter_t *l);
 void ngx_http_iclock_webhook_advance(ngx_http_iclock_webhook_t *w);
 /* drops it, and its cursor: what came of it PostgreSQL does not know */
 void ngx_http_iclock_webhook_lose(ngx_http_iclock_webhook_t *w);
+void ngx_http_iclock_webhook_reset(ngx_http_iclock_webhook_t *w);
 
 /* ngx_http_iclock_webhooks_look.c */
 ngx_http_iclock_look_t *ngx_http_iclock_look_create(

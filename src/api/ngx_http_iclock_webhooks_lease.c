@@ -103,6 +103,7 @@ ngx_http_iclock_webhooks_leased(ngx_iclock_query_t *q)
 
     if (rc == NGX_OK) {
         s->round++;
+        s->renewed = s->leased;
 
         ngx_http_iclock_webhooks_rows(s, q);
         ngx_http_iclock_webhooks_closed(s, q);
@@ -126,6 +127,7 @@ ngx_http_iclock_webhooks_leased(ngx_iclock_query_t *q)
 
     ngx_http_iclock_webhooks_missing(s);
     ngx_http_iclock_webhooks_work(s);
+    ngx_http_iclock_webhooks_send(s);
 }
 
 
@@ -638,27 +640,6 @@ ngx_http_iclock_webhook_drop(ngx_http_iclock_webhook_t *w)
 
     ngx_http_iclock_webhook_wipe(w);
     ngx_http_iclock_webhook_free(w);
-}
-
-
-/* what was not sent is read anew; nothing else is on its way */
-
-void
-ngx_http_iclock_webhook_reset(ngx_http_iclock_webhook_t *w)
-{
-    ngx_queue_t               *q;
-    ngx_http_iclock_letter_t  *l;
-
-    while (!ngx_queue_empty(&w->ready)) {
-        q = ngx_queue_head(&w->ready);
-        l = ngx_queue_data(q, ngx_http_iclock_letter_t, ready);
-        ngx_http_iclock_letter_free(l);
-    }
-
-    ngx_memcpy(w->position.data, w->cursor.data, w->cursor.len);
-    w->position.len = w->cursor.len;
-    ngx_http_iclock_webhook_unlook(w);
-    w->asked = 0;
 }
 
 

@@ -160,3 +160,24 @@ ngx_http_iclock_webhook_lose(ngx_http_iclock_webhook_t *w)
 
     ngx_http_iclock_webhook_drop(w);
 }
+
+
+/* what was not sent is read anew; nothing else is on its way */
+
+void
+ngx_http_iclock_webhook_reset(ngx_http_iclock_webhook_t *w)
+{
+    ngx_queue_t               *q;
+    ngx_http_iclock_letter_t  *l;
+
+    while (!ngx_queue_empty(&w->ready)) {
+        q = ngx_queue_head(&w->ready);
+        l = ngx_queue_data(q, ngx_http_iclock_letter_t, ready);
+        ngx_http_iclock_letter_free(l);
+    }
+
+    ngx_memcpy(w->position.data, w->cursor.data, w->cursor.len);
+    w->position.len = w->cursor.len;
+    ngx_http_iclock_webhook_unlook(w);
+    w->asked = 0;
+}

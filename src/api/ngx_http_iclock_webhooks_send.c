@@ -121,6 +121,14 @@ ngx_http_iclock_webhooks_send(ngx_http_iclock_sender_t *s)
         return;
     }
 
+    /* another one may have them by now: the next lease tells */
+
+    if (ngx_current_msec - s->renewed >= NGX_HTTP_ICLOCK_WEBHOOK_OURS) {
+        ngx_log_debug0(NGX_LOG_DEBUG_HTTP, s->log, 0,
+                       "iclock webhooks: nothing is sent before a lease");
+        return;
+    }
+
     if (s->untold >= NGX_HTTP_ICLOCK_WEBHOOK_UNTOLD) {
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, s->log, 0,
                        "iclock webhooks: results are to be stored first, "
