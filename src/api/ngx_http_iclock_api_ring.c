@@ -227,8 +227,6 @@ ngx_http_iclock_api_ring_publish(ngx_http_iclock_api_ring_t *ring,
         return NGX_DECLINED;
     }
 
-    ngx_http_iclock_api_ring_note(sh, place);
-
     if (len > sh->size) {
         /* readers find it in the feed */
         sh->epoch++;
@@ -237,6 +235,10 @@ ngx_http_iclock_api_ring_publish(ngx_http_iclock_api_ring_t *ring,
     } else {
         ngx_http_iclock_api_ring_write(sh, records, len);
     }
+
+    /* at last: if we are killed before, these come once more */
+
+    ngx_http_iclock_api_ring_note(sh, place);
 
     ngx_http_iclock_api_ring_unlock(ring);
 
