@@ -792,6 +792,20 @@ upload('an identity card not bound to a user', 'IDCARD',
        "IDCARD PIN=0\tIDNum=21X\tName=A\n", 'OK: 1', 'card|21X|0|||A');
 upload('the same identity card three times', 'IDCARD', join('', map {
        "IDCARD IDNum=21X\tName=$_\n" } 'A' .. 'C'), 'OK: 3', 'card|21X||||C');
+upload('two lines of one identity card', 'IDCARD',
+       "IDCARD IDNum=21X\tName=A\tPhoto=/9j/\nIDCARD IDNum=21X\tName=B\n",
+       'OK: 2', 'card|21X||||B||||||||ffd8ff');
+uploads('what is not sent of an identity card is left alone', [
+        [ 'IDCARD', "IDCARD PIN=2\tIDNum=21X\tName=A\tGender=1"
+          . "\tBirthday=19911218\tPhoto=/9j/\tFPTemplate1=QUJD\n", 'OK: 1' ],
+        [ 'IDCARD', "IDCARD IDNum=21X\tNation=1\tAddress=B\tPhoto=null"
+          . "\tFPTemplate2=REVG\tNotice=n\n", 'OK: 1' ],
+        [ 'IDCARD', "IDCARD IDNum=21X\tPhoto=?\n", 'OK: 1' ] ],
+        'card|21X|2|||A|1|1|19911218||B|||ffd8ff|414243|444546||n',
+        "rejected|IDCARD|photo is not base64|IDCARD IDNum=21X\tPhoto=?");
+upload('what is sent empty of an identity card is erased', 'OPERLOG',
+       "IDCARD IDNum=21X\tName=A\tPhoto=/9j/\n"
+       . "IDCARD IDNum=21X\tName=\tPhoto=\n", 'OK: 2', 'card|21X');
 upload('an identity card without number', 'IDCARD',
        "IDCARD PIN=2\tName=A\n", 'OK: 1',
        "rejected|IDCARD|id_number is empty|IDCARD PIN=2\tName=A");
@@ -816,6 +830,10 @@ upload('work codes', 'WORKCODE', "WORKCODE PIN=1\tCODE=7\tName=Weld\n"
        . "Code=8\tName=Paint\n", 'OK: 2', 'work|7|Weld|1', 'work|8|Paint');
 upload('the same work code three times', 'WORKCODE', join('', map {
        "Code=7\tName=$_\n" } qw/ Weld Paint Drill /), 'OK: 3', 'work|7|Drill');
+uploads('what is not sent of a work code is left alone',
+        [ [ 'WORKCODE', "WORKCODE PIN=1\tCODE=7\tName=Weld\n", 'OK: 1' ],
+          [ 'WORKCODE', "CODE=7\n", 'OK: 1' ] ],
+        'work|7|Weld|1');
 upload('a work code without code', 'WORKCODE', "WORKCODE Name=Weld\n",
        'OK: 1', 'rejected|WORKCODE|code is empty|WORKCODE Name=Weld');
 

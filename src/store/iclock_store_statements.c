@@ -204,6 +204,21 @@ static const char  ngx_iclock_photo_text[] =
     " WHERE t.content IS DISTINCT FROM EXCLUDED.content";
 
 
+/*
+ * As with users, what was not sent stays as it is stored: the columns of what
+ * the batch says, "s", and of what that makes of what is there already, "o".
+ */
+
+#define ngx_iclock_sent(constant, name, type)  ", " ngx_iclock_last(name)
+
+#define ngx_iclock_kept(constant, name, type)                                \
+    ", coalesce(s." name ", o." name ngx_iclock_else_##type ") AS " name
+
+#define ngx_iclock_else_TEXT     ", ''"
+#define ngx_iclock_else_INTEGER  ", -1"
+#define ngx_iclock_else_BYTEA    ""
+
+
 #define NGX_ICLOCK_IDENTITY_CARD_FORM  ORDERED
 
 #define ngx_iclock_card_columns(row)                                         \
@@ -213,29 +228,19 @@ static const char  ngx_iclock_photo_text[] =
     row ".fp_template1, " row ".fp_template2, " row ".reserve, " row ".notice"
 
 static const char  ngx_iclock_identity_card_text[] =
-    "INSERT INTO iclock.identity_card AS t (device_id, id_number, pin,"
-    " sn_number, dn_number, name, gender, nation, birthday, valid_info,"
-    " address, additional_info, issuer, photo, fp_template1, fp_template2,"
-    " reserve, notice)"
-    " SELECT n.* FROM (SELECT DISTINCT ON (u.device_id,"
-    " coalesce(u.id_number, '')) u.device_id,"
-    " coalesce(u.id_number, '') AS id_number, coalesce(u.pin, '') AS pin,"
-    " coalesce(u.sn_number, '') AS sn_number,"
-    " coalesce(u.dn_number, '') AS dn_number, coalesce(u.name, '') AS name,"
-    " coalesce(u.gender, -1) AS gender, coalesce(u.nation, -1) AS nation,"
-    " coalesce(u.birthday, '') AS birthday,"
-    " coalesce(u.valid_info, '') AS valid_info,"
-    " coalesce(u.address, '') AS address,"
-    " coalesce(u.additional_info, '') AS additional_info,"
-    " coalesce(u.issuer, '') AS issuer, u.photo, u.fp_template1,"
-    " u.fp_template2, coalesce(u.reserve, '') AS reserve,"
-    " coalesce(u.notice, '') AS notice"
+    "INSERT INTO iclock.identity_card AS t (device_id"
+    NGX_ICLOCK_IDENTITY_CARD_COLUMNS(ngx_iclock_name) ")"
+    " SELECT n.* FROM (SELECT u.device_id"
+    NGX_ICLOCK_IDENTITY_CARD_COLUMNS(ngx_iclock_sent)
     " FROM " ngx_iclock_rows(NGX_ICLOCK_IDENTITY_CARD, "u")
-    " ORDER BY u.device_id, coalesce(u.id_number, ''), u.ord DESC) n"
-    " WHERE NOT EXISTS (SELECT FROM iclock.identity_card o"
-    " WHERE o.device_id = n.device_id AND o.id_number = n.id_number"
-    " AND (" ngx_iclock_card_columns("o") ") IS NOT DISTINCT FROM ("
-    ngx_iclock_card_columns("n") "))"
+    " GROUP BY u.device_id, u.id_number) s"
+    " LEFT JOIN iclock.identity_card o"
+    " ON o.device_id = s.device_id AND o.id_number = s.id_number"
+    " CROSS JOIN LATERAL (SELECT s.device_id"
+    NGX_ICLOCK_IDENTITY_CARD_COLUMNS(ngx_iclock_kept) ") n"
+    " WHERE o.id_number IS NULL"
+    " OR (" ngx_iclock_card_columns("o") ") IS DISTINCT FROM ("
+    ngx_iclock_card_columns("n") ")"
     " ORDER BY n.device_id, n.id_number"
     " ON CONFLICT (device_id, id_number) DO UPDATE SET pin = EXCLUDED.pin,"
     " sn_number = EXCLUDED.sn_number, dn_number = EXCLUDED.dn_number,"
@@ -253,14 +258,17 @@ static const char  ngx_iclock_identity_card_text[] =
 #define NGX_ICLOCK_WORK_CODE_FORM  ORDERED
 
 static const char  ngx_iclock_work_code_text[] =
-    "INSERT INTO iclock.work_code AS t (device_id, code, name, pin)"
-    " SELECT n.* FROM (SELECT DISTINCT ON (u.device_id, u.code) u.device_id,"
-    " u.code, coalesce(u.name, '') AS name, coalesce(u.pin, '') AS pin"
+    "INSERT INTO iclock.work_code AS t (device_id"
+    NGX_ICLOCK_WORK_CODE_COLUMNS(ngx_iclock_name) ")"
+    " SELECT n.* FROM (SELECT u.device_id"
+    NGX_ICLOCK_WORK_CODE_COLUMNS(ngx_iclock_sent)
     " FROM " ngx_iclock_rows(NGX_ICLOCK_WORK_CODE, "u")
-    " ORDER BY u.device_id, u.code, u.ord DESC) n"
-    " WHERE NOT EXISTS (SELECT FROM iclock.work_code o"
-    " WHERE o.device_id = n.device_id AND o.code = n.code"
-    " AND o.name = n.name AND o.pin = n.pin)"
+    " GROUP BY u.device_id, u.code) s"
+    " LEFT JOIN iclock.work_code o"
+    " ON o.device_id = s.device_id AND o.code = s.code"
+    " CROSS JOIN LATERAL (SELECT s.device_id"
+    NGX_ICLOCK_WORK_CODE_COLUMNS(ngx_iclock_kept) ") n"
+    " WHERE o.code IS NULL OR (o.name, o.pin) IS DISTINCT FROM (n.name, n.pin)"
     " ORDER BY n.device_id, n.code"
     " ON CONFLICT (device_id, code) DO UPDATE SET name = EXCLUDED.name,"
     " pin = EXCLUDED.pin, updated_at = now()"
