@@ -20,6 +20,9 @@
 /* the columns that every firmware agrees on */
 #define NGX_ICLOCK_PUNCH_FIELDS     7
 
+/* with job codes and tip codes */
+#define NGX_ICLOCK_PUNCH_CODES      16
+
 /* so many letters and digits make an identity number */
 #define NGX_ICLOCK_MIN_ID_NUMBER    6
 
@@ -177,6 +180,14 @@ ngx_iclock_parse_punch(ngx_iclock_reading_t *r, const ngx_iclock_item_t *item)
         return NGX_ERROR;
     }
 
+    /* the trailing TAB is the one before the last tip code, which is empty */
+
+    if (n == NGX_ICLOCK_PUNCH_CODES - 1 && last[-1] == '\t') {
+        fields[n].data = last;
+        fields[n].len = 0;
+        n++;
+    }
+
     rc = ngx_iclock_read_punch_fields(r, fields, n);
     if (rc != NGX_OK || n <= NGX_ICLOCK_PUNCH_FIELDS) {
         return rc;
@@ -237,8 +248,8 @@ ngx_iclock_read_punch_rest(ngx_iclock_reading_t *r, ngx_str_t *fields,
     case 12:
         return ngx_iclock_read_punch_mask(r, rest, n > 10);
 
-    case 16:
-    case 17:
+    case NGX_ICLOCK_PUNCH_CODES:
+    case NGX_ICLOCK_PUNCH_CODES + 1:
         return ngx_iclock_read_punch_codes(r, rest);
 
     default:

@@ -170,6 +170,30 @@ const unit_case_t  unit_attlog_cases[] = {
       "|3|4|5|6|1.0|2.0|3.0'\n",
       unit_no_context },
 
+    { "attlog: 16 columns, the last one empty", "ATTLOG",
+      unit_string("982\t2016-02-25 12:08:21\t1\t0\t9001\t0\t0\t1\t2\t3\t4\t5"
+                  "\t6\t1.0\t2.0\t\n"),
+      1,
+      "punch pin='982' local_time=2016-02-25T12:08:21 status=1 verify=0 work_"
+      "code='9001' job_codes='1|2|3|4|5|6' tip_codes='1.0|2.0|' extra='1|2|3|"
+      "4|5|6|1.0|2.0'\n",
+      unit_no_context },
+
+    { "attlog: 16 columns, no codes", "ATTLOG",
+      unit_string("982\t2016-02-25 12:08:21\t1\t0\t\t\t\t\t\t\t\t\t\t\t\t\n"),
+      1,
+      "punch pin='982' local_time=2016-02-25T12:08:21 status=1 verify=0 job_c"
+      "odes='|||||' tip_codes='||' extra='|||||||'\n",
+      unit_no_context },
+
+    { "attlog: 15 columns", "ATTLOG",
+      unit_string("982\t2016-02-25 12:08:21\t1\t0\t9001\t0\t0\t1\t2\t3\t4\t5"
+                  "\t6\t1.0\t2.0\n"),
+      1,
+      "punch pin='982' local_time=2016-02-25T12:08:21 status=1 verify=0 work_"
+      "code='9001' extra='1|2|3|4|5|6|1.0|2.0'\n",
+      unit_no_context },
+
     { "attlog: 17 columns", "ATTLOG",
       unit_string("982\t2016-02-25 13:18:22\t1\t0\t9001\t0\t0\t1\t2\t3\t4\t5"
                   "\t6\t1.0\t2.0\t3.0\t4.0\n"),
