@@ -21,9 +21,15 @@ typedef struct {
 static ssize_t ngx_http_iclock_recv(ngx_connection_t *c, u_char *buf,
     size_t size);
 static u_char *ngx_http_iclock_line_start(ngx_connection_t *c, u_char *buf);
+static void ngx_http_iclock_mend_headers(ngx_connection_t *c, u_char *buf,
+    u_char *last);
 static u_char *ngx_http_iclock_skip(u_char *p, u_char *last);
 static u_char *ngx_http_iclock_mend(u_char *start, u_char *buf, u_char *last);
-static void ngx_http_iclock_close_spaces(u_char *start, u_char *end);
+static ngx_uint_t ngx_http_iclock_mendable(u_char *p, u_char *last);
+static void ngx_http_iclock_mend_line(u_char *start, u_char *lf,
+    u_char *last);
+static ngx_uint_t ngx_http_iclock_hostless(u_char *p, u_char *last);
+static ngx_uint_t ngx_http_iclock_names_serial(u_char *args, u_char *last);
 static ngx_http_iclock_held_t *ngx_http_iclock_held(ngx_connection_t *c);
 static ngx_int_t ngx_http_iclock_hold(ngx_connection_t *c, u_char *p,
     u_char *last);
@@ -31,10 +37,11 @@ static void ngx_http_iclock_held_cleanup(void *data);
 
 
 /*
- * Old firmware does not escape the spaces of "INFO=Ver 2.0.12,0,0,0", and
- * nginx answers 400 to such a request line before any module sees it.  So
- * the line is mended where it is received, and only where it would be
- * refused otherwise and names a serial number.
+ * Old firmware does not escape the spaces of "INFO=Ver 2.0.12,0,0,0", and some
+ * sends no Host with HTTP/1.1.  nginx answers 400 to such requests before any
+ * module sees them.  So they are mended where they are received, and only where
+ * they would be refused otherwise and name a serial number: spaces are closed,
+ * and what has no Host is taken for HTTP/1.0, which needs none.
  */
 
 void
@@ -62,7 +69,13 @@ ngx_http_iclock_recv(ngx_connection_t *c, u_char *buf, size_t size)
     start = ngx_http_iclock_line_start(c, buf);
 
     if (start == NULL) {
-        return ngx_recv(c, buf, size);
+        n = ngx_recv(c, buf, size);
+
+        if (n > 0) {
+            ngx_http_iclock_mend_headers(c, buf, buf + n);
+        }
+
+        return n;
     }
 
     held = ngx_http_iclock_held(c);
@@ -122,6 +135,36 @@ ngx_http_iclock_line_start(ngx_connection_t *c, u_char *buf)
 }
 
 
+/* header lines that come after the request line, some of them before buf */
+
+static void
+ngx_http_iclock_mend_headers(ngx_connection_t *c, u_char *buf, u_char *last)
+{
+    ngx_http_request_t  *r;
+    ngx_http_log_ctx_t  *ctx;
+
+    ctx = c->log->data;
+    r = ctx->request;
+
+    if (r == NULL
+        || r->http_version != NGX_HTTP_VERSION_11
+        || r->headers_in.host
+        || r->header_in == NULL
+        || r->header_in->last != buf
+        || !ngx_http_iclock_names_serial(r->args.data,
+                                         r->args.data + r->args.len))
+    {
+        return;
+    }
+
+    /* a state that is not 0 is within a line */
+
+    if (ngx_http_iclock_hostless(r->state ? r->header_name_start : buf, last)) {
+        r->http_version = NGX_HTTP_VERSION_10;
+    }
+}
+
+
 /* empty lines, and what "proxy_protocol" puts before the first line */
 
 static u_char *
@@ -161,8 +204,8 @@ ngx_http_iclock_skip(u_char *p, u_char *last)
 
 
 /*
- * Closes the spaces of a line that is complete; buf is what was not seen
- * before.  Otherwise returns its first space, if it is in the query.
+ * Mends a line that is complete; buf is what was not seen before.  Otherwise
+ * returns its first space, if it is in the query.
  */
 
 static u_char *
@@ -172,10 +215,7 @@ ngx_http_iclock_mend(u_char *start, u_char *buf, u_char *last)
 
     start = ngx_http_iclock_skip(start, last);
 
-    if (last - start < 6
-        || (ngx_strncmp(start, "GET /", 5) != 0
-            && ngx_strncmp(start, "POST /", 6) != 0))
-    {
+    if (!ngx_http_iclock_mendable(start, last)) {
         return NULL;
     }
 
@@ -183,7 +223,7 @@ ngx_http_iclock_mend(u_char *start, u_char *buf, u_char *last)
     lf = memchr(p, LF, last - p);
 
     if (lf) {
-        ngx_http_iclock_close_spaces(start, lf);
+        ngx_http_iclock_mend_line(start, lf, last);
         return NULL;
     }
 
@@ -199,36 +239,104 @@ ngx_http_iclock_mend(u_char *start, u_char *buf, u_char *last)
 }
 
 
-/* a plus sign stands for a space in a query */
+/* push SDK 3.2.0, section 2.4.5, has a poll that names the server */
 
-static void
-ngx_http_iclock_close_spaces(u_char *start, u_char *end)
+static ngx_uint_t
+ngx_http_iclock_mendable(u_char *p, u_char *last)
 {
-    u_char  *p, *last, *args;
+    if (last - p > 4 && ngx_strncmp(p, "GET ", 4) == 0) {
+        p += 4;
 
-    if (end > start && end[-1] == CR) {
-        end--;
+    } else if (last - p > 5 && ngx_strncmp(p, "POST ", 5) == 0) {
+        p += 5;
+
+    } else {
+        return 0;
     }
 
-    last = end - (sizeof(" HTTP/1.1") - 1);
+    return *p == '/'
+           || (last - p > 7
+               && ngx_strncasecmp(p, (u_char *) "http://", 7) == 0);
+}
 
-    if (last <= start || ngx_strncmp(last, " HTTP/1.", 8) != 0) {
+
+static void
+ngx_http_iclock_mend_line(u_char *start, u_char *lf, u_char *last)
+{
+    u_char      *p, *end, *version, *args;
+    ngx_uint_t   hostless;
+
+    end = (lf > start && lf[-1] == CR) ? lf - 1 : lf;
+
+    version = end - (sizeof(" HTTP/1.1") - 1);
+
+    if (version <= start || ngx_strncmp(version, " HTTP/1.", 8) != 0) {
         return;
     }
 
-    args = memchr(start, '?', last - start);
+    args = memchr(start, '?', version - start);
 
-    if (args == NULL || memchr(args, ' ', last - args) == NULL
-        || ngx_strlcasestrn(args, last, (u_char *) "sn=", 3 - 1) == NULL)
+    if (args == NULL) {
+        return;
+    }
+
+    hostless = (end[-1] == '1' && ngx_http_iclock_hostless(lf + 1, last));
+
+    if ((!hostless && memchr(args, ' ', version - args) == NULL)
+        || !ngx_http_iclock_names_serial(args, version))
     {
         return;
     }
 
-    for (p = args; p < last; p++) {
+    /* a plus sign stands for a space in a query */
+
+    for (p = args; p < version; p++) {
         if (*p == ' ') {
             *p = '+';
         }
     }
+
+    if (hostless) {
+        end[-1] = '0';
+    }
+}
+
+
+/* whether these are all the header lines, and none of them is a Host */
+
+static ngx_uint_t
+ngx_http_iclock_hostless(u_char *p, u_char *last)
+{
+    u_char  *lf;
+
+    while (p < last) {
+
+        lf = memchr(p, LF, last - p);
+
+        if (lf == NULL) {
+            return 0;
+        }
+
+        if (lf == p || (lf == p + 1 && *p == CR)) {
+            return 1;
+        }
+
+        if (lf - p >= 5 && ngx_strncasecmp(p, (u_char *) "Host:", 5) == 0) {
+            return 0;
+        }
+
+        p = lf + 1;
+    }
+
+    return 0;
+}
+
+
+static ngx_uint_t
+ngx_http_iclock_names_serial(u_char *args, u_char *last)
+{
+    return last - args > 3
+           && ngx_strlcasestrn(args, last, (u_char *) "sn=", 3 - 1) != NULL;
 }
 
 
