@@ -389,6 +389,10 @@ is(join(' ', $sdk->body =~ /^(\w*Stamp=\S+)$/mg),
    . ' USERINFOStamp=2026-01-02T03:04:05 FINGERTMPStamp=2026-01-02T03:04:05'
    . ' FACETMPStamp=2026-01-02T03:04:05', 'its stamps are returned');
 
+like(hello('iclock', 'SDK00001', 'pushver=2.0.1&language=69')->body,
+     qr/\nStamp=2026-01-02T03:04:05\nOpStamp=0\nPhotoStamp=0\n
+        ATTLOGStamp=2026-01-02T03:04:05\n/x, 'before 2.0.3: in both styles');
+
 like(hello('notz', 'SDK00001', 'pushver=2.0.3.636')->body,
      qr/^SyncTime=0\n/m, 'its clock is left alone');
 

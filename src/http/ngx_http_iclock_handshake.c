@@ -238,8 +238,8 @@ ngx_http_iclock_settings(ngx_http_iclock_loc_conf_t *ilcf,
 {
     hs->stamps = &device->stamps;
     hs->bare_stamps = ngx_http_iclock_override(device->bare_stamps,
-                                      hs->dialect
-                                      != NGX_ICLOCK_DIALECT_3_2);
+                              ngx_iclock_needs_bare_stamps(hs->dialect,
+                                                         &hs->device_version));
     hs->error_delay = ngx_http_iclock_override(device->error_delay,
                                                ilcf->error_delay);
     hs->delay = ngx_http_iclock_override(device->delay, ilcf->delay);

@@ -267,6 +267,10 @@ typedef enum {
 /* what "pushver" makes certain */
 ngx_uint_t ngx_iclock_recognize_dialect(ngx_str_t *push_version);
 
+/* whether a device needs Stamp, OpStamp and PhotoStamp, by default */
+ngx_uint_t ngx_iclock_needs_bare_stamps(ngx_uint_t dialect,
+    ngx_str_t *push_version);
+
 
 /* attendance PUSH 2.4.1, section 5; push SDK 3.2.0, section 2.2 */
 typedef struct {

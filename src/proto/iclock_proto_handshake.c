@@ -591,6 +591,25 @@ ngx_iclock_recognize_dialect(ngx_str_t *push_version)
 }
 
 
+/* push SDK 3.2.0, section 2.2: until 2.0.3 they were among its options */
+
+ngx_uint_t
+ngx_iclock_needs_bare_stamps(ngx_uint_t dialect, ngx_str_t *push_version)
+{
+    ngx_str_t  lower;
+
+    static ngx_str_t  first = ngx_string("2.0.3");
+
+    if (dialect != NGX_ICLOCK_DIALECT_3_2) {
+        return 1;
+    }
+
+    lower = ngx_iclock_lower_version(push_version, &first);
+
+    return lower.data != first.data;
+}
+
+
 /* "text" is what of the version could be read, 0 is returned for nothing */
 
 static ngx_uint_t

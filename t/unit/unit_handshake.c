@@ -31,6 +31,12 @@ typedef struct {
 } unit_dialect_t;
 
 
+typedef struct {
+    const char  *version;
+    ngx_uint_t   needed;
+} unit_bare_t;
+
+
 static void unit_handshake(ngx_iclock_handshake_t *handshake,
     ngx_pool_t *pool);
 static void unit_reply_is(ngx_iclock_handshake_t *handshake,
@@ -72,6 +78,18 @@ static const unit_dialect_t  unit_dialects[] = {
     { "new", NGX_ICLOCK_DIALECT_UNKNOWN },
     { "", NGX_ICLOCK_DIALECT_UNKNOWN },
     { NULL, NGX_ICLOCK_DIALECT_UNKNOWN }
+};
+
+
+static const unit_bare_t  unit_bare[] = {
+    { "2.0", 1 },
+    { "2.0.1", 1 },
+    { "2.0.2.999", 1 },
+    { "2.0.3", 0 },
+    { "2.0.3.636", 0 },
+    { "2.4.1", 0 },
+    { "", 0 },
+    { NULL, 0 }
 };
 
 
@@ -362,6 +380,7 @@ static void
 unit_test_dialects(void)
 {
     ngx_str_t              s;
+    ngx_uint_t             i;
     const unit_dialect_t  *d;
 
     for (d = unit_dialects; d->version; d++) {
@@ -371,6 +390,17 @@ unit_test_dialects(void)
 
         unit_ok(ngx_iclock_recognize_dialect(&s) == d->dialect,
                 "dialect of \"%s\"", d->version);
+    }
+
+    for (i = 0; unit_bare[i].version; i++) {
+
+        s.data = (u_char *) unit_bare[i].version;
+        s.len = ngx_strlen(unit_bare[i].version);
+
+        unit_ok(ngx_iclock_needs_bare_stamps(NGX_ICLOCK_DIALECT_3_2, &s)
+                == unit_bare[i].needed
+                && ngx_iclock_needs_bare_stamps(NGX_ICLOCK_DIALECT_2_4, &s),
+                "bare stamps of \"%s\"", unit_bare[i].version);
     }
 }
 
