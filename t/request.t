@@ -26,6 +26,12 @@ my $conf = $t->device_server(
                       '\$iclock_device_status \$status site=\$site';
     log_format time '\$iclock_db_time';
     map \$iclock_sn \$stolen { default 0; STOLEN0001 1; }
+    map "\$iclock_endpoint \$iclock_table" \$turned_away {
+        default           0;
+        "getrequest "     1;
+        "cdata ATTPHOTO"  1;
+        "fdata ATTPHOTO"  1;
+    }
     limit_req_zone \$iclock_sn zone=sn:1m rate=1r/m;
 
     server {
@@ -65,6 +71,11 @@ my $conf = $t->device_server(
 
         location /map/ {
             if (\$stolen) { return 403; }
+            iclock;
+        }
+
+        location /turned/ {
+            if (\$turned_away) { return 403; }
             iclock;
         }
 
@@ -450,6 +461,22 @@ is(join(' ', map { $t->get("/rate/ping?SN=$_", -port => $t->port(2))->status }
              qw/ RATE0001 RATE0001 RATE0002 RATE0002 RATE0001 /),
    '200 503 200 503 503', 'limit_req');
 
+for ([ GET => "getrequest.aspx?$sn", 403 ], [ GET => "ping?$sn", 200 ],
+     [ GET => "cdata?$sn&options=all", 200 ],
+     [ POST => "cdata?$sn&table=ATTLOG", 200 ],
+     [ POST => "cdata?$sn&table=%20attphoto", 403 ],
+     [ POST => "cdata?$sn&PhotoStamp=1", 403 ],
+     [ POST => "cdata?$sn&table=ATTPHOTO&type=PostVerifyData", 200 ],
+     [ POST => "fdata?$sn", 403 ], [ POST => "devicecmd?$sn", 200 ])
+{
+    my ($method, $uri, $status) = @$_;
+
+    is($t->request(Test::IClock::HTTP::format_request($method,
+           "/turned/$uri", $method eq 'POST' ? '' : undef),
+           port => $t->port(2))->status, $status,
+       "map of endpoints and tables: $method $uri");
+}
+
 # and in the log
 
 my @expected;
@@ -490,6 +517,8 @@ logged('- - - - - - - 404 site=', $t->get('/iclock/nothing'));
 logged('- cdata - 0 0 0 unknown 400 site=', $t->get('/iclock/cdata?SN=x'));
 logged('ABC-77 ping - 0 0 0 active 200 site=ABC',
        $t->get('/pattern/ping?SN=ABC-77', %$two));
+logged('LOG00001 cdata ATTLOG - - - - 413 site=',
+       $t->post('/iclock/cdata?SN=LOG00001&table=attlog', 'x' x 5000, %$two));
 $t->psql("SELECT iclock.block_device('LOG00001')");
 ok(wait_until(60, sub {
     my $r = $t->get('/iclock/ping?SN=LOG00001');

@@ -557,6 +557,11 @@ ngx_int_t ngx_http_iclock_cdata(ngx_http_request_t *r,
 ngx_int_t ngx_http_iclock_fdata(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 
+/* of a POST that is not served yet; 0: it is no upload */
+ngx_uint_t ngx_http_iclock_posted_table(
+    const ngx_http_iclock_endpoint_t *endpoint, ngx_http_iclock_args_t *args,
+    ngx_str_t *name);
+
 
 /* ngx_http_iclock_question.c */
 

@@ -11,8 +11,11 @@
 
 
 static ngx_uint_t ngx_http_iclock_decides(ngx_str_t *type);
+static void ngx_http_iclock_photo_table(ngx_http_iclock_args_t *args);
 static ngx_int_t ngx_http_iclock_time(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
+static const ngx_iclock_table_t *ngx_http_iclock_upload_table(
+    ngx_http_iclock_args_t *args, ngx_str_t *name);
 static ngx_int_t ngx_http_iclock_upload(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_upload_body(ngx_http_request_t *r,
@@ -88,16 +91,23 @@ ngx_http_iclock_decides(ngx_str_t *type)
 }
 
 
-/* photos of old firmware, attendance PUSH 2.4.1, section 11.3 */
-
 ngx_int_t
 ngx_http_iclock_fdata(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 {
-    if (ctx->args.table.len == 0) {
-        ctx->args.table = ngx_http_iclock_attphoto;
-    }
+    ngx_http_iclock_photo_table(&ctx->args);
 
     return ngx_http_iclock_upload(r, ctx);
+}
+
+
+/* photos of old firmware, attendance PUSH 2.4.1, section 11.3 */
+
+static void
+ngx_http_iclock_photo_table(ngx_http_iclock_args_t *args)
+{
+    if (args->table.len == 0) {
+        args->table = ngx_http_iclock_attphoto;
+    }
 }
 
 
@@ -149,32 +159,61 @@ ngx_http_iclock_time(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
 }
 
 
-static ngx_int_t
-ngx_http_iclock_upload(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+/* the name is that which stamps and lines of the table are kept under */
+
+static const ngx_iclock_table_t *
+ngx_http_iclock_upload_table(ngx_http_iclock_args_t *args, ngx_str_t *name)
 {
-    ngx_str_t               *name, *stamp;
-    ngx_http_iclock_args_t  *args;
+    ngx_str_t                 *sent;
+    const ngx_iclock_table_t  *table;
 
-    args = &ctx->args;
-
-    name = args->table.len ? &args->table
+    sent = args->table.len ? &args->table
            : args->stamp.len ? &ngx_http_iclock_attlog
            : args->op_stamp.len ? &ngx_http_iclock_operlog
            : args->photo_stamp.len ? &ngx_http_iclock_attphoto
            : &ngx_http_iclock_no_table;
 
-    ctx->table = ngx_iclock_find_table(name);
+    table = ngx_iclock_find_table(sent);
 
-    if (ctx->table == NULL) {
+    if (table == NULL) {
         /* nothing but spaces */
-        name = &ngx_http_iclock_no_table;
-        ctx->table = ngx_iclock_find_table(name);
+        sent = &ngx_http_iclock_no_table;
+        table = ngx_iclock_find_table(sent);
     }
 
     /* lines of unknown tables are kept under the name that was sent */
 
-    ctx->table_name = ngx_iclock_known_table(ctx->table) ? ctx->table->name
-                                                         : *name;
+    *name = ngx_iclock_known_table(table) ? table->name : *sent;
+
+    return table;
+}
+
+
+ngx_uint_t
+ngx_http_iclock_posted_table(const ngx_http_iclock_endpoint_t *endpoint,
+    ngx_http_iclock_args_t *args, ngx_str_t *name)
+{
+    if (endpoint->handler == ngx_http_iclock_fdata) {
+        ngx_http_iclock_photo_table(args);
+
+    } else if (endpoint->handler != ngx_http_iclock_cdata
+               || ngx_http_iclock_decides(&args->type))
+    {
+        return 0;
+    }
+
+    (void) ngx_http_iclock_upload_table(args, name);
+
+    return 1;
+}
+
+
+static ngx_int_t
+ngx_http_iclock_upload(ngx_http_request_t *r, ngx_http_iclock_ctx_t *ctx)
+{
+    ngx_str_t  *stamp;
+
+    ctx->table = ngx_http_iclock_upload_table(&ctx->args, &ctx->table_name);
 
     stamp = ngx_http_iclock_upload_stamp(ctx);
 

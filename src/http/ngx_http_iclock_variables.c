@@ -19,6 +19,8 @@ static ngx_int_t ngx_http_iclock_variable_db_time(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_iclock_variable_status(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static const ngx_http_iclock_endpoint_t *ngx_http_iclock_variable_find(
+    ngx_http_request_t *r);
 static ngx_int_t ngx_http_iclock_variable_set(ngx_http_variable_value_t *v,
     const ngx_str_t *value);
 
@@ -76,9 +78,9 @@ ngx_http_iclock_add_variables(ngx_conf_t *cf)
 
 
 /*
- * The serial number is available before the content phase, too, so that
- * "map" and "limit_req" can use it; it is not checked against the pattern
- * then.
+ * What the URI says is available before the content phase, too, so that "map"
+ * and "limit_req" can use it; the serial number is not checked against the
+ * pattern then.
  */
 
 static ngx_int_t
@@ -109,12 +111,15 @@ static ngx_int_t
 ngx_http_iclock_variable_endpoint(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_http_iclock_ctx_t  *ctx;
+    ngx_http_iclock_ctx_t             *ctx;
+    const ngx_http_iclock_endpoint_t  *endpoint;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_module);
 
-    return ngx_http_iclock_variable_set(v, ctx ? &ctx->endpoint->label
-                                               : NULL);
+    endpoint = ctx ? ctx->endpoint : ngx_http_iclock_variable_find(r);
+
+    return ngx_http_iclock_variable_set(v, endpoint ? &endpoint->label
+                                                    : NULL);
 }
 
 
@@ -122,12 +127,47 @@ static ngx_int_t
 ngx_http_iclock_variable_table(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_http_iclock_ctx_t  *ctx;
+    ngx_str_t                          name;
+    ngx_http_iclock_ctx_t             *ctx;
+    ngx_http_iclock_args_t             args;
+    const ngx_http_iclock_endpoint_t  *endpoint;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_iclock_module);
 
-    return ngx_http_iclock_variable_set(v, (ctx && ctx->table)
-                                           ? &ctx->table_name : NULL);
+    if (ctx) {
+        return ngx_http_iclock_variable_set(v, ctx->table ? &ctx->table_name
+                                                          : NULL);
+    }
+
+    endpoint = ngx_http_iclock_variable_find(r);
+
+    if (endpoint == NULL || r->method != NGX_HTTP_POST) {
+        return ngx_http_iclock_variable_set(v, NULL);
+    }
+
+    ngx_memzero(&args, sizeof(ngx_http_iclock_args_t));
+
+    if (ngx_http_iclock_parse_args(r, &args) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_iclock_variable_set(v,
+                       ngx_http_iclock_posted_table(endpoint, &args, &name)
+                       ? &name : NULL);
+}
+
+
+/* before the content phase, or of what nginx has answered itself */
+
+static const ngx_http_iclock_endpoint_t *
+ngx_http_iclock_variable_find(ngx_http_request_t *r)
+{
+    ngx_str_t                    path;
+    ngx_http_iclock_loc_conf_t  *ilcf;
+
+    ilcf = ngx_http_get_module_loc_conf(r, ngx_http_iclock_module);
+
+    return ilcf->enable ? ngx_http_iclock_find_endpoint(r, &path) : NULL;
 }
 
 
