@@ -116,7 +116,9 @@ comment on function iclock.refuse_answers(bigint[], bigint[], integer[], bigint)
 
 
 -- A late answer still counts when the command has been given up meanwhile; the
--- first answer stands.  Returns the commands that it was the first for.
+-- first answer stands.  A file may come in a request of its own, before it or
+-- after it (push SDK 3.2.0, section 10.1).  Returns the commands that it was
+-- the first answer for.
 create or replace function iclock.store_answers(
         ids           bigint[],
         return_codes  integer[],
@@ -162,6 +164,38 @@ begin
          where c.ctid = any ($1)
         $query$
       using places, codes, answers;
+
+    if exists (select
+                 from unnest($1, $3) as a (id, reply)
+                where a.reply is not null
+                  and a.id <> all (coalesce(answered, '{}')))
+    then
+        execute $query$
+            select array_agg(l.place order by a.id),
+                   array_agg(a.reply order by a.id)
+              from unnest($1, $2) as a (id, reply)
+             cross join lateral
+                   (select c.ctid as place
+                      from iclock.command c
+                     where c.id = a.id
+                       and c.status = 'done'
+                       and c.reply is null
+                       and c.cleared_at is null
+                       and c.body ~* '^(GetFile|SHELL)\M'
+                     limit 1
+                       for no key update) as l
+             where a.reply is not null
+            $query$
+           into places, answers
+          using $1, $3;
+
+        execute $query$
+            update iclock.command c
+               set reply = $2[array_position($1, c.ctid)]
+             where c.ctid = any ($1)
+            $query$
+          using places, answers;
+    end if;
 
     return answered;
 end
@@ -210,11 +244,14 @@ begin
            array_agg(a.return_code order by a.id),
            array_agg(a.reply order by a.id)
       into ids, codes, answers
-      from (select distinct on (u.id) u.id, u.return_code, u.reply
+      from (select u.id,
+                   (array_agg(u.return_code order by u.ord))[1] as return_code,
+                   (array_agg(u.reply order by u.ord)
+                       filter (where u.reply is not null))[1] as reply
               from unnest(ids, return_codes, replies) with ordinality
                    as u (id, return_code, reply, ord)
              where u.id is not null
-             order by u.id, u.ord) as a;
+             group by u.id) as a;
 
     -- what they say of people is noted below, for all of them in one order
     perform set_config('iclock.answering', 'on', true);

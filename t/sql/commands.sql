@@ -140,6 +140,32 @@ select is(pg_temp.status(pg_temp.id('unsent')), 'queued',
           'what was not sent cannot be answered');
 delete from iclock.command;
 
+-- a file and the answer, in two requests or in one
+
+insert into iclock.command (id, device_id, body, status, attempts)
+select i, pg_temp.device('T0001'), b, 'sent', 1
+  from (values (11, 'GetFile /a'), (12, 'GetFile /b'), (13, 'GetFile /c'),
+               (14, 'LOG')) as v (i, b);
+select pg_temp.answer('T0001', 11, 0);
+select pg_temp.answer('T0001', 11, 3, 'abc');
+select pg_temp.answer('T0001', 11, 3, 'again');
+select pg_temp.answer('T0001', 12, 3, 'abc');
+select pg_temp.answer('T0001', 12, 0);
+select iclock.answer_commands(array_fill(pg_temp.device('T0001'), array[2]),
+                              '{13,13}', '{0,3}', array[null, 'abc'::bytea]);
+select pg_temp.answer('T0001', 14, 0);
+select pg_temp.answer('T0001', 14, 0, 'abc');
+select results_eq(
+    $$ select id, status, return_code, reply
+         from iclock.command order by id $$,
+    $$ values (11::bigint, 'done', 0, 'abc'::bytea), (12, 'done', 3, 'abc'),
+              (13, 'done', 0, 'abc'), (14, 'done', 0, null) $$,
+    'a file is kept, whether it comes before the answer or after it');
+select pg_temp.answer('T0001', 11, 0, 'again');
+select is(reply, 'abc'::bytea, 'and no other one')
+  from iclock.command where id = 11;
+delete from iclock.command;
+
 select is(iclock.is_success(b, c), s, format('%s returns %s', b, c))
   from (values ('DATA UPDATE USERINFO PIN=1', 0, true),
                ('DATA UPDATE USERINFO PIN=1', 1, false),
