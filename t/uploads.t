@@ -769,6 +769,14 @@ upload("identity card photo of type $_", 'ATTPHOTO',
        . "|2016-06-15 09:37:58|$_||21X|$hex")->{raw} = 1 for 1 .. 4;
 upload('CRLF in the head of a photo', 'ATTPHOTO', $head =~ s/\n/\r\n/gr
        . "CMD=uploadphoto\0$jpeg", 'OK', $row)->{raw} = 1;
+upload('2.4.1, 11.3: a head on one line', 'ATTPHOTO',
+       $head =~ s/\n/ /gr . "CMD=uploadphoto\0$jpeg", 'OK', $row)->{raw} = 1;
+upload('SDK 3.2.0, 2.4.4: a name without an extension', 'ATTPHOTO',
+       $head =~ s/\.jpg//r . "CMD=realupload\0$jpeg", 'OK',
+       $row =~ s/\.jpg//r)->{raw} = 1;
+upload('SDK 3.2.0, 2.4.4: nobody recognized', 'ATTPHOTO',
+       "PIN=20150731103012\nSN=X\nsize=12\nCMD=uploadphoto\0$jpeg", 'OK',
+       "photo|attendance|20150731103012||$time|1|||$hex")->{raw} = 1;
 upload('a photo without NUL', 'ATTPHOTO', "${head}CMD=uploadphoto\n$jpeg",
        'OK', $row)->{raw} = 1;
 upload('a head without a photo', 'ATTPHOTO', "${head}CMD=uploadphoto\0", 'OK',
