@@ -32,6 +32,19 @@ is($t->request("POST /iclock/cdata?SN=OLD0000001&table= ATTLOG &Stamp=1"
 is($t->psql("SELECT pin, local_time FROM iclock.punch"),
    '1|2026-01-02 03:04:05', 'it is the table all the same');
 
+for ([ '2026-01-02 03:04:05', '2026-01-02 03:04:05' ],
+     [ '2026-01-02T03:04:05+08:00', '2026-01-02T03:04:05+08:00' ],
+     [ '2026-01-02%2003:04:06', '2026-01-02 03:04:06' ])
+{
+    my ($sent, $stamp) = @$_;
+
+    is($t->request("POST /iclock/cdata?SN=OLD0000001&table=ATTLOG&Stamp=$sent"
+                   . " HTTP/1.0\r\nContent-Length: 0\r\n\r\n")->text,
+       '200 OK: 0', "Stamp=$sent");
+    like($t->get('/iclock/cdata?SN=OLD0000001&options=all')->body,
+         qr/\nATTLOGStamp=\Q$stamp\E\n/, 'is what the device gets');
+}
+
 is($t->request("GET /iclock/getrequest?$info&sn=OLD0000001 HTTP/1.0\n\n")
      ->text, '200 OK', 'SN last, LF only');
 

@@ -303,10 +303,16 @@ ngx_http_iclock_parse_arg(ngx_http_request_t *r, ngx_http_iclock_args_t *args,
         return NGX_OK;
     }
 
-    /* some hold spaces and never a plus, which keys and stamps may hold */
+    /*
+     * Some hold spaces and never a plus, which keys may hold.  So do stamps,
+     * unless they are times with a zone, "2026-01-02T03:04:05+08:00".
+     */
 
     plus = (value == &args->info || value == &args->table
-            || value == &args->time);
+            || value == &args->time
+            || ((value == &args->stamp || value == &args->op_stamp
+                 || value == &args->photo_stamp)
+                && ngx_strlchr(p, end, 'T') == NULL));
 
     /* what is logged has asterisks in place of the key: that is a copy */
 
