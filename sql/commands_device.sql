@@ -382,7 +382,8 @@ declare
     path     constant text := coalesce(file, substring(url from '[^/\\]+$'));
     command  bigint;
 begin
-    perform iclock.field('url', url, '^[^\s,]+$'),
+    -- devices put it into a query as it is: "GET /iclock/file?SN=...&url=..."
+    perform iclock.field('url', url, '^[^\s,&%#]+$'),
             iclock.field('checksum', checksum, '^[0-9A-Za-z]{1,64}$'),
             iclock.number('size', size, 1, 2147483647),
             iclock.choice('method', method, array['raw', 'base64'], '{}'),
