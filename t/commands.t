@@ -335,6 +335,15 @@ answer($sn, "ID=$id[2]&Return=0&CMD=LOG\r\nID=$id[3]&CMD=LOG&Return=-3\n\n"
 is(state_of(@id[2 .. 4]), 'done|1|0 failed|1|-3 done|1|0',
    'mixed ends of lines, fields in any order');
 
+@id = map { command($sn, "LOG $_") } 1 .. 2;
+fetch($sn);
+is($t->post("/iclock/devicecmd?SN=$sn&ID=$id[0]&Return=0", "OK\r\n")->text,
+   '200 OK', 'with a body that is no answer');
+is($t->post("/iclock/devicecmd?SN=$sn&ID=$id[1]&Return=0",
+            "ID=$id[1]&Return=-5&CMD=LOG\n")->text, '200 OK',
+   'with one that is');
+is(state_of(@id), 'done|1|0 failed|1|-5', 'which counts then');
+
 @id = map { command($sn, $_) } 'LOG', 'INFO', 'LOG 2', 'INFO', 'LOG 3';
 fetch($sn);
 answer($sn, "ID=$id[0]&Return=0&CMD=LOG\n"

@@ -508,7 +508,8 @@ ok(wait_until(60, sub {
     return $n == 2;
 }), 'two commands');
 logged('LOG00001 devicecmd - 1 0 0 active 200 site=',
-       $t->post('/iclock/devicecmd?SN=LOG00001', "ID=1&Return=0&CMD=CHECK\n"));
+       $t->post('/iclock/devicecmd?SN=LOG00001&ID=1&Return=0',
+                "ID=1&Return=0&CMD=CHECK\n"));
 logged('LOG00001 ping - 0 0 0 active 200 site=',
        $t->get('/iclock/ping?SN=LOG00001'));
 logged('LOG00001 fdata ATTPHOTO 0 0 0 active 200 site=',

@@ -24,7 +24,7 @@ static ngx_int_t ngx_http_iclock_replies_body(ngx_http_request_t *r,
 static ngx_int_t ngx_http_iclock_replies_submit(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_reply_of_uri(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx, ngx_str_t *body);
+    ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_replies_done(ngx_http_request_t *r,
     ngx_http_iclock_ctx_t *ctx);
 static ngx_int_t ngx_http_iclock_pong(ngx_http_request_t *r,
@@ -303,11 +303,7 @@ ngx_http_iclock_replies_body(ngx_http_request_t *r,
 {
     ngx_iclock_store_job_t  *job;
 
-    if (ngx_http_iclock_body_begin(r, &ctx->body) == NGX_ERROR
-        || (ngx_http_iclock_body_size(r) == 0
-            && ngx_http_iclock_reply_of_uri(r, ctx, &ctx->body.text)
-               != NGX_OK))
-    {
+    if (ngx_http_iclock_body_begin(r, &ctx->body) == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -331,6 +327,10 @@ ngx_http_iclock_replies_submit(ngx_http_request_t *r,
 
     job = ctx->job;
 
+    if (ngx_http_iclock_reply_of_uri(r, ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     ctx->records = job->upload.lines;
 
     if (job->upload.items.nelts == 0) {
@@ -342,31 +342,36 @@ ngx_http_iclock_replies_submit(ngx_http_request_t *r,
 }
 
 
-/* some firmware answers in the query and sends no body */
+/* some firmware answers in the query and sends no body, or none that answers */
 
 static ngx_int_t
 ngx_http_iclock_reply_of_uri(ngx_http_request_t *r,
-    ngx_http_iclock_ctx_t *ctx, ngx_str_t *body)
+    ngx_http_iclock_ctx_t *ctx)
 {
+    ngx_str_t                reply;
+    ngx_iclock_upload_t     *upload;
     ngx_http_iclock_args_t  *args;
 
     args = &ctx->args;
+    upload = &ctx->job->upload;
 
-    if (args->id.len == 0 || args->return_code.len == 0) {
+    if (args->id.len == 0 || args->return_code.len == 0
+        || upload->kinds & (uint32_t) 1 << NGX_ICLOCK_REPLY)
+    {
         return NGX_OK;
     }
 
-    body->data = ngx_pnalloc(r->pool, sizeof("ID=&Return=") + args->id.len
+    reply.data = ngx_pnalloc(r->pool, sizeof("ID=&Return=") + args->id.len
                                       + args->return_code.len);
-    if (body->data == NULL) {
+    if (reply.data == NULL) {
         return NGX_ERROR;
     }
 
-    body->len = ngx_sprintf(body->data, "ID=%V&Return=%V", &args->id,
+    reply.len = ngx_sprintf(reply.data, "ID=%V&Return=%V", &args->id,
                             &args->return_code)
-                - body->data;
+                - reply.data;
 
-    return NGX_OK;
+    return ngx_iclock_push_reply(upload, &reply);
 }
 
 

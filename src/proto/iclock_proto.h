@@ -192,6 +192,10 @@ ngx_iclock_split_t *ngx_iclock_split_create_packed(
 ngx_iclock_split_t *ngx_iclock_split_create_replies(
     ngx_iclock_upload_t *upload, ngx_str_t *body, ngx_pool_t *pool);
 
+/* adds a reply that is not in the body, after those that are */
+ngx_int_t ngx_iclock_push_reply(ngx_iclock_upload_t *upload,
+    ngx_str_t *reply);
+
 /*
  * Does a part of it, a millisecond or so.  Returns NGX_AGAIN (more is to be
  * done), NGX_OK or NGX_ERROR (out of memory).

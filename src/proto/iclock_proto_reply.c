@@ -141,6 +141,16 @@ ngx_iclock_cut_replies(ngx_iclock_cutter_t *c, ngx_str_t *rest)
 }
 
 
+ngx_int_t
+ngx_iclock_push_reply(ngx_iclock_upload_t *upload, ngx_str_t *reply)
+{
+    upload->lines++;
+
+    return ngx_iclock_push_item(upload, &ngx_iclock_reply_tag, reply->data,
+                                reply->data + reply->len);
+}
+
+
 /* returns NGX_OK, NGX_DONE if the rest of the body is payload, NGX_ERROR */
 
 static ngx_int_t
