@@ -377,7 +377,10 @@ comment on function iclock_api.own_site(jsonb, text, text) is
     'Refuses a site of the body that the key may not see, or to which it may '
     'not carry a device that stands elsewhere, or nowhere';
 
--- What it recorded until now stays with the site where it stood.
+-- What it recorded until now stays with the site where it stood, also if it is
+-- to stand nowhere.  What it recorded while it stood nowhere is of the site to
+-- which it comes.  Whoever has named a wrong one for a new device may take that
+-- back as long as nothing of it is stored.
 create or replace function iclock_api.place_device(
         d     iclock.device,
         site  text)
@@ -385,18 +388,47 @@ create or replace function iclock_api.place_device(
     language plpgsql
     set search_path = pg_catalog, iclock, pg_temp
 as $$
+declare
+    known  iclock.device;
+    moved  timestamp;
 begin
-    if d.site is null or site is null then
-        update iclock.device o
-           set site = place_device.site
-         where o.id = d.id;
-    else
-        perform iclock.move_device(d.serial_number, site);
+    if site is not null then
+        perform iclock.field('site', site, '\S', 500);
     end if;
+
+    select o.* into known
+      from iclock.device o
+     where o.id = d.id
+       for no key update;
+
+    if known.site is not null and site is not null then
+        perform iclock.move_device(d.serial_number, site);
+        return;
+    end if;
+
+    -- move_device() knows sites alone.  One that has been moved here may hold
+    -- what nobody has got yet.
+    if known.site is not null
+       and (known.site_since > '-infinity'
+            or exists (select
+                         from iclock.punch p
+                        where p.device_id = known.id))
+    then
+        moved := greatest(timezone(iclock.zone_of(known), now()),
+                          known.site_since + interval '1 microsecond');
+
+        insert into iclock.device_site (device_id, starts, ends, site)
+        values (known.id, known.site_since, moved, known.site);
+    end if;
+
+    update iclock.device o
+       set site = place_device.site,
+           site_since = coalesce(moved, o.site_since)
+     where o.id = d.id;
 end
 $$;
 comment on function iclock_api.place_device(iclock.device, text) is
-    'Moves a device to a site';
+    'Moves a device to a site, or away from it: NULL';
 
 -- How long nobody need see to a device: until a moment of the next 30 days.
 create or replace function iclock_api.mute_device(

@@ -313,7 +313,7 @@ comment on column iclock.share_backlog.target_id is 'Terminal that gets them';
 comment on column iclock.share_backlog.source_id is 'Terminal that has them';
 comment on column iclock.share_backlog.pin is 'User';
 
-comment on table iclock.device_site is 'Where devices stood before they were moved by move_device()';
+comment on table iclock.device_site is 'Where devices stood before they were moved';
 comment on column iclock.device_site.device_id is 'Device';
 comment on column iclock.device_site.starts is 'First moment there, on the clock of the device';
 comment on column iclock.device_site.ends is 'First moment elsewhere';

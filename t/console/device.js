@@ -485,9 +485,9 @@ async function setup(t) {
                                   where serial_number = 'ACT0000001'`);
     const saved = (name) => t.wait(`${name} is saved`, async () =>
         await its('name') === name);
-    const said = () => tab.see('is saved.').then(() =>
-        tab.page.evaluate(() => document.querySelectorAll(
-            '.strip button[aria-label=Dismiss]').forEach((b) => b.click())));
+    const dismiss = () => tab.page.evaluate(() => document.querySelectorAll(
+        '.strip button[aria-label=Dismiss]').forEach((b) => b.click()));
+    const said = () => tab.see('is saved.').then(dismiss);
     const shows = (label, value) => t.wait(`${label} is ${value}`, async () =>
         await (await tab.element('input', label)).evaluate((input) =>
             input.value) === value);
@@ -541,10 +541,31 @@ async function setup(t) {
     await saved('Gate 5');
     await shows('Name', 'Gate 5');
 
+    // away from its site, and back; away, and to one from nowhere
+
+    const stands = (site) => t.wait(`it stands at "${site}"`, async () =>
+        await its('site') === site);
+
+    await dismiss();
+    await tab.fill('Site', '');
+    await tab.click('Save');
+    await stands('');
+    await tab.click('Undo');
+    await stands('Pune');
+    await shows('Site', 'Pune');
+    await dismiss();
+    await tab.fill('Site', '');
+    await tab.click('Save');
+    await said();
+    await tab.fill('Site', 'Pune');
+    await tab.click('Save');
+    await tab.see('is saved.');
+    t.is(await its('site'), 'Pune', 'setup: a site again');
+    t.ok(!await tab.has('Undo'), 'setup: which gets what is stored for good');
+
     // nobody is told the old key
 
-    await tab.page.evaluate(() => document.querySelectorAll(
-        '.strip button[aria-label=Dismiss]').forEach((b) => b.click()));
+    await dismiss();
     await tab.fill('Communication key', '4711');
     await tab.click('Save');
     await tab.see('Gate 5 is saved.');

@@ -277,6 +277,7 @@ select is(pg_temp.code(pg_temp.do(name, 'PATCH', 'devices_update', sn, body)),
     ('all', 'A1', '{"timezone":"Mars"}', '422 invalid #/timezone'),
     ('all', 'A1', '{"status":"blocked"}', '400 unknown_field #/status'),
     ('all', 'A1', '{"site":null}', '200'),
+    ('all', 'N1', '{"site":" "}', '422 invalid #/site'),
     ('pune', 'A2', '{"site":"Delhi"}', '403 scope'),
     ('pune', 'A2', '{"site":null}', '422 invalid #/site'),
     ('one', 'A2', '{"site":"Delhi"}', '403 scope'),
@@ -284,6 +285,40 @@ select is(pg_temp.code(pg_temp.do(name, 'PATCH', 'devices_update', sn, body)),
     ('one', 'A2', '{"site":"Pune","note":"as it was"}', '200'),
     ('one', 'C5', '{"site":"Pune"}', '403 scope'))
     as p (name, sn, body, code);
+
+-- to no site, and to another one from there
+
+insert into iclock.device (serial_number, status, site)
+values ('M1', 'active', 'Pune'), ('M2', 'active', 'Pune');
+insert into iclock.punch (device_id, local_time, pin, status, verify)
+values (pg_temp.device('M1'), '2026-01-05 08:00', '5', 0, 1);
+select is(pg_temp.code(pg_temp.do('all', 'PATCH', 'devices_update', 'M1',
+                                  '{"site":null}')), '200', 'to no site');
+select is(pg_temp.member(pg_temp.get('all', 'M1'), 'site'), null,
+          'where it stands');
+select is((select a.site from iclock.attendance a
+            where a.serial_number = 'M1'), 'Pune',
+          'its punches stay where they were made');
+select is(pg_temp.code(pg_temp.do('all', 'PATCH', 'devices_update', 'M1',
+                                  '{"site":"Oslo"}')), '200', 'to another');
+select is((select a.site from iclock.attendance a
+            where a.serial_number = 'M1'), 'Pune', 'which does not get them');
+select is(pg_temp.code(pg_temp.do('all', 'PATCH', 'devices_update', 'M2',
+                                  '{"site":null}')), '200',
+          'one that has recorded nothing');
+select is((select count(*)::int from iclock.device_site s
+            where s.device_id = pg_temp.device('M2')), 0,
+          'has stood nowhere');
+insert into iclock.device (serial_number, status, site, site_since)
+values ('M3', 'active', 'Pune', '2026-01-01');
+select is(pg_temp.code(pg_temp.do('all', 'PATCH', 'devices_update', 'M3',
+                                  '{"site":null}')), '200',
+          'one that has been moved');
+select is((select count(*)::int from iclock.device_site s
+            where s.device_id = pg_temp.device('M3') and s.site = 'Pune'), 1,
+          'leaves there what it has not sent yet');
+delete from iclock.punch p where p.device_id = pg_temp.device('M1');
+delete from iclock.device d where d.serial_number in ('M1', 'M2', 'M3');
 
 -- actions
 

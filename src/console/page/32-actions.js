@@ -216,14 +216,16 @@ async function changeDevice(d, members, said) {
   }
   // a moment that has passed mutes nothing, and is refused
   if (Date.parse(old.muted_until) <= now()) old.muted_until = null;
+  // nobody is told the old key; what was recorded nowhere is of the site now
+  const stays = members.comm_key || members.site && !old.site;
+
   return doing(tx('act.saving', { name: named(d) }),
     api('PATCH', at`/devices/${d.id}`, { body: members }), {
       done(answer) {
         putDevice(answer.body);
         return said || tx('act.saved', { name: named(d) });
       },
-      // nobody is told the old key
-      undo: members.comm_key ? null : async (answer, note) => {
+      undo: stays ? null : async (answer, note) => {
         try {
           putDevice((await api('PATCH', at`/devices/${d.id}`,
             { body: old })).body);
