@@ -509,6 +509,12 @@ begin
         perform iclock_api.no_user(request);
     end if;
 
+    if kind = 'fingerprint' and body ->> 'index' = '10' and d.dialect <> '3.2'
+    then
+        perform iclock_api.wrong('#/index',
+            'is no number of a finger: the terminal has 0 to 9');
+    end if;
+
     reason := iclock_api.impossible(d, who);
     if reason is not null then
         perform iclock_api.fail(409, 'conflict', reason);

@@ -114,8 +114,9 @@ begin
     end if;
 
     if template ->> 'index' !~ '^[0-9]{1,2}$'
-       or kind in ('fingerprint', 'vein')
-          and (template ->> 'index')::numeric > 10
+       or (template ->> 'index')::numeric
+          > (case kind when 'fingerprint' then 10 when 'vein' then 9
+                       else 99 end)
     then
         faults := faults || jsonb_build_object('pointer', pointer || '/index',
             'detail', 'is no number of a finger or template');
@@ -526,7 +527,9 @@ begin
              order by e.ordinality
         loop
             t := iclock_api.template_for(d, item.template);
-            reason := iclock.unusable(t, d);
+            reason := coalesce(iclock.unusable(t, d), case
+                when t.source = 'FP' and t.no > 9 and d.dialect <> '3.2'
+                then 'the terminal numbers fingers from 0 to 9' end);
 
             if reason is not null then
                 skipped := skipped || jsonb_build_object(
@@ -559,6 +562,44 @@ $$;
 comment on function iclock_api.put_person(jsonb, text, iclock.device[]) is
     'Queues what puts a user of a body on terminals, says what they cannot '
     'take, and which of them take the user';
+
+-- What only putting shows: that a limit does not go with the other one that a
+-- terminal has, or is none that terminals know.
+create or replace function iclock_api.put_fault(message text, pointer text)
+    returns jsonb
+    language sql immutable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_build_array(jsonb_build_object(
+               'pointer', $2 || coalesce('/' || case m.parts[1]
+                   when 'starts_at' then 'valid_from'
+                   when 'ends_at' then 'valid_until'
+                   when 'access_group' then 'group'
+                   else m.parts[1] end, ''),
+               'detail', coalesce(replace(m.parts[2], '"starts_at"',
+                                          '"valid_from"'), $1)))
+      from (select regexp_match($1, '^argument "([a-z_]+)" (.*)$') as parts)
+           as m
+$$;
+comment on function iclock_api.put_fault(text, text) is
+    'The message of a function that puts a user, as what is wrong with a user '
+    'of a body: [{pointer, detail}]';
+
+create or replace function iclock_api.refuse_user(message text, pointer text)
+    returns void
+    language plpgsql immutable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    faults  constant jsonb := iclock_api.put_fault($1, $2);
+begin
+    perform iclock_api.fail(422, 'invalid',
+        btrim(format('%s %s', substr(faults #>> '{0,pointer}', 3),
+                     faults #>> '{0,detail}')), faults);
+end
+$$;
+comment on function iclock_api.refuse_user(text, text) is
+    'Ends an operation by the message of a function that puts a user';
 
 -- The master records, at the sites of these terminals: name and department where
 -- they are given.
@@ -623,6 +664,7 @@ declare
     devices  iclock.device[];
     faults   jsonb;
     put      record;
+    message  text;
 begin
     perform iclock_api.parameters(request, '{}'),
             iclock_api.members(body, iclock_api.user_members() || array[
@@ -638,7 +680,14 @@ begin
 
     devices := iclock_api.targets(request);
 
-    select p.* into put from iclock_api.put_person(body, pin, devices) as p;
+    begin
+        select p.* into put
+          from iclock_api.put_person(body, pin, devices) as p;
+    exception when invalid_parameter_value then
+        get stacked diagnostics message = message_text;
+        perform iclock_api.refuse_user(message, '#');
+    end;
+
     perform iclock_api.note_persons(array[body], array[pin], put.taken);
 
     return iclock_api.reply(201, json_build_object(
@@ -674,6 +723,7 @@ declare
     commands  bigint[] := '{}';
     items     jsonb[]  := '{}';
     pins      text[]   := '{}';
+    place     text;
     put       record;
     detail    text;
 begin
@@ -750,31 +800,57 @@ begin
               where e.ordinality <= 100));
     end if;
 
-    for given in
-        select u.value as item, u.ordinality as ord,
-               u.value ->> 'user_id' as pin
-          from jsonb_array_elements(body -> 'users') with ordinality as u
-         where results[u.ordinality] ->> 'status' = '201'
-         order by u.value ->> 'user_id' collate "C"
-    loop
-        select p.* into put
-          from iclock_api.put_person(given.item, given.pin, devices) as p;
+    begin
+        for given in
+            select u.value as item, u.ordinality as ord,
+                   u.value ->> 'user_id' as pin
+              from jsonb_array_elements(body -> 'users') with ordinality as u
+             where results[u.ordinality] ->> 'status' = '201'
+             order by u.value ->> 'user_id' collate "C"
+        loop
+            place := '#/users/' || given.ord - 1;
 
-        commands := commands || put.commands;
-        if cardinality(put.taken) = cardinality(devices) then
-            items := items || given.item;
-            pins := pins || given.pin;
-        else
-            perform iclock_api.note_persons(array[given.item],
-                                            array[given.pin], put.taken);
-        end if;
+            if partial then
+                begin
+                    select p.* into put
+                      from iclock_api.put_person(given.item, given.pin,
+                                                 devices) as p;
+                exception when invalid_parameter_value then
+                    get stacked diagnostics detail = message_text;
+                    faults := iclock_api.put_fault(detail, place);
+                    results[given.ord] := json_build_object(
+                        'user_id', given.pin, 'status', 422,
+                        'error', btrim(format('%s %s',
+                            substr(faults #>> '{0,pointer}',
+                                   length(place) + 2),
+                            faults #>> '{0,detail}')));
+                    continue;
+                end;
+            else
+                select p.* into put
+                  from iclock_api.put_person(given.item, given.pin,
+                                             devices) as p;
+            end if;
 
-        if put.skipped <> '[]' then
-            results[given.ord] := json_build_object(
-                'user_id', given.pin, 'status', 201, 'error', null,
-                'skipped', put.skipped);
-        end if;
-    end loop;
+            commands := commands || put.commands;
+            if cardinality(put.taken) = cardinality(devices) then
+                items := items || given.item;
+                pins := pins || given.pin;
+            else
+                perform iclock_api.note_persons(array[given.item],
+                                                array[given.pin], put.taken);
+            end if;
+
+            if put.skipped <> '[]' then
+                results[given.ord] := json_build_object(
+                    'user_id', given.pin, 'status', 201, 'error', null,
+                    'skipped', put.skipped);
+            end if;
+        end loop;
+    exception when invalid_parameter_value then
+        get stacked diagnostics detail = message_text;
+        perform iclock_api.refuse_user(detail, place);
+    end;
 
     perform iclock_api.note_persons(items, pins, devices);
 
@@ -799,6 +875,7 @@ declare
     devices  iclock.device[];
     faults   jsonb;
     put      record;
+    message  text;
     users    json[];
 begin
     perform iclock_api.parameters(request, '{device_id,site}'),
@@ -847,8 +924,13 @@ begin
 
     select '{}'::bigint[] as commands, '[]'::jsonb as skipped into put;
     if devices is not null and body - 'department' <> '{}' then
-        select p.* into put
-          from iclock_api.put_person(body, who, devices) as p;
+        begin
+            select p.* into put
+              from iclock_api.put_person(body, who, devices) as p;
+        exception when invalid_parameter_value then
+            get stacked diagnostics message = message_text;
+            perform iclock_api.refuse_user(message, '#');
+        end;
     end if;
 
     select i.items into users

@@ -274,6 +274,8 @@ select is(pg_temp.code(pg_temp.create('all',
     ('"templates":[{"type":"fingerprint"}]', '422 invalid #/templates/0/data'),
     ('"templates":[{"type":"nose","data":"AQID"}]',
      '422 invalid #/templates/0/type'),
+    ('"templates":[{"type":"vein","data":"AQID","index":10}]',
+     '422 invalid #/templates/0/index'),
     ('"templates":[{"type":"fingerprint","data":"AQID","index":11}]',
      '422 invalid #/templates/0/index'),
     ('"templates":[{"type":"palm","data":"AQID","version":"new"}]',
@@ -291,6 +293,7 @@ select is(pg_temp.code(pg_temp.create('all',
     ('"card":"12 34"', '422 invalid #/card'),
     ('"name":"a\nb"', '422 invalid #/name'),
     ('"valid_from":"1.4.2026"', '422 invalid #/valid_from'),
+    ('"valid_from":"1800-04-01"', '422 invalid #/valid_from'),
     ('"valid_until":"2026-02-30"', '422 invalid #/valid_until'),
     ('"valid_from":"2026-04-02","valid_until":"2026-04-01"',
      '422 invalid #/valid_until'),
@@ -352,6 +355,7 @@ select is(pg_temp.code(pg_temp.enroll('all', id, body)), code, id || body)
     ('EMP_001', '{"type":"fingerprint"}', '422 invalid #/device_id'),
     ('EMP_001', '{"device_id":"P1","type":"nose"}', '422 invalid #/type'),
     ('EMP_001', '{"device_id":"P1","index":11}', '422 invalid #/index'),
+    ('EMP_001', '{"device_id":"P1","index":10}', '422 invalid #/index'),
     ('EMP_001', '{"device_id":"S1"}', '404 not_found'),
     ('77', '{"device_id":"P1"}', '404 not_found'),
     ('EMP_001', '{"device_id":"P1","index":3,"overwrite":false}', '202'),
@@ -490,6 +494,37 @@ select is(pg_temp.code(pg_temp.batch('all', '{"device_id":"P1","users":['
 select is(pg_temp.code(pg_temp.batch('all', '{"device_id":"P1","users":['
               '{"user_id":"b1"},{"user_id":"b2","nme":"x"}]}')),
           '400 unknown_field #/users/1/nme', 'misspelt');
+
+-- what a terminal shows alone
+
+insert into iclock.device_user (device_id, pin, name, starts_at)
+values (pg_temp.device('P1'), 'b3', 'Known', '2026-04-01');
+create function pg_temp.odd(partial boolean) returns text language sql as $$
+    select json_build_object('device_id', 'P1', 'partial', $1, 'users', '[
+        {"user_id":"b1","name":"One"},
+        {"user_id":"b3","valid_until":"2026-03-01"},
+        {"user_id":"b5","templates":[{"type":"fingerprint","data":"AQID",
+                                      "index":10}]}]'::json)::text
+$$;
+select is(pg_temp.code(pg_temp.put('all', 'b3',
+                                   '{"valid_until":"2026-03-01"}')),
+          '422 invalid #/valid_until', 'before it begins there');
+select is(pg_temp.code(pg_temp.batch('all', pg_temp.odd(false))),
+          '422 invalid #/users/1/valid_until', 'one of several');
+select is(pg_temp.waiting(), '', 'nothing is queued');
+select is(((pg_temp.batch('all', pg_temp.odd(true))).body::jsonb
+              -> 'results'),
+          '[{"user_id": "b1", "status": 201, "error": null},
+            {"user_id": "b3", "status": 422,
+             "error": "valid_until is before \"valid_from\""},
+            {"user_id": "b5", "status": 201, "error": null, "skipped": [
+                {"device_id": "P1", "what": "fingerprint 10", "reason":
+                 "the terminal numbers fingers from 0 to 9"}]}]',
+          'in part: the others, and what can be taken of them');
+select is(pg_temp.waiting(), 'P1 2', 'are queued');
+update iclock.command set status = 'cancelled' where status = 'queued';
+delete from iclock.person p where p.pin in ('b1', 'b5');
+delete from iclock.device_user u where u.pin = 'b3';
 
 create temp table part as select r.* from pg_temp.batch('all',
     (pg_temp.people(1000, 500)::jsonb || '{"partial":true}')::text) as r;
