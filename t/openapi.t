@@ -177,6 +177,64 @@ sub head_of {
     return join "\n", $r->status, map { "$_: $h{$_}" } sort keys %h;
 }
 
+# the schema that a part of the document names or is
+
+sub resolved {
+    my ($schema) = @_;
+
+    my ($name) = ($schema->{'$ref'} // '') =~ m!/(\w+)\z!;
+
+    return $name ? $document->{components}{schemas}{$name} : $schema;
+}
+
+# that of the body of a request
+
+sub input_of {
+    my ($method, $template) = @_;
+
+    my $body = $document->{paths}{$template}{lc $method}{requestBody};
+
+    return $body && resolved($body->{content}{'application/json'}{schema});
+}
+
+# each member that it tells, and one that it does not
+
+sub and_nosuch {
+    my ($schema) = @_;
+
+    return { nosuch => 1, map { $_ => undef } keys %{$schema->{properties}} };
+}
+
+# what is wrong with a body, by the answer
+
+sub pointers {
+    my ($said) = @_;
+
+    return join ' ', $said->{code} // 'no code',
+                map { $_->{pointer} } @{$said->{errors} || []};
+}
+
+# members of a body that its schema does not tell
+
+sub untold {
+    my ($schema, $value, $at) = @_;
+
+    $schema = resolved($schema || {});
+
+    if (ref $value eq 'ARRAY') {
+        return map { untold($schema->{items}, $value->[$_], "$at/$_") }
+               0 .. $#$value;
+    }
+
+    return if ref $value ne 'HASH' || !$schema->{properties};
+
+    return map {
+        my $member = $schema->{properties}{$_};
+
+        $member ? untold($member, $value->{$_}, "$at/$_") : "$at/$_"
+    } sort keys %$value;
+}
+
 # runs a request; the names of its path are those of the document
 
 sub call {
@@ -189,7 +247,7 @@ sub call {
     my $r = $t->_http($method, @rest);
 
     push @done, { method => lc $method, template => $template,
-                  path => $path, status => $r->status,
+                  path => $path, sent => $body, status => $r->status,
                   type => ($r->header('content-type') // '')
                           =~ s/;.*//r, body => $r->body };
 
@@ -308,7 +366,11 @@ my $hook = call('POST', '/webhooks', '/webhooks',
 call('GET', '/webhooks', '/webhooks');
 call('GET', '/webhooks/{id}', "/webhooks/$hook");
 call('PATCH', '/webhooks/{id}', "/webhooks/$hook", '{"batch":10}');
-call('POST', "/webhooks/{id}/$_", "/webhooks/$hook/$_")
+
+my %with = (resume => '{"from_now":false}',
+            'rotate-secret' => '{"overlap":3600}');
+
+call('POST', "/webhooks/{id}/$_", "/webhooks/$hook/$_", $with{$_})
     for qw/ test pause resume rotate-secret /;
 call('POST', '/webhooks/{id}/resend', "/webhooks/$hook/resend",
      '{"state":"dead"}');
@@ -340,11 +402,14 @@ for my $route (@route) {
 
     next if !$bodied;
 
-    $said = call($method, $template, $path, '{"nosuch":1}', @key);
+    # all that the document tells of is known
 
-    push @lax, "$method $template: a member"
-        if ($said->{code} // '') ne 'unknown_field'
-           || ($said->{errors}[0]{pointer} // '') ne '#/nosuch';
+    $said = call($method, $template, $path,
+                 $json->encode(and_nosuch(input_of($method, $template))),
+                 @key);
+
+    push @lax, "$method $template: a member: " . pointers($said)
+        if pointers($said) ne 'unknown_field #/nosuch';
 }
 
 is(join(', ', @lax), '', 'what is not known is refused, by each operation');
@@ -354,9 +419,38 @@ call('DELETE', '/webhooks/{id}', "/webhooks/$hook");
 call('POST', '/sandbox/devices', '/sandbox/devices',
      '{"serial_number":"BOX1"}', -key => $key{test});
 call('POST', '/sandbox/devices/{sn}/punches', '/sandbox/devices/BOX1/punches',
-     '{"punches":[{"user_id":"7"}]}', -key => $key{test});
+     '{"punches":[{"user_id":"7","name":"Asha","type":"CheckIn",'
+     . '"timestamp":"2026-03-01T08:00:00","method":"Face","work_code":"1",'
+     . '"temperature":36.5,"mask_detected":false}]}', -key => $key{test});
 call('POST', '/sandbox/devices', '/sandbox/devices', '{}');
 call('GET', '/devices', '/devices', undef, Authorization => 'Bearer ik_no');
+
+# the same in lists of a body
+
+for my $case ([ '/users', 'templates',
+                { device_id => 'OPENAPI01', user_id => '8' } ],
+              [ '/users/batch', 'users', { device_id => 'OPENAPI01' } ],
+              [ '/sandbox/devices/{sn}/punches', 'punches', {},
+                -key => $key{test} ])
+{
+    my ($template, $list, $body, @key) = @$case;
+    my $schema = input_of('POST', $template)->{properties}{$list}{items};
+
+    is(pointers(call('POST', $template, $template =~ s/\{sn\}/BOX1/r,
+                     $json->encode({ %$body, $list =>
+                         [ and_nosuch(resolved($schema)) ] }), @key)),
+       "unknown_field #/$list/0/nosuch",
+       "$template: what is not known in $list is refused, and nothing else");
+}
+
+is(join(', ', map {
+       my $done = $_;
+
+       map { "$done->{method} $done->{template} $_" }
+           untold(input_of(@$done{qw/ method template /}),
+                  $json->decode($done->{sent}), '#')
+   } grep { defined $_->{sent} && $_->{status} =~ /^2/ } @done), '',
+   'members that were taken are in the document');
 
 
 # none left out, none that is not there

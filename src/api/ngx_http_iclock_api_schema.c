@@ -23,9 +23,10 @@ typedef struct {
 } ngx_http_iclock_api_schema_t;
 
 
-/* what the operation is sent */
+/* what the operation is sent on a path that ends so; NULL: on each */
 typedef struct {
     const char                 *operation;
+    const char                 *action;
     const char                 *schema;
 } ngx_http_iclock_api_input_t;
 
@@ -50,10 +51,19 @@ static ngx_uint_t ngx_http_iclock_api_schema_ends(const char *name,
     const char *end);
 
 
+#define NGX_HTTP_ICLOCK_API_DEVICE_MEMBERS                                   \
+    "name:text|null location:text|null site:text|null timezone:text|null "   \
+    "comm_key:text|null muted_until:time|null note:text|null"
+
 #define NGX_HTTP_ICLOCK_API_USER_MEMBERS                                     \
     "name:text|null department:text|null card:any privilege:integer|null "   \
     "password:any group:integer|null valid_from:text|null "                  \
     "valid_until:text|null templates:[TemplateInput] photo:text|null"
+
+#define NGX_HTTP_ICLOCK_API_WEBHOOK_MEMBERS                                  \
+    "description:text|null types:any sites:any devices:any "                 \
+    "ordered:boolean|null concurrency:integer|null batch:integer|null "      \
+    "headers:object|null body:any"
 
 
 static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
@@ -111,15 +121,19 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
 
     { "Condition", "name:text since:time|null value:number|null" },
 
-    { "DeviceInput", "serial_number:text name:text|null location:text|null "
-      "site:text|null timezone:text|null comm_key:text|null "
-      "muted_until:time|null note:text|null" },
+    { "DeviceInput", "serial_number:text! "
+      NGX_HTTP_ICLOCK_API_DEVICE_MEMBERS },
+
+    { "DeviceChangeInput", "serial_number:text|null "
+      NGX_HTTP_ICLOCK_API_DEVICE_MEMBERS },
 
     { "CommandRef", "id:integer device_id:text status:text" },
 
     { "Action", "commands:[CommandRef]" },
 
-    { "TableInput", "table:text" },
+    { "EmptyInput", "" },
+
+    { "TableInput", "table:text!" },
 
     { "TemplateRef", "type:text index:integer|null version:text|null" },
 
@@ -146,7 +160,9 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
     { "UserChangeInput", NGX_HTTP_ICLOCK_API_USER_MEMBERS },
 
     { "BatchInput", "device_id:text device_ids:[text] site:text "
-      "users:[object]! partial:boolean" },
+      "users:[BatchUserInput]! partial:boolean|null" },
+
+    { "BatchUserInput", "user_id:any! " NGX_HTTP_ICLOCK_API_USER_MEMBERS },
 
     { "Batch", "results:[BatchResult] commands:[CommandRef]" },
 
@@ -223,9 +239,14 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
       "previous_secret_until:time|null created_at:time "
       "secret:text|null?" },
 
-    { "WebhookInput", "url:text description:text|null types:any sites:any "
-      "devices:any ordered:boolean concurrency:integer batch:integer "
-      "headers:any body:any" },
+    { "WebhookInput", "url:text! " NGX_HTTP_ICLOCK_API_WEBHOOK_MEMBERS },
+
+    { "WebhookChangeInput", "url:text|null "
+      NGX_HTTP_ICLOCK_API_WEBHOOK_MEMBERS },
+
+    { "ResumeInput", "from_now:boolean|null" },
+
+    { "RotateInput", "overlap:number|null" },
 
     { "Attempt", "event_id:text attempt:integer at:time "
       "duration_ms:integer|null status:integer|null error:text|null "
@@ -243,7 +264,14 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
 
     { "Stored", "stored:integer known:integer" },
 
-    { "PunchesInput", "punches:[object]!" },
+    { "SandboxInput", "serial_number:text|null name:text|null "
+      "location:text|null site:text|null timezone:text|null" },
+
+    { "PunchesInput", "punches:[PunchInput]!" },
+
+    { "PunchInput", "user_id:text! name:text|null timestamp:text|null "
+      "type:text|null method:text|null work_code:text|null "
+      "temperature:number|null mask_detected:boolean|null" },
 
     { "Object", "" },
     { NULL, NULL }
@@ -251,19 +279,22 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
 
 
 static const ngx_http_iclock_api_input_t  ngx_http_iclock_api_inputs[] = {
-    { "devices_create", "DeviceInput" },
-    { "devices_update", "DeviceInput" },
-    { "devices_action", "TableInput" },
-    { "devices_verify", "VerifyInput" },
-    { "users_create", "UserInput" },
-    { "users_batch", "BatchInput" },
-    { "users_update", "UserChangeInput" },
-    { "users_enroll", "EnrollInput" },
-    { "webhooks_create", "WebhookInput" },
-    { "webhooks_update", "WebhookInput" },
-    { "sandbox_devices", "DeviceInput" },
-    { "sandbox_punches", "PunchesInput" },
-    { NULL, "Object" }
+    { "devices_create", NULL, "DeviceInput" },
+    { "devices_update", NULL, "DeviceChangeInput" },
+    { "devices_action", "/reupload", "TableInput" },
+    { "devices_verify", NULL, "VerifyInput" },
+    { "users_create", NULL, "UserInput" },
+    { "users_batch", NULL, "BatchInput" },
+    { "users_update", NULL, "UserChangeInput" },
+    { "users_enroll", NULL, "EnrollInput" },
+    { "webhooks_create", NULL, "WebhookInput" },
+    { "webhooks_update", NULL, "WebhookChangeInput" },
+    { "webhooks_action", "/resume", "ResumeInput" },
+    { "webhooks_action", "/rotate-secret", "RotateInput" },
+    { "webhooks_action", "/resend", "ResendInput" },
+    { "sandbox_devices", NULL, "SandboxInput" },
+    { "sandbox_punches", NULL, "PunchesInput" },
+    { NULL, NULL, "EmptyInput" }
 };
 
 
@@ -284,14 +315,16 @@ ngx_http_iclock_api_input(const ngx_http_iclock_api_route_t *route)
 {
     const ngx_http_iclock_api_input_t  *input;
 
-    if (ngx_http_iclock_api_is(&route->operation, "webhooks_action")
-        && (route->flags & NGX_HTTP_ICLOCK_API_BODY))
-    {
-        return "ResendInput";
-    }
-
     for (input = ngx_http_iclock_api_inputs; input->operation; input++) {
-        if (ngx_http_iclock_api_is(&route->operation, input->operation)) {
+
+        if (!ngx_http_iclock_api_is(&route->operation, input->operation)) {
+            continue;
+        }
+
+        if (input->action == NULL
+            || ngx_http_iclock_api_schema_ends((char *) route->path.data,
+                                               input->action))
+        {
             break;
         }
     }
