@@ -307,34 +307,29 @@ comment on function iclock_api.reconciliation_list(jsonb) is
     'GET /reconciliation: whether punches on terminals have all arrived';
 
 -- A time of a body on the clock of a device: a day is all of it.
+drop function if exists iclock_api.clock_time(jsonb, text, boolean);
+
 create or replace function iclock_api.clock_time(
         body      jsonb,
         name      text,
-        day_ends  boolean)
+        day_ends  boolean,
+        zone      text)
     returns timestamp
     language plpgsql stable
     set search_path = pg_catalog, iclock, pg_temp
-    set datestyle = 'ISO'
 as $$
 declare
-    value  constant text := body ->> name;
+    value   constant text      := body ->> name;
+    moment  constant timestamp := iclock_api.local(value, zone, day_ends);
 begin
-    if value ~ '^\d{4}-\d\d-\d\d$' then
-        return value::date + case when day_ends then time '23:59:59'
-                                  else time '00:00' end;
-    elsif value is null or value ~ '^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?$'
-    then
-        return value::timestamp;
+    if value is not null and moment is null then
+        perform iclock_api.wrong('#/' || name,
+            'is no day, nor a time such as 2026-03-27T08:30:12');
     end if;
-    raise invalid_datetime_format;
-
-exception when data_exception then
-    perform iclock_api.wrong('#/' || name,
-        'is no day, nor a time such as 2026-03-27T08:30:12');
-    return null;
+    return moment;
 end
 $$;
-comment on function iclock_api.clock_time(jsonb, text, boolean) is
+comment on function iclock_api.clock_time(jsonb, text, boolean, text) is
     'A time of a body, or an error that names it';
 
 -- Without times from where no agreement is known until now.
@@ -359,9 +354,11 @@ begin
             format('device "%s" is %s', d.serial_number, d.status));
     end if;
 
-    ends := coalesce(iclock_api.clock_time(body, 'ends', true),
+    ends := coalesce(iclock_api.clock_time(body, 'ends', true,
+                                           iclock.zone_of(d)),
                      date_trunc('second', timezone(iclock.zone_of(d), now())));
-    starts := coalesce(iclock_api.clock_time(body, 'starts', false),
+    starts := coalesce(iclock_api.clock_time(body, 'starts', false,
+                                             iclock.zone_of(d)),
                        iclock.unchecked_since(d.id, ends));
 
     if starts > ends then

@@ -324,6 +324,33 @@ $$;
 comment on function iclock_api.webhooks_delete(jsonb) is
     'DELETE /webhooks/{id}';
 
+-- PostgreSQL takes more for a time: "yesterday", and one without an offset, by a
+-- time zone that the client knows nothing of.
+create or replace function iclock_api.body_moment(body jsonb, name text)
+    returns timestamptz
+    language plpgsql stable
+    set search_path = pg_catalog, iclock, pg_temp
+as $$
+declare
+    value  constant text := $1 ->> $2;
+begin
+    if value is null
+       or value ~ ('^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?'
+                   '(Z|z|[+-]\d\d:\d\d)$')
+    then
+        return value::timestamptz;
+    end if;
+    raise invalid_datetime_format;
+
+exception when data_exception then
+    perform iclock_api.wrong('#/' || $2,
+                             'is not a time such as 2026-03-27T08:30:12Z');
+    return null;
+end
+$$;
+comment on function iclock_api.body_moment(jsonb, text) is
+    'Moment of a body, which has an offset, or an error that names it';
+
 create or replace function iclock_api.webhooks_action(request jsonb)
     returns iclock_api.reply
     language plpgsql
@@ -356,8 +383,8 @@ begin
                                   from jsonb_array_elements_text(
                                            body -> 'event_ids') as i)
                      end,
-                (body ->> 'since')::timestamptz,
-                (body ->> 'until')::timestamptz, body ->> 'state')));
+                iclock_api.body_moment(body, 'since'),
+                iclock_api.body_moment(body, 'until'), body ->> 'state')));
 
     when 'rotate-secret' then
         if not coalesce((body ->> 'overlap')::numeric

@@ -256,7 +256,8 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
       "first_at:time dead_at:time|null status:integer|null "
       "error:text|null" },
 
-    { "ResendInput", "event_ids:[text] since:text until:text state:text" },
+    { "ResendInput", "event_ids:[text] since:time|null until:time|null "
+      "state:text|null" },
 
     { "Count", "count:integer" },
 

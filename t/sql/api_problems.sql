@@ -251,5 +251,21 @@ select is(pg_temp.code(pg_temp.get('pune', o, '{}', 'B1')), '404 not_found',
   from unnest(array['device_errors', 'device_operations',
                     'device_settings']) as o;
 
+-- by the clock of the terminal
+
+select is(pg_temp.code(pg_temp.verify('all', 'A1', body)), code, body)
+  from (values
+    ('{"starts":"2026-03-05T00:00:00Z","ends":"2026-03-05T09:00:00"}', '202'),
+    ('{"starts":"2026-03-05T00:00:00Z","ends":"2026-03-05T05:29:59"}',
+     '422 invalid #/starts'),
+    ('{"ends":"tomorrow"}', '422 invalid #/ends')) as v (body, code);
+select is((select format('%s %s', k.starts, k.ends)
+             from iclock.attendance_check k
+            where k.device_id = pg_temp.device('A1')
+            order by k.id desc
+            limit 1),
+          '2026-03-05 05:30:00 2026-03-05 09:00:00',
+          'a time with an offset, and one without');
+
 select * from finish();
 rollback;

@@ -295,7 +295,12 @@ select is(pg_temp.code(pg_temp.act('all', :'id', action, body)), code,
     ('rotate-secret', '{"overlap":2592001}', '422 invalid #/overlap'),
     ('resend', '{}', '422 invalid'),
     ('resend', '{"state":"new"}', '422 invalid #/state'),
-    ('resend', '{"since":"yesterday at noon"}', '400 bad_request'),
+    ('resend', '{"since":"yesterday at noon"}', '422 invalid #/since'),
+    ('resend', '{"since":"yesterday"}', '422 invalid #/since'),
+    ('resend', '{"since":"2000-01-01T00:00:00"}', '422 invalid #/since'),
+    ('resend', '{"since":"2000-02-30T00:00:00Z"}', '422 invalid #/since'),
+    ('resend', '{"since":"2000-01-01T00:00:00Z","until":"infinity"}',
+     '422 invalid #/until'),
     ('resend', '{"state":"dead","event_ids":[]}', '422 invalid'),
     ('resend', '{"event_ids":["x"]}', '422 invalid #/event_ids'))
        as x (action, body, code);
