@@ -130,6 +130,16 @@ begin
                           where m.value = 'null'
                             and m.key <> all ('{types,sites,devices,body}'));
 
+    -- it would never be called; one that is there already may go on later
+    if request #> '{server,webhooks}' = 'true'
+       and request #> '{server,webhook_http}' = 'false'
+       and body ->> 'url' ~* '^http:'
+       and body ->> 'url' is distinct from e.url
+    then
+        perform iclock_api.wrong('#/url',
+            'is no address with https, and this server calls no other');
+    end if;
+
     select jsonb_agg(jsonb_build_object('pointer', '#/' || p.member,
                                         'detail', p.detail))
       into errors

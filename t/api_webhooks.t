@@ -171,6 +171,23 @@ is($api->post('/webhooks', { url => $receiver->url(),
                              headers => { 'webhook-id' => 'x' } })->said,
    '422 invalid', 'a header that is not theirs');
 
+
+# an address without TLS, where the configuration allows none
+
+$t->reload(Test::IClock::API::server($t,
+               http => 'iclock_api_rate off; iclock_webhooks on;',
+               server => 'location /iclock { iclock;'
+                         . ' iclock_unknown_devices accept; }'),
+           wait => 1);
+$r = $api->post('/webhooks', { url => $receiver->url('/plain') });
+is($r->said, '422 invalid', 'refused when the webhook is made');
+is($r->json->{errors}[0]{pointer}, '#/url', 'which says where');
+$id = $api->post('/webhooks', { url => 'https://a.example/' })->json->{id};
+is($api->patch("/webhooks/$id", { url => $receiver->url('/plain') })->said,
+   '422 invalid', 'or changed');
+is($api->patch("/webhooks/$id", { batch => 2 })->status, 200,
+   'what else there is may be');
+
 unlike($t->error_log(), qr/s3cr3t|whsec_/, 'no secrets in the log');
 
 $t->done();

@@ -156,6 +156,11 @@ $t->psql("SELECT iclock.delete_webhook('$id')");
 $id = hook($receiver->url('/plain'));
 event();
 ok(wait_until(30, sub { outcome($id) =~ /not https/ }), 'no http by itself');
+unlike(outcome($id), qr/\Adisabled/, 'which may be a mistake of a minute');
+is($receiver->count('/plain'), 0, 'nothing was sent');
+$t->reload(server('iclock_webhook_http on;',
+                  'iclock_webhook_allow 127.0.0.0/8;'), wait => 1);
+ok($receiver->wait_for(1, '/plain', 90), 'allowed again, it gets what waited');
 $t->psql("SELECT iclock.delete_webhook('$id')");
 
 

@@ -125,6 +125,7 @@ typedef struct {
     ngx_iclock_store_conf_t     listen;
     ngx_msec_t                  key_cache;
     ngx_uint_t                  webhooks;
+    ngx_uint_t                  webhook_http;   /* without TLS, too */
     ngx_http_iclock_keyring_t  *keyring;    /* NULL: secrets are in clear */
     ngx_uint_t                  event_retention;    /* seconds */
     ngx_uint_t                  locations;  /* with "iclock_api" */

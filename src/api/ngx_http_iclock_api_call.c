@@ -296,7 +296,10 @@ ngx_http_iclock_api_call_server(ngx_http_request_t *r,
     ngx_http_iclock_api_text_raw(out, amcf->zone->sh->listening ? "true"
                                                                 : "false");
     ngx_http_iclock_api_text_raw(out, ",\"webhooks\":");
-    ngx_http_iclock_api_text_raw(out, amcf->webhooks ? "true}" : "false}");
+    ngx_http_iclock_api_text_raw(out, amcf->webhooks ? "true" : "false");
+    ngx_http_iclock_api_text_raw(out, ",\"webhook_http\":");
+    ngx_http_iclock_api_text_raw(out, amcf->webhook_http ? "true}"
+                                                         : "false}");
 }
 
 

@@ -317,7 +317,7 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
 
     { NGX_HTTP_POST, ngx_string("/webhooks"), ngx_string("webhooks_create"),
       NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
-      ngx_http_iclock_api_flags2(BODY, SECRET),
+      ngx_http_iclock_api_flags3(BODY, SECRET, SERVER),
       NULL, 201, "Webhook",
       "",
       "Makes a webhook" },
@@ -330,7 +330,8 @@ const ngx_http_iclock_api_route_t  ngx_http_iclock_api_routes[] = {
 
     { NGX_HTTP_PATCH, ngx_string("/webhooks/{id}"),
       ngx_string("webhooks_update"),
-      NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE, ngx_http_iclock_api_flags1(BODY),
+      NGX_HTTP_ICLOCK_API_WEBHOOKS_MANAGE,
+      ngx_http_iclock_api_flags2(BODY, SERVER),
       NULL, 200, "Webhook",
       "",
       "Changes a webhook" },

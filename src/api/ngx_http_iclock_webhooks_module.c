@@ -173,6 +173,10 @@ ngx_http_iclock_webhooks_init(ngx_conf_t *cf)
     wcf->hook.resolver = amcf->pool.resolver;
     wcf->hook.resolver_timeout = amcf->pool.resolver_timeout;
 
+    /* who makes a webhook is told at once */
+
+    amcf->webhook_http = wcf->http;
+
     if (wcf->hook.trusted_certificate.data == NULL
         && ngx_http_iclock_webhooks_certificate(cf, wcf) != NGX_OK)
     {

@@ -477,5 +477,34 @@ select is((select array_agg(e.status || ' ' || e.status_reason)
              from iclock.webhook_endpoint e where e.status = 'paused'),
           '{paused key}', 'when a key is revoked its webhooks pause');
 
+-- without TLS: if nginx says that it sends there
+
+select pg_temp.key('plain', iclock.create_api_key('plain',
+                                                  '{webhooks:manage}'));
+select is(pg_temp.code(pg_temp.api('plain', 'webhooks_create', 'POST',
+              '/webhooks', jsonb_build_object('server', server::jsonb),
+              format('{"url":"%s://a.example/"}', scheme))), code,
+          format('%s %s', scheme, server))
+  from (values
+    ('http', '{"webhooks":true,"webhook_http":false}', '422 invalid #/url'),
+    ('HTTP', '{"webhooks":true,"webhook_http":false}', '422 invalid #/url'),
+    ('https', '{"webhooks":true,"webhook_http":false}', '201'),
+    ('http', '{"webhooks":true,"webhook_http":true}', '201'),
+    ('http', '{"webhooks":false,"webhook_http":false}', '201'),
+    ('http', null, '201')) as v (scheme, server, code);
+select is(pg_temp.code(pg_temp.api('plain', 'webhooks_update', 'PATCH',
+              '/webhooks/{id}', jsonb_build_object(
+                  'path', jsonb_build_object('id', (
+                      select min(w.id)
+                        from iclock.webhook_endpoint w
+                       where w.url = 'http://a.example/'
+                         and w.key_id = (select k.id from api_key_of k
+                                          where k.name = 'plain'))),
+                  'server', '{"webhooks":true,"webhook_http":false}'::jsonb),
+              body)), code, body)
+  from (values
+    ('{"url":"http://a.example/","batch":2}', '200'),
+    ('{"url":"http://b.example/"}', '422 invalid #/url')) as v (body, code);
+
 select * from finish();
 rollback;
