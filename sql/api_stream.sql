@@ -27,7 +27,13 @@ begin
     end if;
 
     names := string_to_array(query ->> 'types', ',');
-    types := iclock.event_types(names);
+
+    begin
+        types := iclock.event_types(names);
+    exception when invalid_parameter_value then
+        perform iclock_api.fail(400, 'bad_request',
+            'parameter "types" names types of events that do not exist');
+    end;
 
     if names is not null and types is null then
         perform iclock_api.fail(400, 'bad_request',

@@ -273,7 +273,7 @@ for my $case (
 1 while $s->next(0.3);
 
 my $bad = stream($key, args => 'types=nothing');
-is($bad->status(), 422, 'a type that there is not') or diag($bad->body());
+is($bad->status(), 400, 'a type that there is not') or diag($bad->body());
 is(stream($key, args => 'after=x')->status(), 400, 'no cursor');
 is(stream($key, args => 'since=x')->status(), 400, 'no parameter');
 is(stream($t->psql(q{SELECT iclock.create_api_key('x',

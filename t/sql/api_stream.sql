@@ -59,8 +59,8 @@ select matches((pg_temp.open('all', '{"after":"0"}')).body, '^cursor 0\n',
                'from the oldest');
 select is(pg_temp.code(pg_temp.open('all', '{"after":"x"}')), '400 bad_cursor',
           'no cursor');
-select is(pg_temp.code(pg_temp.open('all', '{"types":"x"}')), '422 invalid',
-          'no type');
+select is(pg_temp.code(pg_temp.open('all', '{"types":"x"}')),
+          '400 bad_request', 'no type, as in the list');
 select is(pg_temp.code(pg_temp.open('all', '{"types":""}')),
           '400 bad_request', 'no types are not all of them');
 select is(pg_temp.code(pg_temp.open('all', '{"limit":"5"}')),
