@@ -165,8 +165,8 @@ begin
 end
 $$;
 comment on function iclock.rotate_api_key(text, interval) is
-    'Makes a key that takes the place of another, which works for an overlap '
-    'yet; returns its text';
+    'Makes a key that takes the place of another and has the same end; that '
+    'one works for an overlap yet. Returns its text';
 
 create or replace function iclock.revoke_api_key(id text)
     returns void
