@@ -182,7 +182,9 @@ as $$
         select a.id, 'commands', c.oldest, c.open, a.muted_until
           from p
          cross join (select c.device_id, count(*) as open,
-                            min(c.created_at) as oldest
+                            -- what was put off waits from then on
+                            min(greatest(c.created_at, c.not_before))
+                                as oldest
                        from iclock.command c
                       where c.status in ('queued', 'sent')
                         and ($2 or c.device_id = any ($3))

@@ -119,7 +119,8 @@ begin
     return query
     with waiting as materialized (
         select c.device_id, c.status, count(*) as commands,
-               min(c.created_at)
+               -- what was put off waits from then on
+               min(greatest(c.created_at, c.not_before))
                    filter (where (c.not_before <= now()) is not false
                              and (c.status = 'sent'
                                   or (c.expires_at > now()) is not false))

@@ -451,7 +451,7 @@
       "commands.by_status", "Commands under way")                            \
     X(COMMAND_WAITING, "command_oldest_waiting_seconds", GAUGE, NONE, NONE,  \
       NONE, READ, DATABASE, "commands.oldest_waiting_seconds",               \
-      "Age of the oldest command that is due, of devices that are online "   \
+      "Time since the oldest command was due, of devices that are online "   \
       "and not muted")                                                       \
     X(HANDED_OUT, "commands_handed_out_total", COUNTER, NONE, NONE, NONE,    \
       COUNT, DATABASE, "commands.handed_out", "Commands given in polls")     \

@@ -224,6 +224,16 @@ values (pg_temp.device('OK'), 'CHECK', 'sent', now() - interval '9 min',
 select is(pg_temp.said('OK'), '', 'not for so long');
 select is(pg_temp.said('S3'), 'silent! silent_day!',
           'a silent device is nothing else');
+insert into iclock.command (device_id, body, status, created_at, not_before)
+values (pg_temp.device('OK'), 'REBOOT', 'queued', now() - interval '2 h',
+        now() - interval '9 min');
+select is(pg_temp.said('OK'), '', 'what was put off was not due before');
+update iclock.command set not_before = now() - interval '11 min'
+ where body = 'REBOOT';
+select is(pg_temp.said('OK'), 'commands!', 'but is from then on');
+select is((pg_temp.of('OK', 'commands')).since, now() - interval '11 min',
+          'since when it was due');
+delete from iclock.command where body = 'REBOOT';
 insert into iclock.command (device_id, body, status, created_at)
 values (pg_temp.device('OK'), 'LOG', 'queued', now() - interval '11 min');
 select is(pg_temp.said('OK'), 'commands!', 'nothing is answered');

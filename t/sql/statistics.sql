@@ -100,6 +100,11 @@ update iclock.command
  where device_id = pg_temp.device('S-UPLOADS');
 select is(pg_temp.told('command_oldest_waiting_seconds'), 300::float8,
           'nor those that nobody gets any more');
+update iclock.command
+   set expires_at = null, not_before = now() - interval '1 minute'
+ where device_id = pg_temp.device('S-UPLOADS');
+select is(pg_temp.told('command_oldest_waiting_seconds'), 300::float8,
+          'what was put off waits from then on');
 delete from iclock.device where serial_number in ('S-REPAIR', 'S-UPLOADS');
 
 select is((select count(*) from iclock.dequeue_commands(
