@@ -137,6 +137,56 @@ module.exports = async (t) => {
                          and body like '%PIN=2002%'`),
          'DATA UPDATE FINGERTM, DATA UPDATE USERINFO',
          'sent again: what puts it there');
+
+    // a card that was replaced, and the new one waits for the first device: not
+    // the old one is sent there again
+
+    await t.sql(`
+        insert into iclock.device_user (device_id, pin, name, card)
+        select id, '2003', 'Nila Sen', '111' from iclock.device
+         where serial_number in ('PEOPLE05', 'PEOPLE06')`);
+    await t.api('PATCH', '/users/2003', { card: '222' });
+    await t.sql(`
+        update iclock.command c
+           set status = 'done', return_code = 0, sent_at = now(),
+               finished_at = now()
+          from iclock.device d
+         where d.id = c.device_id and d.serial_number = 'PEOPLE06'
+           and c.body like '%PIN=2003%';
+        update iclock.device_user u set card = '222'
+          from iclock.device d
+         where d.id = u.device_id and d.serial_number = 'PEOPLE06'
+           and u.pin = '2003'`);
+
+    const sendsAgain = async () => {
+        const last = () => t.sql(`select max(id) from iclock.command
+                                   where body like '%PIN=2003%'`);
+        const had = await last();
+
+        await tab.click('Send again');
+        await t.wait('it is sent again', async () => await last() !== had);
+    };
+
+    await tab.goto('#/people/2003');
+    // the person before is on a Gate 6, too
+    await tab.until(() => /Nila Sen[^]*Gate 6\s+Has it/.test(
+        document.querySelector('.panel')?.innerText));
+    await sendsAgain();
+    t.is(await t.sql(`
+        select substring(c.body from 'Card=([0-9]*)')
+          from iclock.command c join iclock.device d on d.id = c.device_id
+         where d.serial_number = 'PEOPLE05' and c.status = 'queued'
+           and c.body like 'DATA UPDATE USERINFO PIN=2003%'
+         order by c.id desc limit 1`), '222',
+         'sent again: the card that the others have, not the one before');
+
+    // nor is a name put back that somebody else has changed meanwhile
+
+    await t.api('PATCH', '/users/2003', { name: 'Nila Bose' });
+    await sendsAgain();
+    t.is(await t.sql(`select distinct name from iclock.person
+                       where pin = '2003'`), 'Nila Bose',
+         'sent again: by the name of now');
     await tab.goto('#/people/10010');
     await tab.see('Asha Rao');
     await tab.see('On terminals');

@@ -324,11 +324,11 @@ async function sendPersonAgain(p) {
       if (again) repeated = repeated.concat(again.body.commands || again.body);
     }
   }
-  await sendPerson(Object.assign({ n: ids.length }, p), api('POST', '/users',
-    { body: bodyOf(p, { device_ids: ids }) }).then((answer) => {
-    answer.body.commands = (answer.body.commands || []).concat(repeated);
-    return answer;
-  })).catch(sayProblem);
+  await sendPerson(Object.assign({ n: ids.length }, p),
+    putPerson(p.user_id, ids).then((answer) => {
+      answer.body.commands = (answer.body.commands || []).concat(repeated);
+      return answer;
+    })).catch(sayProblem);
 }
 
 function sayProblem(e) {
@@ -336,16 +336,23 @@ function sayProblem(e) {
   strip([]).fail(problemWords(e));
 }
 
-function bodyOf(p, more) {
-  const body = Object.assign({ user_id: p.user_id }, more);
-  const held = (p.devices || []).find((d) => d.card);
-  const rights = (p.devices || []).find((d) => d.privilege);
+// As the person is now: the panel may have been open for long.  What waits for
+// a device, or has failed there, is newer than what it has.
+async function putPerson(pin, ids) {
+  const p = (await api('GET', at`/users/${pin}`)).body;
+  const body = { user_id: pin, device_ids: ids };
+  const synced = p.devices.filter((d) => d.status === 'synced');
+  const held = synced.length ? synced
+    : p.devices.filter((d) => !ids.includes(d.device_id));
 
   if (p.name) body.name = p.name;
   if (p.department) body.department = p.department;
-  if (held) body.card = held.card;
-  if (rights) body.privilege = rights.privilege;
-  return body;
+  for (const name of ['card', 'privilege']) {
+    const d = held.find((each) => each[name]);
+
+    if (d) body[name] = d[name];
+  }
+  return api('POST', '/users', { body });
 }
 
 // terminals by name or site, with a box for each; 200 at once
@@ -427,8 +434,8 @@ function copyForm(box, state, again) {
       return;
     }
     if (!await sure(ids.length)) return;
-    await sendPerson(Object.assign({ n: ids.length }, p), api('POST', '/users',
-      { body: bodyOf(p, { device_ids: ids }) })).catch(sayProblem);
+    await sendPerson(Object.assign({ n: ids.length }, p),
+      putPerson(p.user_id, ids)).catch(sayProblem);
     delete box.body.dataset.form;
     again();
   }
