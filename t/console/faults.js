@@ -363,4 +363,32 @@ module.exports = async (t) => {
         release();
         await tab.see(words, `${where}: it opens by itself`);
     }
+    await t.close(tab);
+
+    // A key that has used up its requests, one a second: they have to add up,
+    // as a view needs several.
+
+    const slow = await t.makeKey({ name: 'slow', rate: 60 });
+    const ask = async () => {
+        const response = await fetch(`${t.origin}/v1/key`,
+            { headers: { Authorization: `Bearer ${slow}` } });
+
+        await response.arrayBuffer();
+        return response.status;
+    };
+
+    tab = await t.signIn('#/settings', { key: slow });
+    tab.allow(/429/);
+    await tab.until(() =>
+        document.querySelector('.stream').dataset.state === 'live');
+    await tab.settled();
+    await t.sql(`insert into iclock.rejected_line (device_id, table_name, line,
+                                                   reason)
+                 select id, 'ATTLOG', 'x', 'no such date'
+                   from iclock.device where serial_number = 'FAULT00001'`);
+    for (let n = 0; n < 100 && await ask() === 200; n++) {
+        // as long as it has some
+    }
+    await tab.goto('#/problems');
+    await tab.see('Gate 1: 1 line', 'a key without requests: it goes on');
 };

@@ -94,7 +94,8 @@ function setClock(headers, began) {
   clock.known = true;
 }
 
-const link = { state: 'up', since: 0, again: 0, tries: 0, timer: null };
+const link = { state: 'up', since: 0, again: 0, tries: 0, wait: 0,
+  timer: null };
 
 function setLink(state, wait) {
   clearTimeout(link.timer);
@@ -116,7 +117,13 @@ function failing(state, after) {
     link.tries++;
     setLink('down', wait * (0.8 + 0.4 * Math.random()));
   } else {
-    setLink(state, after);
+    // a view asks for several things, and again for all of them: what comes
+    // back has to add up
+    if (state === 'rate' && link.state !== state) {
+      link.wait = Math.max(after, Date.now() - link.since < 60000
+        ? Math.min(30000, 2 * link.wait) : 0);
+    }
+    setLink(state, state === 'rate' ? Math.max(after, link.wait) : after);
   }
 }
 
@@ -380,7 +387,10 @@ function problemWords(problem) {
       break;
   }
   if (p.status === 409) return tx('fault.conflict', { detail: p.detail });
-  if (p.status === 429) return [t('fault.rate', { n: p.retry || 1 })];
+  if (p.status === 429) {
+    return [t('fault.rate', { n: Math.max(p.retry || 1,
+      Math.ceil((link.again - Date.now()) / 1000)) })];
+  }
   if (p.status === 503) {
     return [t(/nobody knows/.test(p.detail) ? 'fault.lost' : 'fault.database')];
   }
