@@ -167,6 +167,35 @@ module.exports = async (t) => {
     await tab.see('Lines not stored 61', 'all are counted');
     t.like(await tab.text('main'), /The newest 50 are read/, 'though not read');
 
+    // what has failed, and was done since then; and a device that is muted
+
+    const problems = async (is, about) => {
+        await tab.page.reload();
+        await t.wait(about, async () => is(await tab.text('main')))
+            .catch(() => null);
+        t.ok(is(await tab.text('main')), about, await tab.text('main'));
+    };
+
+    await t.sql(`update iclock.command c set subject = 'clock'
+                   from iclock.device d
+                  where d.id = c.device_id and c.status = 'failed'
+                    and d.serial_number = 'CMD00001';
+                 insert into iclock.command (device_id, body, status, subject,
+                                             sent_at)
+                 select id, 'CHECK', 'done', 'clock', now()
+                   from iclock.device where serial_number = 'CMD00001'`);
+    await problems((words) => /Store 2: /.test(words) && !/Gate 4/.test(words),
+                   'problems: nothing that was done later');
+    await t.sql(`update iclock.device set muted_until = now() + interval '1 day'
+                  where serial_number = 'CMD00002'`);
+    await problems((words) => /notifications/.test(words)
+                              && !/Store 2|CMD00002/.test(words),
+                   'problems: nothing of a device that is muted');
+    t.like(await tab.text('.chip'), /^Lines not stored 0$/m,
+           'nor is it counted');
+    await t.sql(`update iclock.device set muted_until = null
+                  where serial_number = 'CMD00002'`);
+
     // bytes that are no text, and a blank at its end
 
     await t.sql(`insert into iclock.rejected_line (device_id, table_name, line,

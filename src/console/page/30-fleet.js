@@ -5,8 +5,9 @@
 //   fleet.at             when the list was read (now()), 0: not yet
 //   fleet.summary        answer of GET /summary, or null (older server)
 //   fleet.summaryAt
-//   a device: { id, name, site, timezone, status, conditions, last_seen,
-//               last_punch_at, skew, waiting, memory, address, muted, raw }
+//   a device: { id, at (it was read), name, site, timezone, status, conditions,
+//               last_seen, last_punch_at, skew, waiting, memory, address,
+//               muted, raw }
 //       status: 'online', 'offline', 'pending', 'blocked'; conditions:
 //       [{ name, since, value, needs }], worst first
 //   fleet.load()         reads it again;   fleet.refresh(sn)   one device
@@ -72,6 +73,7 @@ function deviceOf(row, had) {
 
   // the short form of a list has less than what was read before
   d.raw = had ? Object.assign({}, had.raw, row) : row;
+  d.at = now();
   d.name = row.name || '';
   d.site = row.site || '';
   d.timezone = row.timezone || null;

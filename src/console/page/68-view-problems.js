@@ -155,11 +155,23 @@ view({
 
     add(ctx.el, h('div.tools', chips), wait, body);
 
+    // Nobody need see to a device that is muted, nor to what has failed there
+    // and was done since then: the device was read later, and tells of nothing.
+    function due(rows, name) {
+      return rows.filter((row) => {
+        const d = fleet.map.get(row.device_id);
+
+        return !d || !d.muted && (!name
+          || d.at < Date.parse(row.finished_at) + 5000
+          || d.conditions.some((c) => c.name === name));
+      });
+    }
+
     function rowsOf(name) {
       if (name === 'devices') return needyDevices();
-      if (name === 'lines') return groupLines(known.lines);
-      if (name === 'missing') return known.missing;
-      if (name === 'commands') return known.commands;
+      if (name === 'lines') return groupLines(due(known.lines));
+      if (name === 'missing') return due(known.missing);
+      if (name === 'commands') return due(known.commands, 'failed');
       return fleet.summary ? serverIssues(fleet.summary.server) : [];
     }
 
@@ -167,8 +179,9 @@ view({
     function countOf(name, rows) {
       if (!may(sections[name])) return null;
       if (name === 'lines') {
-        return known.moreLines && fleet.summary && fleet.summary.rejected_24h
-          || known.lines.length;
+        return rows.length && known.moreLines
+          && fleet.summary && fleet.summary.rejected_24h
+          || rows.reduce((n, group) => n + group.rows.length, 0);
       }
       if (name === 'missing') {
         return rows.reduce((n, row) => n + (row.missing || 0), 0);
