@@ -166,6 +166,16 @@ INSERT INTO iclock.attendance_check (device_id, starts, ends, status,
 SELECT id, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC', 'differs', 3,
        4031, 4000
   FROM iclock.device WHERE name = 'Gate 1';
+
+-- once missing, and fetched
+INSERT INTO iclock.attendance_check (device_id, starts, ends, status,
+                                     max_attempts, device_count, stored_count,
+                                     finished_at)
+SELECT d.id, '2026-01-01', '2026-01-02', c.status, 3, 40, c.stored, now()
+  FROM iclock.device d,
+       (VALUES (1, 'differs', 9), (2, 'agreed', 40)) AS c (n, status, stored)
+ WHERE d.name = 'Gate 2'
+ ORDER BY c.n;
 END
 
 my ($from, $to) = split /\|/, $t->psql(<<'END');
