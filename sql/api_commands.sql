@@ -123,6 +123,7 @@ as $$
                    then iclock_api.utc(s.sent_at
                                        + make_interval(secs => $2)) end,
                'finished_at', iclock_api.utc(s.finished_at),
+               'not_before', iclock_api.utc(s.not_before),
                'expires_at', iclock_api.utc(s.expires_at))
                order by array_position($1, s.id))
       from iclock.command_status s

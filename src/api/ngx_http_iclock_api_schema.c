@@ -208,7 +208,7 @@ static const ngx_http_iclock_api_schema_t  ngx_http_iclock_api_schema_rows[] = {
       "user_id:text|null status:text return_code:integer|null "
       "result:any attempts:integer created_at:time created_by:text "
       "sent_at:time|null answer_due_at:time|null finished_at:time|null "
-      "expires_at:time|null" },
+      "not_before:time|null expires_at:time|null" },
 
     { "Rejected", "id:integer device_id:text table:text reason:text "
       "words:text detail:text line:text|null size:integer received_at:time" },

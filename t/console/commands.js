@@ -34,6 +34,10 @@ module.exports = async (t) => {
     await held();
     await tab.element('button', `Cancel: ${what}, Store 2`);
     t.ok(true, 'a name that comes late is in the label, too');
+    await t.sql(`update iclock.command set not_before = now() + interval '1 day'
+                  where status = 'queued'`);
+    await tab.page.reload();
+    await tab.see(/Waits until [^:]+, \d\d:\d\d/, 'put off: until when');
 
     await tab.looks('commands');
     await tab.click(`Cancel: ${what}, Store 2`);

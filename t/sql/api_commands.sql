@@ -41,6 +41,7 @@ values (11, pg_temp.device('A1'), 'REBOOT', 'queued'),
 update iclock.command
    set return_code = 0, attempts = 1,
        created_at = '2026-03-27 08:30:12.9+00',
+       not_before = '2026-03-27 08:30:13+00',
        finished_at = '2026-03-27 08:30:15+00'
  where id = 15;
 
@@ -59,7 +60,7 @@ select is(array(select json_object_keys((pg_temp.get('all', '15')).body
                                         ::json)),
           '{id,device_id,command,words,user_id,status,return_code,result,'
           'attempts,created_at,created_by,sent_at,answer_due_at,finished_at,'
-          'expires_at}',
+          'not_before,expires_at}',
           'members, in their order');
 select is(pg_temp.member(pg_temp.get('all', id), m), value,
           format('%s of %s', m, id))
@@ -68,6 +69,7 @@ select is(pg_temp.member(pg_temp.get('all', id), m), value,
     ('15', 'status', 'done'), ('15', 'return_code', '0'),
     ('15', 'result', 'success'), ('15', 'attempts', '1'),
     ('15', 'created_at', '2026-03-27T08:30:12Z'),
+    ('15', 'not_before', '2026-03-27T08:30:13Z'),
     ('15', 'finished_at', '2026-03-27T08:30:15Z'),
     ('13', 'command', 'DATA UPDATE USERINFO'), ('13', 'user_id', '7'),
     ('13', 'result', null)) as v (id, m, value);

@@ -24,7 +24,8 @@ words({
   'p.OvertimeIn': 'Overtime in', 'p.OvertimeOut': 'Overtime out',
   'p.Other': 'Other', 'p.FingerVein': 'Finger vein', 'p.Pin': 'PIN',
   'p.Multi': 'Several',
-  'cs.queued': 'Waits for its next call', 'cs.queued.silent': 'Waits, device is silent',
+  'cs.later': 'Waits until {at}', 'cs.queued': 'Waits for its next call',
+  'cs.queued.silent': 'Waits, device is silent',
   'cs.sent': 'Sent, answer due by {at}', 'cs.sent.plain': 'Sent',
   'cs.done': 'Done in {d}', 'cs.done.plain': 'Done', 'cs.failed': 'Failed: {result}',
   'cs.expired': 'Expired before it was fetched', 'cs.cancelled': 'Cancelled',
@@ -125,6 +126,9 @@ function commandState(c) {
 
   switch (c.status) {
     case 'queued':
+      if (Date.parse(c.not_before) > now()) {
+        return t('cs.later', { at: momentOf(c.not_before, null) });
+      }
       return t(d && d.status !== 'online' ? 'cs.queued.silent' : 'cs.queued');
     case 'sent':
       return c.answer_due_at
