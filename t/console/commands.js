@@ -74,6 +74,14 @@ module.exports = async (t) => {
         .then((words) => words.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))),
         'those of the table of labels');
     await tab.looks('commands-failed');
+    tab.allow(/404/);
+    await tab.goto('#/commands?f=failed&device=NOBODY');
+    await tab.see('Not found for this key. It may belong to another site.');
+    t.unlike(await tab.text('main'), /−1001|Nothing has/,
+             'a device that is gone: no other rows');
+    await tab.goto('#/commands?f=failed');
+    await tab.see(/Failed: .+\(−1001\)/);
+    t.unlike(await tab.text('main'), /Not found/, 'and nothing is left of it');
     await tab.page.evaluate(() => [...document.querySelectorAll('button')]
         .find((b) => /^Again/.test(b.textContent)).click());
     await t.wait('another', async () => await t.sql(

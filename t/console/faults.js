@@ -233,6 +233,7 @@ module.exports = async (t) => {
     await tab.page.reload();
     await tab.see('No people yet.', '429: it goes on by itself');
     await t.wait('no bar', async () => await bars() === '');
+    t.unlike(await tab.text('main'), /Too many/, 'and nothing is left of it');
 
     const said = await tab.page.evaluate(() => [...globalThis.said].join('\n'));
     const words = 'Too many requests for this key; going on in';

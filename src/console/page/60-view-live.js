@@ -350,6 +350,7 @@ view({
             background: true });
 
         state.past = answer.body.data.map(punchEvent);
+        fill(wait);
       }
     }
 

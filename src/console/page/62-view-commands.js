@@ -217,6 +217,7 @@ view({
     const step = 200;
     let cursor = null;
     let asked = '';
+    let answered = null;
     let timer = null;
     let first = true;
     let begun = 0;
@@ -290,6 +291,8 @@ view({
         }
       });
       first = false;
+      answered = question;
+      fill(wait);
       top.updated(Date.now());
       draw();
     }
@@ -356,6 +359,8 @@ view({
     }
 
     function again() {
+      const question = asked;
+
       clearTimeout(timer);
       if (session.key === null || document.hidden) {
         schedule();
@@ -364,6 +369,13 @@ view({
       readSummary();
       read(false).catch((e) => {
         onlyProblem(e);
+        // what is listed answers another question
+        if (e.status && !first && asked === question && asked !== answered) {
+          rows.clear();
+          cursor = null;
+          g.el.hidden = more.hidden = true;
+          fill(wait, empty(problemWords(e)));
+        }
         schedule();
       });
     }

@@ -206,6 +206,7 @@ view({
           }
           from = answer.body.has_more ? answer.body.next_cursor : null;
         } while (from && next.size < far);
+        fill(wait);
         people = next;
         cursor = from;
         answered = key;

@@ -385,6 +385,7 @@ view({
       // nor does what was asked earlier stand above what came first
       if (turn < known.turn) return;
       first = false;
+      fill(wait);
       known.turn = turn;
       known.told = told;
       known.lines = lines.data;
