@@ -64,6 +64,20 @@ module.exports = async (t) => {
     await late.evaluate((button) => button.click());
     await tab.see(/Too late/, 'too late: said so');
 
+    // nor has one been sent that somebody else has taken back meanwhile
+
+    const other = (await t.api('POST', '/devices/CMD00001/reboot'))[1]
+        .commands[0].id;
+
+    await tab.page.reload();
+
+    const taken = await tab.element('.rows button', 'Cancel: ', false);
+
+    await t.api('DELETE', `/commands/${other}`);
+    await taken.evaluate((button) => button.click());
+    await tab.see(/Cancel “[^”]+” for (Gate 4|CMD00001)\. Cancelled/,
+                  'taken back by another: said so');
+
     // one that failed, its reason in words, and again
 
     await t.device('CMD00002', 'ack', id, -1001, 'REBOOT');

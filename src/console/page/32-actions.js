@@ -350,7 +350,8 @@ function followCommands(note, ids, said) {
       if (last === null || !last.sent_at) await look(ids[0]);
       note.say(last && last.sent_at
         ? tx('cmd.late', { what: what(), at: h('span', timeOf(last.sent_at)) })
-        : tx('cmd.late.plain', { what: what() }));
+        : last && last.finished_at ? commandWords(last, what())
+          : tx('cmd.late.plain', { what: what() }));
     } else if (cancelled < ids.length) {
       note.say(tx('cmd.some', { what: what(), n: cancelled, of: ids.length }));
     } else {

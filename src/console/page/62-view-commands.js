@@ -64,8 +64,9 @@ async function cancelCommand(row) {
     return true;
   } catch (e) {
     onlyProblem(e);
-    if (e.status === 409) note.fail(await tooLate(row, args));
-    else note.fail(problemWords(e));
+    note.fail(e.status === 409
+      ? [tx('commands.cancelling', args), ' ', await tooLate(row, args)]
+      : problemWords(e));
     return false;
   }
 }
@@ -75,7 +76,7 @@ async function tooLate(row, args) {
     const is = (await api('GET', at`/commands/${row.id}`)).body;
 
     return is.sent_at ? t('commands.lateAt', { at: timeOf(is.sent_at, null) })
-      : tx('commands.late', args);
+      : commandState(is);
   } catch (e) {
     return tx('commands.late', args);
   }
