@@ -8,7 +8,6 @@
 //       is not to be shown any more)
 //   session.key         the key, or null;   session.who   answer of GET /key
 //   may(scope)          whether the key has it
-//   has(feature)        'stream', 'webhooks', 'doors'
 //   setting(name)       theme rows times dates shortcuts pages lock announce
 //   change(name, value)
 //   signIn(key, who), signOut(why)     why: a key of the words table, or null
@@ -175,12 +174,6 @@ function may(scope) {
   const who = session.who;
 
   return Boolean(who && (!who.scopes || who.scopes.includes(scope)));
-}
-
-function has(feature) {
-  const who = session.who;
-
-  return Boolean(who && (!who.features || who.features.includes(feature)));
 }
 
 // other tabs learn that it happened, never the key

@@ -7,7 +7,7 @@
 //   topic 'reset'    events were lost: read lists again
 //   stream.state     'off' (signed out, or the key lacks events:read),
 //                    'connecting', 'live', 'polling' (refused: asks every
-//                    10 s), 'hidden' (the tab is), 'paused'
+//                    10 s), 'hidden' (the tab is)
 //   stream.heard     when it was last known to be live, by now()
 //   stream.fresh()   whether what it told is younger than 30 s
 //   stream.per_minute()   punches of the last minute
@@ -147,7 +147,6 @@ async function pollEvents() {
 
     for (const event of answer.body.data) takeEvent(event, null);
     if (answer.body.next_cursor) stream.cursor = answer.body.next_cursor;
-    emit('poll');
   } catch (e) {
     // the bar says all else
     lostPlace(e);

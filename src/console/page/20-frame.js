@@ -27,7 +27,7 @@ words({
   'search': 'Search', 'search.label': 'Search devices',
   'stream.live': 'Live', 'stream.connecting': 'Connecting',
   'stream.polling': 'Every 10 s', 'stream.off': 'Not live',
-  'stream.hidden': 'Not live', 'stream.paused': 'Paused',
+  'stream.hidden': 'Not live',
   'stream.used': 'Live updates are used up by other windows; refreshing every 10 s.',
   'stream.reset': 'Some events are older than the server keeps; lists were read again.',
   'bar.label': 'Notices',

@@ -9,7 +9,7 @@
 //   address of terminals:     terminalsAt
 
 words({
-  'c.online': 'Online', 'c.offline': 'Silent', 'c.silent': 'Silent',
+  'c.online': 'Online', 'c.silent': 'Silent',
   'c.silent_day': 'Silent', 'c.never': 'Never called', 'c.new': 'New',
   'c.blocked': 'Blocked', 'c.key': 'Wrong key', 'c.network': 'Wrong network',
   'c.clock': 'Clock', 'c.quiet': 'No punches', 'c.lines': 'Lines not stored',

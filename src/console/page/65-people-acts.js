@@ -46,7 +46,7 @@ words({
   'person.enrolWaits': '{device} is told at its next call. {who} must stand there within 60 s.',
   'person.enrolSent': '{device} asks {who} now.',
   'person.saveAct': 'Save {who}', 'person.saving': 'Save {who}.',
-  'person.finger': 'Finger {n}', 'person.deviceOff': '{name}, {state}'
+  'person.finger': 'Finger {n}'
 });
 
 const kindsToEnrol = ['fingerprint', 'face', 'palm', 'vein', 'card'];
