@@ -88,8 +88,7 @@ function deviceOf(row, had) {
     : row.storage ? parseFloat(row.storage) / 100 : null;
   d.address = row.address || row.ip_address || d.address || null;
   d.muted = muted ? row.muted_until : null;
-  d.conditions = (row.conditions || derivedConditions(d)).map((c) =>
-    typeof c === 'string' ? { name: c, since: null, value: null } : c);
+  d.conditions = row.conditions.slice();
   if (d.heard && !d.last_seen) calledNow(d);
   d.text = plain(d.id + '\n' + d.name + '\n' + d.site);
   settleDevice(d);
@@ -110,26 +109,6 @@ function settleDevice(d) {
   }
   d.conditions.sort((a, b) => conditionOrder.indexOf(a.name) - conditionOrder.indexOf(b.name));
   d.needs = d.conditions.some((c) => needsYou(d, c));
-}
-
-// of a server that tells no conditions
-function derivedConditions(d) {
-  const found = [];
-  const since = d.last_seen;
-
-  if (d.status === 'blocked') found.push({ name: 'blocked', since: null });
-  if (d.status === 'pending') found.push({ name: 'new', since: null });
-  if (d.status === 'offline') {
-    found.push(since ? { name: age(since) > 86400 ? 'silent_day' : 'silent',
-      since } : { name: 'never', since: null });
-  }
-  if (Math.abs(d.skew) > 60) {
-    found.push({ name: 'clock', since: null, value: d.skew });
-  }
-  if (d.memory >= 0.9) {
-    found.push({ name: 'full', since: null, value: d.memory });
-  }
-  return found;
 }
 
 function withCondition(d, name, since) {
