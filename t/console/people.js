@@ -419,4 +419,26 @@ module.exports = async (t) => {
     await tab.click('Clear filters');
     await t.wait('the address', () => tab.page.evaluate(() =>
         location.hash === '#/people'));
+
+    // a key that may not cancel is offered no way back, and what it may not
+    // follow does not stay
+
+    const few = await t.signIn('#/people', { key: await t.makeKey({
+        name: 'few', scopes: ['devices:read', 'devices:write', 'users:read',
+                              'users:write'] }) });
+
+    few.allow(/403/);
+    await few.settled();
+    await few.click('Add person…');
+    await few.fill('PIN', '7007');
+    await few.click('Gate 1 Pune', 'input[type=checkbox]');
+    await few.click('Add 7007 on 1 device');
+    await few.see('7007 waits for 1 device.');
+    t.ok(!await few.has('Undo'), 'a key that may not cancel: no way back');
+    await few.goto('#/devices/PEOPLE01');
+    await few.click('Set clock', 'main button');
+    await few.until(() => [...document.querySelectorAll('.strip.over')]
+        .some((strip) => /take the time of the server/
+              .test(strip.textContent)));
+    t.ok(true, 'nor does it follow what it may not read');
 };

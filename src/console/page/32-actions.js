@@ -309,7 +309,10 @@ function followCommands(note, ids, said) {
         else note.done();
       }
     } catch (e) {
-      if (e.code === 'scope' || e.status === 404) end();
+      if (e.code === 'scope' || e.status === 404) {
+        end();
+        note.done();
+      }
     }
   };
   const offs = [on('event', (event) => {

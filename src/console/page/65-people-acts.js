@@ -222,10 +222,10 @@ async function sendPerson(p, promise) {
     if (commands.length) {
       const end = follow(note, p, commands, skipped);
 
-      note.undo(() => {
+      note.undo(may('commands:write') && (() => {
         end();
         undoCommands(commands, note).then(() => emit('people'));
-      });
+      }));
     } else {
       note.done();
     }
@@ -503,7 +503,7 @@ async function removeFrom(p, ids) {
     note.fail(problemWords(e));
   }
   // the way back from what was done before a fault, too
-  if (commands.length) {
+  if (commands.length && may('commands:write')) {
     note.undo(() => undoCommands(commands, note).then(() => emit('people')));
   }
   emit('people');
@@ -581,8 +581,9 @@ async function enrol(p, body) {
   const note = strip(tx('person.enrolWaits', args));
   const row = answer.body.commands[0];
 
-  note.undo(() => undoCommands([row], note));
-  followEnrol(note, row.id, args);
+  if (may('commands:write')) note.undo(() => undoCommands([row], note));
+  if (may('commands:read')) followEnrol(note, row.id, args);
+  else note.done();
 }
 
 // it is short: the command is asked for, whether events come or not

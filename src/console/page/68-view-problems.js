@@ -72,7 +72,8 @@ async function askUpload(group) {
     api('POST', at`/devices/${group.device_id}/reupload`,
       { body: { table: group.table } }), {
       done: () => tx('problems.asked', args),
-      undo: (answer, note) => undoCommands(answer.body.commands || [], note)
+      undo: may('commands:write') && ((answer, note) =>
+        undoCommands(answer.body.commands || [], note))
     });
 }
 
