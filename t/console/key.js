@@ -88,6 +88,20 @@ module.exports = async (t) => {
     t.ok(!(await t.accessLog()).includes(secret), 'nor in the access log');
     t.ok(!(await t.errorLog()).includes(secret), 'nor in the error log');
 
+    // a browser that forbids it
+
+    await tab.page.evaluate(() => {
+        navigator.clipboard.writeText = () =>
+            Promise.reject(new DOMException('No', 'NotAllowedError'));
+    });
+    await tab.click('Copied');
+    await tab.until(() => document.activeElement.matches('input.copy'));
+    t.like(await tab.page.evaluate(() => {
+        const field = document.activeElement;
+
+        return field.value.slice(field.selectionStart, field.selectionEnd);
+    }), /"browser"/, 'the clipboard is forbidden: it is selected');
+
     // settings that somebody else has written
 
     const kept = (value) => tab.page.evaluate((text) => {

@@ -319,11 +319,13 @@ function copyButton(source, label) {
   const el = button(label || t('copy'), async () => {
     const what = typeof source === 'function' ? source() : source;
 
-    if (navigator.clipboard && window.isSecureContext) {
+    try {
       await navigator.clipboard.writeText(what);
       text(el, t('copied'));
       announce(t('copied'));
       return;
+    } catch (e) {
+      // there is none without TLS, and it may be forbidden
     }
 
     if (box === null || !box.isConnected) {
