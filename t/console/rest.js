@@ -237,6 +237,25 @@ module.exports = async (t) => {
     await busy('devices/REST0001', '/v1/logs?', 4,
                { type: 'attendance.punch', device: { id: 'REST0001' } });
 
+    // punches of ten minutes ago, of a stream that goes on: no rate
+
+    await tab.goto('#/live');
+    await tab.settled();
+    await go(65);
+    await tab.page.evaluate(() => globalThis.tell([0, 600].map((ago) => {
+        const at = new Date(Date.now() - ago * 1000).toISOString();
+
+        return { event_id: `late ${ago}`, type: 'attendance.punch',
+                 created_at: at, device: { id: 'REST0001' },
+                 user: { id: `LATE${ago}` },
+                 punch: { type: 'CheckIn', method: 'Pin', timestamp: at,
+                          local_time: at.slice(0, 19), status: 0,
+                          verify: 1 } };
+    })));
+    await tab.see('LATE600');
+    t.like(await tab.text('.head'), /Live, 1 a minute/,
+           'what comes late is not of this minute');
+
     // problems: when the summary tells of a change, and within a minute when
     // it does not
 

@@ -53,7 +53,10 @@ function takeEvent(event, cursor) {
     seenEvents.set(id, true);
     if (seenEvents.size > 4000) seenEvents.delete(seenEvents.keys().next().value);
   }
-  if (event.type === 'attendance.punch') stream.rates.push(now());
+  // a stream that goes on after a night brings those of the night
+  if (event.type === 'attendance.punch' && age(event.created_at) < 60) {
+    stream.rates.push(now());
+  }
   streamQueue.push(event);
   if (streamQueue.length > 20000) {
     stream.earlier += streamQueue.splice(0, 10000).length;
