@@ -590,7 +590,9 @@ begin
                         <<= any (key.allowed_networks), false)
     then
         return iclock_api.problem(403, 'address',
-            'the key may not be used from this address');
+            format('the key may not be used from %s',
+                   coalesce(host((request ->> 'address')::inet),
+                            'this address')));
     end if;
 
     if request ->> 'scope' <> all (key.scopes) then

@@ -266,7 +266,7 @@ module.exports = async (t) => {
     await t.wait('it is refused', async () => {
         await tab.page.reload();
         await tab.until(() => document.querySelector('main h1, .signin'));
-        return /may not be used from this address/.test(await tab.body());
+        return /may not be used from 127\.0\.0\.1\./.test(await tab.body());
     });
     t.ok(await tab.has('API key', 'input'),
          'a key that is not for this address: another one is asked for');

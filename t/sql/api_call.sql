@@ -96,6 +96,10 @@ select is(pg_temp.get('near', '{"address":"2001:db8::7"}'), '200',
 select is(pg_temp.get('near', format('{"address":"%s"}', a)::jsonb),
           '403 address', 'not from ' || a)
   from unnest('{192.0.2.200,198.51.100.1,::1}'::text[]) as a;
+select is((pg_temp.api('near', 'devices_get', 'GET', '/devices/{sn}',
+                       '{"address":"192.0.2.200"}')).meta
+              #>> '{problem,detail}',
+          'the key may not be used from 192.0.2.200', 'and which one is named');
 
 select is((select count(*)::int from iclock.api_key_status
             where last_used_at = now() and last_used_address = '192.0.2.1'), 3,

@@ -10,7 +10,7 @@
 //   may(scope)          whether the key has it
 //   setting(name)       theme rows times dates shortcuts pages lock announce
 //   change(name, value)
-//   signIn(key, who), signOut(why)     why: a key of the words table, or null
+//   signIn(key, who), signOut(why)     why: of the words table, or a sentence
 //
 // The key is in one variable and in sessionStorage, with the time of its last
 // use, and nowhere else.

@@ -37,7 +37,7 @@ words({
   'fault.rate': 'Too many requests for this key; going on in {n} s.',
   'fault.scope': 'Your key may not do this; it needs {scope}.',
   'fault.scope.some': 'Your key may not do this.',
-  'fault.address': 'This key may not be used from this address.',
+  'fault.address': 'This key may not be used from {address}.',
   'fault.sandbox': 'A test key sees simulated devices only.',
   'fault.gone': 'Not found for this key. It may belong to another site.',
   'fault.bySql': 'No key may send this command: who looks after the database can.',
@@ -372,7 +372,7 @@ function problemWords(problem) {
     case 'large':
       return [t('fault.large')];
     case 'address':
-      return [t('fault.address')];
+      return [t('fault.address', { address: p.detail.split(' ').pop() })];
     case 'sandbox':
       return [t('fault.sandbox')];
     case 'scope':

@@ -101,7 +101,7 @@ async function resume() {
     onlyProblem(e);
     // another key may help, as for one that is not known
     if (e.status === 403) {
-      signOut('fault.address');
+      signOut(problemWords(e)[0]);
     } else if (session.key !== null) {
       frame.main.prepend(heading(t('app')));
 
