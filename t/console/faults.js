@@ -180,8 +180,8 @@ module.exports = async (t) => {
     tab.allow(/50[03]|429/);
     await tab.page.setRequestInterception(true);
 
-    // or 'rate', or 'hold': those that are held wait for a release; 'away' is of
-    // who has signed in
+    // or 'rate', or 'gateway': a proxy without a server; or 'hold': those that
+    // are held wait for a release; 'away' is of who has signed in
     let how = 'fail';
     const held = [];
     const release = () => {
@@ -196,6 +196,9 @@ module.exports = async (t) => {
                 contentType: 'application/problem+json',
                 body: JSON.stringify({ status: 503, code: 'unavailable',
                                        detail: 'Restarted' }) });
+        } else if (how === 'gateway' && request.url().includes('/v1/')) {
+            request.respond({ status: 502, contentType: 'text/html',
+                              body: '<h1>Bad Gateway</h1>' });
         } else if (how === 'pass' || !request.url().includes('/v1/users')) {
             request.continue().catch(() => null);
         } else if (how === 'fail') {
@@ -311,6 +314,20 @@ module.exports = async (t) => {
     release();
     await tab.see('No people yet.');
     await tab.page.removeScriptToEvaluateOnNewDocument(timers.identifier);
+
+    // a proxy whose server does not answer
+
+    tab.allow(/502/);
+    how = 'gateway';
+    await tab.goto('#/commands');
+    await tab.see('No connection to the server.', '502 of a proxy: words');
+    t.unlike(await tab.body(), /something else than the API/,
+             'it is not the configuration');
+    release();
+    await tab.see('Nothing is under way.', '502: it goes on by itself');
+    await t.wait('no bar', async () => await bars() === '');
+    await tab.goto('#/people');
+    await tab.see('No people yet.');
 
     // answers that are not of the API, or have no end
 

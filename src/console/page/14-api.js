@@ -157,6 +157,7 @@ async function probe() {
 
     setClock(answer.headers, began);
     if (answer.status === 503) failing('database', 5000);
+    else if (answer.status > 500) failing('down');
     else working();
   } catch (e) {
     failing('down');
@@ -184,7 +185,9 @@ async function readBody(answer) {
   if (answer.status === 204) return null;
   if (type !== 'application/json' && type !== 'application/problem+json') {
     throw new Problem(answer.status,
-      { code: answer.status === 404 ? 'no_route' : 'unread' },
+      // a proxy says that its server does not answer
+      { code: answer.status === 404 ? 'no_route'
+        : answer.status > 501 ? 'offline' : 'unread' },
       answer.headers);
   }
 
@@ -297,7 +300,7 @@ async function send(method, path, headers, o, key) {
     setClock(answer.headers, began);
     body = await readBody(answer);
   } catch (e) {
-    if (e instanceof Problem) throw e;
+    if (e instanceof Problem && e.code !== 'offline') throw e;
     if (o.signal && o.signal.aborted || session.key === null && !o.key) {
       throw new Problem(0, { code: 'left' });
     }
