@@ -22,6 +22,16 @@ module.exports = async (t) => {
                   'nothing is wrong: said so');
     await tab.axe('nothing is wrong');
 
+    const without = await t.open('#/problems');
+
+    without.allow(/503/);
+    await without.enter(await t.makeKey({ name: 'still',
+        scopes: ['devices:read', 'logs:read', 'commands:read'] }));
+
+    await without.see(/Nothing needs you\. 1 device, 0 lines/,
+                      'also to a key that may have no stream');
+    await t.close(without);
+
     // and no longer, when it is the stream that is refused: it may be old
 
     let refused = { status: 503, code: 'unavailable', detail: 'No room' };
@@ -396,7 +406,7 @@ module.exports = async (t) => {
     };
 
     tab = await t.signIn('#/settings', { key: slow });
-    tab.allow(/429/);
+    tab.allow(/429|503/);
     await tab.until(() =>
         document.querySelector('.stream').dataset.state === 'live');
     await tab.settled();
