@@ -137,8 +137,16 @@ module.exports = async (t) => {
     await tab.click('Approve again… Gate 3');
     await tab.see('Its punches are placed by this zone from now on.');
     await tab.looks('approve-again');
-    await tab.press('Escape');
+    await tab.fill('Time zone', 'Asia/Dubai');
+    await tab.click('Approve Gate 3');
+    await tab.see('Gate 3 is approved.');
     await closed();
+    t.is(tab.requests.filter((r) => /^P.*PANEL00003/.test(r)).slice(-2)
+         .map((r) => r.replace(/ .*\/devices/, ' ')),
+         ['PATCH /PANEL00003', 'POST /PANEL00003/approve'],
+         'approved again: by its new zone from the first punch on');
+    await t.sql(`select iclock.block_device('PANEL00003')`);
+    await dismiss();
 
     // a person: what can be done, one form in the place of the other
 

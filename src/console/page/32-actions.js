@@ -158,8 +158,9 @@ async function approve(d, v) {
 
   if (v.site) members.site = v.site;
   if (again) {
-    await api('POST', at`/devices/${d.id}/approve`);
-    putDevice((await api('PATCH', at`/devices/${d.id}`, { body: members })).body);
+    // its zone first: it may send at once
+    await api('PATCH', at`/devices/${d.id}`, { body: members });
+    putDevice((await api('POST', at`/devices/${d.id}/approve`)).body);
   } else {
     for (const key of Object.keys(members)) {
       if (members[key] === null) delete members[key];
