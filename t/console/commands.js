@@ -301,6 +301,9 @@ module.exports = async (t) => {
     t.ok(true, 'nothing is missing any more');
     await tab.goto('#/devices/CMD00001?tab=check');
     await tab.see('Agrees', 'and the check says that they agree');
+    await tab.click('Fetch what is missing');
+    await tab.see('No punches are missing, as far as terminals were asked.',
+                  'nothing is missing: nothing is asked for');
     await tab.goto('#/problems');
     await tab.see('Lines not stored');
     await tab.until(() => !/Not known yet/.test(document.body.innerText));

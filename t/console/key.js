@@ -336,8 +336,9 @@ module.exports = async (t) => {
         'devices/KEY0000001?tab=setup': { 'devices:write': [...device, 'Save'],
             'commands:write': told },
         'devices/KEY0000001?tab=check': {
-            'devices:write': [...device, 'Fetch what is missing'],
-            'commands:write': [...told, 'Check now'] },
+            'devices:write': device,
+            'commands:write': [...told, 'Check now',
+                               'Fetch what is missing'] },
         'devices/KEY0000001?tab=commands': { 'devices:write': device,
             'commands:write': [...told, 'Again: Restart, Gate 1',
                                'Cancel: Put person 1001, Gate 1'] },

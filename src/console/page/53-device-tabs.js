@@ -98,8 +98,8 @@ const tabMakers = {
     body.append(h('div.tools', h('p.help', t('dev.check.text')),
       h('div.side', button(t('dev.check.now'), () => verify(d()),
         { needs: 'commands:write' }),
-      button(t('dev.check.fetch'), () => sendAgain(d()),
-        { needs: 'devices:write' }))), list);
+      button(t('dev.check.fetch'), () => fetchAll(d()),
+        { needs: 'commands:write' }))), list);
 
     return pagedTable(list, {
       path: '/reconciliation', query: () => ({ device_id: sn }),
