@@ -279,27 +279,31 @@ create or replace function iclock.punch_days()
     set jit = off
 as $$
 declare
-    unbounded  regclass;
+    unbounded  record;
     found      date[];
     days       date[];
 begin
+    -- of punch and not of the partition, which may belong to somebody else
     for unbounded in
-        select p.relation
+        select p.starts, p.ends
           from iclock.punch_partitions() as p
          where not isfinite(p.starts)
             or not isfinite(p.ends)
     loop
-        execute format('select array_agg(distinct f.local_time::date) from %s f',
-                       unbounded)
-           into found;
+        execute 'select array_agg(distinct f.local_time::date) '
+                '  from iclock.punch f '
+                ' where f.local_time >= $1 and f.local_time < $2'
+           into found
+          using unbounded.starts, unbounded.ends;
         days := days || found;
     end loop;
 
+    -- a partition may begin and end at any time of a day
     return query
     select g.day::date
       from iclock.punch_partitions() as p
      cross join lateral generate_series(
-                   p.starts, p.ends - interval '1 second',
+                   date_trunc('day', p.starts), p.ends - interval '1 microsecond',
                    interval '1 day') as g (day)
      where isfinite(p.starts)
        and isfinite(p.ends)

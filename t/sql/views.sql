@@ -275,6 +275,20 @@ alter table iclock.punch attach partition iclock.punch_before
 select is((select count(*)::int from iclock.daily_attendance
             where day = '2000-01-01' and pin = '9010'), 1,
           'so are days of a partition without a beginning');
+create table iclock.punch_noon partition of iclock.punch
+    for values from ('2081-05-10 12:00') to ('2081-05-12 06:00');
+select pg_temp.punch('T-LARVIK', '9011', t)
+  from unnest(array['2081-05-10 13:00', '2081-05-12 05:00']::timestamp[]) as t;
+select results_eq(
+    $$ select day from iclock.daily_attendance
+        where day > '2081-01-01' order by day $$,
+    $$ values (date '2081-05-10'), ('2081-05-12') $$,
+    'a partition may begin and end within a day');
+create role views_archivist;
+alter table iclock.punch_before owner to views_archivist;
+select is((select count(*)::int from iclock.daily_attendance
+            where day = '2000-01-01' and pin = '9010'), 1,
+          'a partition may belong to somebody else');
 select iclock.set_site('Berlin', double_punch_interval => '1 minute');
 
 -- records of identity verification
