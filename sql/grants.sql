@@ -15,6 +15,7 @@ grant execute on function
     iclock.visible_devices(),
     iclock.visible_stays(),
     iclock.punch_days(),
+    iclock.attendance_day(date, boolean),
     iclock.stood_there(bigint, timestamp, bigint[], tsrange[]),
     iclock.may_see(text, text[])
    to public;

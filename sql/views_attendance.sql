@@ -347,9 +347,9 @@ end
 $$;
 comment on function iclock.attendance_day(date, boolean) is
     'The rows of attendance_days() of one day';
-grant execute on function iclock.attendance_day(date, boolean)
-    to iclock_reader, iclock_operator;
-
+-- The views name punch, which itself has no rows, so that they wait for who moves
+-- punches between partitions before they look what is there: the functions see
+-- what the query saw when it began.
 create or replace view iclock.daily_attendance
     with (security_barrier)
 as
