@@ -366,7 +366,8 @@ select d.pin,
        case when d.site is not null then array[d.site] end   as sites,
        d.site
   from iclock.punch_days() as a (day)
- cross join lateral iclock.attendance_day(a.day, false) as d;
+ cross join lateral iclock.attendance_day(a.day, false) as d
+ where not exists (select from only iclock.punch);
 comment on view iclock.daily_attendance is
     'First and last punch of each site and PIN on each local day: a PIN is '
     'one person on a site. Restrict day: that picks what is read. For months '
@@ -438,7 +439,8 @@ select d.site,
   from (select p.day from iclock.punch_days() as p (day)
          union
         select p.day - 1 from iclock.punch_days() as p (day)) as a
- cross join lateral iclock.attendance_day(a.day, true) as d;
+ cross join lateral iclock.attendance_day(a.day, true) as d
+ where not exists (select from only iclock.punch);
 comment on view iclock.shift_attendance is
     'First and last punch of each person on each day of the site, which '
     'begins at site.day_starts: a shift over midnight is one row. Restrict '

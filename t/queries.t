@@ -14,7 +14,7 @@ use Test::More;
 
 use lib "$FindBin::Bin/lib";
 use Test::IClock;
-use Test::IClock::Process qw/ slurp /;
+use Test::IClock::Process qw/ slurp wait_until /;
 
 my $readme = slurp("$FindBin::Bin/../README.md");
 my ($section) = $readme =~ /^### Worked queries\n(.*?)^##/ms;
@@ -240,6 +240,41 @@ for my $view (qw/ daily shift /) {
     unlike($plan, qr/on punch_\d/, "$view: of no partition as a whole");
     unlike($plan, qr/JIT/, "$view: nothing is compiled for it");
 }
+
+# punches that go to a partition of their own are in either of them, for who asks
+# meanwhile, too
+
+$t->psql("INSERT INTO iclock.punch (device_id, local_time, pin, punched_at)"
+         . " SELECT id, '2010-03-02 08:00', '1', '2010-03-02 07:00Z'"
+         . " FROM iclock.device WHERE site = 'Berlin'");
+
+my $gate = $t->pg->hold('SELECT pg_advisory_xact_lock(7)');
+my $mover = $t->pg->background(
+    "SET application_name = 'mover'; BEGIN; SELECT iclock.lock_punch(true);"
+    . " SELECT iclock.move_slice('2010-03-01', '2010-03-01', '2010-04-01');"
+    . ' SELECT pg_advisory_xact_lock(7); COMMIT');
+my $waits = sub {
+    my ($name) = @_;
+
+    return wait_until(30, sub {
+        $t->psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type"
+                 . " = 'Lock' AND application_name = '$name'",
+                 database => 'postgres');
+    });
+};
+
+ok($waits->('mover'), 'punches are moved');
+
+my @asks = map {
+    $t->pg->background("SET application_name = 'asks $_'; SELECT day"
+                       . " FROM iclock.${_}_attendance"
+                       . " WHERE day = '2010-03-02'");
+} qw/ daily shift /;
+
+ok($waits->("asks $_"), "$_: it waits for that") for qw/ daily shift /;
+$gate->release();
+$mover->wait();
+is($_->wait(), '2010-03-02', 'and has the moved one') for @asks;
 
 # what README shows a newcomer
 
