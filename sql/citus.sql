@@ -351,7 +351,9 @@ begin
         if source ~ 'ONLY ' then
             execute format('create or replace view %s with (security_barrier) '
                            'as ', day_view.name)
-                    || pg_temp.replaced(source, '\s+WHERE .*ONLY [^;]*', '',
+                    || pg_temp.replaced(source,
+                                        '\s+AND \(NOT \(EXISTS \([^)]*ONLY '
+                                        '[^)]*\)\)\)', '',
                                         day_view.name::text);
         end if;
     end loop;

@@ -14,6 +14,7 @@ grant execute on function
     iclock.visible_sites(),
     iclock.visible_devices(),
     iclock.visible_stays(),
+    iclock.days_at_once(),
     iclock.punch_days(),
     iclock.attendance_day(date, boolean),
     iclock.stood_there(bigint, timestamp, bigint[], tsrange[]),

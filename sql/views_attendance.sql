@@ -269,8 +269,27 @@ comment on function iclock.attendance_days(date, date, boolean) is
 grant execute on function iclock.attendance_days(date, date, boolean)
     to iclock_reader, iclock_operator;
 
--- For views that are asked for some days: a condition on a day does not get past
--- the windows that look for double punches, but it gets here.  Views ask this with
+-- A condition on a day does not get past the windows that look for double punches.
+-- As long as punches are few, all of them are read in less time than it takes to
+-- ask day by day.  PostgreSQL asks this when it plans a query, and plans only what
+-- is meant: therefore immutable, which it is not; the rows are the same ones.
+create or replace function iclock.days_at_once()
+    returns boolean
+    language plpgsql immutable parallel safe
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    return (select coalesce(sum(c.reltuples), 0) < 200000
+              from pg_inherits i
+              join pg_class c on c.oid = i.inhrelid
+             where i.inhparent = 'iclock.punch'::regclass);
+end
+$$;
+comment on function iclock.days_at_once() is
+    'For views of days: whether punches are so few that all of them are read, '
+    'whatever days are asked for';
+
+-- For views that are asked for some days of many: a condition on a day gets here.  Views ask this with
 -- the rights of the caller: what it tells are days only.
 create or replace function iclock.punch_days()
     returns setof date
@@ -354,6 +373,21 @@ create or replace view iclock.daily_attendance
     with (security_barrier)
 as
 select d.pin,
+       d.day,
+       d.user_name,
+       d.punches,
+       d.first_local_time,
+       d.last_local_time,
+       d.first_punched_at,
+       d.last_punched_at,
+       d.span,
+       d.serial_numbers,
+       case when d.site is not null then array[d.site] end   as sites,
+       d.site
+  from iclock.attendance_days('-infinity', 'infinity', false) as d
+ where iclock.days_at_once()
+ union all
+select d.pin,
        a.day,
        d.user_name,
        d.punches,
@@ -367,11 +401,12 @@ select d.pin,
        d.site
   from iclock.punch_days() as a (day)
  cross join lateral iclock.attendance_day(a.day, false) as d
- where not exists (select from only iclock.punch);
+ where not iclock.days_at_once()
+   and not exists (select from only iclock.punch);
 comment on view iclock.daily_attendance is
     'First and last punch of each site and PIN on each local day: a PIN is '
     'one person on a site. Restrict day: that picks what is read. For months '
-    'and for one person use iclock.daily_attendance_between()';
+    'and for all days of a person use iclock.daily_attendance_between()';
 comment on column iclock.daily_attendance.pin is 'User';
 comment on column iclock.daily_attendance.day is
     'Day by the clocks of the devices';
@@ -424,6 +459,10 @@ grant execute on function iclock.daily_attendance_between(date, date)
 create or replace view iclock.shift_attendance
     with (security_barrier)
 as
+select d.*
+  from iclock.attendance_days('-infinity', 'infinity', true) as d
+ where iclock.days_at_once()
+ union all
 select d.site,
        d.pin,
        a.day,
@@ -440,12 +479,13 @@ select d.site,
          union
         select p.day - 1 from iclock.punch_days() as p (day)) as a
  cross join lateral iclock.attendance_day(a.day, true) as d
- where not exists (select from only iclock.punch);
+ where not iclock.days_at_once()
+   and not exists (select from only iclock.punch);
 comment on view iclock.shift_attendance is
     'First and last punch of each person on each day of the site, which '
     'begins at site.day_starts: a shift over midnight is one row. Restrict '
-    'day: that picks what is read. For months and for one person use '
-    'iclock.shift_attendance_between()';
+    'day: that picks what is read. For months and for all days of a '
+    'person use iclock.shift_attendance_between()';
 comment on column iclock.shift_attendance.site is
     'Site; NULL: the devices without one';
 comment on column iclock.shift_attendance.pin is

@@ -227,7 +227,18 @@ for my $function (qw/ daily shift monthly /) {
     like($plan, qr/pin = '1'/, "$function: a condition goes down to the table");
 }
 
-# a condition on the day of a view picks what is read, whatever else there is
+# A condition on a person goes down to the tables as long as punches are few,
+# and one on a day picks what is read if they are many.
+
+like($t->psql("EXPLAIN (COSTS OFF) SELECT * FROM iclock.daily_attendance"
+              . " WHERE pin = '1'", user => 'analyst'),
+     qr/\A(?!.*attendance_day).*pin = '1'/s, 'few punches: all at once');
+
+$t->psql("INSERT INTO iclock.punch (device_id, local_time, pin, punched_at)"
+         . " SELECT d.id, at, '99', timezone('UTC', at) FROM iclock.device d,"
+         . " generate_series(timestamp '2026-03-01', '2026-03-31',"
+         . " interval '13 seconds') AS at WHERE d.site = 'Depot'");
+$t->psql('ANALYZE iclock.punch');
 
 for my $view (qw/ daily shift /) {
     my $plan = $t->psql("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF)"
@@ -241,8 +252,8 @@ for my $view (qw/ daily shift /) {
     unlike($plan, qr/JIT/, "$view: nothing is compiled for it");
 }
 
-# punches that go to a partition of their own are in either of them, for who asks
-# meanwhile, too
+# punches that go to a partition of their own are in either of them, for who
+# asks meanwhile, too
 
 $t->psql("INSERT INTO iclock.punch (device_id, local_time, pin, punched_at)"
          . " SELECT id, '2010-03-02 08:00', '1', '2010-03-02 07:00Z'"
