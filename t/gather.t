@@ -2,10 +2,10 @@
 
 # Copyright (C) the ngx_http_iclock_module authors
 
-# When the next transaction begins: at once while there are none, and while
-# there are some with as many requests as those have, or after 2 ms.  What is
-# not begun waits for ever here: the timers of nginx stand still, unless this
-# test lets time pass.
+# When the next transaction begins: at once while nobody else is there, and
+# otherwise with all who are, with thirty-two requests, or as many as are under
+# way if those are more, or after 2 ms.  What is not begun waits for ever here:
+# the timers of nginx stand still, unless this test lets time pass.
 
 use strict;
 use warnings;
@@ -78,10 +78,10 @@ sub settled {
 sub transactions {
     my ($n) = @_;
 
-    my @xmin = map {
-        $t->psql('SELECT DISTINCT xmin FROM iclock.punch'
-                 . " WHERE local_time::date = '" . date($_) . "'")
-    } $day - $n + 1 .. $day;
+    my @xmin = $pg->psql_lines(
+        "SELECT string_agg(DISTINCT xmin::text, '+') FROM iclock.punch"
+        . " WHERE local_time >= '" . date($day - $n + 1) . "'"
+        . ' GROUP BY local_time::date ORDER BY local_time::date');
 
     my (%number, $numbers);
 
@@ -92,7 +92,8 @@ sub transactions {
 
 
 # Transactions are under way that wait for a lock: one of each list, with an
-# upload of each of these devices.
+# upload of each of these devices.  Those after the first one begin when time
+# passes, and for that nginx must have opened a connection.
 
 my (@lock, @held);
 
@@ -106,8 +107,20 @@ sub under_way {
             push @held, upload_later($sn[$_]);
             settled("under way: $_ is read");
         }
-        ok($pg->wait_blocked($n), "under way: transaction $n");
+        ok(wait_until(60, sub {
+            $clock->pass(2) if $n > 1;
+            $pg->blocked() >= $n;
+        }), "under way: transaction $n");
     }
+}
+
+
+sub release {
+    my ($name) = @_;
+
+    $_->release() for splice @lock;
+    is($_->read->text, '200 OK: 1', "$name: what was under way is stored")
+        for splice @held;
 }
 
 
@@ -116,9 +129,7 @@ sub under_way {
 sub over {
     my ($name) = @_;
 
-    $_->release() for splice @lock;
-    is($_->read->text, '200 OK: 1', "$name: what was under way is stored")
-        for splice @held;
+    release($name);
 
     kill 'QUIT', $t->nginx->{pid};
     ok(wait_until(60, sub { $clock->pass(1000); !$t->nginx->running() }),
@@ -171,11 +182,11 @@ is($t->get("/iclock/cdata?SN=$sn[5]&type=LastPunch&PIN=7")->status, 200,
 
 one_waits('gather');
 $clock->pass(1);
-push @waiting, upload_later($sn[$_]) and settled("gather: $_ is read")
-    for 5 .. 7;
-is($_->read->text, '200 OK: 1', 'gather: as many wait as are under way')
+push @waiting, upload_later($sn[4 + $_ % 4])
+    and settled("gather: another one is read") for 1 .. 31;
+is($_->read->text, '200 OK: 1', 'gather: as many wait as share the cost')
     for @waiting;
-is(transactions(4), '1 1 1 1', 'gather: they share a transaction');
+is(transactions(32), join(' ', (1) x 32), 'gather: they share a transaction');
 
 one_waits('2 ms');
 $clock->pass(1);
@@ -211,17 +222,43 @@ is(upload($sn[5], 512, 666), '200 OK: 512',
 is(scalar($pg->blocked()), 3, 'all that while three were under way');
 
 
-# one of those under way ends
+# Those under way end: whoever was answered may have more at once.  Nobody has
+# been answered for 2 ms before.
 
-one_waits('fewer');
+$clock->pass(2);
+one_waits('back');
+release('back');
+push @waiting, upload_later($sn[$_]) and settled("back: $_ is read") for 0 .. 3;
+is($_->read->text, '200 OK: 1', 'back: all are back') for @waiting;
+is(transactions(5), '1 1 1 1 1', 'back: they share a transaction');
+
+one_waits('away');
 push @waiting, upload_later($sn[5]);
-settled('fewer: two wait');
-pop(@lock)->release();
-is($_->read->text, '200 OK: 1', 'fewer: as many as are still under way')
-    for @waiting;
-is(transactions(2), '1 1', 'fewer: they share a transaction');
-is(scalar($pg->blocked()), 2, 'fewer: the others are under way');
-over('fewer');
+settled('away: two of five are back');
+$clock->pass(2);
+is($_->read->text, '200 OK: 1', 'away: 2 ms are over') for @waiting;
+is(transactions(2), '1 1', 'away: they share a transaction');
+
+$clock->pass(2);
+is(upload($sn[4]), '200 OK: 1', 'away: nobody is expected any more');
+# Nobody waits for what nginx asks of its own accord.  It has one such question
+# that shares transactions: which commands are due.  All connections are open
+# and idle, so none has to be opened while time passes by.
+
+$clock->pass(2);
+
+my $held = $pg->hold('LOCK TABLE iclock.command');
+
+$clock->pass(15_000);
+ok(wait_until(60, sub {
+    $pg->psql_lines("SELECT pid FROM pg_stat_activity"
+                    . " WHERE application_name LIKE 'iclock%'"
+                    . " AND wait_event_type = 'Lock'"
+                    . " AND query ~ 'iclock.due_devices'");
+}), 'its own: nginx asks what is due');
+is(upload($sn[4]), '200 OK: 1', 'its own: nobody waits for the answer');
+$held->release();
+over('its own');
 
 
 # no more fit into the queue
@@ -235,10 +272,17 @@ is($_->read->text, '200 OK: 1', 'queue: nobody waits where no more can')
 over('queue');
 
 
-# a worker that leaves
+# many are under way, and then a worker leaves
 
 start('connections=4');
-under_way([ 0 ], [ 1 ]);
+under_way([ 0 ], [ (1) x 32 ], [ 2 ]);
+one_waits('more');
+push @waiting, upload_later($sn[4 + $_ % 4])
+    and settled("more: another one is read") for 1 .. 33;
+is($_->read->text, '200 OK: 1', 'more: as many wait as are under way')
+    for @waiting;
+is(transactions(34), join(' ', (1) x 34), 'more: they share a transaction');
+
 one_waits('leaving');
 kill 'QUIT', $t->nginx->{pid};
 ok(wait_until(60, sub { !$t->workers() }), 'leaving: the worker knows');

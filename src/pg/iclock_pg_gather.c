@@ -5,11 +5,12 @@
 
 
 /*
- * When the next transaction begins.  One at a time would leave PostgreSQL idle
- * while a commit is being flushed.  But one for whatever has come when a
- * connection is idle breaks up what could have shared a commit: the more
- * connections, the smaller the batches.  So while others are under way, jobs
- * wait until there are as many of them as those have together.
+ * When the next transaction begins.  Each takes PostgreSQL and nginx as long as
+ * a dozen punches do, and its commit is flushed after those of others.  So
+ * while others are under way, or were answered just now and so may be back
+ * soon, jobs wait for them and share a transaction.  Where there are many, some
+ * go out while others are under way: PostgreSQL is not idle then while nginx
+ * makes replies, or while a commit is being flushed.
  */
 
 
@@ -21,11 +22,15 @@
  * under way may be held up by a lock.  Within that time those who were answered
  * last are back, if they have more; and no terminal notices it.
  */
-#define NGX_ICLOCK_PG_GATHER  2
+#define NGX_ICLOCK_PG_GATHER       2
+
+/* beside what so many jobs take, a transaction itself takes little */
+#define NGX_ICLOCK_PG_GATHER_JOBS  32
 
 
 static ngx_uint_t ngx_iclock_pg_gather_enough(ngx_iclock_pg_pool_t *pool);
 static ngx_uint_t ngx_iclock_pg_gather_running(ngx_iclock_pg_pool_t *pool);
+static ngx_uint_t ngx_iclock_pg_gather_expected(ngx_iclock_pg_pool_t *pool);
 static void ngx_iclock_pg_gather_handler(ngx_event_t *ev);
 
 
@@ -79,7 +84,7 @@ ngx_iclock_pg_gather(ngx_iclock_pg_pool_t *pool)
 static ngx_uint_t
 ngx_iclock_pg_gather_enough(ngx_iclock_pg_pool_t *pool)
 {
-    ngx_uint_t                  n;
+    ngx_uint_t                  n, running;
     ngx_iclock_pg_waiting_t    *waiting;
     ngx_iclock_pg_pool_conf_t  *conf;
 
@@ -109,16 +114,25 @@ ngx_iclock_pg_gather_enough(ngx_iclock_pg_pool_t *pool)
         return 1;
     }
 
+    running = ngx_iclock_pg_gather_running(pool);
+
+    if (running == 0 && ngx_iclock_pg_gather_expected(pool) == 0) {
+        return 1;
+    }
+
     /* nor may they wait where there is no room for more */
 
     n = ngx_min(conf->batch_requests, conf->queue);
-    n = ngx_min(n, ngx_iclock_pg_gather_running(pool));
+    n = ngx_min(n, ngx_max(running, NGX_ICLOCK_PG_GATHER_JOBS));
 
     return pool->njobs >= n;
 }
 
 
-/* jobs in transactions that are under way, besides those that are alone */
+/*
+ * jobs in transactions that are under way, besides those that are alone and
+ * those that nginx has of its own accord
+ */
 
 static ngx_uint_t
 ngx_iclock_pg_gather_running(ngx_iclock_pg_pool_t *pool)
@@ -139,12 +153,54 @@ ngx_iclock_pg_gather_running(ngx_iclock_pg_pool_t *pool)
 
         slice = batch->slices.elts;
 
-        if (!slice->job->alone) {
-            n += batch->slices.nelts;
+        if (slice->job->alone
+            || (batch->slices.nelts == 1 && slice->job->connection == 0))
+        {
+            continue;
         }
+
+        n += batch->slices.nelts;
     }
 
     return n;
+}
+
+
+/* jobs that were done just now, and were not followed by as many others yet */
+
+static ngx_uint_t
+ngx_iclock_pg_gather_expected(ngx_iclock_pg_pool_t *pool)
+{
+    if (ngx_current_msec - pool->done_last >= NGX_ICLOCK_PG_GATHER) {
+        pool->expected = 0;
+    }
+
+    return pool->expected;
+}
+
+
+/* what nginx asks of its own accord has no client that may come back */
+
+void
+ngx_iclock_pg_gather_came(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
+{
+    if (job->connection && !job->alone && pool->expected) {
+        pool->expected--;
+    }
+}
+
+
+void
+ngx_iclock_pg_gather_done(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
+{
+    if (job->connection == 0 || job->alone || job->rc != NGX_OK
+        || job->cancelled)
+    {
+        return;
+    }
+
+    pool->expected = ngx_iclock_pg_gather_expected(pool) + 1;
+    pool->done_last = ngx_current_msec;
 }
 
 

@@ -386,6 +386,8 @@ struct ngx_iclock_pg_pool_s {
     size_t                      bytes;
     ngx_uint_t                  more;       /* is left for idle connections */
     ngx_uint_t                  ndone;      /* jobs, in this turn */
+    ngx_uint_t                  expected;   /* jobs that may follow soon */
+    ngx_msec_t                  done_last;  /* when a client was answered */
     ngx_event_t                 dispatch;   /* posted */
     ngx_event_t                 done;       /* posted: of settled jobs */
     ngx_event_t                 gather;     /* of jobs that wait for others */
@@ -461,6 +463,12 @@ void ngx_iclock_pg_gather_init(ngx_iclock_pg_pool_t *pool);
  * so the dispatcher is posted in time.
  */
 ngx_uint_t ngx_iclock_pg_gather(ngx_iclock_pg_pool_t *pool);
+
+/* a job is queued, and a job is about to be done */
+void ngx_iclock_pg_gather_came(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_job_t *job);
+void ngx_iclock_pg_gather_done(ngx_iclock_pg_pool_t *pool,
+    ngx_iclock_pg_job_t *job);
 
 void ngx_iclock_pg_gather_close(ngx_iclock_pg_pool_t *pool);
 

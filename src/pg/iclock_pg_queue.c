@@ -110,6 +110,7 @@ ngx_iclock_pg_queue_add(ngx_iclock_pg_pool_t *pool, ngx_iclock_pg_job_t *job)
 
     pool->held += job->held;
 
+    ngx_iclock_pg_gather_came(pool, job);
     ngx_iclock_pg_queue_put(pool, job);
 }
 
@@ -575,6 +576,8 @@ ngx_iclock_pg_queue_done_some(ngx_iclock_pg_pool_t *pool)
         ngx_queue_remove(q);
 
         job = ngx_queue_data(q, ngx_iclock_pg_job_t, queue);
+
+        ngx_iclock_pg_gather_done(pool, job);
 
         pool->held -= job->held;
         pool->handlers->done(job, pool->data);
