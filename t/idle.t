@@ -56,7 +56,8 @@ sub calls {
                  : $query =~ /due_devices|maintain|verify_due
                               |refresh_timezones|watch_events/x ? 'periodic'
                  : $query =~ /dequeue_commands/ ? 'dequeue'
-                 : $query =~ /unnest|BEGIN|COMMIT/ ? 'requests' : 'other';
+                 : $query =~ /unnest|INSERT|BEGIN|COMMIT/ ? 'requests'
+                 : 'other';
 
         $calls{$what} += $n;
     }

@@ -1140,14 +1140,28 @@ is($t->psql("SELECT count(*) FROM iclock.punch p JOIN iclock.device d"
 $t->psql("ALTER ROLE iclock_nginx SET log_statement = 'all'");
 $t->quit();
 $t->start($conf, workers => 1);
-is($t->device('FEWER')->punches([ 7, $p, 0, 1 ])->text, '200 OK: 1',
+is($t->device('FEWER')->punches([ 7, $p, 0, 1 ],
+                                [ 8, $p, 0, 1, '', 0, 0, 'z' ])->text,
+   '200 OK: 2', 'lines of four columns and of eight');
+
+my $parameters = qr/.*\n.* [Pp]arameters: .*(\$6 = .*)/;
+my ($sent) = slurp($t->pg->{log}) =~ /execute iclock_punch: $parameters/;
+
+is($sent, join(', ', "\$6 = '{1,1}'", map({ "\$$_ = NULL" } 7 .. 13),
+               "\$14 = '{NULL,z}'", "\$15 = NULL"),
+   'none of the columns that they have not');
+
+is($t->device('FEWER')->punches([ 10, $p, 0, 1 ], [ 11, $p, 0, 1 ])->text,
+   '200 OK: 2', 'lines of four columns');
+($sent) = slurp($t->pg->{log}) =~ /execute iclock_usual_punches: $parameters/;
+is($sent, "\$6 = '{1,1}', \$7 = NULL", 'nothing that few lines have');
+
+# and a line alone is none
+
+is($t->device('FEWER')->punches([ 9, $p, 0, 1 ])->text, '200 OK: 1',
    'a line of four columns');
-
-my ($parameters) = slurp($t->pg->{log})
-    =~ /execute iclock_punch: .*\n.* [Pp]arameters: .*(\$6 = .*)/;
-
-is($parameters, join(', ', "\$6 = '{1}'", map { "\$$_ = NULL" } 7 .. 15),
-   'none of the columns that it has not');
+($sent) = slurp($t->pg->{log}) =~ /execute iclock_one_punch: $parameters/;
+is($sent, "\$6 = '1', \$7 = NULL", 'it is sent as values');
 
 
 # punches by the dozen: those that are stored already, or come twice
@@ -1235,7 +1249,7 @@ my @same = map { my $n = $_;
                  [ $n, sprintf('2026-04-%02d 02:30:00', 1 + $n % 28),
                    @{$shape[$n % @shape]} ] } 1 .. 40;
 
-for my $sn (qw/ SAME0001 SAME0002 /) {
+for my $sn (qw/ SAME0001 SAME0002 SAME0003 /) {
     is($t->device($sn)->handshake()->status, 200, "$sn: a handshake");
     $t->psql("SELECT iclock.set_device('$sn', timezone => 'Asia/Kolkata')");
 }
@@ -1246,15 +1260,19 @@ is($t->device('SAME0001')->punches(@same)->text, '200 OK: 40',
    'forty lines at once');
 is($t->device('SAME0002')->punches(@same[$_ * 10 .. $_ * 10 + 9])->text,
    '200 OK: 10', 'ten of them') for 0 .. 3;
+is(join(',', map { $t->device('SAME0003')->punches($_)->text } @same),
+   join(',', ('200 OK: 1') x 40), 'one after the other');
 is(join(' ', substr(slurp($t->pg->{log}), $had)
              =~ /execute (iclock_\w*punch\w*): /g),
-   'iclock_new_punches' . ' iclock_punch' x 4, 'by two statements');
+   join(' ', 'iclock_new_punches', ('iclock_punch') x 4,
+        map { $_ % @shape < 3 ? 'iclock_one_punch' : 'iclock_punch' } 1 .. 40),
+   'by three statements, one of them without what few lines have');
 is($t->psql("SELECT count(*), count(DISTINCT kept - 'pin' - 'local_time'"
             . " - 'punched_at') > 7 FROM (SELECT to_jsonb(p)"
             . " - '{device_id,received_at,txid}'::text[] AS kept"
             . " FROM iclock.punch p JOIN iclock.device d ON d.id = p.device_id"
             . " WHERE serial_number LIKE 'SAME%' GROUP BY 1"
-            . " HAVING count(*) = 2) s"), '40|t', 'the same rows');
+            . " HAVING count(*) = 3) s"), '40|t', 'the same rows');
 
 
 # a schema that is older than the module

@@ -131,6 +131,10 @@ int ngx_iclock_pg_int8(u_char *p, int64_t n);
 void ngx_iclock_pg_array_value(ngx_iclock_pg_array_t *array,
     const char **value, int *length);
 
+/* the same for the only element of an array, which is no array then */
+void ngx_iclock_pg_array_only(ngx_iclock_pg_array_t *array,
+    const char **value, int *length);
+
 
 /*
  * Group commit

@@ -140,6 +140,27 @@ ngx_iclock_pg_array_value(ngx_iclock_pg_array_t *array, const char **value,
 }
 
 
+void
+ngx_iclock_pg_array_only(ngx_iclock_pg_array_t *array, const char **value,
+    int *length)
+{
+    u_char  *p;
+
+    if (array->nulls) {
+        *value = NULL;
+        *length = 0;
+        return;
+    }
+
+    /* behind its length */
+
+    p = array->start + NGX_ICLOCK_PG_ARRAY_HEADER + 4;
+
+    *value = (char *) p;
+    *length = array->last - p;
+}
+
+
 /* room for an element: writes its length, and leaves its bytes to the caller */
 
 static u_char *

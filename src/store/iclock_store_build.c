@@ -50,6 +50,8 @@ static ngx_int_t ngx_iclock_store_build_exec(ngx_iclock_store_build_t *build,
     ngx_iclock_store_group_t *group);
 static ngx_uint_t ngx_iclock_store_build_statement(
     ngx_iclock_store_build_t *build, ngx_iclock_store_group_t *group);
+static ngx_uint_t ngx_iclock_store_build_usual(
+    ngx_iclock_store_group_t *group);
 static Oid ngx_iclock_store_element_type(Oid array);
 static ngx_str_t *ngx_iclock_store_refused(ngx_iclock_store_job_t *job,
     ngx_uint_t item);
@@ -537,6 +539,12 @@ ngx_iclock_store_build_exec(ngx_iclock_store_build_t *build,
             param = &build->groups[NGX_ICLOCK_ST_GREET]->params[0];
         }
 
+        if (n == NGX_ICLOCK_ST_ONE_PUNCH) {
+            ngx_iclock_pg_array_only(param, &exec->values[i],
+                                     &exec->lengths[i]);
+            continue;
+        }
+
         ngx_iclock_pg_array_value(param, &exec->values[i], &exec->lengths[i]);
     }
 
@@ -545,14 +553,16 @@ ngx_iclock_store_build_exec(ngx_iclock_store_build_t *build,
 
 
 /*
- * Both statements that store punches have the same parameters.  That for
- * options beside handshakes has one more.
+ * The statements that store punches have the same parameters, but that those
+ * for usual ones end with the work code, and that for one has values instead of
+ * arrays.  That for options beside handshakes has one more.
  */
 
 static ngx_uint_t
 ngx_iclock_store_build_statement(ngx_iclock_store_build_t *build,
     ngx_iclock_store_group_t *group)
 {
+    ngx_uint_t  n;
     ngx_msec_t  repeated;
 
     if (group->statement == NGX_ICLOCK_OPTION
@@ -561,19 +571,53 @@ ngx_iclock_store_build_statement(ngx_iclock_store_build_t *build,
         return NGX_ICLOCK_ST_GREETED_OPTION;
     }
 
-    if (group->statement != NGX_ICLOCK_PUNCH
-        || group->params[0].nelts < NGX_ICLOCK_STORE_MANY)
-    {
+    if (group->statement != NGX_ICLOCK_PUNCH) {
         return group->statement;
     }
 
+    n = group->params[0].nelts;
     repeated = build->store->repeated;
 
-    if (repeated && ngx_current_msec - repeated < NGX_ICLOCK_STORE_REPEATED) {
+    if (n >= NGX_ICLOCK_STORE_MANY
+        && (repeated == 0
+            || ngx_current_msec - repeated >= NGX_ICLOCK_STORE_REPEATED))
+    {
+        return NGX_ICLOCK_ST_NEW_PUNCHES;
+    }
+
+    if (!ngx_iclock_store_build_usual(group)) {
         return NGX_ICLOCK_PUNCH;
     }
 
-    return NGX_ICLOCK_ST_NEW_PUNCHES;
+    return (n == 1) ? NGX_ICLOCK_ST_ONE_PUNCH : NGX_ICLOCK_ST_USUAL_PUNCHES;
+}
+
+
+/* what few punches have is behind what all may have */
+
+_Static_assert((int) NGX_ICLOCK_PUNCH_PIN == 0
+               && (int) NGX_ICLOCK_PUNCH_TIME == 1
+               && (int) NGX_ICLOCK_PUNCH_STATUS == 2
+               && (int) NGX_ICLOCK_PUNCH_VERIFY == 3
+               && (int) NGX_ICLOCK_PUNCH_WORK_CODE == 4,
+               "ngx_iclock_usual_rows()");
+
+
+/* whether no punch has anything that few have */
+
+static ngx_uint_t
+ngx_iclock_store_build_usual(ngx_iclock_store_group_t *group)
+{
+    ngx_uint_t  i, n;
+
+    i = ngx_iclock_store_statements[NGX_ICLOCK_ST_USUAL_PUNCHES].pg.nparams;
+    n = ngx_iclock_store_statements[NGX_ICLOCK_PUNCH].pg.nparams;
+
+    while (i < n && group->params[i].nulls == group->params[i].nelts) {
+        i++;
+    }
+
+    return i == n;
 }
 
 

@@ -112,6 +112,8 @@ ngx_iclock_store_count(ngx_iclock_pg_exec_t *exec)
     switch (exec->number) {
 
     case NGX_ICLOCK_ST_NEW_PUNCHES:
+    case NGX_ICLOCK_ST_USUAL_PUNCHES:
+    case NGX_ICLOCK_ST_ONE_PUNCH:
         kind = NGX_ICLOCK_PUNCH;
         break;
 

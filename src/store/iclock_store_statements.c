@@ -38,7 +38,34 @@
 
 static const char  ngx_iclock_punch_text[] =
     ngx_iclock_insert_punches("ANY ($1)",
-                              ngx_iclock_rows(NGX_ICLOCK_PUNCH, "u"));
+                              ngx_iclock_rows(NGX_ICLOCK_PUNCH, "u"),
+                              ngx_iclock_at_offset,
+                              ngx_iclock_seldom_columns,
+                              ngx_iclock_seldom_values);
+
+
+/* the same for punches that have nothing that few have */
+
+static const Oid  ngx_iclock_usual_punches_types[] = {
+    I8, TX, TX, NGX_ICLOCK_PG_TIMESTAMP_ARRAY, I4, I4, TX
+};
+
+static const char  ngx_iclock_usual_punches_text[] =
+    ngx_iclock_insert_punches("ANY ($1)", ngx_iclock_usual_rows("unnest(", ")"),
+                              ngx_iclock_at_zone, "", "");
+
+
+/* and for one of them that has no other beside it, whose values are sent */
+
+static const Oid  ngx_iclock_one_punch_types[] = {
+    NGX_ICLOCK_PG_INT8, NGX_ICLOCK_PG_TEXT, NGX_ICLOCK_PG_TEXT,
+    NGX_ICLOCK_PG_TIMESTAMP, NGX_ICLOCK_PG_INT4, NGX_ICLOCK_PG_INT4,
+    NGX_ICLOCK_PG_TEXT
+};
+
+static const char  ngx_iclock_one_punch_text[] =
+    ngx_iclock_insert_punches("$1", ngx_iclock_usual_rows("", ""),
+                              ngx_iclock_at_zone, "", "");
 
 
 /* the same for many, in the way that is short when none is stored yet */
@@ -327,30 +354,6 @@ static const char  ngx_iclock_device_error_text[] =
     ngx_iclock_told("MultiBioCount") ") AS bio_data, "                       \
     ngx_iclock_told("MultiBioPhotoCount") " AS bio_photo"                    \
     " FROM o GROUP BY o.device_id ORDER BY o.device_id" ngx_iclock_few ")"
-
-#define ngx_iclock_option_told                                               \
-    " told AS (UPDATE iclock.device d SET"                                   \
-    ngx_iclock_set_column("firmware", "s.firmware") ","                      \
-    ngx_iclock_set_column("user_count", "s.users") ","                       \
-    ngx_iclock_set_column("fingerprint_count", "s.fingerprints, "            \
-                             ngx_iclock_bio_number("bio_data", "2")) ","     \
-    ngx_iclock_set_column("punch_count", "s.punches") ","                    \
-    ngx_iclock_set_column("face_count", "s.faces, "                          \
-                             ngx_iclock_bio_number("bio_data", "3") " + "    \
-                             ngx_iclock_bio_number("bio_data", "10")) ","    \
-    ngx_iclock_set_column("fingerprint_version", "s.fp_version, "            \
-                             ngx_iclock_bio("bio_version", "2")) ","         \
-    ngx_iclock_set_column("face_version", "s.face_version, "                 \
-                             ngx_iclock_bio("bio_version", "10") ", "        \
-                             ngx_iclock_bio("bio_version", "3")) ","         \
-    ngx_iclock_set_column("ip_address", "s.address") ","                     \
-    ngx_iclock_set_column("multi_bio_version", "s.bio_version") ","          \
-    ngx_iclock_set_column("multi_bio_data_count", "s.bio_data") ","          \
-    ngx_iclock_set_column("multi_bio_photo_count", "s.bio_photo")            \
-    " FROM s WHERE d.id" ngx_iclock_one_of("s.device_id")                    \
-    " AND coalesce(s.firmware, s.users::text, s.fingerprints::text,"         \
-    " s.punches::text, s.faces::text, s.fp_version, s.face_version,"         \
-    " s.address::text, s.bio_version, s.bio_data, s.bio_photo) IS NOT NULL"
 
 static const char  ngx_iclock_option_text[] =
     ngx_iclock_option_rows "," ngx_iclock_option_told ")"

@@ -81,6 +81,13 @@
                                                                              \
     /* nor this: options beside handshakes are */                            \
     X(NGX_ICLOCK_ST_GREETED_OPTION, greeted_option, 0,                       \
+      ngx_iclock_store_add_nothing, NULL)                                    \
+                                                                             \
+    /* nor these: usual punches, or a single one, are stored by them */      \
+    X(NGX_ICLOCK_ST_USUAL_PUNCHES, usual_punches, 0,                         \
+      ngx_iclock_store_add_nothing, NULL)                                    \
+                                                                             \
+    X(NGX_ICLOCK_ST_ONE_PUNCH, one_punch, 0,                                 \
       ngx_iclock_store_add_nothing, NULL)
 
 
