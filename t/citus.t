@@ -3,9 +3,9 @@
 # Copyright (C) the ngx_http_iclock_module authors
 
 # Punches on a Citus cluster, a coordinator and two workers: what sql/citus.sql
-# moves there, that all views show the same as before, and that uploads bear
-# workers that restart.  "make citus" runs it; PG_BINDIR names the programs of a
-# PostgreSQL that has the extension.
+# moves there, that all views show the same as before, that uploads bear workers
+# that restart, and the demo of "make run".  "make citus" runs it; PG_BINDIR
+# names the programs of a PostgreSQL that has the extension.
 
 use strict;
 use warnings;
@@ -17,6 +17,7 @@ use lib "$FindBin::Bin/lib";
 use Test::IClock;
 use Test::IClock::API;
 use Test::IClock::Load;
+use Test::IClock::Process qw/ command slurp /;
 
 my @settings = (
     [ shared_preload_libraries => 'citus' ],
@@ -441,6 +442,38 @@ is($t->psql("SELECT count(*) FROM iclock.punch WHERE local_time"
 is($t->psql("SELECT iclock.tally_punches('0')"), 't', 'punches are counted');
 cmp_ok($t->psql('SELECT count(*) FROM iclock.statistics()'), '>', 20,
        'statistics()');
+
+
+# the demo: what "make run" does with a database that there is
+
+is($t->quit(), 0, 'nginx stops again');
+
+my $demo = $t->dir() . '/demo';
+
+mkdir $demo or die "$demo: $!\n";
+chmod 0777, $demo;
+
+$status = command({ out => "$demo.out", env => {
+                        ONCE => 1, ICLOCK_RUN => $demo,
+                        ICLOCK_PORT => $t->nginx->free_port(),
+                        ICLOCK_DATABASE => $t->conninfo(user => 'postgres') } },
+                  "$FindBin::Bin/../tools/run");
+
+my $said = slurp("$demo.out");
+
+is($status, 0, 'a demo') or diag($said);
+like($said, qr/^==> three .*, and [1-9]\d+ punches of a week are stored$/m,
+     'the punches of a week');
+like($said, qr/^==> command \d+, a new user, is done$/m, 'a command');
+like($said, qr/^==> 10\d\d has punched at the gate; there are no webhooks/m,
+     'a punch, and why no webhook tells of it');
+like($said, qr/^\| \w{3} [\d:]{8} \| Gate +\| 10\d\d \| \w+ \w+ +\|/m,
+     'it is shown');
+like($said, qr/^==> all of it has arrived$/m, 'all has arrived');
+is($t->psql('SELECT count(*) FROM iclock.punch p JOIN (SELECT d.id'
+            . " FROM iclock.device d WHERE d.serial_number LIKE 'DEMO%'"
+            . ' OFFSET 0) AS d ON d.id = p.device_id') - 1,
+   $said =~ /(\d+) punches of a week/ ? $1 : -1, 'the punches are there');
 
 $_->stop('immediate') for @worker;
 
