@@ -12,7 +12,8 @@
  * usage: storm port terminals connections lines spread
  *
  * "connections" is how many requests are under way at most, "spread" the
- * seconds within which all terminals begin.  Prints JSON.
+ * seconds within which all terminals begin.  Prints JSON.  Gives up when no
+ * terminal has got on for five minutes.
  */
 
 
@@ -26,12 +27,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 
 #define STORM_PATIENCE  60              /* seconds for an answer */
+#define STORM_STUCK     300             /* seconds without any progress */
 #define STORM_EVENTS    512
 
 
@@ -50,6 +53,12 @@ typedef struct {
     double    due;                      /* when it goes on */
     uint32_t  n;
 } storm_wait_t;
+
+
+typedef struct {
+    size_t    len;
+    char     *text;
+} storm_body_t;
 
 
 typedef struct {
@@ -79,7 +88,9 @@ static void storm_wait(uint32_t n, double due);
 static uint32_t storm_next(void);
 static double storm_now(void);
 static double storm_random(double seconds);
-static size_t storm_body(char *p, size_t size, uint32_t n);
+static void storm_descriptors(void);
+static size_t storm_body(char *p, size_t size, unsigned step);
+static void storm_bodies_make(void);
 static void storm_format(storm_conn_t *c);
 static void storm_open(storm_conn_t *c, uint32_t n);
 static void storm_close(storm_conn_t *c);
@@ -112,6 +123,8 @@ static storm_wait_t   *storm_waits;     /* a heap */
 static uint32_t        storm_nwaits;
 static storm_conn_t   *storm_conns, **storm_free;
 static uint32_t        storm_nfree;
+static storm_body_t    storm_bodies[STORM_STEPS];
+static double          storm_progress;  /* when a terminal got on */
 static storm_count_t   storm_count;
 
 
@@ -194,15 +207,40 @@ storm_random(double seconds)
 }
 
 
-/* what the terminal posts at its present step */
+/* it is better to fail at once than in the middle */
+
+static void
+storm_descriptors(void)
+{
+    rlim_t         needed;
+    struct rlimit  limit;
+
+    needed = storm_connections + 64;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < needed) {
+        limit.rlim_cur = needed;
+
+        if (limit.rlim_max < needed) {
+            limit.rlim_max = needed;
+        }
+
+        if (setrlimit(RLIMIT_NOFILE, &limit) == -1) {
+            perror("storm: so many descriptors");
+            exit(1);
+        }
+    }
+}
+
+
+/* what a terminal posts at a step */
 
 static size_t
-storm_body(char *p, size_t size, uint32_t n)
+storm_body(char *p, size_t size, unsigned step)
 {
     size_t    len;
     unsigned  i;
 
-    if (storm_steps[n] == STORM_OPTIONS) {
+    if (step == STORM_OPTIONS) {
         return snprintf(p, size, "~DeviceName=F18,MAC=00:17:61:00:00:01,"
                         "TransactionCount=%u,UserCount=20,FPVersion=10,"
                         "FWVersion=Ver 8.0.4.3,IPAddress=10.0.0.1",
@@ -222,37 +260,46 @@ storm_body(char *p, size_t size, uint32_t n)
 }
 
 
+/* the same of all terminals: it is made once */
+
+static void
+storm_bodies_make(void)
+{
+    size_t    room;
+    unsigned  step;
+
+    room = 512 + 64 * (size_t) storm_lines;
+
+    for (step = 0; step < STORM_STEPS; step++) {
+
+        if (step == STORM_OPTIONS || step == STORM_PUNCHES) {
+            storm_bodies[step].text = malloc(room);
+            storm_bodies[step].len = storm_body(storm_bodies[step].text, room,
+                                                step);
+        }
+    }
+}
+
+
 static void
 storm_format(storm_conn_t *c)
 {
-    int       post;
-    char     *body;
-    size_t    room, size;
-    uint8_t   step;
+    uint8_t        step;
+    storm_body_t  *body;
 
     step = storm_steps[c->n];
-    post = (step == STORM_OPTIONS || step == STORM_PUNCHES);
-    room = 512 + 64 * (size_t) storm_lines;
-    body = NULL;
-    size = 0;
+    body = &storm_bodies[step];
 
-    c->out = malloc(1024 + room);
-
-    if (post) {
-        body = malloc(room);
-        size = storm_body(body, room, c->n);
-    }
-
+    c->out = malloc(1024 + body->len);
     c->size = sprintf(c->out, storm_targets[step], c->n, storm_lines);
     c->size += sprintf(c->out + c->size, " HTTP/1.1\r\nHost: localhost\r\n"
                        "Connection: close\r\n");
 
-    if (post) {
+    if (body->len) {
         c->size += sprintf(c->out + c->size, "Content-Type: text/plain\r\n"
-                           "Content-Length: %zu\r\n\r\n", size);
-        memcpy(c->out + c->size, body, size);
-        c->size += size;
-        free(body);
+                           "Content-Length: %zu\r\n\r\n", body->len);
+        memcpy(c->out + c->size, body->text, body->len);
+        c->size += body->len;
         return;
     }
 
@@ -384,6 +431,7 @@ storm_answered(storm_conn_t *c)
     }
 
     storm_count.acknowledged += lines;
+    storm_progress = storm_now();
     storm_tries[n] = 0;
 
     if (++storm_steps[n] == STORM_STEPS || status != 200) {
@@ -497,6 +545,12 @@ storm_run(void)
         if (now - looked > 1) {
             looked = now;
             storm_impatient(now);
+
+            if (now - storm_progress > STORM_STUCK) {
+                fprintf(stderr, "storm: no terminal gets on, %u of %u are"
+                        " served\n", storm_done, storm_terminals);
+                return;
+            }
         }
     }
 }
@@ -519,6 +573,9 @@ main(int argc, char *const *argv)
     storm_connections = atoi(argv[3]);
     storm_lines = atoi(argv[4]);
 
+    storm_descriptors();
+    storm_bodies_make();
+
     storm_ep = epoll_create1(0);
     storm_steps = calloc(storm_terminals, 1);
     storm_tries = calloc(storm_terminals, sizeof(uint16_t));
@@ -532,6 +589,7 @@ main(int argc, char *const *argv)
     }
 
     began = storm_now();
+    storm_progress = began + atof(argv[5]);
 
     for (i = 0; i < storm_terminals; i++) {
         storm_wait(i, began + storm_random(atof(argv[5])));
@@ -540,12 +598,14 @@ main(int argc, char *const *argv)
     storm_run();
 
     printf("{\"seconds\":%.3f,\"requests\":%llu,\"refused\":%llu,"
-           "\"lost\":%llu,\"bad\":%llu,\"acknowledged\":%llu,\"most\":%u}\n",
+           "\"lost\":%llu,\"bad\":%llu,\"acknowledged\":%llu,\"most\":%u,"
+           "\"served\":%u}\n",
            storm_now() - began, (unsigned long long) storm_count.requests,
            (unsigned long long) storm_count.refused,
            (unsigned long long) storm_count.lost,
            (unsigned long long) storm_count.bad,
-           (unsigned long long) storm_count.acknowledged, storm_count.most);
+           (unsigned long long) storm_count.acknowledged, storm_count.most,
+           storm_done);
 
     return 0;
 }

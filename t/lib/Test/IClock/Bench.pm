@@ -20,7 +20,7 @@ use strict;
 use warnings;
 
 use JSON::PP ();
-use List::Util qw/ sum0 /;
+use List::Util qw/ min sum0 /;
 use POSIX ();
 use Test::More ();
 use Time::HiRes qw/ time /;
@@ -74,6 +74,23 @@ sub segments {
                 $pg->bindir() . '/pg_resetwal', '--wal-segsize=16',
                 '-D', $pg->{data})) == 0 or die "pg_resetwal failed\n";
     $pg->start();
+
+    return;
+}
+
+
+# Whether the data fit, beside their log: a disk that is full is noticed late.
+
+sub check_room {
+    my ($self, $bytes) = @_;
+
+    my $dir = $self->{t}->dir();
+    my $needed = $bytes + min(5e9, 2 * $bytes);
+    my ($free) = `df -Pk '$dir'` =~ /\s(\d+)\s+\d+%\s+\S+\s*\z/;
+
+    die sprintf "%.0f GB are free in %s, and %.0f GB needed: set TMPDIR, or"
+                . " measure less\n", $free * 1024 / 1e9, $dir, $needed / 1e9
+        if defined $free && $free * 1024 < $needed;
 
     return;
 }
