@@ -23,6 +23,7 @@ use strict;
 use warnings;
 
 use Exporter qw/ import /;
+use File::Basename qw/ dirname /;
 use File::Path qw/ make_path /;
 use JSON::PP ();
 use List::Util qw/ min sum0 /;
@@ -137,9 +138,9 @@ sub table {
 sub report {
     my ($name, %content) = @_;
 
-    make_path("$root/build/bench") if !$ENV{BENCH_JSON};
-
     my $file = $ENV{BENCH_JSON} || "$root/build/bench/$name.json";
+
+    make_path(dirname($file));
 
     open my $out, '>', $file or die "$file: $!\n";
     print $out JSON::PP->new->canonical->pretty->encode(
